@@ -1,0 +1,56 @@
+"""Reads the environment's variables; a wrong value is an error that names the variable and the fix."""
+
+import os
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+_FLAGS = {
+    "on": True,
+    "true": True,
+    "1": True,
+    "yes": True,
+    "off": False,
+    "false": False,
+    "0": False,
+    "no": False,
+}
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """The variable as a truth value; on/off, true/false, 1/0 and yes/no in any case are understood."""
+    text = os.environ.get(name, "").strip().lower()
+    if not text:
+        return default
+    if text not in _FLAGS:
+        raise ImproperlyConfigured(f"{name} is {text!r} (use on or off)")
+    return _FLAGS[text]
+
+
+def words(name: str) -> list[str]:
+    """The variable's comma-separated values, without the empty ones."""
+    return [word.strip() for word in os.environ.get(name, "").split(",") if word.strip()]
+
+
+def database_from_url(url: str) -> dict[str, Any]:
+    """Django's database settings for a libpq connection URI; what libpq understands is understood.
+
+    The URI is never shown in an error, because it may hold a password.
+    """
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ImproperlyConfigured(
+            "DATABASE_URL is not a PostgreSQL address (use postgresql://user:password@host:port/name)"
+        )
+    try:
+        options = dict(conninfo_to_dict(url))
+    except ProgrammingError:
+        raise ImproperlyConfigured(
+            "DATABASE_URL cannot be parsed (percent-encode special characters of the password)"
+        ) from None
+    known = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    settings = {key: str(options.pop(name)) for name, key in known.items() if name in options}
+    if "NAME" not in settings:
+        raise ImproperlyConfigured("DATABASE_URL names no database (end it with /name)")
+    return {"ENGINE": "django.db.backends.postgresql", **settings, "OPTIONS": options}

@@ -1,0 +1,46 @@
+"""Fields for the database's own types."""
+
+from typing import Any
+
+from django.db import models
+
+
+class GoplusRisk(models.TextChoices):
+    """The values of the database's enum goplus_risk_enum, in its order."""
+
+    RED = "red"
+    YELLOW = "yellow"
+    GREEN = "green"
+    UNKNOWN = "unknown"
+    GRAY = "gray"
+
+
+class EnumField(models.TextField):  # type: ignore[type-arg] # not subscriptable at run time
+    """A column of a PostgreSQL enum type that a migration creates with CreateEnumIfMissing.
+
+    `enum_name` is the type's name, looked up on the connection's search_path.
+    """
+
+    def __init__(self, *args: Any, enum_name: str, **kwargs: Any) -> None:
+        self.enum_name = enum_name
+        super().__init__(*args, **kwargs)
+
+    def db_type(self, connection: Any) -> str:
+        return str(connection.ops.quote_name(self.enum_name))
+
+    def deconstruct(self) -> tuple[str, str, Any, Any]:
+        name, path, args, kwargs = super().deconstruct()
+        return name, path, args, {**kwargs, "enum_name": self.enum_name}
+
+
+class NumericField(models.DecimalField):  # type: ignore[type-arg] # not subscriptable at run time
+    """A numeric column without precision and scale, which Django's DecimalField asks for before 6.1."""
+
+    def db_type(self, connection: Any) -> str:  # noqa: ARG002 - the same on every connection
+        return "numeric"
+
+    def _check_decimal_places(self) -> list[Any]:
+        return []
+
+    def _check_max_digits(self) -> list[Any]:
+        return []

@@ -1,0 +1,173 @@
+"""The tables of the signals platform, column by column as the legacy database has them."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Func, Index, Q
+from django_extensions.db.fields import CreationDateTimeField, ModificationDateTimeField
+
+from signals.fields import EnumField, GoplusRisk, NumericField
+
+
+def now() -> Func:
+    """The time of the transaction as the legacy DDL spells it; Django's Now() is the statement's."""
+    return Func(function="now", output_field=models.DateTimeField())
+
+
+class SignalState(models.TextChoices):
+    """Where a signal stands in its verification."""
+
+    CANDIDATE = "candidate"
+    VERIFIED = "verified"
+    DOWNGRADED = "downgraded"
+
+
+class Event(models.Model):
+    """What happened to a token, gathered from posts."""
+
+    event_key = models.TextField(primary_key=True)
+    type = models.TextField(null=True, blank=True)
+    summary = models.TextField(null=True, blank=True)
+    evidence = models.JSONField(null=True, blank=True, db_default=[])
+    impacted_assets = ArrayField(models.TextField(), null=True, blank=True)
+    start_ts = models.DateTimeField()
+    last_ts = models.DateTimeField()
+    heat_10m = models.IntegerField(null=True, blank=True, db_default=0)
+    heat_30m = models.IntegerField(null=True, blank=True, db_default=0)
+    score = models.FloatField(db_default=0.0)
+    symbol = models.TextField(null=True, blank=True)
+    token_ca = models.TextField(null=True, blank=True)
+    topic_hash = models.TextField(null=True, blank=True)
+    time_bucket_start = models.DateTimeField(null=True, blank=True)
+    evidence_count = models.IntegerField(db_default=0)
+    candidate_score = models.FloatField(db_default=0.0)
+    keywords_norm = models.JSONField(null=True, blank=True)
+    version = models.TextField(db_default="v1")
+    last_sentiment = models.TextField(null=True, blank=True)
+    last_sentiment_score = models.FloatField(null=True, blank=True)
+    refined_type = models.TextField(null=True, blank=True)
+    refined_summary = models.TextField(null=True, blank=True)
+    refined_impacted_assets = ArrayField(models.TextField(), null=True, blank=True, db_default=[])
+    refined_reasons = ArrayField(models.TextField(), null=True, blank=True, db_default=[])
+    refined_confidence = models.FloatField(null=True, blank=True)
+    refine_backend = models.TextField(null=True, blank=True)
+    refine_latency_ms = models.IntegerField(null=True, blank=True)
+    refine_ok = models.BooleanField(null=True, blank=True)
+    refine_error = models.TextField(null=True, blank=True)
+    refine_ts = models.DateTimeField(null=True, blank=True, db_default=now())
+    topic_entities = ArrayField(models.CharField(), null=True, blank=True)
+
+    class Meta:
+        db_table = "events"
+        indexes = (
+            Index(fields=("-last_ts",), name="idx_events_last_ts"),
+            Index(fields=("symbol", "time_bucket_start"), name="idx_events_symbol_bucket"),
+            Index(fields=("refine_ok",), name="idx_events_refine_ok"),
+            Index(fields=("refine_ts",), name="idx_events_refine_ts"),
+            Index(fields=("topic_hash",), name="idx_events_topic_hash"),
+            Index(fields=("topic_hash", "last_ts"), name="idx_events_topic_last_ts"),
+        )
+
+    def __str__(self) -> str:
+        return self.event_key
+
+
+class Signal(models.Model):
+    """Says that an event about a token looks tradable; verified or downgraded by its on-chain features."""
+
+    event = models.ForeignKey(
+        Event,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        db_column="event_key",
+        db_index=False,  # ix_signals_event_key_ts serves it
+        related_name="signals",
+    )
+    market_type = models.TextField(null=True, blank=True)
+    advice_tag = models.TextField(null=True, blank=True)
+    confidence = models.IntegerField(null=True, blank=True)
+    goplus_risk = EnumField(
+        enum_name="goplus_risk_enum", choices=GoplusRisk.choices, null=True, blank=True
+    )
+    goplus_tax = models.FloatField(null=True, blank=True)
+    lp_lock_days = models.IntegerField(null=True, blank=True)
+    dex_liquidity = models.FloatField(null=True, blank=True)
+    dex_volume_1h = models.FloatField(null=True, blank=True)
+    ts = models.DateTimeField(null=True, blank=True, db_default=now())
+    buy_tax = models.FloatField(null=True, blank=True)
+    sell_tax = models.FloatField(null=True, blank=True)
+    honeypot = models.BooleanField(null=True, blank=True)
+    topic_id = models.CharField(max_length=20, null=True, blank=True)
+    topic_entities = ArrayField(models.CharField(), null=True, blank=True)
+    topic_keywords = ArrayField(models.CharField(), null=True, blank=True)
+    topic_slope_10m = models.FloatField(null=True, blank=True)
+    topic_slope_30m = models.FloatField(null=True, blank=True)
+    topic_mention_count = models.IntegerField(null=True, blank=True)
+    topic_confidence = models.FloatField(null=True, blank=True)
+    topic_merge_mode = models.CharField(max_length=20, null=True, blank=True)
+    topic_sources = ArrayField(models.CharField(), null=True, blank=True)
+    topic_evidence_links = ArrayField(models.CharField(), null=True, blank=True)
+    source_level = models.TextField(null=True, blank=True)
+    features_snapshot = models.JSONField(null=True, blank=True)
+    heat_slope = models.FloatField(null=True, blank=True)
+    onchain_asof_ts = models.DateTimeField(null=True, blank=True)
+    onchain_confidence = models.DecimalField(
+        max_digits=4, decimal_places=3, null=True, blank=True
+    )
+    created_at = CreationDateTimeField(db_default=now())
+    updated_at = ModificationDateTimeField(db_default=now())
+    state = models.TextField(choices=SignalState.choices, db_default=SignalState.CANDIDATE.value)
+
+    class Meta:
+        db_table = "signals"
+        indexes = (
+            Index(fields=("event", "-ts"), name="ix_signals_event_key_ts"),
+            Index(fields=("goplus_risk",), name="idx_signals_goplus_risk"),
+            Index(fields=("topic_id",), name="idx_signals_topic_id"),
+            Index(fields=("state", "created_at"), name="idx_signals_state_created_at"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(state__in=("candidate", "verified", "downgraded")),
+                name="signals_state_check",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"signal {self.pk}"
+
+
+class OnchainFeature(models.Model):
+    """What was measured of a token on its chain over a window that ends at as_of_ts."""
+
+    chain = models.TextField()
+    address = models.TextField()
+    as_of_ts = models.DateTimeField()
+    window_minutes = models.IntegerField()
+    addr_active = models.IntegerField(null=True, blank=True)
+    tx_count = models.IntegerField(null=True, blank=True)
+    growth_ratio = NumericField(null=True, blank=True)
+    top10_share = NumericField(null=True, blank=True)
+    self_loop_ratio = NumericField(null=True, blank=True)
+    calc_version = models.IntegerField(db_default=1)
+    created_at = models.DateTimeField(db_default=now())
+
+    class Meta:
+        db_table = "onchain_features"
+        indexes = (
+            Index(
+                fields=("chain", "address", "window_minutes", "as_of_ts"), name="idx_onf_lookup"
+            ),
+        )
+        constraints = (
+            models.UniqueConstraint(
+                fields=("chain", "address", "as_of_ts", "window_minutes"),
+                name="onchain_features_chain_address_as_of_ts_window_minutes_key",
+            ),
+            models.CheckConstraint(
+                condition=Q(window_minutes__in=(30, 60, 180)), name="check_window_minutes"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.chain}:{self.address} {self.window_minutes} min"
