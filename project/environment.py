@@ -49,7 +49,13 @@ def database_from_url(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(
             "DATABASE_URL cannot be parsed (percent-encode special characters of the password)"
         ) from None
-    known = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    known = {
+        "dbname": "NAME",
+        "user": "USER",
+        "password": "PASSWORD",
+        "host": "HOST",
+        "port": "PORT",
+    }
     settings = {key: str(options.pop(name)) for name, key in known.items() if name in options}
     if "NAME" not in settings:
         raise ImproperlyConfigured("DATABASE_URL names no database (end it with /name)")

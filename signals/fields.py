@@ -39,8 +39,5 @@ class NumericField(models.DecimalField):  # type: ignore[type-arg] # not subscri
     def db_type(self, connection: Any) -> str:  # noqa: ARG002 - the same on every connection
         return "numeric"
 
-    def _check_decimal_places(self) -> list[Any]:
-        return []
-
-    def _check_max_digits(self) -> list[Any]:
-        return []
+    def check(self, **kwargs: Any) -> Any:
+        return super(models.DecimalField, self).check(**kwargs)

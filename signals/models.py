@@ -111,9 +111,7 @@ class Signal(models.Model):
     features_snapshot = models.JSONField(null=True, blank=True)
     heat_slope = models.FloatField(null=True, blank=True)
     onchain_asof_ts = models.DateTimeField(null=True, blank=True)
-    onchain_confidence = models.DecimalField(
-        max_digits=4, decimal_places=3, null=True, blank=True
-    )
+    onchain_confidence = models.DecimalField(max_digits=4, decimal_places=3, null=True, blank=True)
     created_at = CreationDateTimeField(db_default=now())
     updated_at = ModificationDateTimeField(db_default=now())
     state = models.TextField(choices=SignalState.choices, db_default=SignalState.CANDIDATE.value)
@@ -155,9 +153,7 @@ class OnchainFeature(models.Model):
     class Meta:
         db_table = "onchain_features"
         indexes = (
-            Index(
-                fields=("chain", "address", "window_minutes", "as_of_ts"), name="idx_onf_lookup"
-            ),
+            Index(fields=("chain", "address", "window_minutes", "as_of_ts"), name="idx_onf_lookup"),
         )
         constraints = (
             models.UniqueConstraint(
