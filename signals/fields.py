@@ -5,6 +5,11 @@ from typing import Any
 from django.db import models
 
 
+def now() -> models.Func:
+    """The time of the transaction as the legacy DDL spells it; Django's Now() is the statement's."""
+    return models.Func(function="now", output_field=models.DateTimeField())
+
+
 class GoplusRisk(models.TextChoices):
     """The values of the database's enum goplus_risk_enum, in its order."""
 

@@ -2,15 +2,17 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Func, Index, Q
+from django.db.models import Index, Q
+from django.db.models.lookups import Exact
 from django_extensions.db.fields import CreationDateTimeField, ModificationDateTimeField
 
-from signals.fields import EnumField, GoplusRisk, NumericField
+from signals.fields import EnumField, GoplusRisk, NumericField, now
+from signals.verification.verdict import Decision, Note
 
 
-def now() -> Func:
-    """The time of the transaction as the legacy DDL spells it; Django's Now() is the statement's."""
-    return Func(function="now", output_field=models.DateTimeField())
+def json_type(field: str) -> models.Func:
+    """What kind of JSON value the field holds: object, array, string …"""
+    return models.Func(models.F(field), function="jsonb_typeof", output_field=models.TextField())
 
 
 class SignalState(models.TextChoices):
@@ -167,3 +169,133 @@ class OnchainFeature(models.Model):
 
     def __str__(self) -> str:
         return f"{self.chain}:{self.address} {self.window_minutes} min"
+
+
+class SignalEventType(models.TextChoices):
+    """What a row of signal_events tells of."""
+
+    ONCHAIN_VERIFY = "onchain_verify"
+
+
+class SignalEvent(models.Model):
+    """One verdict on a signal, written once and never changed."""
+
+    signal = models.ForeignKey(
+        Signal,
+        models.CASCADE,
+        db_index=False,  # ix_signal_events_signal serves it
+        related_name="verdicts",
+    )
+    event_key = models.TextField(blank=True, db_default="")
+    type = models.TextField(
+        choices=SignalEventType.choices, db_default=SignalEventType.ONCHAIN_VERIFY.value
+    )
+    previous_state = models.TextField(choices=SignalState.choices)
+    new_state = models.TextField(choices=SignalState.choices)
+    decision = models.TextField(choices=Decision.choices)
+    confidence = models.DecimalField(max_digits=4, decimal_places=3)
+    note = models.TextField(choices=Note.choices, blank=True, db_default="")
+    features = models.JSONField(db_default={})
+    rules_sha256 = models.CharField(max_length=64)
+    run = models.UUIDField()
+    created_at = models.DateTimeField(db_default=now())
+    metadata = models.JSONField(db_default={})
+
+    class Meta:
+        db_table = "signal_events"
+        indexes = (
+            Index(fields=("signal", "type", "-id"), name="ix_signal_events_signal"),
+            Index(fields=("-created_at",), name="ix_signal_events_created_at"),
+            Index(fields=("run",), name="ix_signal_events_run"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(previous_state__in=("candidate", "verified", "downgraded"))
+                & Q(new_state__in=("candidate", "verified", "downgraded")),
+                name="signal_events_state_check",
+            ),
+            models.CheckConstraint(
+                condition=Q(decision__in=("upgrade", "downgrade", "hold", "insufficient")),
+                name="signal_events_decision_check",
+            ),
+            models.CheckConstraint(
+                condition=Q(confidence__gte=0, confidence__lte=1),
+                name="signal_events_confidence_check",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    Exact(json_type("features"), "object"), Exact(json_type("metadata"), "object")
+                ),
+                name="signal_events_json_check",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"signal {self.signal_id} {self.decision}"
+
+
+class VerificationStatus(models.TextChoices):
+    """Whether the job comes back to a signal."""
+
+    WAITING = "waiting"
+    SETTLED = "settled"
+    DEAD = "dead"
+
+
+class Outcome(models.TextChoices):
+    """How the last look at a signal ended."""
+
+    EVALUATED = "evaluated"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class SignalVerification(models.Model):
+    """The job's memory of a signal that it has looked at.
+
+    `waiting`: the next look is due at next_check_at. `settled`: the verdict moved the signal; should
+    it be a candidate again, it is due at once. `dead`: it failed too often (`attempts` times in a
+    row, the last time with `error`) and is left alone until its row here is deleted. `checks` counts
+    the looks; a writer that saw another count than the row has now was outrun.
+    """
+
+    signal = models.OneToOneField(
+        Signal, models.CASCADE, primary_key=True, related_name="verification"
+    )
+    status = models.TextField(choices=VerificationStatus.choices)
+    next_check_at = models.DateTimeField(null=True, blank=True)
+    checks = models.IntegerField(db_default=0)
+    attempts = models.IntegerField(db_default=0)
+    outcome = models.TextField(choices=Outcome.choices)
+    decision = models.TextField(choices=Decision.choices, blank=True, db_default="")
+    note = models.TextField(choices=Note.choices, blank=True, db_default="")
+    error = models.TextField(blank=True, db_default="")
+    updated_at = models.DateTimeField(db_default=now())
+
+    class Meta:
+        db_table = "signal_verifications"
+        indexes = (
+            Index(
+                fields=("next_check_at",),
+                condition=Q(status="waiting"),
+                name="ix_signal_verif_waiting",
+            ),
+            Index(fields=("status", "-updated_at"), name="ix_signal_verif_status"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(status="waiting", next_check_at__isnull=False)
+                | Q(status__in=("settled", "dead"), next_check_at__isnull=True),
+                name="signal_verif_status_check",
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome__in=("evaluated", "skipped", "failed")),
+                name="signal_verif_outcome_check",
+            ),
+            models.CheckConstraint(
+                condition=Q(checks__gte=0, attempts__gte=0), name="signal_verif_counts_check"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"signal {self.signal_id} {self.status}"

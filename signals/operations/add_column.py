@@ -1,0 +1,140 @@
+"""AddColumnIfMissing."""
+
+from typing import Any
+
+from django.db.migrations.operations.fields import AddField
+from django.db.models import NOT_PROVIDED
+
+from signals.operations import guards
+from signals.operations.base import Convergent, Finding, Snapshot, Status, keep, require_table
+from signals.operations.catalog import Table
+from signals.operations.columns import judge_column, probe_column
+from signals.operations.site import AnyField, Site
+from signals.operations.statements import Lock, Statement
+
+
+class AddColumnIfMissing(Convergent, AddField):
+    """Adds the column unless the table has it exactly as declared; another definition stops the run.
+
+    The column comes in one statement, so a failed run leaves nothing of it. Backwards drops the
+    column if its type is the declared one; a column of another type is somebody's data and stays.
+
+    model_name, name, field, preserve_default: as for Django's AddField.
+    keep_on_reverse: backwards leaves the column and its data.
+    altered_later: a later migration alters the column; here its existence is enough, there it is judged.
+    leave_existing_null: rows that exist stay NULL where ADD COLUMN would fill in the database default,
+        so that BackfillInBatches knows them.
+    """
+
+    def __init__(  # noqa: PLR0913 - AddField's arguments and three more
+        self,
+        model_name: str,
+        name: str,
+        field: AnyField,
+        preserve_default: bool = True,
+        *,
+        keep_on_reverse: bool = False,
+        altered_later: bool = False,
+        leave_existing_null: bool = False,
+    ) -> None:
+        if leave_existing_null and not field.null:
+            raise ValueError(
+                f"leave_existing_null needs a nullable field (add null=True to {name})"
+            )
+        _refuse_implied(name, field)
+        super().__init__(model_name, name, field, preserve_default)
+        self.keep_on_reverse = keep_on_reverse
+        self.altered_later = altered_later
+        self.leave_existing_null = leave_existing_null
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        name, args, kwargs = super().deconstruct()
+        for flag in ("keep_on_reverse", "altered_later", "leave_existing_null"):
+            if getattr(self, flag):
+                kwargs[flag] = True
+        return name, list(args), kwargs
+
+    def describe(self) -> str:
+        return f"Add column {self.name} to {self.model_name} if missing"
+
+    def probe(self, site: Site, found: Table) -> list[str]:
+        column = site.column(self.name)
+        if found.column(column) is None or self.altered_later:
+            return []
+        return probe_column(site, column, self._ddl(site))
+
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
+        name = site.column(self.name)
+        return [judge_column(site, name, snapshot.found, snapshot.wanted)]
+
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        require_table(self, site, snapshot)
+        missing = self.inspect(site, snapshot)[0].status is Status.MISSING
+        return self.script(site) if missing else []
+
+    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        name = site.column(self.name)
+        found, wanted = snapshot.columns(name)
+        if found is None or self.keep_on_reverse:
+            return []
+        if wanted is not None and found.type != wanted.type:
+            keep(self, site, f"column {name} is {found.type}, not the declared {wanted.type}")
+            return []
+        return self.script_backwards(site)
+
+    def script(self, site: Site) -> list[Statement]:
+        guard = guards.has_column(site.table, site.column(self.name))
+        return [Statement("; ".join(self._ddl(site)), Lock.ACCESS_EXCLUSIVE, site.table, guard)]
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        if self.keep_on_reverse:
+            return []
+        column = site.column(self.name)
+        sql = f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column)}"
+        guard = guards.negated(guards.has_column(site.table, column))
+        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
+
+    def _ddl(self, site: Site) -> tuple[str, ...]:
+        field = site.field(self.name)
+        added = field.clone()
+        added.set_attributes_from_name(field.name)
+        added.model = site.model
+        if not self.preserve_default:
+            added.default = self.field.default
+        if self.leave_existing_null:
+            added.default = added.db_default = NOT_PROVIDED
+            added.auto_now = added.auto_now_add = False  # type: ignore[attr-defined] # a date's only
+
+        def act(editor: Any) -> None:
+            editor.add_field(site.model, added)
+            if self.leave_existing_null and field.has_db_default():
+                change, parameters = editor._alter_column_database_default_sql(
+                    site.model, added, field
+                )
+                table = {"table": editor.quote_name(site.model._meta.db_table)}
+                editor.execute(editor.sql_alter_column % {**table, "changes": change}, parameters)
+
+        return site.ddl(act).now
+
+
+def _refuse_implied(name: str, field: AnyField) -> None:
+    """What Django would build beside the column has its own operation, with its own lock."""
+    remote = field.remote_field
+    if field.many_to_many:
+        raise ValueError(
+            f"{name} has no column (create its through table with CreateTableIfMissing)"
+        )
+    if remote is not None and getattr(field, "db_constraint", False):
+        raise ValueError(
+            f"the foreign key {name} would be validated under ACCESS EXCLUSIVE (give the field "
+            "db_constraint=False)"
+        )
+    if field.unique:
+        raise ValueError(
+            f"{name} is unique (declare a UniqueConstraint and add it with AddUniqueIfMissing)"
+        )
+    if getattr(field, "db_index", False):
+        raise ValueError(
+            f"{name} has db_index=True (declare an Index and build it with "
+            "CreateIndexConcurrentlyIfMissing)"
+        )

@@ -1,0 +1,147 @@
+"""BackfillInBatches."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.db.migrations.operations.base import Operation, OperationCategory
+from django.db.migrations.state import ProjectState
+from django.db.models import Expression
+from django.db.models.sql import UpdateQuery
+
+from signals.operations.base import Convergent, Finding, Snapshot, Status, require_column
+from signals.operations.catalog import Catalog, Table
+from signals.operations.errors import NeedsAutocommit
+from signals.operations.site import Site
+from signals.operations.statements import Lock, Statement
+
+logger = logging.getLogger("signals.operations")
+
+
+class BackfillInBatches(Convergent, Operation):
+    """Fills the NULLs of a column, a batch of primary keys at a time, each in its own short transaction.
+
+    What is NULL is what is still to do: a run that dies is continued by running it again, and a row
+    that has a value is never touched. A NOT NULL column is known to be done without looking at a row.
+    Needs atomic = False on the migration. Backwards does nothing.
+
+    model_name, name: the column's field.
+    value: the expression that fills it; it must not be NULL.
+    batch_size: rows of a transaction. pause: seconds between two of them.
+    """
+
+    category = OperationCategory.PYTHON
+    reduces_to_sql = True
+
+    def __init__(
+        self,
+        model_name: str,
+        name: str,
+        value: Expression,
+        *,
+        batch_size: int = 5000,
+        pause: float = 0.0,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size} (use at least 1)")
+        if pause < 0:
+            raise ValueError(f"pause is {pause} (use a number of seconds from 0)")
+        self.model_name = model_name
+        self.name = name
+        self.value = value
+        self.batch_size = batch_size
+        self.pause = pause
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        kwargs: dict[str, Any] = {
+            "model_name": self.model_name,
+            "name": self.name,
+            "value": self.value,
+        }
+        if self.batch_size != 5000:  # noqa: PLR2004 - the default
+            kwargs["batch_size"] = self.batch_size
+        if self.pause:
+            kwargs["pause"] = self.pause
+        return type(self).__name__, [], kwargs
+
+    def describe(self) -> str:
+        return f"Fill {self.name} of {self.model_name} in batches where it is null"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        return f"fill_{self.model_name.lower()}_{self.name.lower()}"
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Rows are no part of a model's state."""
+
+    @property
+    def model_key(self) -> str:
+        return self.model_name.lower()
+
+    def probe(self, site: Site, found: Table) -> list[str]:
+        return []
+
+    def read(self, site: Site) -> Snapshot:
+        """`has_rows` says whether rows are left to fill."""
+        snapshot: Snapshot = super().read(site)
+        column, _ = snapshot.columns(site.column(self.name))
+        if snapshot.found is None or column is None or column.not_null:
+            return snapshot
+        condition = f"{site.quote(column.name)} IS NULL"
+        left = Catalog(site.connection).has_rows(snapshot.found, condition)
+        return replace(snapshot, has_rows=left)
+
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
+        name = site.column(self.name)
+        column, _ = snapshot.columns(name)
+        if column is None:
+            return [Finding("rows", name, site.table, Status.MISSING)]
+        status = Status.UNFINISHED if snapshot.has_rows else Status.EXISTS
+        return [Finding("rows", name, site.table, status, wanted=f"{name} IS NOT NULL")]
+
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        return self.script(site) if snapshot.has_rows else []
+
+    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        return []
+
+    def script(self, site: Site) -> list[Statement]:
+        manager = site.model._base_manager.using(site.connection.alias)
+        query = manager.filter(**{f"{self.name}__isnull": True}).query.chain(UpdateQuery)
+        query.add_update_values({self.name: self.value})
+        sql = query.get_compiler(connection=site.connection).as_sql()
+        return [
+            Statement(
+                site.connection.ops.compose_sql(*sql), Lock.ROW_EXCLUSIVE, site.table, "false"
+            )
+        ]
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        return []
+
+    def _converge(self, site: Site, *, forwards: bool) -> None:
+        if not forwards:
+            return
+        snapshot = self.read(site)
+        require_column(self, site, snapshot, site.column(self.name))
+        if not snapshot.has_rows:
+            return
+        if site.connection.in_atomic_block:
+            raise NeedsAutocommit(self.describe(), "one short transaction for each batch")
+        self._fill(site)
+
+    def _fill(self, site: Site) -> None:
+        rows = site.model._base_manager.using(site.connection.alias).order_by("pk")
+        left = rows.filter(**{f"{self.name}__isnull": True})
+        filled, last = 0, None
+        while batch := _keys(left if last is None else left.filter(pk__gt=last), self.batch_size):
+            last = batch[-1]
+            filled += left.order_by().filter(pk__in=batch).update(**{self.name: self.value})
+            logger.info("%s: %s rows filled, up to key %s", self.describe(), filled, last)
+            time.sleep(self.pause)
+
+
+def _keys(rows: Any, size: int) -> Sequence[Any]:
+    return list(rows.values_list("pk", flat=True)[:size])

@@ -1,0 +1,301 @@
+"""The shape of convergence, written once: read, plan, act, read again."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from django.db import NotSupportedError
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+
+from signals.operations import session
+from signals.operations.catalog import Catalog, Column, Constraint, Index, Table
+from signals.operations.errors import (
+    DifferentDefinition,
+    NeedsAutocommit,
+    NotConverged,
+    TableMissing,
+)
+from signals.operations.guards import literal
+from signals.operations.site import PROBE, Site
+from signals.operations.statements import Statement
+
+logger = logging.getLogger("signals.operations")
+
+
+class Status(Enum):
+    """What the catalog says of a declared component; the value is how it is shown."""
+
+    EXISTS = "✓ Exists"
+    MISSING = "✗ Missing"
+    UNFINISHED = "! Unfinished"
+    BUILDING = "… Building"
+    DIFFERENT = "≠ Different"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One component's status; found and wanted as PostgreSQL prints them, fix for what differs."""
+
+    component: str
+    name: str
+    table: str
+    status: Status
+    found: str = ""
+    wanted: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The table as it is, and its copy with the declaration put on it where there is a rival to compare.
+
+    has_rows, rewrites: read only by the operations whose plan depends on them.
+    """
+
+    found: Table | None
+    wanted: Table | None = None
+    has_rows: bool = False
+    rewrites: bool = False
+
+    def columns(self, name: str) -> tuple[Column | None, Column | None]:
+        """The column of that name as found and as wanted."""
+        return (
+            None if self.found is None else self.found.column(name),
+            None if self.wanted is None else self.wanted.column(name),
+        )
+
+    def constraints(self, name: str) -> tuple[Constraint | None, Constraint | None]:
+        """The constraint of that name as found and as wanted."""
+        return (
+            None if self.found is None else self.found.constraint(name),
+            None if self.wanted is None else self.wanted.constraint(name),
+        )
+
+    def indexes(self, name: str) -> tuple[Index | None, Index | None]:
+        """The index of that name as found and as wanted."""
+        return (
+            None if self.found is None else self.found.index(name),
+            None if self.wanted is None else self.wanted.index(name),
+        )
+
+
+class Convergent(Operation):
+    """What every operation here shares; a mixin in front of the Django operation that it stands in for.
+
+    A subclass says what to look at (`names`, `probe`), what that means (`inspect`) and what to send
+    (`plan`, `plan_backwards`, `script`, `script_backwards`). Nothing but this class and the session
+    executes, so a run that dies anywhere is continued by running it again.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__module__ = "signals.operations"  # the path that the migration writer prints
+
+    def names(self, site: Site) -> Sequence[str]:
+        """The index names to look up in the table's schema."""
+        return ()
+
+    def probe(self, site: Site, found: Table) -> list[str]:
+        """DDL for the probe: the declaration, if something of its name exists on the table."""
+        raise NotImplementedError
+
+    def inspect(self, site: Site, snapshot: Any) -> list[Finding]:
+        """The status of each declared component; pure."""
+        raise NotImplementedError
+
+    def plan(self, site: Site, snapshot: Any) -> list[Statement]:
+        """What this database still needs; pure."""
+        raise NotImplementedError
+
+    def plan_backwards(self, site: Site, snapshot: Any) -> list[Statement]:
+        """What this database still has; pure."""
+        raise NotImplementedError
+
+    def script(self, site: Site) -> list[Statement]:
+        """Every step, each with the condition under which it is left out."""
+        raise NotImplementedError
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        """Every step back, each with the condition under which it is left out."""
+        raise NotImplementedError
+
+    def read(self, site: Site) -> Any:
+        """One round trip for the catalog, and one for the canonical form where there is a rival."""
+        catalog = Catalog(site.connection)
+        found = catalog.table(site.table, self.names(site))
+        if found is None:
+            return Snapshot(None)
+        with site.on_probe():
+            ddl = self.probe(site, found)
+        return Snapshot(found, catalog.probe(found, ddl, PROBE) if ddl else None)
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        site = self.locate(app_label, schema_editor, to_state, from_state)
+        if site is None:
+            return
+        if schema_editor.collect_sql:
+            _print(schema_editor, self.script(site))
+            return
+        self._converge(site, forwards=True)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        site = self.locate(app_label, schema_editor, from_state, to_state)
+        if site is None:
+            return
+        if schema_editor.collect_sql:
+            _print(schema_editor, self.script_backwards(site))
+            return
+        self._converge(site, forwards=False)
+
+    def locate(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        with_operation: ProjectState,
+        without: ProjectState,
+    ) -> Site | None:
+        """Where to work, or None where the routers or the model's options keep this database out."""
+        connection = schema_editor.connection
+        model = with_operation.apps.get_model(app_label, self.model_key)
+        if not self.allow_migrate_model(connection.alias, model):
+            return None
+        require_postgresql(connection, self)
+        before = without.models.get((app_label, self.model_key))
+        return Site(
+            connection,
+            model,
+            without.apps.get_model(app_label, self.model_key) if before else None,
+        )
+
+    @property
+    def model_key(self) -> str:
+        """The lower-cased name of the model that the operation works on."""
+        return str(getattr(self, "model_name", None) or self.name).lower()  # type: ignore[attr-defined]
+
+    def findings(self, site: Site) -> list[Finding]:
+        """Reads the catalog and judges; changes nothing."""
+        return self.inspect(site, self.read(site))
+
+    def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
+        """Never an operation that is not convergent in the place of one that is."""
+        reduced = super().reduce(operation, app_label)
+        if isinstance(reduced, list) and any(each not in (self, operation) for each in reduced):
+            return False
+        return reduced
+
+    def _converge(self, site: Site, *, forwards: bool) -> None:
+        statements = self._needed(site, forwards=forwards)
+        for statement in statements:
+            if site.connection.in_atomic_block and not statement.transactional:
+                raise NeedsAutocommit(self.describe(), statement.sql)
+        if not statements:
+            return
+        for statement in statements:
+            session.run(site.connection, statement)
+        remaining = self._needed(site, forwards=forwards)
+        if remaining:
+            raise NotConverged(self.describe(), [statement.sql for statement in remaining])
+
+    def _needed(self, site: Site, *, forwards: bool) -> list[Statement]:
+        snapshot = self._settled(site)
+        if not forwards:
+            return self.plan_backwards(site, snapshot)
+        findings = self.inspect(site, snapshot)
+        for finding in findings:
+            if finding.status is Status.DIFFERENT:
+                raise DifferentDefinition(
+                    operation=self.describe(),
+                    component=finding.component,
+                    name=finding.name,
+                    table=finding.table,
+                    found=finding.found,
+                    wanted=finding.wanted,
+                    fix=finding.fix,
+                )
+            if finding.status is Status.UNFINISHED:
+                logger.warning(
+                    "healing the unfinished %s %s of %s",
+                    finding.component,
+                    finding.name,
+                    finding.table,
+                )
+        return self.plan(site, snapshot)
+
+    def _settled(self, site: Site) -> Any:
+        """A snapshot in which no other session builds one of the components."""
+        snapshot = self.read(site)
+        if not self._building(site, snapshot):
+            return snapshot
+        logger.warning("%s: another session builds it; waiting for its result", self.describe())
+
+        def settled() -> bool:
+            nonlocal snapshot
+            snapshot = self.read(site)
+            return not self._building(site, snapshot)
+
+        session.poll(settled)
+        return snapshot
+
+    def _building(self, site: Site, snapshot: Any) -> bool:
+        return any(each.status is Status.BUILDING for each in self.inspect(site, snapshot))
+
+
+def require_postgresql(connection: Any, operation: Operation) -> None:
+    if connection.vendor != "postgresql":
+        raise NotSupportedError(
+            f"{operation.describe()}: {type(operation).__name__} needs PostgreSQL, and the database "
+            f"{connection.alias!r} is {connection.display_name}"
+        )
+
+
+def require_table(operation: Operation, site: Site, snapshot: Snapshot) -> Table:
+    if snapshot.found is None:
+        raise TableMissing(operation.describe(), site.table)
+    return snapshot.found
+
+
+def require_column(
+    operation: Operation, site: Site, snapshot: Snapshot, name: str
+) -> tuple[Table, Column]:
+    table = require_table(operation, site, snapshot)
+    column = table.column(name)
+    if column is None:
+        raise Refused(
+            operation.describe(),
+            site.table,
+            f"table {site.table} has no column {name}",
+            "go back to before the migration that adds the column, and forward again",
+        )
+    return table, column
+
+
+def keep(operation: Operation, site: Site, reason: str) -> None:
+    """Says why backwards leaves something that it would otherwise drop."""
+    logger.warning("%s, backwards: kept on table %s: %s", operation.describe(), site.table, reason)
+
+
+def _print(editor: BaseDatabaseSchemaEditor, statements: Sequence[Statement]) -> None:
+    """Adds psql's script to sqlmigrate's output: each step asks for itself when it runs."""
+    stop = "\\set ON_ERROR_STOP on"
+    if statements and stop not in editor.collected_sql:
+        editor.collected_sql.append(stop)
+    for statement in statements:
+        editor.collected_sql.append(
+            f"SELECT {literal(statement.sql)} WHERE NOT ({statement.unless}) \\gexec"
+        )

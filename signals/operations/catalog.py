@@ -1,0 +1,323 @@
+"""Every question asked of pg_catalog: one constant, one frozen row, one function each.
+
+Nothing here decides anything, and no exception is caught: a missing object is None.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A row of pg_attribute. `numbered`: by an identity or a sequence; `generated`: '', 's' or 'v'."""
+
+    name: str
+    type: str
+    not_null: bool
+    default: str | None
+    collation: str | None
+    generated: str
+    numbered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A row of pg_constraint. `kind` is contype; `target` and `target_columns` are a foreign key's."""
+
+    name: str
+    kind: str
+    definition: str
+    validated: bool
+    columns: tuple[str, ...]
+    target: str | None
+    target_columns: tuple[str, ...]
+    deferral: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A row of pg_index. `keys`: expression, operator class, collation and order of each key column."""
+
+    name: str
+    definition: str
+    method: str
+    keys: tuple[tuple[str, ...], ...]
+    include: tuple[str, ...]
+    predicate: str | None
+    unique: bool
+    nulls_not_distinct: bool
+    options: tuple[str, ...]
+    valid: bool
+    building: bool
+    constraint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Another relation that holds a name which the operation wants for an index; `table` is an index's."""
+
+    name: str
+    kind: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its parts. `current`: it stands in current_schema(), where CREATE TABLE would put it."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    current: bool
+    columns: tuple[Column, ...]
+    constraints: tuple[Constraint, ...]
+    indexes: tuple[Index, ...]
+    taken: tuple[Relation, ...]
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+    def constraint(self, name: str) -> Constraint | None:
+        return next((each for each in self.constraints if each.name == name), None)
+
+    def index(self, name: str) -> Index | None:
+        return next((index for index in self.indexes if index.name == name), None)
+
+    def holder(self, name: str) -> Relation | None:
+        """The relation other than this table's indexes that has the name in the table's schema."""
+        return next((relation for relation in self.taken if relation.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Enum:
+    """An enum type with its labels in order, and whether a column or anything else depends on it."""
+
+    schema: str
+    labels: tuple[str, ...]
+    used: bool
+
+
+# indnullsnotdistinct came with PostgreSQL 15; through to_jsonb the question stands on 14 too.
+# A build is told by its progress report; where that hides its index, because another role builds, by
+# the lock that the reporting session holds on the table.
+_TABLE = """
+SELECT pg_catalog.json_build_object(
+  'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
+  'current', n.nspname = pg_catalog.current_schema(),
+  'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', a.attname,
+      'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
+      'not_null', a.attnotnull,
+      'default', pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+      'collation', (SELECT l.collname FROM pg_catalog.pg_collation l
+                    WHERE l.oid = a.attcollation AND a.attcollation <> t.typcollation),
+      'generated', a.attgenerated,
+      'numbered', a.attidentity <> '' OR COALESCE(
+          pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%%', false)
+    ) ORDER BY a.attnum)
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+  'constraints', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', k.conname, 'kind', k.contype,
+      'definition', pg_catalog.pg_get_constraintdef(k.oid),
+      'validated', k.convalidated,
+      'columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
+                  FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY u (number, place)
+                  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number),
+      'target', CASE WHEN k.confrelid <> 0 THEN k.confrelid::pg_catalog.regclass::pg_catalog.text END,
+      'target_columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
+                  FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY u (number, place)
+                  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number),
+      'deferral', CASE WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED'
+                       WHEN k.condeferrable THEN 'DEFERRABLE' ELSE '' END
+    ) ORDER BY k.conname)
+    FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype <> 'n'),
+  'indexes', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', ic.relname,
+      'definition', pg_catalog.pg_get_indexdef(i.indexrelid),
+      'method', m.amname,
+      'keys', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+                   pg_catalog.pg_get_indexdef(i.indexrelid, u.place::pg_catalog.int4, false),
+                   (SELECT o.opcname FROM pg_catalog.pg_opclass o WHERE o.oid = i.indclass[u.place - 1]),
+                   (SELECT l.collname FROM pg_catalog.pg_collation l
+                    WHERE l.oid = i.indcollation[u.place - 1]),
+                   i.indoption[u.place - 1]::pg_catalog.text,
+                   a.attoptions::pg_catalog.text) ORDER BY u.place)
+               FROM pg_catalog.generate_series(1, i.indnkeyatts) u (place)
+               JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid AND a.attnum = u.place),
+      'include', (SELECT pg_catalog.json_agg(
+                   pg_catalog.pg_get_indexdef(i.indexrelid, u.place::pg_catalog.int4, false)
+                   ORDER BY u.place)
+               FROM pg_catalog.generate_series(i.indnkeyatts + 1, i.indnatts) u (place)),
+      'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
+      'unique', i.indisunique,
+      'nulls_not_distinct', COALESCE(
+          (pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::pg_catalog.bool, false),
+      'options', COALESCE(pg_catalog.to_json(ic.reloptions), '[]'),
+      'valid', i.indisvalid,
+      'building', NOT i.indisvalid AND EXISTS (
+          SELECT FROM pg_catalog.pg_stat_progress_create_index p
+          WHERE p.pid <> pg_catalog.pg_backend_pid() AND (p.index_relid = i.indexrelid
+          OR p.index_relid IS NULL AND EXISTS (
+              SELECT FROM pg_catalog.pg_locks h WHERE h.pid = p.pid AND h.relation = c.oid
+              AND h.granted AND h.mode = 'ShareUpdateExclusiveLock'))),
+      'constraint', (SELECT k.conname FROM pg_catalog.pg_constraint k
+                     WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x') LIMIT 1)
+    ) ORDER BY ic.relname)
+    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
+    JOIN pg_catalog.pg_am m ON m.oid = ic.relam WHERE i.indrelid = c.oid),
+  'taken', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', r.relname, 'kind', r.relkind,
+      'table', COALESCE((SELECT i.indrelid::pg_catalog.regclass::pg_catalog.text
+                         FROM pg_catalog.pg_index i WHERE i.indexrelid = r.oid), '')))
+    FROM pg_catalog.pg_class r
+    WHERE r.relnamespace = c.relnamespace AND r.relname = ANY(%s)
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i
+                    WHERE i.indexrelid = r.oid AND i.indrelid = c.oid))
+)::pg_catalog.text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = pg_catalog.to_regclass(%s)
+"""
+
+_ENUM = """
+SELECT n.nspname,
+  ARRAY(SELECT e.enumlabel::pg_catalog.text FROM pg_catalog.pg_enum e
+        WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder),
+  EXISTS (SELECT FROM pg_catalog.pg_depend d
+          WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
+          AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = 'n'),
+  t.typtype
+FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+WHERE t.oid = pg_catalog.to_regtype(%s)
+"""
+
+_FILE = "SELECT pg_catalog.pg_relation_filenode(%s::pg_catalog.regclass)"
+
+# The holders of locks that conflict with the wanted one.
+_BLOCKERS = """
+SELECT DISTINCT a.pid, a.application_name, a.usename, a.state,
+  EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
+  pg_catalog.left(a.query, 200)
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
+WHERE l.relation = pg_catalog.to_regclass(%s) AND l.granted AND l.mode = ANY(%s)
+AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session that holds a conflicting lock; `age` of its transaction in seconds, its query cut at 200."""
+
+    pid: int
+    application: str
+    user: str | None
+    state: str | None
+    age: float | None
+    query: str
+
+    def __str__(self) -> str:
+        age = f"{self.age:.1f} s" if self.age is not None else "unknown age"
+        return (
+            f"pid {self.pid}, {self.application or 'no application name'}, user {self.user}, "
+            f"{self.state}, transaction {age}: {' '.join((self.query or '').split())!r}"
+        )
+
+
+class Catalog:
+    """Asks one connection; the only reader of pg_catalog."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+
+    def table(self, name: str, index_names: Sequence[str] = ()) -> Table | None:
+        """The table that the quoted name resolves to on the search_path, with all its parts."""
+        rows = self._rows(_TABLE, [list(index_names), name])
+        return _table(rows[0][0]) if rows else None
+
+    def probe(self, found: Table, ddl: Sequence[str], probe: str) -> Table:
+        """What PostgreSQL makes of the DDL on a temporary copy of the table.
+
+        One round trip, rolled back: takes ACCESS SHARE on the table, and leaves nothing.
+        """
+        question = self.connection.ops.compose_sql(_TABLE, [[], probe])
+        return _table(self._on_copy(found, probe, [*ddl, question])[-1][0])
+
+    def rewrites(self, found: Table, ddl: Sequence[str], probe: str) -> bool:
+        """Whether the DDL would write the whole table anew; asked of an empty copy of it."""
+        question = self.connection.ops.compose_sql(_FILE, [probe])
+        before, after = self._on_copy(found, probe, [question, *ddl, question])
+        return bool(before != after)
+
+    def enum(self, name: str) -> Enum | None:
+        """The enum type that the quoted name resolves to on the search_path."""
+        rows = self._rows(_ENUM, [name])
+        return Enum(rows[0][0], tuple(rows[0][1]), rows[0][2]) if rows else None
+
+    def blockers(self, table: str, modes: Sequence[str]) -> tuple[Blocker, ...]:
+        """The other sessions that hold one of the lock modes on the quoted table."""
+        return tuple(Blocker(*row) for row in self._rows(_BLOCKERS, [table, list(modes)]))
+
+    def has_rows(self, table: Table, condition: str = "true") -> bool:
+        """Whether a row of the table, its partitions and children included, meets the SQL condition."""
+        name = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+        question = f"SELECT EXISTS (SELECT FROM {name} WHERE {condition})"  # noqa: S608 - quoted
+        return bool(self._rows(question)[0][0])
+
+    def _on_copy(self, found: Table, probe: str, script: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The first row of each question in the script, which runs on an empty copy of the table."""
+        opening, closing = "BEGIN", "ROLLBACK"
+        if self.connection.in_atomic_block:
+            opening = "SAVEPOINT signals_probe"
+            closing = "ROLLBACK TO SAVEPOINT signals_probe; RELEASE SAVEPOINT signals_probe"
+        original = f"{_quoted(found.schema)}.{_quoted(found.name)}"
+        copy = f"CREATE TEMPORARY TABLE {probe} (LIKE {original}) ON COMMIT DROP"
+        answers = []
+        with self.connection.cursor() as cursor:
+            try:
+                cursor.execute(";\n".join([opening, copy, *script, closing]))
+            except DatabaseError:
+                cursor.execute(closing)
+                raise
+            while cursor.nextset():
+                if cursor.description:
+                    answers.append(cursor.fetchone())
+        return answers
+
+    def _rows(
+        self, question: str, parameters: Sequence[Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(question, parameters)
+            return list(cursor.fetchall())
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _table(text: str) -> Table:
+    facts = json.loads(text)
+    lists: dict[str, list[dict[str, Any]]] = {
+        key: facts.pop(key) or [] for key in ("columns", "constraints", "indexes", "taken")
+    }
+    for constraint in lists["constraints"]:
+        for key in ("columns", "target_columns"):
+            constraint[key] = tuple(constraint[key] or ())
+    for index in lists["indexes"]:
+        index["keys"] = tuple(tuple(key) for key in index["keys"] or ())
+        for key in ("include", "options"):
+            index[key] = tuple(index[key] or ())
+    return Table(
+        **facts,
+        columns=tuple(Column(**column) for column in lists["columns"]),
+        constraints=tuple(Constraint(**constraint) for constraint in lists["constraints"]),
+        indexes=tuple(Index(**index) for index in lists["indexes"]),
+        taken=tuple(Relation(**relation) for relation in lists["taken"]),
+    )

@@ -1,0 +1,152 @@
+"""CreateEnumIfMissing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import router
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation, OperationCategory
+from django.db.migrations.state import ProjectState
+from django.db.models import Model
+
+from signals.operations import guards
+from signals.operations.base import Convergent, Finding, Status, keep, require_postgresql
+from signals.operations.catalog import Catalog, Enum
+from signals.operations.guards import literal
+from signals.operations.site import Site
+from signals.operations.statements import Lock, Statement
+
+
+class CreateEnumIfMissing(Convergent, Operation):
+    """Creates the enum type, or gives the one that exists the declared values that it lacks.
+
+    Values that exist stay in their order; a missing one comes behind its declared predecessor.
+    Values that are not declared, or another order, stop the run. Backwards drops the type unless
+    something uses it; a value cannot be taken out of a type, so what was added to one stays.
+
+    name: the type's name, looked up on the search_path, created in its first schema.
+    values: the labels in order.
+    later_values: labels that later migrations add, tolerated here.
+    keep_on_reverse: backwards leaves the type, for the migration that only adds values.
+    """
+
+    category = OperationCategory.ADDITION
+
+    def __init__(
+        self,
+        name: str,
+        values: Sequence[str],
+        *,
+        later_values: Sequence[str] = (),
+        keep_on_reverse: bool = False,
+    ) -> None:
+        if not values:
+            raise ValueError(f"the enum {name} has no values (give at least one)")
+        labels = [*values, *later_values]
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"the enum {name} names a value twice: {', '.join(labels)}")
+        for label in labels:
+            if not 0 < len(label.encode()) < 64:  # noqa: PLR2004 - NAMEDATALEN
+                raise ValueError(
+                    f"the value {label!r} of the enum {name} is not 1 to 63 bytes long"
+                )
+        self.name = name
+        self.values = tuple(values)
+        self.later_values = tuple(later_values)
+        self.keep_on_reverse = keep_on_reverse
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        kwargs: dict[str, Any] = {"name": self.name, "values": self.values}
+        if self.later_values:
+            kwargs["later_values"] = self.later_values
+        if self.keep_on_reverse:
+            kwargs["keep_on_reverse"] = True
+        return type(self).__name__, [], kwargs
+
+    def describe(self) -> str:
+        return f"Create enum {self.name} if missing"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        return f"enum_{self.name.lower()}"
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """No model's state holds a type."""
+
+    def locate(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        with_operation: ProjectState,
+        without: ProjectState,
+    ) -> Site | None:
+        connection = schema_editor.connection
+        if not router.allow_migrate(connection.alias, app_label, enum=self.name):
+            return None
+        require_postgresql(connection, self)
+        return Site(connection, Model)
+
+    def read(self, site: Site) -> Enum | None:
+        return Catalog(site.connection).enum(site.quote(self.name))
+
+    def inspect(self, site: Site, snapshot: Enum | None) -> list[Finding]:
+        wanted = ", ".join(self.values)
+        if snapshot is None:
+            return [Finding("enum", self.name, "", Status.MISSING, "", wanted)]
+        known = [label for label in snapshot.labels if label not in self.later_values]
+        if known == list(self.values):
+            status = Status.EXISTS
+        elif known == [label for label in self.values if label in known]:
+            status = Status.MISSING
+        else:
+            status = Status.DIFFERENT
+        fix = "rename the values (ALTER TYPE ... RENAME VALUE), or declare them in the operation"
+        return [Finding("enum", self.name, "", status, ", ".join(snapshot.labels), wanted, fix)]
+
+    def plan(self, site: Site, snapshot: Enum | None) -> list[Statement]:
+        create, *additions = self.script(site)
+        if snapshot is None:
+            return [create]
+        missing = [label not in snapshot.labels for label in self.values[1:]]
+        first = [] if self.values[0] in snapshot.labels else [self._first(site, snapshot.labels[0])]
+        return first + [step for step, needed in zip(additions, missing, strict=True) if needed]
+
+    def plan_backwards(self, site: Site, snapshot: Enum | None) -> list[Statement]:
+        if snapshot is None or self.keep_on_reverse:
+            return []
+        if snapshot.used:
+            keep(self, site, f"the type {self.name}, because columns use it")
+            return []
+        return self.script_backwards(site)
+
+    def script(self, site: Site) -> list[Statement]:
+        name = site.quote(self.name)
+        labels = ", ".join(literal(label) for label in self.values)
+        done = guards.has_enum(name)
+        create = Statement(f"CREATE TYPE {name} AS ENUM ({labels})", Lock.NONE, name, done)
+        additions = [
+            Statement(
+                f"ALTER TYPE {name} ADD VALUE {literal(label)} AFTER {literal(before)}",
+                Lock.NONE,
+                name,
+                guards.has_label(name, label),
+            )
+            for before, label in zip(self.values, self.values[1:], strict=False)
+        ]
+        return [create, *additions]
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        if self.keep_on_reverse:
+            return []
+        name = site.quote(self.name)
+        unused = guards.either(guards.negated(guards.has_enum(name)), guards.uses_type(name))
+        return [Statement(f"DROP TYPE {name}", Lock.NONE, name, unused)]
+
+    def _first(self, site: Site, successor: str) -> Statement:
+        name, label = site.quote(self.name), self.values[0]
+        return Statement(
+            f"ALTER TYPE {name} ADD VALUE {literal(label)} BEFORE {literal(successor)}",
+            Lock.NONE,
+            name,
+            guards.has_label(name, label),
+        )

@@ -1,0 +1,127 @@
+"""What stops a run: one root class, a few leaves, the facts as attributes."""
+
+from collections.abc import Sequence
+
+from django.core.management.base import CommandError
+
+
+class ConvergenceError(CommandError):
+    """Root of the errors here; as a CommandError it ends `migrate` with its text and no traceback."""
+
+
+class DifferentDefinition(ConvergenceError):
+    """A component of that name exists with another definition, or on another table; nothing was changed.
+
+    Attributes: operation, component (its kind), name, table, found, wanted (both as PostgreSQL
+    prints them) and fix (SQL, or words where no SQL is safe).
+    """
+
+    def __init__(  # noqa: PLR0913 - each fact is one argument
+        self,
+        *,
+        operation: str,
+        component: str,
+        name: str,
+        table: str,
+        found: str,
+        wanted: str,
+        fix: str,
+    ) -> None:
+        self.operation = operation
+        self.component = component
+        self.name = name
+        self.table = table
+        self.found = found
+        self.wanted = wanted
+        self.fix = fix
+        super().__init__(
+            f"{operation}: the {component} {name} of table {table} differs from its declaration; "
+            f"nothing was changed.\n  found:  {found}\n  wanted: {wanted}\n  to fix: {fix}"
+        )
+
+
+class NotConverged(ConvergenceError):
+    """Every planned statement ran, and the catalog still lacks something.
+
+    Attributes: operation and remaining, the SQL that would be sent next.
+    """
+
+    def __init__(self, operation: str, remaining: Sequence[str]) -> None:
+        self.operation = operation
+        self.remaining = tuple(remaining)
+        super().__init__(
+            f"{operation}: the catalog still lacks what was just built; another session changes it at "
+            f"the same time, or an event trigger does. Still needed: {'; '.join(remaining)}"
+        )
+
+
+class NeedsAutocommit(ConvergenceError):
+    """A statement that cannot run, or must not wait, inside the transaction that is open.
+
+    Attributes: operation and sql.
+    """
+
+    def __init__(self, operation: str, sql: str) -> None:
+        self.operation = operation
+        self.sql = sql
+        super().__init__(
+            f"{operation} cannot run inside a transaction (set atomic = False on the migration): {sql}"
+        )
+
+
+class LockWaitExceeded(ConvergenceError):
+    """A lock was not granted within the bounded number of short tries; nothing was changed.
+
+    Attributes: sql, table, blockers (one line each).
+    """
+
+    def __init__(self, sql: str, table: str, blockers: Sequence[str], advice: str) -> None:
+        self.sql = sql
+        self.table = table
+        self.blockers = tuple(blockers)
+        who = (
+            "".join(f"\n  blocked by {line}" for line in blockers)
+            or "\n  blocked by nobody any more"
+        )
+        super().__init__(f"no lock on table {table} for: {sql}{who}\n  to fix: {advice}")
+
+
+class TableMissing(ConvergenceError):
+    """The table that a component belongs to does not exist. Attributes: operation, table."""
+
+    def __init__(self, operation: str, table: str) -> None:
+        self.operation = operation
+        self.table = table
+        super().__init__(
+            f"{operation}: table {table} does not exist on the search_path "
+            "(create it by its own migration, or unapply that migration's --fake)"
+        )
+
+
+class Refused(ConvergenceError):
+    """What was asked for would lose data, rewrite a table or is impossible; nothing was changed.
+
+    Attributes: operation, table, reason, fix.
+    """
+
+    def __init__(self, operation: str, table: str, reason: str, fix: str) -> None:
+        self.operation = operation
+        self.table = table
+        self.reason = reason
+        self.fix = fix
+        super().__init__(f"{operation}: {reason}; nothing was changed. To fix: {fix}")
+
+
+class RowsViolate(ConvergenceError):
+    """PostgreSQL refused existing rows: a value does not convert, is NULL, a duplicate, or fails a check.
+
+    Attributes: sql, reason (PostgreSQL's message and detail).
+    """
+
+    def __init__(self, sql: str, reason: str) -> None:
+        self.sql = sql
+        self.reason = reason
+        super().__init__(
+            f"existing rows stand against: {sql}\n  PostgreSQL says: {reason}\n"
+            "  to fix: correct those rows, and run again; the next run continues from here"
+        )

@@ -1,0 +1,71 @@
+"""Foreign keys, known by their columns and target, not by their name."""
+
+from typing import Any
+
+from signals.operations import guards
+from signals.operations.base import Finding, Status
+from signals.operations.catalog import Constraint, Table
+from signals.operations.site import AnyField, Site
+from signals.operations.statements import Lock, Statement
+
+
+def has_constraint(field: AnyField) -> bool:
+    """Whether Django would guard the field by a foreign key in the database."""
+    return bool(field.remote_field and getattr(field, "db_constraint", False))
+
+
+def judge_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
+    """The status of the field's foreign key; one to another table is different."""
+    present = _present(field, found)
+    remote, column = _target(field)
+    wanted = f"FOREIGN KEY ({site.quote(field.column)}) REFERENCES {site.quote(remote)} ({column})"
+    fix = ""
+    if present is None:
+        status = Status.MISSING
+    elif _bare(present.target or "") != _bare(remote) or present.target_columns != (column,):
+        status = Status.DIFFERENT
+        fix = f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(present.name)}; and run again"
+    else:
+        status = Status.EXISTS if present.validated else Status.UNFINISHED
+    name = present.name if present else field.column
+    text = present.definition if present else ""
+    return Finding("foreign key", name, site.table, status, text, wanted, fix)
+
+
+def plan_foreign_key(site: Site, field: AnyField, found: Table) -> list[Statement]:
+    """Adds it NOT VALID and validates it; writers wait only for the first, for an instant."""
+    present = _present(field, found)
+    if present is not None:
+        return [] if present.validated else [_validate(site, present.name)]
+    name, sql = _ddl(site, field)
+    done = guards.has_constraint(site.table, name)
+    add = Statement(f"{sql} NOT VALID", Lock.SHARE_ROW_EXCLUSIVE, site.table, done)
+    return [add, _validate(site, name)]
+
+
+def _present(field: AnyField, found: Table) -> Constraint | None:
+    keys = [each for each in found.constraints if each.kind == "f"]
+    return next((each for each in keys if each.columns == (field.column,)), None)
+
+
+def _target(field: AnyField) -> tuple[str, str]:
+    remote: Any = field.remote_field
+    return remote.model._meta.db_table, remote.model._meta.get_field(remote.field_name).column
+
+
+def _ddl(site: Site, field: AnyField) -> tuple[str, str]:
+    sql = site.editor()._create_fk_sql(site.model, field, "_fk_%(to_table)s_%(to_column)s")
+    return str(sql.parts["name"]).strip('"'), str(sql)
+
+
+def _validate(site: Site, name: str) -> Statement:
+    return Statement(
+        f"ALTER TABLE {site.table} VALIDATE CONSTRAINT {site.quote(name)}",
+        Lock.SHARE_UPDATE_EXCLUSIVE,
+        site.table,
+        guards.has_constraint(site.table, name, validated=True),
+    )
+
+
+def _bare(name: str) -> str:
+    return name.replace('"', "")

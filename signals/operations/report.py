@@ -1,0 +1,116 @@
+"""What a migration declares and what the database holds of it, as rows, a table and JSON."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.migration import Migration
+from django.db.migrations.operations import SeparateDatabaseAndState
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+
+from signals.operations.base import Convergent, Finding, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The findings of one migration on one database."""
+
+    app_label: str
+    migration: str
+    database: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every component stands as declared."""
+        return all(finding.status is Status.EXISTS for finding in self.findings)
+
+    def as_table(self) -> str:
+        """Columns Component, Name, Status; below it what differs, as PostgreSQL prints it."""
+        rows = [("Component", "Name", "Status")]
+        rows += [(each.component, each.name, each.status.value) for each in self.findings]
+        widths = [max(len(row[place]) for row in rows) for place in range(2)]
+        lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
+        lines.insert(1, "  ".join("─" * width for width in (*widths, 12)))
+        for finding in self.findings:
+            if finding.status is Status.DIFFERENT:
+                lines += ["", f"{finding.component} {finding.name} of {finding.table}"]
+                lines += [f"  found:  {finding.found}", f"  wanted: {finding.wanted}"]
+                lines += [f"  to fix: {finding.fix}"]
+        return "\n".join(lines)
+
+    def as_json(self) -> str:
+        """One object; each component with its status's name in lower case."""
+        return json.dumps(
+            {
+                "version": 1,
+                "app": self.app_label,
+                "migration": self.migration,
+                "database": self.database,
+                "clean": self.is_clean,
+                "components": [
+                    {
+                        "component": each.component,
+                        "name": each.name,
+                        "table": each.table,
+                        "status": each.status.name.lower(),
+                        "found": each.found,
+                        "wanted": each.wanted,
+                        "fix": each.fix,
+                    }
+                    for each in self.findings
+                ],
+            },
+            ensure_ascii=False,
+            indent=2,
+        )
+
+
+def report(
+    connection: BaseDatabaseWrapper, loader: MigrationLoader, migration: Migration
+) -> Report:
+    """Judges each component that the migration's convergent operations declare; changes nothing."""
+    state = loader.project_state((migration.app_label, migration.name), at_end=False)
+    findings = tuple(
+        finding
+        for operation, before, after in steps(migration, state)
+        for finding in judge(connection, migration.app_label, operation, before, after)
+    )
+    return Report(migration.app_label, migration.name, connection.alias, findings)
+
+
+def steps(
+    migration: Migration, state: ProjectState
+) -> Iterator[tuple[Convergent, ProjectState, ProjectState]]:
+    """The migration's convergent operations, each with the state before and after it."""
+    yield from _walk(migration.operations, migration.app_label, state)
+
+
+def judge(
+    connection: BaseDatabaseWrapper,
+    app_label: str,
+    operation: Convergent,
+    before: ProjectState,
+    after: ProjectState,
+) -> list[Finding]:
+    """The operation's findings; none where routers or the model's options keep this database out."""
+    editor = connection.SchemaEditorClass(connection, collect_sql=True)
+    site = operation.locate(app_label, editor, after, before)
+    return operation.findings(site) if site else []
+
+
+def _walk(
+    operations: Sequence[Operation], app_label: str, state: ProjectState
+) -> Iterator[tuple[Convergent, ProjectState, ProjectState]]:
+    for operation in operations:
+        if isinstance(operation, SeparateDatabaseAndState):
+            yield from _walk(operation.database_operations, app_label, state.clone())
+            operation.state_forwards(app_label, state)
+            continue
+        before = state.clone()
+        operation.state_forwards(app_label, state)
+        if isinstance(operation, Convergent):
+            yield operation, before, state

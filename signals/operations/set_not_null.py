@@ -1,0 +1,144 @@
+"""SetNotNullIfNullable."""
+
+from dataclasses import replace
+from typing import Any
+
+from django.db.migrations.operations.fields import AlterField
+
+from signals.operations import guards
+from signals.operations.base import Convergent, Finding, Snapshot, Status, require_column
+from signals.operations.catalog import Table
+from signals.operations.columns import add_field_ddl, judge_column, probe_column
+from signals.operations.site import AnyField, Site
+from signals.operations.statements import Lock, Statement
+
+
+class SetNotNullIfNullable(Convergent, AlterField):
+    """Makes the column NOT NULL without a scan that stops writers.
+
+    A check of the same meaning is added NOT VALID and validated while writers go on; PostgreSQL
+    then takes it as the proof, and it goes. A run that dies leaves that check, and the next run
+    continues from it. Backwards makes the column nullable again.
+
+    model_name, name, field, preserve_default: as for Django's AlterField; the field is not null.
+    keep_on_reverse: backwards leaves the column NOT NULL.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        name: str,
+        field: AnyField,
+        preserve_default: bool = True,
+        *,
+        keep_on_reverse: bool = False,
+    ) -> None:
+        if field.null:
+            raise ValueError(f"{name} is declared with null=True (take it out)")
+        super().__init__(model_name, name, field, preserve_default)
+        self.keep_on_reverse = keep_on_reverse
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        name, args, kwargs = super().deconstruct()
+        if self.keep_on_reverse:
+            kwargs["keep_on_reverse"] = True
+        return name, list(args), kwargs
+
+    def describe(self) -> str:
+        return f"Make {self.name} of {self.model_name} not null if nullable"
+
+    def probe(self, site: Site, found: Table) -> list[str]:
+        field = site.field(self.name)
+        if found.column(field.column) is None:
+            return []
+        return probe_column(site, field.column, add_field_ddl(site, field))
+
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
+        name = site.column(self.name)
+        table = snapshot.found
+        column, _ = snapshot.columns(name)
+        if table is None or column is None:
+            return [Finding("not null", name, site.table, Status.MISSING)]
+        strict = replace(column, not_null=True)
+        columns = tuple(strict if each is column else each for each in table.columns)
+        finding = judge_column(site, name, replace(table, columns=columns), snapshot.wanted)
+        if finding.status is Status.EXISTS and table.constraint(self._proof(site)):
+            finding = replace(finding, status=Status.UNFINISHED)
+        elif finding.status is Status.EXISTS and not column.not_null:
+            finding = replace(finding, status=Status.MISSING)
+        return [replace(finding, component="not null")]
+
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        table, column = require_column(self, site, snapshot, site.column(self.name))
+        if self.inspect(site, snapshot)[0].status is Status.EXISTS:
+            return []
+        add, validate, enforce, drop = self.script(site)
+        proof = table.constraint(self._proof(site))
+        if column.not_null:
+            return [drop]
+        if proof is None:
+            return [add, validate, enforce, drop]
+        return [enforce, drop] if proof.validated else [validate, enforce, drop]
+
+    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        table = snapshot.found
+        column, _ = snapshot.columns(site.column(self.name))
+        if table is None or column is None:
+            return []
+        nullable, drop = self._backwards(site)
+        steps = [drop] if table.constraint(self._proof(site)) else []
+        return steps if self.keep_on_reverse or not column.not_null else [*steps, nullable]
+
+    def script(self, site: Site) -> list[Statement]:
+        name = site.column(self.name)
+        column, proof = site.quote(name), self._proof(site)
+        quoted = site.quote(proof)
+        strict = guards.has_not_null(site.table, name)
+        alter = f"ALTER TABLE {site.table}"
+        add = f"{alter} ADD CONSTRAINT {quoted} CHECK ({column} IS NOT NULL) NOT VALID"
+        proven = guards.has_constraint(site.table, proof)
+        validated = guards.has_constraint(site.table, proof, validated=True)
+        exclusive, share = Lock.ACCESS_EXCLUSIVE, Lock.SHARE_UPDATE_EXCLUSIVE
+        return [
+            Statement(add, exclusive, site.table, guards.either(strict, proven)),
+            Statement(
+                f"{alter} VALIDATE CONSTRAINT {quoted}",
+                share,
+                site.table,
+                guards.either(strict, validated),
+            ),
+            Statement(f"{alter} ALTER COLUMN {column} SET NOT NULL", exclusive, site.table, strict),
+            self._backwards(site)[1],
+        ]
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        nullable, drop = self._backwards(site)
+        return [drop] if self.keep_on_reverse else [drop, nullable]
+
+    def _backwards(self, site: Site) -> tuple[Statement, Statement]:
+        name, proof = site.column(self.name), self._proof(site)
+        alter = f"ALTER TABLE {site.table}"
+        nullable = guards.negated(guards.has_not_null(site.table, name))
+        gone = guards.negated(guards.has_constraint(site.table, proof))
+        return (
+            Statement(
+                f"{alter} ALTER COLUMN {site.quote(name)} DROP NOT NULL",
+                Lock.ACCESS_EXCLUSIVE,
+                site.table,
+                nullable,
+            ),
+            Statement(
+                f"{alter} DROP CONSTRAINT {site.quote(proof)}",
+                Lock.ACCESS_EXCLUSIVE,
+                site.table,
+                gone,
+            ),
+        )
+
+    def _proof(self, site: Site) -> str:
+        """The name of the check that stands in for NOT NULL meanwhile."""
+        column = site.column(self.name)
+        name = site.editor()._create_index_name(
+            site.model._meta.db_table, [column], suffix="_notnull"
+        )
+        return str(name)

@@ -1,0 +1,92 @@
+"""Where an operation works: a model on a connection, and Django's DDL for both."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field, Model
+
+from signals.operations.catalog import Table
+
+# Django's fields take type arguments only in its stubs.
+AnyField: TypeAlias = "Field[Any, Any]"
+
+PROBE = '"pg_temp"."signals_operations_probe"'
+
+
+@dataclass(frozen=True, slots=True)
+class Ddl:
+    """SQL that Django's schema editor would have executed, at once and at the end of its block."""
+
+    now: tuple[str, ...]
+    deferred: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A model as the migration's state has it, on a connection.
+
+    `model` is the state with the operation applied, `before` the state without it.
+    """
+
+    connection: BaseDatabaseWrapper
+    model: type[Model]
+    before: type[Model] | None = None
+
+    @property
+    def table(self) -> str:
+        """The table's name as SQL, with its schema where db_table has one."""
+        return self.quote(self.model._meta.db_table)
+
+    def quote(self, name: str) -> str:
+        return str(self.connection.ops.quote_name(name))
+
+    def field(self, name: str) -> AnyField:
+        field = self.model._meta.get_field(name)
+        assert isinstance(field, Field)  # noqa: S101 - narrows: no operation names a reverse relation
+        return field
+
+    def beside_table(self, name: str, found: Table | None = None) -> str:
+        """The quoted name of a relation in the schema of the table as found, or as declared."""
+        if found is not None:
+            return f"{self.quote(found.schema)}.{self.quote(name)}"
+        schema, dot, _ = self.table.rpartition(".")
+        return f"{schema}{dot}{self.quote(name)}"
+
+    def editor(self) -> Any:
+        """A schema editor that collects; nothing is executed, the catalog is not read.
+
+        Any: its underscored methods, which make the SQL, are not in Django's stubs.
+        """
+        editor: Any = self.connection.SchemaEditorClass(self.connection, collect_sql=True)
+        editor.deferred_sql = []
+        # Django writes a foreign key into ADD COLUMN, where it would be validated under its lock.
+        editor.sql_create_column_inline_fk = None
+        return editor
+
+    def column(self, name: str) -> str:
+        """The column of the field of that name."""
+        column = self.field(name).column
+        assert column is not None  # noqa: S101 - narrows: fields without a column are refused
+        return column
+
+    def ddl(self, act: Callable[[Any], None]) -> Ddl:
+        """What the schema editor makes of the call."""
+        editor = self.editor()
+        act(editor)
+        return Ddl(
+            tuple(sql.rstrip(";") for sql in editor.collected_sql),
+            tuple(str(sql) for sql in editor.deferred_sql),
+        )
+
+    @contextmanager
+    def on_probe(self) -> Iterator[None]:
+        """Within it, DDL is made for the temporary probe in place of the table."""
+        name = self.model._meta.db_table
+        self.model._meta.db_table = PROBE
+        try:
+            yield
+        finally:
+            self.model._meta.db_table = name
