@@ -114,8 +114,8 @@ class Signal(models.Model):
     heat_slope = models.FloatField(null=True, blank=True)
     onchain_asof_ts = models.DateTimeField(null=True, blank=True)
     onchain_confidence = models.DecimalField(max_digits=4, decimal_places=3, null=True, blank=True)
-    created_at = CreationDateTimeField(db_default=now())
-    updated_at = ModificationDateTimeField(db_default=now())
+    created_at = CreationDateTimeField(db_default=now())  # type: ignore[no-untyped-call] # ships no types
+    updated_at = ModificationDateTimeField(db_default=now())  # type: ignore[no-untyped-call] # the same
     state = models.TextField(choices=SignalState.choices, db_default=SignalState.CANDIDATE.value)
 
     class Meta:

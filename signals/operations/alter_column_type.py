@@ -58,15 +58,15 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         return f"Alter type of {self.name} on {self.model_name} if different"
 
     def probe(self, site: Site, found: Table) -> list[str]:
-        field = site.field(self.name)
-        if found.column(field.column) is None:
+        field, column = site.field(self.name), site.column(self.name)
+        if found.column(column) is None:
             return []
         former = self._former(site).clone()
         former.set_attributes_from_name(self.name)
         former.column = _BEFORE
         former.model = site.model
         return [
-            *probe_column(site, field.column, add_field_ddl(site, field)),
+            *probe_column(site, column, add_field_ddl(site, field)),
             *add_field_ddl(site, former),
         ]
 

@@ -12,7 +12,7 @@ from django.db.models import Expression
 from django.db.models.sql import UpdateQuery
 
 from signals.operations.base import Convergent, Finding, Snapshot, Status, require_column
-from signals.operations.catalog import Catalog, Table
+from signals.operations.catalog import Catalog, Table, compose
 from signals.operations.errors import NeedsAutocommit
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
@@ -109,14 +109,10 @@ class BackfillInBatches(Convergent, Operation):
 
     def script(self, site: Site) -> list[Statement]:
         manager = site.model._base_manager.using(site.connection.alias)
-        query = manager.filter(**{f"{self.name}__isnull": True}).query.chain(UpdateQuery)
+        query: Any = manager.filter(**{f"{self.name}__isnull": True}).query.chain(UpdateQuery)
         query.add_update_values({self.name: self.value})
         sql = query.get_compiler(connection=site.connection).as_sql()
-        return [
-            Statement(
-                site.connection.ops.compose_sql(*sql), Lock.ROW_EXCLUSIVE, site.table, "false"
-            )
-        ]
+        return [Statement(compose(site.connection, *sql), Lock.ROW_EXCLUSIVE, site.table, "false")]
 
     def script_backwards(self, site: Site) -> list[Statement]:
         return []

@@ -17,6 +17,7 @@ from signals.operations.errors import (
     DifferentDefinition,
     NeedsAutocommit,
     NotConverged,
+    Refused,
     TableMissing,
 )
 from signals.operations.guards import literal

@@ -246,12 +246,12 @@ class Catalog:
 
         One round trip, rolled back: takes ACCESS SHARE on the table, and leaves nothing.
         """
-        question = self.connection.ops.compose_sql(_TABLE, [[], probe])
+        question = compose(self.connection, _TABLE, [[], probe])
         return _table(self._on_copy(found, probe, [*ddl, question])[-1][0])
 
     def rewrites(self, found: Table, ddl: Sequence[str], probe: str) -> bool:
         """Whether the DDL would write the whole table anew; asked of an empty copy of it."""
-        question = self.connection.ops.compose_sql(_FILE, [probe])
+        question = compose(self.connection, _FILE, [probe])
         before, after = self._on_copy(found, probe, [question, *ddl, question])
         return bool(before != after)
 
@@ -296,6 +296,12 @@ class Catalog:
         with self.connection.cursor() as cursor:
             cursor.execute(question, parameters)
             return list(cursor.fetchall())
+
+
+def compose(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> str:
+    """The SQL with its parameters as literals, quoted by psycopg."""
+    operations: Any = connection.ops  # PostgreSQL's have a method that the stubs' base class lacks
+    return str(operations.compose_sql(sql, parameters))
 
 
 def _quoted(name: str) -> str:

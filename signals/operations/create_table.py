@@ -165,7 +165,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
             found_text, wanted_text = f"a relation of kind {found.kind!r}", "a table"
         elif wanted is not None and (primary is None or primary.columns != (wanted.column,)):
             found_text = primary.definition if primary else "no primary key"
-            wanted_text = f"PRIMARY KEY ({site.quote(wanted.column)})"
+            wanted_text = f"PRIMARY KEY ({site.quote(site.column(wanted.name))})"
         else:
             return Finding("table", name, site.table, Status.EXISTS)
         fix = f"rename it (ALTER TABLE {site.table} RENAME TO ...), or correct it by hand"

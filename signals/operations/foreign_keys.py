@@ -18,7 +18,7 @@ def judge_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
     """The status of the field's foreign key; one to another table is different."""
     present = _present(field, found)
     remote, column = _target(field)
-    wanted = f"FOREIGN KEY ({site.quote(field.column)}) REFERENCES {site.quote(remote)} ({column})"
+    wanted = f"FOREIGN KEY ({site.quote(site.column(field.name))}) REFERENCES {site.quote(remote)} ({column})"
     fix = ""
     if present is None:
         status = Status.MISSING
@@ -27,7 +27,7 @@ def judge_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
         fix = f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(present.name)}; and run again"
     else:
         status = Status.EXISTS if present.validated else Status.UNFINISHED
-    name = present.name if present else field.column
+    name = present.name if present else site.column(field.name)
     text = present.definition if present else ""
     return Finding("foreign key", name, site.table, status, text, wanted, fix)
 

@@ -48,10 +48,10 @@ class SetNotNullIfNullable(Convergent, AlterField):
         return f"Make {self.name} of {self.model_name} not null if nullable"
 
     def probe(self, site: Site, found: Table) -> list[str]:
-        field = site.field(self.name)
-        if found.column(field.column) is None:
+        field, column = site.field(self.name), site.column(self.name)
+        if found.column(column) is None:
             return []
-        return probe_column(site, field.column, add_field_ddl(site, field))
+        return probe_column(site, column, add_field_ddl(site, field))
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         name = site.column(self.name)

@@ -15,7 +15,7 @@ USAGE, UNAVAILABLE = 2, 4
 
 class Command(BaseCommand):
     help = "Shows each component that a migration declares and whether the database has it."
-    requires_system_checks = []
+    requires_system_checks: list[str] = []  # noqa: RUF012 - Django reads it from the class
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("app_label", help="the application, for example signals")
