@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class OperationsConfig(AppConfig):
@@ -7,3 +8,9 @@ class OperationsConfig(AppConfig):
     name = "signals.operations"
     label = "signals_operations"
     verbose_name = "Convergent migration operations"
+
+    def ready(self) -> None:
+        from signals.operations import preflight
+
+        pre_migrate.connect(preflight.remember, dispatch_uid="signals.operations.remember")
+        post_migrate.connect(preflight.forget, dispatch_uid="signals.operations.forget")

@@ -11,6 +11,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import Expression
 from django.db.models.sql import UpdateQuery
 
+from signals.operations import session
 from signals.operations.base import Convergent, Finding, Snapshot, Status, require_column
 from signals.operations.catalog import Catalog, Table, compose
 from signals.operations.errors import NeedsAutocommit
@@ -126,6 +127,7 @@ class BackfillInBatches(Convergent, Operation):
             return
         if site.connection.in_atomic_block:
             raise NeedsAutocommit(self.describe(), "one short transaction for each batch")
+        session.about_to_change(site.connection)
         self._fill(site)
 
     def _fill(self, site: Site) -> None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db import NotSupportedError
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -91,6 +91,8 @@ class Convergent(Operation):
     (`plan`, `plan_backwards`, `script`, `script_backwards`). Nothing but this class and the session
     executes, so a run that dies anywhere is continued by running it again.
     """
+
+    migration = ""  # the label of the migration that a run of `migrate` takes the operation from
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -220,15 +222,7 @@ class Convergent(Operation):
         findings = self.inspect(site, snapshot)
         for finding in findings:
             if finding.status is Status.DIFFERENT:
-                raise DifferentDefinition(
-                    operation=self.describe(),
-                    component=finding.component,
-                    name=finding.name,
-                    table=finding.table,
-                    found=finding.found,
-                    wanted=finding.wanted,
-                    fix=finding.fix,
-                )
+                refuse_different(self, finding)
             if finding.status is Status.UNFINISHED:
                 logger.warning(
                     "healing the unfinished %s %s of %s",
@@ -255,6 +249,19 @@ class Convergent(Operation):
 
     def _building(self, site: Site, snapshot: Any) -> bool:
         return any(each.status is Status.BUILDING for each in self.inspect(site, snapshot))
+
+
+def refuse_different(operation: Convergent, finding: Finding) -> NoReturn:
+    raise DifferentDefinition(
+        operation=operation.describe(),
+        migration=operation.migration,
+        component=finding.component,
+        name=finding.name,
+        table=finding.table,
+        found=finding.found,
+        wanted=finding.wanted,
+        fix=finding.fix,
+    )
 
 
 def require_postgresql(connection: Any, operation: Operation) -> None:

@@ -12,14 +12,15 @@ class ConvergenceError(CommandError):
 class DifferentDefinition(ConvergenceError):
     """A component of that name exists with another definition, or on another table; nothing was changed.
 
-    Attributes: operation, component (its kind), name, table, found, wanted (both as PostgreSQL
-    prints them) and fix (SQL, or words where no SQL is safe).
+    Attributes: operation, migration (empty outside `migrate`), component (its kind), name, table,
+    found, wanted (both as PostgreSQL prints them) and fix (SQL, or words where no SQL is safe).
     """
 
     def __init__(  # noqa: PLR0913 - each fact is one argument
         self,
         *,
         operation: str,
+        migration: str,
         component: str,
         name: str,
         table: str,
@@ -28,14 +29,17 @@ class DifferentDefinition(ConvergenceError):
         fix: str,
     ) -> None:
         self.operation = operation
+        self.migration = migration
         self.component = component
         self.name = name
         self.table = table
         self.found = found
         self.wanted = wanted
         self.fix = fix
+        origin = f"{migration}: {operation}" if migration else operation
+        place = f" of table {table}" if table else ""
         super().__init__(
-            f"{operation}: the {component} {name} of table {table} differs from its declaration; "
+            f"{origin}: the {component} {name}{place} differs from its declaration; "
             f"nothing was changed.\n  found:  {found}\n  wanted: {wanted}\n  to fix: {fix}"
         )
 

@@ -77,15 +77,28 @@ def report(
     findings = tuple(
         finding
         for operation, before, after in steps(migration, state)
+        if isinstance(operation, Convergent)
         for finding in judge(connection, migration.app_label, operation, before, after)
     )
     return Report(migration.app_label, migration.name, connection.alias, findings)
 
 
+def convergent(operations: Sequence[Operation]) -> Iterator[Convergent]:
+    """The convergent operations among them, inside SeparateDatabaseAndState too."""
+    for operation in operations:
+        if isinstance(operation, SeparateDatabaseAndState):
+            yield from convergent(operation.database_operations)
+        elif isinstance(operation, Convergent):
+            yield operation
+
+
 def steps(
     migration: Migration, state: ProjectState
-) -> Iterator[tuple[Convergent, ProjectState, ProjectState]]:
-    """The migration's convergent operations, each with the state before and after it."""
+) -> Iterator[tuple[Operation, ProjectState, ProjectState]]:
+    """The migration's operations on the database, each with the state before and after it.
+
+    The state is the caller's, and is left as it is after the migration.
+    """
     yield from _walk(migration.operations, migration.app_label, state)
 
 
@@ -104,7 +117,7 @@ def judge(
 
 def _walk(
     operations: Sequence[Operation], app_label: str, state: ProjectState
-) -> Iterator[tuple[Convergent, ProjectState, ProjectState]]:
+) -> Iterator[tuple[Operation, ProjectState, ProjectState]]:
     for operation in operations:
         if isinstance(operation, SeparateDatabaseAndState):
             yield from _walk(operation.database_operations, app_label, state.clone())
@@ -112,5 +125,4 @@ def _walk(
             continue
         before = state.clone()
         operation.state_forwards(app_label, state)
-        if isinstance(operation, Convergent):
-            yield operation, before, state
+        yield operation, before, state

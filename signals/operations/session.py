@@ -21,6 +21,10 @@ logger = logging.getLogger("signals.operations")
 LOCK_NOT_AVAILABLE = "55P03"
 
 
+# What to do once, by database alias, before the next statement of a run.
+before_change: dict[str, Callable[[], None]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class LockPolicy:
     """The setting SIGNALS_OPERATIONS, each value in seconds.
@@ -64,11 +68,19 @@ def run(connection: BaseDatabaseWrapper, statement: Statement) -> None:
     writers through waits as long as it must. A failed run leaves nothing of this statement, except
     that a failed concurrent build leaves an invalid index, which the next run drops.
     """
+    about_to_change(connection)
     logger.info("%s", statement.sql)
     try:
         _run(connection, statement, LockPolicy.from_settings())
     except (DataError, IntegrityError) as error:
         raise RowsViolate(statement.sql, " ".join(str(error).split())) from error
+
+
+def about_to_change(connection: BaseDatabaseWrapper) -> None:
+    """Called before anything is changed; raises where the rest of the plan is known to stop."""
+    check = before_change.pop(connection.alias, None)
+    if check is not None:
+        check()
 
 
 def _run(connection: BaseDatabaseWrapper, statement: Statement, policy: LockPolicy) -> None:
