@@ -6,9 +6,16 @@ from django.db.migrations.operations.fields import AddField
 from django.db.models import NOT_PROVIDED
 
 from signals.operations import guards
-from signals.operations.base import Convergent, Finding, Snapshot, Status, keep, require_table
+from signals.operations.base import Convergent, Finding, Snapshot, keep, require_table
 from signals.operations.catalog import Table
-from signals.operations.columns import judge_column, probe_column
+from signals.operations.columns import bare_field, judge_column, probe_column
+from signals.operations.foreign_keys import (
+    has_constraint,
+    judge_foreign_key,
+    plan_foreign_key,
+    script_foreign_key,
+)
+from signals.operations.implied import implied
 from signals.operations.site import AnyField, Site
 from signals.operations.statements import Lock, Statement
 
@@ -16,8 +23,9 @@ from signals.operations.statements import Lock, Statement
 class AddColumnIfMissing(Convergent, AddField):
     """Adds the column unless the table has it exactly as declared; another definition stops the run.
 
-    The column comes in one statement, so a failed run leaves nothing of it. Backwards drops the
-    column if its type is the declared one; a column of another type is somebody's data and stays.
+    The column comes in one statement, so a failed run leaves nothing of it. Its foreign key, index or
+    uniqueness follow, each as by its own operation while writers go on. Backwards drops the column if
+    its type is the declared one; a column of another type is somebody's data and stays.
 
     model_name, name, field, preserve_default: as for Django's AddField.
     keep_on_reverse: backwards leaves the column and its data.
@@ -41,7 +49,10 @@ class AddColumnIfMissing(Convergent, AddField):
             raise ValueError(
                 f"leave_existing_null needs a nullable field (add null=True to {name})"
             )
-        _refuse_implied(name, field)
+        if field.many_to_many:
+            raise ValueError(
+                f"{name} has no column (create its through table with CreateTableIfMissing)"
+            )
         super().__init__(model_name, name, field, preserve_default)
         self.keep_on_reverse = keep_on_reverse
         self.altered_later = altered_later
@@ -64,13 +75,22 @@ class AddColumnIfMissing(Convergent, AddField):
         return probe_column(site, column, self._ddl(site))
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        name = site.column(self.name)
-        return [judge_column(site, name, snapshot.found, snapshot.wanted)]
+        field, name, found = site.field(self.name), site.column(self.name), snapshot.found
+        findings = [judge_column(site, name, found, snapshot.wanted)]
+        if found is not None and has_constraint(field):
+            findings.append(judge_foreign_key(site, field, found))
+        for part in implied(self.model_name, site, field, found):
+            findings += part.inspect(site, snapshot)
+        return findings
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
-        require_table(self, site, snapshot)
-        missing = self.inspect(site, snapshot)[0].status is Status.MISSING
-        return self.script(site) if missing else []
+        found, field = require_table(self, site, snapshot), site.field(self.name)
+        if found.column(site.column(self.name)) is None:
+            return [self._add(site)]  # what stands on the column is planned when it is there
+        statements = plan_foreign_key(site, field, found) if has_constraint(field) else []
+        for part in implied(self.model_name, site, field, found):
+            statements += part.plan(site, snapshot)
+        return statements
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         name = site.column(self.name)
@@ -78,13 +98,18 @@ class AddColumnIfMissing(Convergent, AddField):
         if found is None or self.keep_on_reverse:
             return []
         if wanted is not None and found.type != wanted.type:
-            keep(self, site, f"column {name} is {found.type}, not the declared {wanted.type}")
+            keep(self, f"column {name}", f"it is {found.type}, not the declared {wanted.type}")
             return []
         return self.script_backwards(site)
 
     def script(self, site: Site) -> list[Statement]:
-        guard = guards.has_column(site.table, site.column(self.name))
-        return [Statement("; ".join(self._ddl(site)), Lock.ACCESS_EXCLUSIVE, site.table, guard)]
+        field = site.field(self.name)
+        statements = [self._add(site)]
+        if has_constraint(field):
+            statements += script_foreign_key(site, field)
+        for part in implied(self.model_name, site, field, None):
+            statements += part.script(site)
+        return statements
 
     def script_backwards(self, site: Site) -> list[Statement]:
         if self.keep_on_reverse:
@@ -94,11 +119,13 @@ class AddColumnIfMissing(Convergent, AddField):
         guard = guards.negated(guards.has_column(site.table, column))
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
 
+    def _add(self, site: Site) -> Statement:
+        guard = guards.has_column(site.table, site.column(self.name))
+        return Statement("; ".join(self._ddl(site)), Lock.ACCESS_EXCLUSIVE, site.table, guard)
+
     def _ddl(self, site: Site) -> tuple[str, ...]:
         field = site.field(self.name)
-        added = field.clone()
-        added.set_attributes_from_name(field.name)
-        added.model = site.model
+        added = bare_field(site, field)
         if not self.preserve_default:
             added.default = self.field.default
         if self.leave_existing_null:
@@ -115,26 +142,3 @@ class AddColumnIfMissing(Convergent, AddField):
                 editor.execute(editor.sql_alter_column % {**table, "changes": change}, parameters)
 
         return site.ddl(act).now
-
-
-def _refuse_implied(name: str, field: AnyField) -> None:
-    """What Django would build beside the column has its own operation, with its own lock."""
-    remote = field.remote_field
-    if field.many_to_many:
-        raise ValueError(
-            f"{name} has no column (create its through table with CreateTableIfMissing)"
-        )
-    if remote is not None and getattr(field, "db_constraint", False):
-        raise ValueError(
-            f"the foreign key {name} would be validated under ACCESS EXCLUSIVE (give the field "
-            "db_constraint=False)"
-        )
-    if field.unique:
-        raise ValueError(
-            f"{name} is unique (declare a UniqueConstraint and add it with AddUniqueIfMissing)"
-        )
-    if getattr(field, "db_index", False):
-        raise ValueError(
-            f"{name} has db_index=True (declare an Index and build it with "
-            "CreateIndexConcurrentlyIfMissing)"
-        )

@@ -9,7 +9,7 @@ from django.db.models import Field
 from signals.operations import guards
 from signals.operations.base import Convergent, Finding, Snapshot, Status, keep, require_column
 from signals.operations.catalog import Catalog, Table
-from signals.operations.columns import add_field_ddl, judge_column, probe_column
+from signals.operations.columns import add_field_ddl, bare_field, judge_column, probe_column
 from signals.operations.errors import Refused
 from signals.operations.site import PROBE, AnyField, Site
 from signals.operations.statements import Lock, Statement
@@ -61,10 +61,8 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         field, column = site.field(self.name), site.column(self.name)
         if found.column(column) is None:
             return []
-        former = self._former(site).clone()
-        former.set_attributes_from_name(self.name)
+        former = bare_field(site, self._former(site))
         former.column = _BEFORE
-        former.model = site.model
         return [
             *probe_column(site, column, add_field_ddl(site, field)),
             *add_field_ddl(site, former),
@@ -117,14 +115,14 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         if found is None or wanted is None or former is None or found.type == former.type:
             return []
         if found.type != wanted.type:
-            keep(self, site, f"column {name} is {found.type}, not the declared {wanted.type}")
+            keep(self, f"column {name}", f"it is {found.type}, not the declared {wanted.type}")
             return []
         if snapshot.has_rows and (
             self.keep_on_reverse or (snapshot.rewrites and not self.allow_rewrite)
         ):
-            keep(self, site, f"column {name} stays {found.type}, because the table has rows")
+            keep(self, f"column {name}", f"the table has rows; its type is still {found.type}")
             return []
-        return self.script_backwards(site)
+        return [self._statement(site, site.field(self.name), self._former(site))]
 
     def script(self, site: Site) -> list[Statement]:
         return [self._statement(site, self._former(site), site.field(self.name))]

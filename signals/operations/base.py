@@ -203,17 +203,16 @@ class Convergent(Operation):
         return reduced
 
     def _converge(self, site: Site, *, forwards: bool) -> None:
-        statements = self._needed(site, forwards=forwards)
-        for statement in statements:
-            if site.connection.in_atomic_block and not statement.transactional:
-                raise NeedsAutocommit(self.describe(), statement.sql)
-        if not statements:
-            return
-        for statement in statements:
-            session.run(site.connection, statement)
-        remaining = self._needed(site, forwards=forwards)
-        if remaining:
-            raise NotConverged(self.describe(), [statement.sql for statement in remaining])
+        sent: list[list[Statement]] = []
+        while statements := self._needed(site, forwards=forwards):
+            if statements in sent:
+                raise NotConverged(self.describe(), [statement.sql for statement in statements])
+            sent.append(statements)
+            for statement in statements:
+                if site.connection.in_atomic_block and not statement.transactional:
+                    raise NeedsAutocommit(self.describe(), statement.sql)
+            for statement in statements:
+                session.run(site.connection, statement)
 
     def _needed(self, site: Site, *, forwards: bool) -> list[Statement]:
         snapshot = self._settled(site)
@@ -293,9 +292,9 @@ def require_column(
     return table, column
 
 
-def keep(operation: Operation, site: Site, reason: str) -> None:
+def keep(operation: Operation, what: str, reason: str) -> None:
     """Says why backwards leaves something that it would otherwise drop."""
-    logger.warning("%s, backwards: kept on table %s: %s", operation.describe(), site.table, reason)
+    logger.warning("%s, backwards: %s stays: %s", operation.describe(), what, reason)
 
 
 def _print(editor: BaseDatabaseSchemaEditor, statements: Sequence[Statement]) -> None:

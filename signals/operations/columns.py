@@ -3,7 +3,10 @@
 import json
 import re
 from collections.abc import Sequence
+from copy import copy
 from decimal import Decimal, InvalidOperation
+
+from django.utils.functional import cached_property
 
 from signals.operations.base import Finding, Status
 from signals.operations.catalog import Column, Table
@@ -53,9 +56,20 @@ def probe_column(site: Site, column: str, ddl: Sequence[str]) -> list[str]:
     return [f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column)} CASCADE", *ddl]
 
 
+def bare_field(site: Site, field: AnyField) -> AnyField:
+    """A copy of the model's field without uniqueness, which is built by its own operation."""
+    bare = copy(field)
+    bare.model = site.model
+    for name in list(vars(bare)):
+        if isinstance(getattr(type(bare), name, None), cached_property):
+            del vars(bare)[name]
+    vars(bare)["_unique"] = False  # what the property `unique` reads
+    return bare
+
+
 def add_field_ddl(site: Site, field: AnyField) -> tuple[str, ...]:
-    """ADD COLUMN, without the foreign key and the indexes that Django would add to it."""
-    return site.ddl(lambda editor: editor.add_field(site.model, field)).now
+    """ADD COLUMN, without what Django would build beside it: foreign key, indexes, uniqueness."""
+    return site.ddl(lambda editor: editor.add_field(site.model, bare_field(site, field))).now
 
 
 def same_default(found: str | None, wanted: str | None, type_name: str) -> bool:

@@ -115,7 +115,7 @@ class CreateEnumIfMissing(Convergent, Operation):
         if snapshot is None or self.keep_on_reverse:
             return []
         if snapshot.used:
-            keep(self, site, f"the type {self.name}, because columns use it")
+            keep(self, f"type {self.name}", "something uses it")
             return []
         return self.script_backwards(site)
 

@@ -1,6 +1,7 @@
 """CreateIndexConcurrentlyIfMissing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db.migrations.operations.models import AddIndex
@@ -68,10 +69,14 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         return [self._ddl(site, chosen, concurrently=False)]
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        chosen = self._chosen(site, snapshot.found) if snapshot.found else self.index
-        if chosen is None or snapshot.found is None:
+        if snapshot.found is None:
             return [Finding("index", self.index.name, site.table, Status.MISSING)]
-        return [judge(site, chosen.name, snapshot.found, snapshot.wanted)]
+        chosen = self._chosen(site, snapshot.found)
+        finding = judge(site, (chosen or self.index).name, snapshot.found, snapshot.wanted)
+        if chosen is None and finding.status is Status.EXISTS:
+            columns = ", ".join(columns_of(site, self.index))
+            finding = replace(finding, status=Status.DIFFERENT, wanted=f"an index on ({columns})")
+        return [finding]
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         table = require_table(self, site, snapshot)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.db.migrations.operations.models import CreateModel
-from django.db.models import CheckConstraint, Index, UniqueConstraint
+from django.db.models import CheckConstraint, UniqueConstraint
 
 from signals.operations import guards
 from signals.operations.add_check import AddCheckIfMissing
@@ -16,6 +16,7 @@ from signals.operations.columns import add_field_ddl, judge_column, probe_column
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.errors import Refused
 from signals.operations.foreign_keys import has_constraint, judge_foreign_key, plan_foreign_key
+from signals.operations.implied import implied, implied_unique
 from signals.operations.site import AnyField, Site
 from signals.operations.statements import Lock, Statement
 
@@ -111,6 +112,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 guard = guards.has_column(site.table, column)
                 sql = "; ".join(add_field_ddl(site, field))
                 statements.append(Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard))
+        if statements:
+            return statements  # what stands on these columns is planned when they are there
+        for field in self._fields(site).values():
             if has_constraint(field):
                 statements += plan_foreign_key(site, field, found)
         for part in self._parts(site, found):
@@ -181,32 +185,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 yield AddUniqueIfMissing(self.name, constraint)
         for index in meta.indexes:
             yield CreateIndexConcurrentlyIfMissing(self.name, index)
-        if found is not None:
-            yield from self._implied(site, found)
-
-    def _implied(self, site: Site, found: Table) -> Iterator[Convergent]:
-        """What unique=True, db_index=True and unique_together ask for and the table has under no name."""
-        editor, table = site.editor(), site.model._meta.db_table
-        fields = self._fields(site)
-        together = [list(names) for names in site.model._meta.unique_together]
-        alone = [[each.name] for each in fields.values() if each.unique and not each.primary_key]
-        for names in [*together, *alone]:
-            columns = [site.column(name) for name in names]
-            if not _has_index(found, columns, unique=True):
-                name = editor._create_index_name(table, columns, suffix="_uniq")
-                yield AddUniqueIfMissing(self.name, UniqueConstraint(fields=names, name=name))
-        for column, field in fields.items():
-            indexed = getattr(field, "db_index", False) and not field.unique
-            if indexed and not _has_index(found, [column]):
-                index = Index(fields=[field.name], name=editor._create_index_name(table, [column]))
-                yield CreateIndexConcurrentlyIfMissing(self.name, index)
-
-
-def _has_index(found: Table, columns: Sequence[str], *, unique: bool = False) -> bool:
-    """Whether a valid index without a condition has exactly these keys, whatever its name."""
-    keys = {
-        tuple(key[0].strip('"') for key in each.keys)
-        for each in found.indexes
-        if each.valid and each.predicate is None and (each.unique or not unique)
-    }
-    return tuple(columns) in keys
+        if found is None:
+            return
+        for names in meta.unique_together:
+            yield from implied_unique(self.name, site, names, found)
+        for field in self._fields(site).values():
+            yield from implied(self.name, site, field, found)

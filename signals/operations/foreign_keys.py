@@ -37,6 +37,11 @@ def plan_foreign_key(site: Site, field: AnyField, found: Table) -> list[Statemen
     present = _present(field, found)
     if present is not None:
         return [] if present.validated else [_validate(site, present.name)]
+    return script_foreign_key(site, field)
+
+
+def script_foreign_key(site: Site, field: AnyField) -> list[Statement]:
+    """Both steps."""
     name, sql = _ddl(site, field)
     done = guards.has_constraint(site.table, name)
     add = Statement(f"{sql} NOT VALID", Lock.SHARE_ROW_EXCLUSIVE, site.table, done)

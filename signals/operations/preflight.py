@@ -68,5 +68,7 @@ def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
 def _uses(operation: Convergent, types: set[str], connection: BaseDatabaseWrapper) -> bool:
     """Whether a field of the operation has one of the types."""
     declared = [getattr(operation, "field", None), *dict(getattr(operation, "fields", ())).values()]
-    names = (field.db_type(connection) or "" for field in declared if field is not None)
+    names = (
+        field.db_type(connection) or "" for field in declared if field and not field.remote_field
+    )
     return any(name.strip('"') in types for name in names)

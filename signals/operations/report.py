@@ -13,6 +13,8 @@ from django.db.migrations.state import ProjectState
 
 from signals.operations.base import Convergent, Finding, Status
 
+_SIGNS = tuple(status.value.split()[0] + " " for status in Status)
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -28,8 +30,11 @@ class Report:
         """Whether every component stands as declared."""
         return all(finding.status is Status.EXISTS for finding in self.findings)
 
-    def as_table(self) -> str:
-        """Columns Component, Name, Status; below it what differs, as PostgreSQL prints it."""
+    def as_table(self, encoding: str = "utf-8") -> str:
+        """Columns Component, Name, Status; below it what differs, as PostgreSQL prints it.
+
+        Where the encoding lacks the signs, the words stand alone.
+        """
         rows = [("Component", "Name", "Status")]
         rows += [(each.component, each.name, each.status.value) for each in self.findings]
         widths = [max(len(row[place]) for row in rows) for place in range(2)]
@@ -40,7 +45,12 @@ class Report:
                 lines += ["", f"{finding.component} {finding.name} of {finding.table}"]
                 lines += [f"  found:  {finding.found}", f"  wanted: {finding.wanted}"]
                 lines += [f"  to fix: {finding.fix}"]
-        return "\n".join(lines)
+        text = "\n".join(lines)
+        if text.encode(encoding, "replace").decode(encoding) == text:
+            return text
+        for sign in _SIGNS:
+            text = text.replace(sign, "")
+        return text.replace("─", "-").encode(encoding, "backslashreplace").decode(encoding)
 
     def as_json(self) -> str:
         """One object; each component with its status's name in lower case."""
@@ -64,7 +74,6 @@ class Report:
                     for each in self.findings
                 ],
             },
-            ensure_ascii=False,
             indent=2,
         )
 

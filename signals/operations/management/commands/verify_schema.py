@@ -41,7 +41,11 @@ class Command(BaseCommand):
             raise CommandError(
                 f"the database {alias!r} cannot be read: {error}", returncode=UNAVAILABLE
             ) from error
-        self.stdout.write(findings.as_json() if options["json"] else findings.as_table())
+        self.stdout.write(
+            findings.as_json()
+            if options["json"]
+            else findings.as_table(getattr(self.stdout, "encoding", None) or "utf-8")
+        )
         if not findings.is_clean:
             raise SystemExit(1)
 

@@ -1,0 +1,57 @@
+"""What unique=True and db_index=True of a field ask for, known by its columns, not by its name."""
+
+from collections.abc import Iterator, Sequence
+
+from django.db.models import Index, UniqueConstraint
+
+from signals.operations.add_unique import AddUniqueIfMissing
+from signals.operations.base import Convergent
+from signals.operations.catalog import Table
+from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
+from signals.operations.site import AnyField, Site
+
+
+def implied(
+    model_name: str, site: Site, field: AnyField, found: Table | None
+) -> Iterator[Convergent]:
+    """The operations for the field's own index or uniqueness, if the table has none, by any name.
+
+    Django's further index for LIKE on text comes with a new table only.
+    """
+    if field.primary_key:
+        return
+    if field.unique:
+        yield from implied_unique(model_name, site, [field.name], found)
+    elif getattr(field, "db_index", False):
+        column = site.column(field.name)
+        if not _has_index(found, [column]):
+            name = site.editor()._create_index_name(site.model._meta.db_table, [column])
+            index = Index(fields=[field.name], name=name)
+            yield CreateIndexConcurrentlyIfMissing(model_name, index)
+
+
+def implied_unique(
+    model_name: str, site: Site, names: Sequence[str], found: Table | None
+) -> Iterator[Convergent]:
+    """The operation that makes the fields unique together, if no index of the table does."""
+    columns = [site.column(name) for name in names]
+    if not _has_index(found, columns, unique=True):
+        table = site.model._meta.db_table
+        name = site.editor()._create_index_name(table, columns, suffix="_uniq")
+        yield AddUniqueIfMissing(model_name, UniqueConstraint(fields=names, name=name))
+
+
+def _has_index(found: Table | None, columns: Sequence[str], *, unique: bool = False) -> bool:
+    """Whether a valid index without a condition has exactly these keys in the default order of their type."""
+    return found is not None and any(
+        index.valid
+        and index.predicate is None
+        and (index.unique or not unique)
+        and not any(key[1].endswith("_pattern_ops") for key in index.keys)
+        and [_bare(key[0]) for key in index.keys] == list(columns)
+        for index in found.indexes
+    )
+
+
+def _bare(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
