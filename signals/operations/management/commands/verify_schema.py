@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.exceptions import AmbiguityError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         migration = find(loader, options["app_label"], options["migration_name"])
         try:
             findings = report(connection, loader, migration)
-        except OperationalError as error:
+        except DatabaseError as error:
             raise CommandError(
                 f"the database {alias!r} cannot be read: {error}", returncode=UNAVAILABLE
             ) from error
