@@ -9,7 +9,7 @@ from django.db.models import Index, UniqueConstraint
 from signals.operations import guards
 from signals.operations.base import Convergent, Finding, Snapshot, Status, require_table
 from signals.operations.catalog import Table
-from signals.operations.indexes import drop_index, judge, same_index
+from signals.operations.indexes import drop_index, judge, same_index, shown
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
 
@@ -46,17 +46,21 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         return [self.constraint.name]
 
     def probe(self, site: Site, found: Table) -> list[str]:
-        return [self._ddl(site)] if found.index(self.constraint.name) else []
+        name = self.constraint.name
+        return [self._ddl(site)] if found.index(name) or found.constraint(name) else []
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         name = self.constraint.name
         index, target = snapshot.indexes(name)
         if snapshot.found is None:
             return [Finding("unique", name, site.table, Status.MISSING)]
-        if index is None or target is None:
-            return [replace(judge(site, name, snapshot.found, None), component="unique")]
         theirs, mine = snapshot.constraints(name)
-        if index.building:
+        has_rival = index is not None or (theirs is not None and mine is not None)
+        if target is None or not has_rival:
+            return [replace(judge(site, name, snapshot.found, None), component="unique")]
+        if index is None:
+            status = Status.DIFFERENT
+        elif index.building:
             status = Status.BUILDING
         elif not same_index(index, target) or (
             theirs is not None and (mine is None or theirs.deferral != mine.deferral)
@@ -72,8 +76,8 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
                 name,
                 site.table,
                 status,
-                theirs.definition if theirs else index.definition,
-                mine.definition if mine else target.definition,
+                (theirs or index or target).definition,
+                mine.definition if mine else shown(site, target),
                 f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}; and run again"
                 if theirs
                 else f"{drop_index(site, name, snapshot.found).sql}; and run again",

@@ -96,9 +96,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Enum:
-    """An enum type with its labels in order, and whether a column or anything else depends on it."""
+    """A type: `kind` is typtype, 'e' for an enum; its labels in order; whether anything depends on it."""
 
-    schema: str
+    kind: str
     labels: tuple[str, ...]
     used: bool
 
@@ -187,15 +187,13 @@ WHERE c.oid = pg_catalog.to_regclass(%s)
 """
 
 _ENUM = """
-SELECT n.nspname,
+SELECT t.typtype,
   ARRAY(SELECT e.enumlabel::pg_catalog.text FROM pg_catalog.pg_enum e
         WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder),
   EXISTS (SELECT FROM pg_catalog.pg_depend d
           WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
-          AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = 'n'),
-  t.typtype
-FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-WHERE t.oid = pg_catalog.to_regtype(%s)
+          AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = 'n')
+FROM pg_catalog.pg_type t WHERE t.oid = pg_catalog.to_regtype(%s)
 """
 
 _FILE = "SELECT pg_catalog.pg_relation_filenode(%s::pg_catalog.regclass)"
@@ -256,7 +254,7 @@ class Catalog:
         return bool(before != after)
 
     def enum(self, name: str) -> Enum | None:
-        """The enum type that the quoted name resolves to on the search_path."""
+        """The type that the quoted name resolves to on the search_path."""
         rows = self._rows(_ENUM, [name])
         return Enum(rows[0][0], tuple(rows[0][1]), rows[0][2]) if rows else None
 

@@ -94,25 +94,31 @@ class CreateEnumIfMissing(Convergent, Operation):
         if snapshot is None:
             return [Finding("enum", self.name, "", Status.MISSING, "", wanted)]
         known = [label for label in snapshot.labels if label not in self.later_values]
-        if known == list(self.values):
+        found = ", ".join(snapshot.labels)
+        if snapshot.kind != "e":
+            status, found = Status.DIFFERENT, f"a type of kind {snapshot.kind!r}, no enum"
+        elif known == list(self.values):
             status = Status.EXISTS
         elif known == [label for label in self.values if label in known]:
             status = Status.MISSING
         else:
             status = Status.DIFFERENT
         fix = "rename the values (ALTER TYPE ... RENAME VALUE), or declare them in the operation"
-        return [Finding("enum", self.name, "", status, ", ".join(snapshot.labels), wanted, fix)]
+        return [Finding("enum", self.name, "", status, found, wanted, fix)]
 
     def plan(self, site: Site, snapshot: Enum | None) -> list[Statement]:
         create, *additions = self.script(site)
         if snapshot is None:
             return [create]
         missing = [label not in snapshot.labels for label in self.values[1:]]
-        first = [] if self.values[0] in snapshot.labels else [self._first(site, snapshot.labels[0])]
+        first = [] if self.values[0] in snapshot.labels else [self._first(site, snapshot.labels)]
         return first + [step for step, needed in zip(additions, missing, strict=True) if needed]
 
     def plan_backwards(self, site: Site, snapshot: Enum | None) -> list[Statement]:
         if snapshot is None or self.keep_on_reverse:
+            return []
+        if snapshot.kind != "e":
+            keep(self, f"type {self.name}", "it is no enum")
             return []
         if snapshot.used:
             keep(self, f"type {self.name}", "something uses it")
@@ -142,10 +148,11 @@ class CreateEnumIfMissing(Convergent, Operation):
         unused = guards.either(guards.negated(guards.has_enum(name)), guards.uses_type(name))
         return [Statement(f"DROP TYPE {name}", Lock.NONE, name, unused)]
 
-    def _first(self, site: Site, successor: str) -> Statement:
+    def _first(self, site: Site, labels: Sequence[str]) -> Statement:
         name, label = site.quote(self.name), self.values[0]
+        place = f" BEFORE {literal(labels[0])}" if labels else ""
         return Statement(
-            f"ALTER TYPE {name} ADD VALUE {literal(label)} BEFORE {literal(successor)}",
+            f"ALTER TYPE {name} ADD VALUE {literal(label)}{place}",
             Lock.NONE,
             name,
             guards.has_label(name, label),

@@ -10,7 +10,7 @@ from django.db.models import CheckConstraint, UniqueConstraint
 from signals.operations import guards
 from signals.operations.add_check import AddCheckIfMissing
 from signals.operations.add_unique import AddUniqueIfMissing
-from signals.operations.base import Convergent, Finding, Snapshot, Status
+from signals.operations.base import Convergent, Finding, Snapshot, Status, keep
 from signals.operations.catalog import Catalog, Table
 from signals.operations.columns import add_field_ddl, judge_column, probe_column
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
@@ -19,6 +19,8 @@ from signals.operations.foreign_keys import has_constraint, judge_foreign_key, p
 from signals.operations.implied import implied, implied_unique
 from signals.operations.site import AnyField, Site
 from signals.operations.statements import Lock, Statement
+
+_TABLES = ("r", "p")  # ordinary and partitioned
 
 
 class CreateTableIfMissing(Convergent, CreateModel):
@@ -124,6 +126,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         if snapshot.found is None:
             return []
+        if snapshot.found.kind not in _TABLES:
+            keep(self, f"the relation {site.table}", "it is no table")
+            return []
         if snapshot.has_rows:
             raise Refused(
                 f"{self.describe()}, backwards",
@@ -165,7 +170,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         wanted = site.model._meta.pk
         primary = next((each for each in found.constraints if each.kind == "p"), None)
         name = site.model._meta.db_table
-        if found.kind not in ("r", "p"):
+        if found.kind not in _TABLES:
             found_text, wanted_text = f"a relation of kind {found.kind!r}", "a table"
         elif wanted is not None and (primary is None or primary.columns != (wanted.column,)):
             found_text = primary.definition if primary else "no primary key"

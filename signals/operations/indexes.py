@@ -69,9 +69,14 @@ def judge(site: Site, name: str, found: Table, wanted: Table | None) -> Finding:
         site.table,
         status,
         index.definition,
-        target.definition.replace("pg_temp.signals_operations_probe", site.table) if target else "",
+        shown(site, target) if target else "",
         f"DROP INDEX CONCURRENTLY {site.beside_table(name, found)}; and run again",
     )
+
+
+def shown(site: Site, wanted: Index) -> str:
+    """The definition of an index of the probe as it would stand on the table."""
+    return wanted.definition.replace("pg_temp.signals_operations_probe", site.table)
 
 
 def drop_index(site: Site, name: str, found: Table | None = None) -> Statement:
