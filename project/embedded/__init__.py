@@ -1,0 +1,1 @@
+"""A Django database backend with a PostgreSQL of its own, which runs while somebody uses it."""
