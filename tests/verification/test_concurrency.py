@@ -1,0 +1,214 @@
+"""Several runs at once, each with a connection of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.migrations.recorder import MigrationRecorder
+
+from signals.models import Signal, SignalEvent, SignalVerification
+from signals.verification.candidates import read_due
+from signals.verification.job import look_at, run, run_once
+from signals.verification.run import start
+from signals.verification.schema import MIGRATIONS
+from signals.verification.writing import Failure, write, write_failures
+from tests.verification.builders import (
+    NOW,
+    make_features,
+    make_signal,
+    make_upgradable,
+    memory,
+    stored,
+    verdicts,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DEADLINE = 60
+"""Seconds after which a test that hangs fails."""
+
+
+def in_thread(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """What the function returns in a thread, on a connection of the thread's own."""
+
+    def call() -> Any:
+        try:
+            return function(*args, **kwargs)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result(timeout=DEADLINE)
+
+
+def test_a_look_that_another_run_has_overtaken_is_skipped(rules_on: None) -> None:
+    make_upgradable()
+    signal = make_signal()
+    this = start(NOW)
+    due = read_due(this.connection, this.settings, this.time, NOW, 100)
+    looks, _ = look_at(this, due)
+    assert in_thread(run, now=NOW).counts["updated"] == 1
+    assert write(this, looks) == []
+    assert verdicts(signal) == [("upgrade", "")]
+
+
+@pytest.mark.parametrize("evidence", [True, False])
+def test_an_overtaken_look_is_skipped_also_when_the_signal_stayed_a_candidate(
+    evidence: bool,
+) -> None:
+    if evidence:
+        make_upgradable()
+    signal = make_signal()
+    this = start(NOW)
+    due = read_due(this.connection, this.settings, this.time, NOW, 100)
+    looks, _ = look_at(this, due)
+    in_thread(run, now=NOW)
+    assert write(this, looks) == []
+    assert write_failures(this, [Failure(due[0], "late")]) == []
+    assert memory(signal).checks == 1
+    assert len(verdicts(signal)) == 1
+
+
+def test_a_signal_that_another_session_holds_is_skipped_without_waiting(rules_on: None) -> None:
+    make_upgradable()
+    held, free = make_signal(), make_signal()
+    with transaction.atomic():
+        Signal.objects.select_for_update().get(pk=held.pk)
+        counts = in_thread(run, now=NOW).counts
+    assert (counts["scanned"], counts["verified"], counts["skipped"]) == (2, 1, 1)
+    assert stored(held)[0] == "candidate"
+    assert stored(free)[0] == "verified"
+    assert run(now=NOW).counts["verified"] == 1
+
+
+def test_a_signal_moved_by_hand_during_a_run_keeps_its_state(rules_on: None) -> None:
+    make_upgradable()
+    signal = make_signal()
+    this = start(NOW)
+    due = read_due(this.connection, this.settings, this.time, NOW, 100)
+    looks, _ = look_at(this, due)
+    Signal.objects.filter(pk=signal.pk).update(state="downgraded")
+    assert write(this, looks) == []
+    assert stored(signal) == ("downgraded", None, None)
+
+
+def test_a_signal_deleted_during_a_run_is_skipped(rules_on: None) -> None:
+    make_upgradable()
+    signal = make_signal()
+    this = start(NOW)
+    due = read_due(this.connection, this.settings, this.time, NOW, 100)
+    looks, _ = look_at(this, due)
+    signal.delete()
+    assert write(this, looks) == []
+
+
+def test_nothing_is_read_or_written_inside_a_transaction_but_the_batch_itself() -> None:
+    make_signal()
+    make_features()
+    inside: list[str] = []
+
+    def spy(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+        if connection.in_atomic_block:
+            inside.append(str(sql))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(spy):
+        run(now=NOW)
+    assert inside
+    assert not any("onchain_features" in sql or "events e ON" in sql for sql in inside)
+
+
+@pytest.mark.parametrize("mode", ["on", "off"])
+def test_runs_in_threads_write_every_verdict_once(
+    monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setenv("ONCHAIN_RULES", mode)
+    make_upgradable()
+    signals = [make_signal() for _ in range(60)]
+    barrier = threading.Barrier(4)
+
+    def work() -> dict[str, int]:
+        try:
+            barrier.wait(DEADLINE)
+            return run(1000, now=NOW).counts
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        counts = [future.result(DEADLINE) for future in [pool.submit(work) for _ in range(4)]]
+    assert sum(count["updated"] for count in counts) == len(signals)
+    assert sum(count["errors"] for count in counts) == 0
+    assert SignalEvent.objects.count() == len(signals)
+    assert SignalEvent.objects.values("signal").distinct().count() == len(signals)
+
+
+@pytest.fixture
+def migrations_recorded() -> Iterator[None]:
+    """Lets a process of its own find the migrations recorded, also under --no-migrations."""
+    recorder = MigrationRecorder(connection)
+    recorder.ensure_schema()
+    missing = [
+        name for name in MIGRATIONS if ("signals", name) not in recorder.applied_migrations()
+    ]
+    for name in missing:
+        recorder.record_applied("signals", name)
+    yield
+    for name in missing:
+        recorder.record_unapplied("signals", name)
+
+
+def test_two_processes_at_once_write_every_verdict_once(migrations_recorded: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        (now,) = cursor.fetchone()
+    make_upgradable(now=now)
+    signals = [make_signal(now=now) for _ in range(100)]
+    place = connection.settings_dict
+    keys = ("host", "port", "user", "password")
+    query = urlencode({key: place[key.upper()] for key in keys if place[key.upper()]})
+    environ = {
+        **os.environ,
+        "DATABASE_URL": f"postgresql:///{place['NAME']}?{query}",
+        "ONCHAIN_RULES": "on",
+    }
+    command = [sys.executable, "manage.py", "verify_signal", "--json", "--limit", "1000"]
+    processes = [
+        subprocess.Popen(
+            command,
+            cwd=settings.BASE_DIR,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
+    results = [process.communicate(timeout=DEADLINE) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], results
+    counts = [json.loads(output) for output, _ in results]
+    assert sum(count["updated"] for count in counts) == len(signals)
+    assert sum(count["verified"] for count in counts) == len(signals)
+    assert SignalEvent.objects.count() == len(signals)
+    assert SignalVerification.objects.filter(checks=1).count() == len(signals)
+
+
+def test_a_run_heals_a_connection_that_the_server_closed() -> None:
+    make_signal()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+
+    def terminate() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+
+    in_thread(terminate)
+    assert run_once()["insufficient"] == 1

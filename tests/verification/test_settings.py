@@ -1,0 +1,78 @@
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from signals.verification.errors import SettingError
+from signals.verification.rules_file import SHIPPED
+from signals.verification.settings import Mode, Settings
+
+
+def test_unset_variables_have_their_defaults() -> None:
+    assert Settings.read({}) == Settings(
+        mode=Mode.OFF,
+        delay=timedelta(seconds=180),
+        timeout=timedelta(seconds=720),
+        ttl=timedelta(seconds=900),
+        rules_file=SHIPPED,
+    )
+
+
+def test_every_variable_is_read() -> None:
+    environ = {
+        "ONCHAIN_RULES": "on",
+        "ONCHAIN_VERIFICATION_DELAY_SEC": "0",
+        "ONCHAIN_VERIFICATION_TIMEOUT_SEC": "1",
+        "ONCHAIN_VERDICT_TTL_SEC": "31622400",
+        "ONCHAIN_RULES_FILE": "/etc/rules.yml",
+    }
+    assert Settings.read(environ) == Settings(
+        mode=Mode.ON,
+        delay=timedelta(0),
+        timeout=timedelta(seconds=1),
+        ttl=timedelta(days=366),
+        rules_file=Path("/etc/rules.yml"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        *((text, Mode.ON) for text in ("on", "ON", "On", "true", "True", "1", "yes", "YES")),
+        *((text, Mode.OFF) for text in ("off", "OFF", "false", "False", "0", "no", "No")),
+    ],
+)
+def test_the_rules_are_switched_in_any_case(text: str, mode: Mode) -> None:
+    assert Settings.read({"ONCHAIN_RULES": text}).mode is mode
+
+
+@pytest.mark.parametrize("text", ["", " on", "on ", "maybe", "2", "enabled", "none", "On!", "\0"])
+def test_any_other_switch_is_refused(text: str) -> None:
+    message = f"ONCHAIN_RULES is {text!r} (set it to on or off)"
+    with pytest.raises(SettingError, match=f"^{re.escape(message)}$"):
+        Settings.read({"ONCHAIN_RULES": text})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1.5", "1e3", " 5", "5 ", "1_000", "٣", "31622401", "x"]
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ONCHAIN_VERIFICATION_DELAY_SEC",
+        "ONCHAIN_VERIFICATION_TIMEOUT_SEC",
+        "ONCHAIN_VERDICT_TTL_SEC",
+    ],
+)
+def test_a_time_that_is_not_whole_seconds_is_refused(name: str, text: str) -> None:
+    message = f"{name} is {text!r} (set it to whole seconds, 0 to 31622400)"
+    with pytest.raises(SettingError, match=f"^{re.escape(message)}$"):
+        Settings.read({name: text})
+
+
+@pytest.mark.parametrize("text", ["", "a\0b"])
+def test_a_path_that_is_none_is_refused(text: str) -> None:
+    message = f"ONCHAIN_RULES_FILE is {text!r} (set it to the path of a rules file, or unset it)"
+    with pytest.raises(SettingError, match=f"^{re.escape(message)}$"):
+        Settings.read({"ONCHAIN_RULES_FILE": text})

@@ -1,0 +1,49 @@
+import pytest
+
+from signals.verification.tokens import Token, resolve
+
+EVM = "0x" + "aB" * 20
+SOL = "So11111111111111111111111111111111111111112"
+
+
+@pytest.mark.parametrize(
+    ("event_key", "token_ca", "token"),
+    [
+        # token_ca, on ethereum unless something names its chain
+        (None, EVM, Token("ethereum", EVM.lower())),
+        ("k", f"  {EVM}\n", Token("ethereum", EVM.lower())),
+        ("k", EVM.upper(), Token("ethereum", EVM.lower())),
+        ("k", f"BSC:{EVM}", Token("bsc", EVM.lower())),
+        ("k", f"solana:{SOL}", Token("solana", SOL)),
+        (f"bsc:{EVM.lower()}:17", EVM, Token("bsc", EVM.lower())),
+        (f"bsc:0x{'cd' * 20}:17", EVM, Token("ethereum", EVM.lower())),
+        (f"solana:{SOL}", SOL, Token("solana", SOL)),
+        # the event_key
+        (f"ethereum:{EVM}", None, Token("ethereum", EVM.lower())),
+        (f"solana:{SOL}:pump:17", None, Token("solana", SOL)),
+        (f"Solana:{SOL}", "", Token("solana", SOL)),
+        (f"solana:{SOL}", "   ", Token("solana", SOL)),
+        (f"base:{EVM}", "not an address", Token("base", EVM.lower())),
+        # neither
+        (None, None, None),
+        ("", "", None),
+        ("no-colon", None, None),
+        (":0xab", None, None),
+        ("ethereum:", None, None),
+        ("ethereum::0xab", None, None),
+        ("ETH:MARKET_UPDATE:17", None, None),
+        ("two words:abc", None, None),
+        ("k", "garbage", None),
+        ("k", "0x ab", None),
+        ("k", "a" * 300, None),
+    ],
+)
+def test_the_token_of_an_event(
+    event_key: str | None, token_ca: str | None, token: Token | None
+) -> None:
+    assert resolve(event_key, token_ca) == token
+
+
+def test_the_case_of_an_address_means_nothing_on_evm_chains_only() -> None:
+    assert resolve(f"polygon:{EVM}", None) == resolve(f"polygon:{EVM.lower()}", None)
+    assert resolve("solana:AbC", None) != resolve("solana:abc", None)
