@@ -4,6 +4,9 @@ import django.db.models.deletion
 from django.db import migrations, models
 from django.db.models.lookups import Exact
 
+from signals import operations
+from signals.fields import now
+
 STATES = [("candidate", "Candidate"), ("verified", "Verified"), ("downgraded", "Downgraded")]
 DECISIONS = [
     ("upgrade", "Upgrade"),
@@ -24,19 +27,16 @@ STATUSES = [("waiting", "Waiting"), ("settled", "Settled"), ("dead", "Dead")]
 OUTCOMES = [("evaluated", "Evaluated"), ("skipped", "Skipped"), ("failed", "Failed")]
 
 
-def now() -> models.Func:
-    return models.Func(function="now", output_field=models.DateTimeField())
-
-
 def json_type(field: str) -> models.Func:
     return models.Func(models.F(field), function="jsonb_typeof", output_field=models.TextField())
 
 
 class Migration(migrations.Migration):
+    atomic = False
     dependencies = [("signals", "0012_signal_state")]
 
     operations = [
-        migrations.CreateModel(
+        operations.CreateTableIfMissing(
             name="SignalEvent",
             fields=[
                 (
@@ -72,6 +72,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(db_default=now())),
                 ("metadata", models.JSONField(db_default={})),
             ],
+            keep_on_reverse=True,
             options={
                 "db_table": "signal_events",
                 "indexes": [
@@ -107,7 +108,7 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.CreateModel(
+        operations.CreateTableIfMissing(
             name="SignalVerification",
             fields=[
                 (
@@ -130,6 +131,7 @@ class Migration(migrations.Migration):
                 ("error", models.TextField(blank=True, db_default="")),
                 ("updated_at", models.DateTimeField(db_default=now())),
             ],
+            keep_on_reverse=True,
             options={
                 "db_table": "signal_verifications",
                 "indexes": [

@@ -8,6 +8,7 @@ from django.db.models import CheckConstraint
 from signals.operations import guards
 from signals.operations.base import Convergent, Finding, Snapshot, Status, require_table
 from signals.operations.catalog import Table
+from signals.operations.constraints import drop_constraint, validate_constraint
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
 
@@ -77,24 +78,11 @@ class AddCheckIfMissing(Convergent, AddConstraint):
                 site.table,
                 guards.has_constraint(site.table, name),
             ),
-            Statement(
-                f"ALTER TABLE {site.table} VALIDATE CONSTRAINT {site.quote(name)}",
-                Lock.SHARE_UPDATE_EXCLUSIVE,
-                site.table,
-                guards.has_constraint(site.table, name, validated=True),
-            ),
+            validate_constraint(site, name),
         ]
 
     def script_backwards(self, site: Site) -> list[Statement]:
-        name = self.constraint.name
-        return [
-            Statement(
-                f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}",
-                Lock.ACCESS_EXCLUSIVE,
-                site.table,
-                guards.negated(guards.has_constraint(site.table, name)),
-            )
-        ]
+        return [drop_constraint(site, self.constraint.name)]
 
     def _ddl(self, site: Site) -> str:
         ddl = site.ddl(lambda editor: editor.add_constraint(site.model, self.constraint))

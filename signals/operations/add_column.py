@@ -8,7 +8,7 @@ from django.db.models import NOT_PROVIDED
 from signals.operations import guards
 from signals.operations.base import Convergent, Finding, Snapshot, keep, require_table
 from signals.operations.catalog import Table
-from signals.operations.columns import bare_field, judge_column, probe_column
+from signals.operations.columns import bare_field, judge_column, probe_column, prove_not_null
 from signals.operations.foreign_keys import (
     has_constraint,
     judge_foreign_key,
@@ -87,7 +87,9 @@ class AddColumnIfMissing(Convergent, AddField):
         found, field = require_table(self, site, snapshot), site.field(self.name)
         if found.column(site.column(self.name)) is None:
             return [self._add(site)]  # what stands on the column is planned when it is there
-        statements = plan_foreign_key(site, field, found) if has_constraint(field) else []
+        statements = prove_not_null(site, found.column(site.column(self.name)))
+        if has_constraint(field):
+            statements += plan_foreign_key(site, field, found)
         for part in implied(self.model_name, site, field, found):
             statements += part.plan(site, snapshot)
         return statements

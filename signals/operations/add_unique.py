@@ -9,6 +9,7 @@ from django.db.models import Index, UniqueConstraint
 from signals.operations import guards
 from signals.operations.base import Convergent, Finding, Snapshot, Status, require_table
 from signals.operations.catalog import Table
+from signals.operations.constraints import drop_constraint
 from signals.operations.indexes import drop_index, judge, same_index, shown
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
@@ -97,6 +98,12 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
             return steps[1:]
         return [drop_index(site, self.constraint.name, table), *steps]
 
+    def plan_retreat(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        index, _ = snapshot.indexes(self.constraint.name)
+        if index is None or index.valid or index.building:
+            return []
+        return [drop_index(site, index.name, snapshot.found)]
+
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         name = self.constraint.name
         constraint, _ = snapshot.constraints(name)
@@ -116,7 +123,6 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
             site.table,
             guards.has_index(site.table, name),
             transactional=False,
-            undo=f"DROP INDEX CONCURRENTLY IF EXISTS {site.beside_table(name)}",
         )
         if self._is_index:
             return [build]
@@ -129,19 +135,18 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
 
     def script_backwards(self, site: Site) -> list[Statement]:
         name = self.constraint.name
-        constraint = Statement(
-            f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}",
-            Lock.ACCESS_EXCLUSIVE,
-            site.table,
-            guards.negated(guards.has_constraint(site.table, name)),
-        )
-        return [constraint, drop_index(site, name)]
+        return [drop_constraint(site, name), drop_index(site, name)]
 
     @property
     def _is_index(self) -> bool:
         """Whether Django and PostgreSQL keep it as a unique index without a constraint."""
         constraint: Any = self.constraint
-        return bool(constraint.condition or constraint.opclasses or constraint.contains_expressions)
+        return bool(
+            constraint.condition
+            or constraint.include
+            or constraint.opclasses
+            or constraint.contains_expressions
+        )
 
     def _ddl(self, site: Site) -> str:
         return site.ddl(lambda editor: editor.add_constraint(site.model, self.constraint)).now[0]

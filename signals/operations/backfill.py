@@ -88,7 +88,7 @@ class BackfillInBatches(Convergent, Operation):
         """`has_rows` says whether rows are left to fill."""
         snapshot: Snapshot = super().read(site)
         column, _ = snapshot.columns(site.column(self.name))
-        if snapshot.found is None or column is None or column.not_null:
+        if snapshot.found is None or column is None or (column.not_null and not column.unproven):
             return snapshot
         condition = f"{site.quote(column.name)} IS NULL"
         left = Catalog(site.connection).has_rows(snapshot.found, condition)

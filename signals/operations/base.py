@@ -18,6 +18,7 @@ from signals.operations.errors import (
     NeedsAutocommit,
     NotConverged,
     Refused,
+    RowsViolate,
     TableMissing,
 )
 from signals.operations.guards import literal
@@ -118,6 +119,10 @@ class Convergent(Operation):
         """What this database still has; pure."""
         raise NotImplementedError
 
+    def plan_retreat(self, site: Site, snapshot: Any) -> list[Statement]:
+        """What must not stay where existing rows stand against a step; pure."""
+        return []
+
     def script(self, site: Site) -> list[Statement]:
         """Every step, each with the condition under which it is left out."""
         raise NotImplementedError
@@ -212,7 +217,16 @@ class Convergent(Operation):
                 if site.connection.in_atomic_block and not statement.transactional:
                     raise NeedsAutocommit(self.describe(), statement.sql)
             for statement in statements:
-                session.run(site.connection, statement)
+                self._send(site, statement)
+
+    def _send(self, site: Site, statement: Statement) -> None:
+        try:
+            session.run(site.connection, statement)
+        except RowsViolate:
+            if not site.connection.in_atomic_block:
+                for each in self.plan_retreat(site, self.read(site)):
+                    session.run(site.connection, each)
+            raise
 
     def _needed(self, site: Site, *, forwards: bool) -> list[Statement]:
         snapshot = self._settled(site)
@@ -303,6 +317,5 @@ def _print(editor: BaseDatabaseSchemaEditor, statements: Sequence[Statement]) ->
     if statements and stop not in editor.collected_sql:
         editor.collected_sql.append(stop)
     for statement in statements:
-        editor.collected_sql.append(
-            f"SELECT {literal(statement.sql)} WHERE NOT ({statement.unless}) \\gexec"
-        )
+        question = statement.question or f"SELECT {literal(statement.sql)}"
+        editor.collected_sql.append(f"{question} WHERE NOT ({statement.unless}) \\gexec")

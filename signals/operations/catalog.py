@@ -14,7 +14,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A row of pg_attribute. `numbered`: by an identity or a sequence; `generated`: '', 's' or 'v'."""
+    """A row of pg_attribute. `numbered`: by an identity or a sequence; `generated`: '', 's' or 'v'.
+
+    unproven: the NOT NULL constraint that is NOT VALID, which attnotnull does not tell.
+    """
 
     name: str
     type: str
@@ -23,6 +26,7 @@ class Column:
     collation: str | None
     generated: str
     numbered: bool
+    unproven: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,10 @@ SELECT pg_catalog.json_build_object(
                     WHERE l.oid = a.attcollation AND a.attcollation <> t.typcollation),
       'generated', a.attgenerated,
       'numbered', a.attidentity <> '' OR COALESCE(
-          pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%%', false)
+          pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%%', false),
+      'unproven', (SELECT k.conname FROM pg_catalog.pg_constraint k
+                   WHERE k.conrelid = c.oid AND k.contype = 'n' AND NOT k.convalidated
+                   AND k.conkey = ARRAY[a.attnum])
     ) ORDER BY a.attnum)
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -138,7 +145,7 @@ SELECT pg_catalog.json_build_object(
       'deferral', CASE WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED'
                        WHEN k.condeferrable THEN 'DEFERRABLE' ELSE '' END
     ) ORDER BY k.conname)
-    FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype <> 'n'),
+    FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid),
   'indexes', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', ic.relname,
       'definition', pg_catalog.pg_get_indexdef(i.indexrelid),

@@ -10,7 +10,9 @@ from django.utils.functional import cached_property
 
 from signals.operations.base import Finding, Status
 from signals.operations.catalog import Column, Table
+from signals.operations.constraints import validate_constraint
 from signals.operations.site import AnyField, Site
+from signals.operations.statements import Statement
 
 _NOW = re.compile(r"^(now\(\)|CURRENT_TIMESTAMP|transaction_timestamp\(\))$")
 _LITERAL = re.compile(
@@ -39,7 +41,8 @@ def judge_column(site: Site, name: str, found: Table | None, wanted: Table | Non
     if column is None:
         return Finding("column", name, site.table, Status.MISSING)
     if target is None or same_column(column, target):
-        return Finding("column", name, site.table, Status.EXISTS, definition(column))
+        status = Status.UNFINISHED if column.unproven else Status.EXISTS
+        return Finding("column", name, site.table, status, definition(column))
     return Finding(
         "column",
         name,
@@ -49,6 +52,11 @@ def judge_column(site: Site, name: str, found: Table | None, wanted: Table | Non
         definition(target),
         reconciling(site.table, site.quote(name), column, target),
     )
+
+
+def prove_not_null(site: Site, column: Column | None) -> list[Statement]:
+    """Validates a NOT NULL that was added NOT VALID, as PostgreSQL 18 and later can."""
+    return [validate_constraint(site, column.unproven)] if column and column.unproven else []
 
 
 def probe_column(site: Site, column: str, ddl: Sequence[str]) -> list[str]:
@@ -95,7 +103,7 @@ def definition(column: Column) -> str:
 
 def reconciling(table: str, column: str, found: Column, wanted: Column) -> str:
     """SQL that gives the found column the wanted definition, or words where it cannot be altered."""
-    if found.generated != wanted.generated or found.numbered != wanted.numbered:
+    if found.generated or wanted.generated or found.numbered != wanted.numbered:
         return f"rename or drop column {column} of {table}, and run again"
     changes = []
     if (found.type, found.collation) != (wanted.type, wanted.collation):
@@ -114,7 +122,7 @@ def _plain(default: str | None, type_name: str) -> object:  # noqa: PLR0911 - on
     if default is None or default == "NULL" or default.startswith("NULL::"):
         return None
     if _NOW.match(default):
-        return "now()"
+        return ("now()",)  # no literal
     if _EMPTY_ARRAY.match(default):
         return "{}"
     match = _LITERAL.match(default)
@@ -125,7 +133,8 @@ def _plain(default: str | None, type_name: str) -> object:  # noqa: PLR0911 - on
         return json.dumps(json.loads(text), sort_keys=True)
     if type_name.startswith(("int", "bigint", "smallint", "numeric", "double", "real")):
         try:
-            return Decimal(text)
+            number = Decimal(text)
         except InvalidOperation:
             return text
+        return text.lower() if number.is_nan() else number
     return text

@@ -12,7 +12,7 @@ from signals.operations.add_check import AddCheckIfMissing
 from signals.operations.add_unique import AddUniqueIfMissing
 from signals.operations.base import Convergent, Finding, Snapshot, Status, keep
 from signals.operations.catalog import Catalog, Table
-from signals.operations.columns import add_field_ddl, judge_column, probe_column
+from signals.operations.columns import add_field_ddl, judge_column, probe_column, prove_not_null
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.errors import Refused
 from signals.operations.foreign_keys import has_constraint, judge_foreign_key, plan_foreign_key
@@ -32,9 +32,10 @@ class CreateTableIfMissing(Convergent, CreateModel):
 
     name, fields, options, bases, managers: as for Django's CreateModel.
     altered_later: names of fields that later migrations alter; here their existence is enough.
+    keep_on_reverse: backwards leaves a table with rows where it would refuse.
     """
 
-    def __init__(  # noqa: PLR0913 - CreateModel's arguments and one more
+    def __init__(  # noqa: PLR0913 - CreateModel's arguments and two more
         self,
         name: str,
         fields: Sequence[tuple[str, AnyField]],
@@ -43,6 +44,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         managers: Sequence[Any] | None = None,
         *,
         altered_later: Sequence[str] = (),
+        keep_on_reverse: bool = False,
     ) -> None:
         declared = dict(fields)
         for field_name, field in fields:
@@ -58,11 +60,14 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 )
         super().__init__(name, fields, options, bases, managers)  # type: ignore[arg-type]
         self.altered_later = tuple(altered_later)
+        self.keep_on_reverse = keep_on_reverse
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()
         if self.altered_later:
             kwargs = {**kwargs, "altered_later": self.altered_later}
+        if self.keep_on_reverse:
+            kwargs = {**kwargs, "keep_on_reverse": True}
         return name, list(args), dict(kwargs)
 
     def describe(self) -> str:
@@ -116,7 +121,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 statements.append(Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard))
         if statements:
             return statements  # what stands on these columns is planned when they are there
-        for field in self._fields(site).values():
+        for column, field in self._fields(site).items():
+            statements += prove_not_null(site, found.column(column))
             if has_constraint(field):
                 statements += plan_foreign_key(site, field, found)
         for part in self._parts(site, found):
@@ -128,6 +134,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
             return []
         if snapshot.found.kind not in _TABLES:
             keep(self, f"the relation {site.table}", "it is no table")
+            return []
+        if snapshot.has_rows and self.keep_on_reverse:
+            keep(self, f"table {site.table}", "it has rows")
             return []
         if snapshot.has_rows:
             raise Refused(

@@ -5,6 +5,7 @@ from typing import Any
 from signals.operations import guards
 from signals.operations.base import Finding, Status
 from signals.operations.catalog import Constraint, Table
+from signals.operations.constraints import validate_constraint
 from signals.operations.site import AnyField, Site
 from signals.operations.statements import Lock, Statement
 
@@ -36,7 +37,7 @@ def plan_foreign_key(site: Site, field: AnyField, found: Table) -> list[Statemen
     """Adds it NOT VALID and validates it; writers wait only for the first, for an instant."""
     present = _present(field, found)
     if present is not None:
-        return [] if present.validated else [_validate(site, present.name)]
+        return [] if present.validated else [validate_constraint(site, present.name)]
     return script_foreign_key(site, field)
 
 
@@ -45,7 +46,7 @@ def script_foreign_key(site: Site, field: AnyField) -> list[Statement]:
     name, sql = _ddl(site, field)
     done = guards.has_constraint(site.table, name)
     add = Statement(f"{sql} NOT VALID", Lock.SHARE_ROW_EXCLUSIVE, site.table, done)
-    return [add, _validate(site, name)]
+    return [add, validate_constraint(site, name)]
 
 
 def _present(field: AnyField, found: Table) -> Constraint | None:
@@ -61,15 +62,6 @@ def _target(field: AnyField) -> tuple[str, str]:
 def _ddl(site: Site, field: AnyField) -> tuple[str, str]:
     sql = site.editor()._create_fk_sql(site.model, field, "_fk_%(to_table)s_%(to_column)s")
     return str(sql.parts["name"]).strip('"'), str(sql)
-
-
-def _validate(site: Site, name: str) -> Statement:
-    return Statement(
-        f"ALTER TABLE {site.table} VALIDATE CONSTRAINT {site.quote(name)}",
-        Lock.SHARE_UPDATE_EXCLUSIVE,
-        site.table,
-        guards.has_constraint(site.table, name, validated=True),
-    )
 
 
 def _bare(name: str) -> str:

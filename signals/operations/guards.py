@@ -54,6 +54,15 @@ def has_index(table: str, name: str, *, valid: bool | None = None) -> str:
     )
 
 
+def index_of(table: str, name: str) -> str:
+    """The table's index of that name as SQL, resolved when the script runs."""
+    return (
+        "(SELECT i.indexrelid::pg_catalog.regclass::pg_catalog.text "  # noqa: S608 - a guard
+        "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
+        f"WHERE i.indrelid = pg_catalog.to_regclass({literal(table)}) AND c.relname = {literal(name)})"
+    )
+
+
 def has_enum(name: str) -> str:
     return f"pg_catalog.to_regtype({literal(name)}) IS NOT NULL"
 

@@ -1,5 +1,6 @@
 """When two indexes are the same index, and which columns an index needs."""
 
+import re
 from typing import Any
 
 from django.db.models import Index as DeclaredIndex
@@ -70,13 +71,15 @@ def judge(site: Site, name: str, found: Table, wanted: Table | None) -> Finding:
         status,
         index.definition,
         shown(site, target) if target else "",
-        f"DROP INDEX CONCURRENTLY {site.beside_table(name, found)}; and run again",
+        f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(index.constraint)}; and run again"
+        if index.constraint
+        else f"DROP INDEX CONCURRENTLY {site.beside_table(name, found)}; and run again",
     )
 
 
 def shown(site: Site, wanted: Index) -> str:
     """The definition of an index of the probe as it would stand on the table."""
-    return wanted.definition.replace("pg_temp.signals_operations_probe", site.table)
+    return _PROBE.sub(lambda _: site.table, wanted.definition, count=1)
 
 
 def drop_index(site: Site, name: str, found: Table | None = None) -> Statement:
@@ -87,7 +90,10 @@ def drop_index(site: Site, name: str, found: Table | None = None) -> Statement:
         site.table,
         guards.negated(guards.has_index(site.table, name)),
         transactional=False,
+        question=f"SELECT 'DROP INDEX CONCURRENTLY ' || {guards.index_of(site.table, name)}",
     )
 
+
+_PROBE = re.compile(r"\bpg_temp\w*\.signals_operations_probe\b")
 
 _KINDS = {"i": "INDEX", "I": "INDEX", "S": "SEQUENCE", "v": "VIEW", "m": "MATERIALIZED VIEW"}

@@ -58,7 +58,7 @@ def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
                     place = (finding.table, finding.name)
                     if finding.status is Status.DIFFERENT and place not in changing:
                         refuse_different(operation, finding)
-                    if finding.status is not Status.EXISTS:
+                    if finding.status is not Status.EXISTS and finding.component != "rows":
                         changing.add(place)
                         types |= (
                             {finding.name} if isinstance(operation, CreateEnumIfMissing) else set()

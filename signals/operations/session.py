@@ -142,12 +142,7 @@ def _try(connection: BaseDatabaseWrapper, statement: Statement, timeout: float) 
 
 def _wait(connection: BaseDatabaseWrapper, statement: Statement) -> None:
     with _no_timeouts(connection), connection.cursor() as cursor:
-        try:
-            cursor.execute(statement.sql)
-        except DatabaseError:
-            if statement.undo:
-                cursor.execute(statement.undo)
-            raise
+        cursor.execute(statement.sql)
 
 
 @contextmanager

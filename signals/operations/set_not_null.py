@@ -8,7 +8,8 @@ from django.db.migrations.operations.fields import AlterField
 from signals.operations import guards
 from signals.operations.base import Convergent, Finding, Snapshot, Status, require_column
 from signals.operations.catalog import Table
-from signals.operations.columns import add_field_ddl, judge_column, probe_column
+from signals.operations.columns import add_field_ddl, judge_column, probe_column, prove_not_null
+from signals.operations.constraints import drop_constraint, validate_constraint
 from signals.operations.site import AnyField, Site
 from signals.operations.statements import Lock, Statement
 
@@ -75,7 +76,8 @@ class SetNotNullIfNullable(Convergent, AlterField):
         add, validate, enforce, drop = self.script(site)
         proof = table.constraint(self._proof(site))
         if column.not_null:
-            return [drop]
+            leftover = [drop] if proof else []
+            return [*leftover, *prove_not_null(site, column)]
         if proof is None:
             return [add, validate, enforce, drop]
         return [enforce, drop] if proof.validated else [validate, enforce, drop]
@@ -97,16 +99,10 @@ class SetNotNullIfNullable(Convergent, AlterField):
         alter = f"ALTER TABLE {site.table}"
         add = f"{alter} ADD CONSTRAINT {quoted} CHECK ({column} IS NOT NULL) NOT VALID"
         proven = guards.has_constraint(site.table, proof)
-        validated = guards.has_constraint(site.table, proof, validated=True)
-        exclusive, share = Lock.ACCESS_EXCLUSIVE, Lock.SHARE_UPDATE_EXCLUSIVE
+        validate, exclusive = validate_constraint(site, proof), Lock.ACCESS_EXCLUSIVE
         return [
             Statement(add, exclusive, site.table, guards.either(strict, proven)),
-            Statement(
-                f"{alter} VALIDATE CONSTRAINT {quoted}",
-                share,
-                site.table,
-                guards.either(strict, validated),
-            ),
+            replace(validate, unless=guards.either(strict, validate.unless)),
             Statement(f"{alter} ALTER COLUMN {column} SET NOT NULL", exclusive, site.table, strict),
             self._backwards(site)[1],
         ]
@@ -119,7 +115,6 @@ class SetNotNullIfNullable(Convergent, AlterField):
         name, proof = site.column(self.name), self._proof(site)
         alter = f"ALTER TABLE {site.table}"
         nullable = guards.negated(guards.has_not_null(site.table, name))
-        gone = guards.negated(guards.has_constraint(site.table, proof))
         return (
             Statement(
                 f"{alter} ALTER COLUMN {site.quote(name)} DROP NOT NULL",
@@ -127,12 +122,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
                 site.table,
                 nullable,
             ),
-            Statement(
-                f"{alter} DROP CONSTRAINT {site.quote(proof)}",
-                Lock.ACCESS_EXCLUSIVE,
-                site.table,
-                gone,
-            ),
+            drop_constraint(site, proof),
         )
 
     def _proof(self, site: Site) -> str:

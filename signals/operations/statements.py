@@ -50,7 +50,8 @@ class Statement:
     lock: the strongest lock that it takes on `table`, a quoted name.
     unless: an SQL condition that holds when the step is done or has no object; for printed scripts.
     transactional: False for CONCURRENTLY, which PostgreSQL refuses inside a transaction.
-    undo: what removes the trace of a failed step that must not stay.
+    question: for printed scripts, a SELECT of the SQL up to its WHERE, where a name is to be resolved
+        when the script runs.
     """
 
     sql: str
@@ -58,4 +59,4 @@ class Statement:
     table: str
     unless: str
     transactional: bool = True
-    undo: str = ""
+    question: str = ""
