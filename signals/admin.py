@@ -1,8 +1,9 @@
 # ruff: noqa: ARG002 - Django's hooks have one signature each
 """The admin's pages for analysts: what the pipelines wrote is read, and little of it can be changed.
 
-The tables have millions of rows. No page counts or scans one without a bound, except a search for an
-address; every order and every search but that one has an index. What comes from posts is text.
+The tables have millions of rows. Counts are bounded; every order has an index, and every search but
+the one for an address. A filter without an index reads far only if it matches little. What comes from
+posts is text.
 """
 
 import json
@@ -405,8 +406,8 @@ class SignalAdmin(PipelineAdmin):
     find = staticmethod(find_signals)
 
     list_display = (
-        *("id", token, "state", "goplus_risk", "market_type", "advice_tag", "confidence"),
-        *(plain("onchain_confidence"), age("created_at")),
+        *("id", token, "state", age("created_at"), "goplus_risk", "market_type", "advice_tag"),
+        *("confidence", plain("onchain_confidence")),
     )
     list_filter = (
         "state",

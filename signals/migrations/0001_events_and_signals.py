@@ -68,6 +68,8 @@ class Migration(migrations.Migration):
             altered_later=["goplus_risk"],
         ),
         operations.CreateIndexConcurrentlyIfMissing(
-            "signal", models.Index(fields=["event", "-ts"], name="ix_signals_event_key_ts")
+            "signal",
+            models.Index(fields=["event", "-ts"], name="ix_signals_event_key_ts"),
+            keep_on_reverse=True,
         ),
     )

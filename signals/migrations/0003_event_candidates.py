@@ -70,10 +70,13 @@ class Migration(migrations.Migration):
             keep_on_reverse=True,
         ),
         operations.CreateIndexConcurrentlyIfMissing(
-            "event", models.Index(fields=["-last_ts"], name="idx_events_last_ts")
+            "event",
+            models.Index(fields=["-last_ts"], name="idx_events_last_ts"),
+            keep_on_reverse=True,
         ),
         operations.CreateIndexConcurrentlyIfMissing(
             "event",
             models.Index(fields=["symbol", "time_bucket_start"], name="idx_events_symbol_bucket"),
+            keep_on_reverse=True,
         ),
     )

@@ -76,9 +76,13 @@ class Migration(migrations.Migration):
             keep_on_reverse=True,
         ),
         operations.CreateIndexConcurrentlyIfMissing(
-            "event", models.Index(fields=["refine_ok"], name="idx_events_refine_ok")
+            "event",
+            models.Index(fields=["refine_ok"], name="idx_events_refine_ok"),
+            keep_on_reverse=True,
         ),
         operations.CreateIndexConcurrentlyIfMissing(
-            "event", models.Index(fields=["refine_ts"], name="idx_events_refine_ts")
+            "event",
+            models.Index(fields=["refine_ts"], name="idx_events_refine_ts"),
+            keep_on_reverse=True,
         ),
     )

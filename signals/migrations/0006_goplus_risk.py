@@ -41,6 +41,8 @@ class Migration(migrations.Migration):
             keep_on_reverse=True,
         ),
         operations.CreateIndexConcurrentlyIfMissing(
-            "signal", models.Index(fields=["goplus_risk"], name="idx_signals_goplus_risk")
+            "signal",
+            models.Index(fields=["goplus_risk"], name="idx_signals_goplus_risk"),
+            keep_on_reverse=True,
         ),
     )

@@ -17,10 +17,14 @@ class Migration(migrations.Migration):
             keep_on_reverse=True,
         ),
         operations.CreateIndexConcurrentlyIfMissing(
-            "event", models.Index(fields=["topic_hash"], name="idx_events_topic_hash")
+            "event",
+            models.Index(fields=["topic_hash"], name="idx_events_topic_hash"),
+            keep_on_reverse=True,
         ),
         operations.CreateIndexConcurrentlyIfMissing(
-            "event", models.Index(fields=["topic_hash", "last_ts"], name="idx_events_topic_last_ts")
+            "event",
+            models.Index(fields=["topic_hash", "last_ts"], name="idx_events_topic_last_ts"),
+            keep_on_reverse=True,
         ),
         operations.AddColumnIfMissing(
             "signal",
@@ -83,6 +87,8 @@ class Migration(migrations.Migration):
             keep_on_reverse=True,
         ),
         operations.CreateIndexConcurrentlyIfMissing(
-            "signal", models.Index(fields=["topic_id"], name="idx_signals_topic_id")
+            "signal",
+            models.Index(fields=["topic_id"], name="idx_signals_topic_id"),
+            keep_on_reverse=True,
         ),
     )

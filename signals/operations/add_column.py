@@ -1,5 +1,6 @@
 """AddColumnIfMissing."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.migrations.operations.fields import AddField
@@ -68,18 +69,24 @@ class AddColumnIfMissing(Convergent, AddField):
     def describe(self) -> str:
         return f"Add column {self.name} to {self.model_name} if missing"
 
+    def names(self, site: Site) -> list[str]:
+        return [name for part in self._parts(site, None) for name in part.names(site)]
+
     def probe(self, site: Site, found: Table) -> list[str]:
         column = site.column(self.name)
-        if found.column(column) is None or self.altered_later:
+        if found.column(column) is None:
             return []
-        return probe_column(site, column, self._ddl(site))
+        ddl = [] if self.altered_later else probe_column(site, column, self._ddl(site))
+        for part in self._parts(site, found):
+            ddl += part.probe(site, found)
+        return ddl
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         field, name, found = site.field(self.name), site.column(self.name), snapshot.found
         findings = [judge_column(site, name, found, snapshot.wanted)]
         if found is not None and has_constraint(field):
             findings.append(judge_foreign_key(site, field, found))
-        for part in implied(self.model_name, site, field, found):
+        for part in self._parts(site, found):
             findings += part.inspect(site, snapshot)
         return findings
 
@@ -90,7 +97,7 @@ class AddColumnIfMissing(Convergent, AddField):
         statements = prove_not_null(site, found.column(site.column(self.name)))
         if has_constraint(field):
             statements += plan_foreign_key(site, field, found)
-        for part in implied(self.model_name, site, field, found):
+        for part in self._parts(site, found):
             statements += part.plan(site, snapshot)
         return statements
 
@@ -109,7 +116,7 @@ class AddColumnIfMissing(Convergent, AddField):
         statements = [self._add(site)]
         if has_constraint(field):
             statements += script_foreign_key(site, field)
-        for part in implied(self.model_name, site, field, None):
+        for part in self._parts(site, None):
             statements += part.script(site)
         return statements
 
@@ -120,6 +127,9 @@ class AddColumnIfMissing(Convergent, AddField):
         sql = f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column)}"
         guard = guards.negated(guards.has_column(site.table, column))
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
+
+    def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
+        return implied(self.model_name, site, site.field(self.name), found)
 
     def _add(self, site: Site) -> Statement:
         guard = guards.has_column(site.table, site.column(self.name))

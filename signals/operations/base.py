@@ -188,6 +188,7 @@ class Convergent(Operation):
         return Site(
             connection,
             model,
+            model._meta.db_table,
             without.apps.get_model(app_label, self.model_key) if before else None,
         )
 

@@ -100,9 +100,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Enum:
-    """A type: `kind` is typtype, 'e' for an enum; its labels in order; whether anything depends on it."""
+    """A type: `kind` is typtype, 'e' for an enum; `current` as for a table; its labels in order.
+
+    used: whether a column, a function or another object depends on it.
+    """
 
     kind: str
+    current: bool
     labels: tuple[str, ...]
     used: bool
 
@@ -194,13 +198,14 @@ WHERE c.oid = pg_catalog.to_regclass(%s)
 """
 
 _ENUM = """
-SELECT t.typtype,
+SELECT t.typtype, n.nspname = pg_catalog.current_schema(),
   ARRAY(SELECT e.enumlabel::pg_catalog.text FROM pg_catalog.pg_enum e
         WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder),
   EXISTS (SELECT FROM pg_catalog.pg_depend d
           WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
           AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = 'n')
-FROM pg_catalog.pg_type t WHERE t.oid = pg_catalog.to_regtype(%s)
+FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+WHERE t.oid = pg_catalog.to_regtype(%s)
 """
 
 _FILE = "SELECT pg_catalog.pg_relation_filenode(%s::pg_catalog.regclass)"
@@ -211,7 +216,9 @@ SELECT DISTINCT a.pid, a.application_name, a.usename, a.state,
   EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
   pg_catalog.left(a.query, 200)
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
-WHERE l.relation = pg_catalog.to_regclass(%s) AND l.granted AND l.mode = ANY(%s)
+WHERE l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                    WHERE d.datname = pg_catalog.current_database())
+AND l.relation = pg_catalog.to_regclass(%s) AND l.granted AND l.mode = ANY(%s)
 AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
 """
 
@@ -263,7 +270,10 @@ class Catalog:
     def enum(self, name: str) -> Enum | None:
         """The type that the quoted name resolves to on the search_path."""
         rows = self._rows(_ENUM, [name])
-        return Enum(rows[0][0], tuple(rows[0][1]), rows[0][2]) if rows else None
+        if not rows:
+            return None
+        kind, current, labels, used = rows[0]
+        return Enum(kind, current, tuple(labels), used)
 
     def blockers(self, table: str, modes: Sequence[str]) -> tuple[Blocker, ...]:
         """The other sessions that hold one of the lock modes on the quoted table."""
@@ -271,7 +281,7 @@ class Catalog:
 
     def has_rows(self, table: Table, condition: str = "true") -> bool:
         """Whether a row of the table, its partitions and children included, meets the SQL condition."""
-        name = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+        name = f"{quoted(table.schema)}.{quoted(table.name)}"
         question = f"SELECT EXISTS (SELECT FROM {name} WHERE {condition})"  # noqa: S608 - quoted
         return bool(self._rows(question)[0][0])
 
@@ -281,8 +291,9 @@ class Catalog:
         if self.connection.in_atomic_block:
             opening = "SAVEPOINT signals_probe"
             closing = "ROLLBACK TO SAVEPOINT signals_probe; RELEASE SAVEPOINT signals_probe"
-        original = f"{_quoted(found.schema)}.{_quoted(found.name)}"
-        copy = f"CREATE TEMPORARY TABLE {probe} (LIKE {original}) ON COMMIT DROP"
+        # Columns and nothing else: LIKE would bring PostgreSQL 18's named NOT NULL constraints.
+        original = f"{quoted(found.schema)}.{quoted(found.name)}"
+        copy = f"CREATE TEMPORARY TABLE {probe} ON COMMIT DROP AS TABLE {original} WITH NO DATA"
         answers = []
         with self.connection.cursor() as cursor:
             try:
@@ -309,7 +320,8 @@ def compose(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]
     return str(operations.compose_sql(sql, parameters))
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """The catalog's name as SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 

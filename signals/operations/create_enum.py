@@ -24,7 +24,7 @@ class CreateEnumIfMissing(Convergent, Operation):
     Values that are not declared, or another order, stop the run. Backwards drops the type unless
     something uses it; a value cannot be taken out of a type, so what was added to one stays.
 
-    name: the type's name, looked up on the search_path, created in its first schema.
+    name: the type's name in current_schema().
     values: the labels in order.
     later_values: labels that later migrations add, tolerated here.
     keep_on_reverse: backwards leaves the type, for the migration that only adds values.
@@ -84,10 +84,11 @@ class CreateEnumIfMissing(Convergent, Operation):
         if not router.allow_migrate(connection.alias, app_label, enum=self.name):
             return None
         require_postgresql(connection, self)
-        return Site(connection, Model)
+        return Site(connection, Model, "")
 
     def read(self, site: Site) -> Enum | None:
-        return Catalog(site.connection).enum(site.quote(self.name))
+        enum = Catalog(site.connection).enum(site.quote(self.name))
+        return enum if enum and enum.current else None  # CREATE TYPE would make one in front
 
     def inspect(self, site: Site, snapshot: Enum | None) -> list[Finding]:
         wanted = ", ".join(self.values)

@@ -27,9 +27,17 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
 
     model_name, index: as for Django's AddIndex.
     fallbacks: indexes in order of preference, for tables that lack columns of the first.
+    keep_on_reverse: backwards leaves the indexes.
     """
 
-    def __init__(self, model_name: str, index: Index, fallbacks: Sequence[Index] = ()) -> None:
+    def __init__(
+        self,
+        model_name: str,
+        index: Index,
+        fallbacks: Sequence[Index] = (),
+        *,
+        keep_on_reverse: bool = False,
+    ) -> None:
         for variant in (index, *fallbacks):
             if not isinstance(variant, Index):
                 raise TypeError(f"{variant!r} is not an Index (use django.db.models.Index)")
@@ -40,12 +48,15 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
             raise ValueError(f"the variants share a name: {', '.join(names)} (name each its own)")
         super().__init__(model_name, index)
         self.fallbacks = tuple(fallbacks)
+        self.keep_on_reverse = keep_on_reverse
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()
         kwargs = dict(kwargs)
         if self.fallbacks:
             kwargs["fallbacks"] = self.fallbacks
+        if self.keep_on_reverse:
+            kwargs["keep_on_reverse"] = True
         return name, list(args), kwargs
 
     def describe(self) -> str:
@@ -104,7 +115,7 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         found = snapshot.found
-        if found is None:
+        if found is None or self.keep_on_reverse:
             return []
         present = [found.index(variant.name) for variant in self.variants]
         return [
@@ -132,6 +143,8 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         return steps
 
     def script_backwards(self, site: Site) -> list[Statement]:
+        if self.keep_on_reverse:
+            return []
         return [drop_index(site, variant.name) for variant in self.variants]
 
     def _chosen(self, site: Site, found: Table) -> Index | None:

@@ -199,8 +199,6 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 yield AddUniqueIfMissing(self.name, constraint)
         for index in meta.indexes:
             yield CreateIndexConcurrentlyIfMissing(self.name, index)
-        if found is None:
-            return
         for names in meta.unique_together:
             yield from implied_unique(self.name, site, names, found)
         for field in self._fields(site).values():

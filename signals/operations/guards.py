@@ -3,6 +3,8 @@
 Each takes quoted names for what PostgreSQL resolves and plain ones for what it compares.
 """
 
+_HERE = "pg_catalog.current_schema()::pg_catalog.regnamespace"
+
 
 def literal(text: str) -> str:
     """The text as an SQL string."""
@@ -10,7 +12,13 @@ def literal(text: str) -> str:
 
 
 def has_table(table: str) -> str:
-    return f"pg_catalog.to_regclass({literal(table)}) IS NOT NULL"
+    """Whether the table stands where CREATE TABLE would put it."""
+    if "." in table:
+        return f"pg_catalog.to_regclass({literal(table)}) IS NOT NULL"
+    return (
+        f"EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({literal(table)}) "
+        f"AND relnamespace = {_HERE})"
+    )
 
 
 def has_column(table: str, column: str) -> str:
@@ -64,7 +72,11 @@ def index_of(table: str, name: str) -> str:
 
 
 def has_enum(name: str) -> str:
-    return f"pg_catalog.to_regtype({literal(name)}) IS NOT NULL"
+    """Whether the type stands where CREATE TYPE would put it."""
+    return (
+        f"EXISTS (SELECT FROM pg_catalog.pg_type WHERE oid = pg_catalog.to_regtype({literal(name)}) "
+        f"AND typnamespace = {_HERE})"
+    )
 
 
 def has_label(enum: str, label: str) -> str:

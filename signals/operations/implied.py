@@ -24,8 +24,8 @@ def implied(
         yield from implied_unique(model_name, site, [field.name], found)
     elif getattr(field, "db_index", False):
         column = site.column(field.name)
-        if not _has_index(found, [column]):
-            name = site.editor()._create_index_name(site.model._meta.db_table, [column])
+        name = site.editor()._create_index_name(site.db_table, [column])
+        if not _has_another(name, found, [column]):
             index = Index(fields=[field.name], name=name)
             yield CreateIndexConcurrentlyIfMissing(model_name, index)
 
@@ -35,15 +35,22 @@ def implied_unique(
 ) -> Iterator[Convergent]:
     """The operation that makes the fields unique together, if no index of the table does."""
     columns = [site.column(name) for name in names]
-    if not _has_index(found, columns, unique=True):
-        table = site.model._meta.db_table
-        name = site.editor()._create_index_name(table, columns, suffix="_uniq")
+    table = site.db_table
+    name = site.editor()._create_index_name(table, columns, suffix="_uniq")
+    if not _has_another(name, found, columns, unique=True):
         yield AddUniqueIfMissing(model_name, UniqueConstraint(fields=names, name=name))
 
 
-def _has_index(found: Table | None, columns: Sequence[str], *, unique: bool = False) -> bool:
-    """Whether a valid index without a condition has exactly these keys in the default order of their type."""
-    return found is not None and any(
+def _has_another(
+    name: str, found: Table | None, columns: Sequence[str], *, unique: bool = False
+) -> bool:
+    """Whether an index serves in the place of the one of that name, which the table does not have.
+
+    It is valid, without a condition, and has exactly these keys in the default order of their type.
+    """
+    if found is None or found.index(name) is not None:
+        return False
+    return any(
         index.valid
         and index.predicate is None
         and (index.unique or not unique)

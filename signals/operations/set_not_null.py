@@ -128,7 +128,4 @@ class SetNotNullIfNullable(Convergent, AlterField):
     def _proof(self, site: Site) -> str:
         """The name of the check that stands in for NOT NULL meanwhile."""
         column = site.column(self.name)
-        name = site.editor()._create_index_name(
-            site.model._meta.db_table, [column], suffix="_notnull"
-        )
-        return str(name)
+        return str(site.editor()._create_index_name(site.db_table, [column], suffix="_notnull"))

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 
-from signals.operations.catalog import Table
+from signals.operations.catalog import Table, quoted
 
 # Django's fields take type arguments only in its stubs.
 AnyField: TypeAlias = "Field[Any, Any]"
@@ -28,11 +28,13 @@ class Ddl:
 class Site:
     """A model as the migration's state has it, on a connection.
 
-    `model` is the state with the operation applied, `before` the state without it.
+    `model` is the state with the operation applied, `before` the state without it; `db_table` is the
+    table's name, from which others are made, on the probe too.
     """
 
     connection: BaseDatabaseWrapper
     model: type[Model]
+    db_table: str
     before: type[Model] | None = None
 
     @property
@@ -41,7 +43,9 @@ class Site:
         return self.quote(self.model._meta.db_table)
 
     def quote(self, name: str) -> str:
-        return str(self.connection.ops.quote_name(name))
+        """The name as SQL; one that is quoted already, as db_table may be to hold a schema, stays."""
+        is_quoted = name.startswith('"') and name.endswith('"')
+        return name if is_quoted else quoted(name)
 
     def field(self, name: str) -> AnyField:
         field = self.model._meta.get_field(name)
@@ -84,9 +88,8 @@ class Site:
     @contextmanager
     def on_probe(self) -> Iterator[None]:
         """Within it, DDL is made for the temporary probe in place of the table."""
-        name = self.model._meta.db_table
         self.model._meta.db_table = PROBE
         try:
             yield
         finally:
-            self.model._meta.db_table = name
+            self.model._meta.db_table = self.db_table

@@ -1,0 +1,137 @@
+"""The admin in a real browser."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.admin.utils import quote
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from signals.models import Event, Signal
+from tests.admin.browser import find_browser, open_browser
+from tests.admin.rows import ATTACK, make_attack, make_event, make_signal, make_verdict
+from tests.admin.test_lists import MODELS
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WIDTHS = (1280, 400)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the page did that it must not: dialogs, errors in its scripts, failed requests."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: Any, complaints: list[str]) -> Iterator[Page]:
+    """A page that a superuser is logged in to."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("chief"))
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    with browser.new_context(base_url=live_server.url) as context:
+        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server.url}])
+        page = context.new_page()
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda line: complaints.extend(errors(line)))
+        yield page
+
+
+def errors(line: ConsoleMessage) -> list[str]:
+    """The line if it is an error; that a site has no icon is none."""
+    if line.type != "error" or line.location["url"].endswith("/favicon.ico"):
+        return []
+    return [line.text]
+
+
+def addresses() -> Iterator[str]:
+    """Every list, and the page of the one row in it."""
+    for model in MODELS:
+        yield f"/admin/signals/{model._meta.model_name}/"
+        pk = quote(model.objects.get().pk)
+        yield f"/admin/signals/{model._meta.model_name}/{pk}/change/"
+
+
+def test_markup_in_posts_stays_text(page: Page, complaints: list[str]) -> None:
+    make_attack()
+    silent = []
+    for address in addresses():
+        page.goto(address)
+        if ATTACK[:25] not in page.inner_text("body"):
+            silent.append(address)
+        assert page.locator("img[src=x]").count() == 0, address
+        assert page.locator("script", has_text="alert(").count() == 0, address
+        assert page.locator("a[href^=javascript]").count() == 0, address
+    assert silent == ["/admin/signals/signalevent/"]  # a list of closed sets and numbers
+    assert complaints == []
+
+
+def test_markup_in_an_event_key_stays_text_when_it_is_picked(
+    page: Page, complaints: list[str]
+) -> None:
+    make_event(event_key=ATTACK, symbol="PEPE")
+    signal = make_signal(event=None)
+    page.goto(f"/admin/signals/signal/{signal.pk}/change/")
+    page.locator(".field-event .select2-selection").click()
+    page.locator(".select2-search__field").fill("pepe")
+    page.locator(".select2-results__option", has_text=ATTACK).click()
+    expect(page.locator(".field-event .select2-selection__rendered")).to_contain_text(ATTACK)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".messagelist .success")).to_be_visible()
+    assert Signal.objects.get().event_id == ATTACK
+    assert page.locator("img[src=x]").count() == 0
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_is_wider_than_the_window(page: Page, complaints: list[str], width: int) -> None:
+    make_attack()
+    Event.objects.update(summary="long" * 200, refine_error="long" * 200)
+    page.set_viewport_size({"width": width, "height": 800})
+    for address in addresses():
+        page.goto(address)
+        widest = page.evaluate("document.documentElement.scrollWidth")
+        assert widest <= width, f"{address} is {widest} px wide"
+    assert complaints == []
+
+
+def test_an_analyst_goes_from_a_token_to_the_verdict_on_its_signal(
+    page: Page, complaints: list[str]
+) -> None:
+    make_signal(event=make_event(symbol="OTHER"), state="verified")
+    make_signal(state="candidate")
+    signal = make_signal(state="verified")
+    make_verdict(signal, features={"growth_ratio": 2.5})
+    page.goto("/admin/signals/signal/")
+    page.locator("#searchbar").fill("pepe")
+    page.keyboard.press("Enter")
+    expect(page.locator("#result_list tbody tr")).to_have_count(2)
+    page.locator("#changelist-filter").get_by_role("link", name="Verified").click()
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    page.get_by_role("link", name=str(signal.pk), exact=True).click()
+    page.locator("#verdicts-group").get_by_role("link", name="View").click()
+    expect(page.locator(".field-features pre")).to_have_text('{\n  "growth_ratio": 2.5\n}')
+    assert complaints == []
+
+
+def test_a_missing_browser_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    remedy = "(install one: apt-get install chromium; or say where one is: CHROMIUM=/path/to/it)"
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    with pytest.raises(pytest.fail.Exception) as failure:
+        find_browser()
+    assert str(failure.value) == f"No browser was found {remedy}"
+    monkeypatch.setenv("CHROMIUM", "/no/chromium")
+    with pytest.raises(pytest.fail.Exception) as failure:
+        find_browser()
+    assert str(failure.value) == f"CHROMIUM is '/no/chromium', which is no program {remedy}"
