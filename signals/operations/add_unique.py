@@ -10,7 +10,7 @@ from signals.operations import guards
 from signals.operations.base import Convergent, Finding, Snapshot, Status, require_table
 from signals.operations.catalog import Table
 from signals.operations.constraints import drop_constraint
-from signals.operations.indexes import drop_index, judge, same_index, shown
+from signals.operations.indexes import drop_index, judge, refuse_invalid, same_index, shown
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
 
@@ -88,7 +88,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         table = require_table(self, site, snapshot)
         status = self.inspect(site, snapshot)[0].status
-        steps = self.script(site)
+        steps = self._steps(site)
         if status is Status.MISSING:
             return steps
         if status is not Status.UNFINISHED:
@@ -115,6 +115,13 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         return []
 
     def script(self, site: Site) -> list[Statement]:
+        return [refuse_invalid(site, self.constraint.name), *self._steps(site)]
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        name = self.constraint.name
+        return [drop_constraint(site, name), drop_index(site, name)]
+
+    def _steps(self, site: Site) -> list[Statement]:
         name = self.constraint.name
         quoted = site.quote(name)
         build = Statement(
@@ -130,12 +137,9 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         sql = f"ALTER TABLE {site.table} ADD CONSTRAINT {quoted} UNIQUE USING INDEX {quoted}"
         if deferral is not None:
             sql += f" DEFERRABLE INITIALLY {deferral.value.upper()}"
-        done = guards.has_constraint(site.table, name)
+        unbuilt = guards.negated(guards.has_index(site.table, name))
+        done = guards.either(guards.has_constraint(site.table, name), unbuilt)
         return [build, Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, done)]
-
-    def script_backwards(self, site: Site) -> list[Statement]:
-        name = self.constraint.name
-        return [drop_constraint(site, name), drop_index(site, name)]
 
     @property
     def _is_index(self) -> bool:

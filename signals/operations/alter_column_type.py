@@ -104,7 +104,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
                 f"the new type of {self.name} writes table {site.table} anew while nobody can read it",
                 "add a new column and fill it with BackfillInBatches, or insist: allow_rewrite=True",
             )
-        return self.script(site)
+        return [self._statement(site, self._former(site), site.field(self.name))]
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         name = site.column(self.name)
@@ -125,16 +125,23 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         return [self._statement(site, site.field(self.name), self._former(site))]
 
     def script(self, site: Site) -> list[Statement]:
-        return [self._statement(site, self._former(site), site.field(self.name))]
+        former, declared = self._former(site), site.field(self.name)
+        return [self._guarded(site, self._statement(site, former, declared), declared)]
 
     def script_backwards(self, site: Site) -> list[Statement]:
         if self.keep_on_reverse:
             return []
-        return [self._statement(site, site.field(self.name), self._former(site))]
+        former, declared = self._former(site), site.field(self.name)
+        return [self._guarded(site, self._statement(site, declared, former), former)]
+
+    def _guarded(self, site: Site, statement: Statement, new: AnyField) -> Statement:
+        """For scripts: PostgreSQL compares the types when it runs, whatever their spelling."""
+        column, new_type = site.column(self.name), str(new.db_type(site.connection))
+        sql = guards.unless_of_type(site.table, column, new_type, statement.sql)
+        return replace(statement, sql=sql)
 
     def _statement(self, site: Site, old: AnyField, new: AnyField) -> Statement:
-        name = site.column(self.name)
-        column = site.quote(name)
+        column = site.quote(site.column(self.name))
         old_type, new_type = (str(field.db_type(site.connection)) for field in (old, new))
         using = self.using if new.model is site.model else ""
         sql = self._alter(site.table, column, new_type, using)
@@ -144,8 +151,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
                 site.table, lossy, f"values of {column} do not survive as {new_type}"
             )
             sql = f"LOCK TABLE {site.table} IN ACCESS EXCLUSIVE MODE; {refusal}; {sql}"
-        done = guards.has_type_of(site.table, name, new_type)
-        return Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, done)
+        return Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guards.NEVER)
 
     def _alter(self, table: str, column: str, type_name: str, using: str = "") -> str:
         value = using or f"{column}::{type_name}"

@@ -14,7 +14,7 @@ from django.db.models.sql import UpdateQuery
 from signals.operations import session
 from signals.operations.base import Convergent, Finding, Snapshot, Status, require_column
 from signals.operations.catalog import Catalog, Table, compose
-from signals.operations.errors import NeedsAutocommit
+from signals.operations.errors import NeedsAutocommit, RowsViolate
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
 
@@ -29,7 +29,7 @@ class BackfillInBatches(Convergent, Operation):
     Needs atomic = False on the migration. Backwards does nothing.
 
     model_name, name: the column's field.
-    value: the expression that fills it; it must not be NULL.
+    value: the expression that fills it; where it is NULL, the run ends with RowsViolate.
     batch_size: rows of a transaction. pause: seconds between two of them.
     """
 
@@ -129,6 +129,11 @@ class BackfillInBatches(Convergent, Operation):
             raise NeedsAutocommit(self.describe(), "one short transaction for each batch")
         session.about_to_change(site.connection)
         self._fill(site)
+        if self.read(site).has_rows:  # written behind the walk, or with a value that is NULL
+            self._fill(site)
+        if self.read(site).has_rows:
+            reason = f"the value of {self.name} is NULL for some rows, and they are left"
+            raise RowsViolate(self.script(site)[0].sql, reason)
 
     def _fill(self, site: Site) -> None:
         rows = site.model._base_manager.using(site.connection.alias).order_by("pk")

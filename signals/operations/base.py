@@ -247,22 +247,28 @@ class Convergent(Operation):
         return self.plan(site, snapshot)
 
     def _settled(self, site: Site) -> Any:
-        """A snapshot in which no other session builds one of the components."""
-        snapshot = self.read(site)
-        if not self._building(site, snapshot):
-            return snapshot
-        logger.warning("%s: another session builds it; waiting for its result", self.describe())
+        """A snapshot in which no other session builds one of the components.
+
+        What looks unfinished is read twice: a build may end between a reading's view of the index and
+        its question who builds.
+        """
+        snapshot: Any = None
+        findings: list[Finding] = []
+        is_announced = False
 
         def settled() -> bool:
-            nonlocal snapshot
+            nonlocal snapshot, findings, is_announced
             snapshot = self.read(site)
-            return not self._building(site, snapshot)
+            before, findings = findings, self.inspect(site, snapshot)
+            statuses = {finding.status for finding in findings}
+            if Status.BUILDING in statuses and not is_announced:
+                logger.warning("%s: another session builds it; waiting", self.describe())
+                is_announced = True
+            is_sure = Status.UNFINISHED not in statuses or findings == before
+            return Status.BUILDING not in statuses and is_sure
 
         session.poll(settled)
         return snapshot
-
-    def _building(self, site: Site, snapshot: Any) -> bool:
-        return any(each.status is Status.BUILDING for each in self.inspect(site, snapshot))
 
 
 def refuse_different(operation: Convergent, finding: Finding) -> NoReturn:

@@ -108,7 +108,7 @@ class CreateEnumIfMissing(Convergent, Operation):
         return [Finding("enum", self.name, "", status, found, wanted, fix)]
 
     def plan(self, site: Site, snapshot: Enum | None) -> list[Statement]:
-        create, *additions = self.script(site)
+        create, _, *additions = self.script(site)
         if snapshot is None:
             return [create]
         missing = [label not in snapshot.labels for label in self.values[1:]]
@@ -140,7 +140,7 @@ class CreateEnumIfMissing(Convergent, Operation):
             )
             for before, label in zip(self.values, self.values[1:], strict=False)
         ]
-        return [create, *additions]
+        return [create, self._first(site), *additions]
 
     def script_backwards(self, site: Site) -> list[Statement]:
         if self.keep_on_reverse:
@@ -149,12 +149,13 @@ class CreateEnumIfMissing(Convergent, Operation):
         unused = guards.either(guards.negated(guards.has_enum(name)), guards.uses_type(name))
         return [Statement(f"DROP TYPE {name}", Lock.NONE, name, unused)]
 
-    def _first(self, site: Site, labels: Sequence[str]) -> Statement:
+    def _first(self, site: Site, labels: Sequence[str] = ()) -> Statement:
         name, label = site.quote(self.name), self.values[0]
-        place = f" BEFORE {literal(labels[0])}" if labels else ""
+        add = f"ALTER TYPE {name} ADD VALUE {literal(label)}"
         return Statement(
-            f"ALTER TYPE {name} ADD VALUE {literal(label)}{place}",
+            f"{add} BEFORE {literal(labels[0])}" if labels else add,
             Lock.NONE,
             name,
             guards.has_label(name, label),
+            question=f"SELECT {literal(add)} || {guards.before_first_label(name)}",
         )

@@ -11,7 +11,7 @@ from signals.operations import guards
 from signals.operations.base import Convergent, Finding, Snapshot, Status, require_table
 from signals.operations.catalog import Table
 from signals.operations.errors import Refused
-from signals.operations.indexes import columns_of, drop_index, judge
+from signals.operations.indexes import columns_of, drop_index, judge, refuse_invalid
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
 
@@ -132,15 +132,14 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
                 guards.has_column(site.table, column) for column in columns_of(site, variant)
             )
             elsewhere = [guards.negated(possible), *better]
-            refuse = guards.refusal(f"index {variant.name} is invalid: drop it, and run again")
-            invalid = guards.has_index(site.table, variant.name, valid=False)
-            guard = guards.either(*elsewhere, guards.negated(invalid))
-            steps.append(Statement(refuse, Lock.NONE, site.table, guard))
+            steps.append(refuse_invalid(site, variant.name, *elsewhere))
             create = self._create(site, variant)
             done = guards.either(*elsewhere, guards.has_index(site.table, variant.name))
             steps.append(Statement(create.sql, create.lock, site.table, done, transactional=False))
             better.append(possible)
-        return steps
+        names = ", ".join(variant.name for variant in self.variants)
+        refusal = guards.refusal(f"table {site.table} has the columns of none of {names}")
+        return [*steps, Statement(refusal, Lock.NONE, site.table, guards.either(*better))]
 
     def script_backwards(self, site: Site) -> list[Statement]:
         if self.keep_on_reverse:

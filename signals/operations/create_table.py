@@ -15,7 +15,12 @@ from signals.operations.catalog import Catalog, Table
 from signals.operations.columns import add_field_ddl, judge_column, probe_column, prove_not_null
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.errors import Refused
-from signals.operations.foreign_keys import has_constraint, judge_foreign_key, plan_foreign_key
+from signals.operations.foreign_keys import (
+    has_constraint,
+    judge_foreign_key,
+    plan_foreign_key,
+    script_foreign_key,
+)
 from signals.operations.implied import implied, implied_unique
 from signals.operations.site import AnyField, Site
 from signals.operations.statements import Lock, Statement
@@ -112,13 +117,11 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         found = snapshot.found
         if found is None:
-            return self.script(site)
+            return [self._create(site)]
         statements: list[Statement] = []
         for column, field in self._fields(site).items():
             if found.column(column) is None:
-                guard = guards.has_column(site.table, column)
-                sql = "; ".join(add_field_ddl(site, field))
-                statements.append(Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard))
+                statements.append(self._add(site, column, field))
         if statements:
             return statements  # what stands on these columns is planned when they are there
         for column, field in self._fields(site).items():
@@ -148,6 +151,21 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return self.script_backwards(site)
 
     def script(self, site: Site) -> list[Statement]:
+        statements = [self._create(site)]
+        for column, field in self._fields(site).items():
+            statements.append(self._add(site, column, field))
+            if has_constraint(field):
+                statements += script_foreign_key(site, field)
+        for part in self._parts(site, None):
+            statements += part.script(site)
+        return statements
+
+    def _add(self, site: Site, column: str, field: AnyField) -> Statement:
+        guard = guards.has_column(site.table, column)
+        sql = "; ".join(add_field_ddl(site, field))
+        return Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)
+
+    def _create(self, site: Site) -> Statement:
         ddl = site.ddl(lambda editor: editor.create_model(site.model))
         referenced = [
             site.quote(field.remote_field.model._meta.db_table)
@@ -158,7 +176,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         lock = Lock.SHARE_ROW_EXCLUSIVE if referenced else Lock.NONE
         table = referenced[0] if referenced else site.table
         sql = "; ".join([*ddl.now, *ddl.deferred])
-        return [Statement(sql, lock, table, guards.has_table(site.table))]
+        return Statement(sql, lock, table, guards.has_table(site.table))
 
     def script_backwards(self, site: Site) -> list[Statement]:
         refusal = guards.refusal_if_any(site.table, "true", f"table {site.table} has rows")

@@ -126,6 +126,6 @@ class RowsViolate(ConvergenceError):
         self.sql = sql
         self.reason = reason
         super().__init__(
-            f"existing rows stand against: {sql}\n  PostgreSQL says: {reason}\n"
+            f"existing rows stand against: {sql}\n  because: {reason}\n"
             "  to fix: correct those rows, and run again; the next run continues from here"
         )

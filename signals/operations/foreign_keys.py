@@ -6,7 +6,7 @@ from signals.operations import guards
 from signals.operations.base import Finding, Status
 from signals.operations.catalog import Constraint, Table
 from signals.operations.constraints import validate_constraint
-from signals.operations.site import AnyField, Site
+from signals.operations.site import AnyField, Site, short
 from signals.operations.statements import Lock, Statement
 
 
@@ -61,7 +61,9 @@ def _target(field: AnyField) -> tuple[str, str]:
 
 def _ddl(site: Site, field: AnyField) -> tuple[str, str]:
     sql = site.editor()._create_fk_sql(site.model, field, "_fk_%(to_table)s_%(to_column)s")
-    return str(sql.parts["name"]).strip('"'), str(sql)
+    name = short(str(sql.parts["name"]).strip('"'))
+    sql.parts["name"] = site.quote(name)
+    return name, str(sql)
 
 
 def _bare(name: str) -> str:

@@ -3,6 +3,9 @@
 Each takes quoted names for what PostgreSQL resolves and plain ones for what it compares.
 """
 
+from collections.abc import Sequence
+
+NEVER = "false"  # nothing says that the step is done but the step itself
 _HERE = "pg_catalog.current_schema()::pg_catalog.regnamespace"
 
 
@@ -35,14 +38,30 @@ def has_not_null(table: str, column: str) -> str:
     )
 
 
-def has_type_of(table: str, column: str, type_name: str) -> str:
-    """Whether the column has the type; its modifier is not compared, as printed types spell it."""
+def has_unique_on(table: str, columns: Sequence[str]) -> str:
+    """Whether an index of any name makes exactly these columns unique."""
+    keys = ", ".join(literal(column) for column in columns)
     return (
-        "EXISTS (SELECT FROM pg_catalog.pg_attribute "
-        f"WHERE attrelid = pg_catalog.to_regclass({literal(table)}) AND attname = {literal(column)} "
-        f"AND pg_catalog.replace(pg_catalog.format_type(atttypid, atttypmod), ' ', '') "
-        f"= {literal(type_name.replace(' ', ''))})"
+        "EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indisunique AND i.indisvalid "
+        f"AND i.indpred IS NULL AND i.indrelid = pg_catalog.to_regclass({literal(table)}) "
+        "AND ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.generate_series(1, i.indnkeyatts) u "
+        "JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[u - 1] "
+        f"ORDER BY u) = ARRAY[{keys}])"
     )
+
+
+def unless_of_type(table: str, column: str, type_name: str, sql: str) -> str:
+    """A statement that executes the SQL unless the column has the type, whatever its spelling."""
+    probe = "pg_temp.signals_operations_probe"
+    body = (
+        f"BEGIN CREATE TEMPORARY TABLE signals_operations_probe (wanted {type_name}); "
+        "IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute f JOIN pg_catalog.pg_attribute w "
+        "ON (f.atttypid, f.atttypmod) = (w.atttypid, w.atttypmod) "
+        f"WHERE f.attrelid = pg_catalog.to_regclass({literal(table)}) AND f.attname = {literal(column)} "
+        f"AND w.attrelid = {literal(probe)}::pg_catalog.regclass AND w.attname = 'wanted') "
+        f"THEN EXECUTE {literal(sql)}; END IF; DROP TABLE {probe}; END"
+    )
+    return f"DO {literal(body)}"
 
 
 def has_constraint(table: str, name: str, *, validated: bool = False) -> str:
@@ -65,7 +84,7 @@ def has_index(table: str, name: str, *, valid: bool | None = None) -> str:
 def index_of(table: str, name: str) -> str:
     """The table's index of that name as SQL, resolved when the script runs."""
     return (
-        "(SELECT i.indexrelid::pg_catalog.regclass::pg_catalog.text "  # noqa: S608 - a guard
+        "(SELECT i.indexrelid::pg_catalog.regclass::pg_catalog.text "
         "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
         f"WHERE i.indrelid = pg_catalog.to_regclass({literal(table)}) AND c.relname = {literal(name)})"
     )
@@ -83,6 +102,15 @@ def has_label(enum: str, label: str) -> str:
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_enum "
         f"WHERE enumtypid = pg_catalog.to_regtype({literal(enum)}) AND enumlabel = {literal(label)})"
+    )
+
+
+def before_first_label(enum: str) -> str:
+    """The place of a new first value as SQL, resolved when the script runs."""
+    return (
+        "COALESCE((SELECT ' BEFORE ' || pg_catalog.quote_literal(enumlabel) "
+        f"FROM pg_catalog.pg_enum WHERE enumtypid = pg_catalog.to_regtype({literal(enum)}) "
+        "ORDER BY enumsortorder LIMIT 1), '')"
     )
 
 

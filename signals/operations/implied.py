@@ -1,14 +1,17 @@
 """What unique=True and db_index=True of a field ask for, known by its columns, not by its name."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from django.db.models import Index, UniqueConstraint
 
+from signals.operations import guards
 from signals.operations.add_unique import AddUniqueIfMissing
 from signals.operations.base import Convergent
 from signals.operations.catalog import Table
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.site import AnyField, Site
+from signals.operations.statements import Statement
 
 
 def implied(
@@ -24,7 +27,7 @@ def implied(
         yield from implied_unique(model_name, site, [field.name], found)
     elif getattr(field, "db_index", False):
         column = site.column(field.name)
-        name = site.editor()._create_index_name(site.db_table, [column])
+        name = site.name_for([column])
         if not _has_another(name, found, [column]):
             index = Index(fields=[field.name], name=name)
             yield CreateIndexConcurrentlyIfMissing(model_name, index)
@@ -35,10 +38,19 @@ def implied_unique(
 ) -> Iterator[Convergent]:
     """The operation that makes the fields unique together, if no index of the table does."""
     columns = [site.column(name) for name in names]
-    table = site.db_table
-    name = site.editor()._create_index_name(table, columns, suffix="_uniq")
+    name = site.name_for(columns, "_uniq")
     if not _has_another(name, found, columns, unique=True):
-        yield AddUniqueIfMissing(model_name, UniqueConstraint(fields=names, name=name))
+        yield _Implied(model_name, UniqueConstraint(fields=names, name=name))
+
+
+class _Implied(AddUniqueIfMissing):
+    """In a printed script too, an index of any name serves."""
+
+    def script(self, site: Site) -> list[Statement]:
+        columns = [site.column(name) for name in self.constraint.fields]
+        refuse, build, *rest = super().script(site)
+        another = guards.has_unique_on(site.table, columns)
+        return [refuse, replace(build, unless=guards.either(build.unless, another)), *rest]
 
 
 def _has_another(

@@ -82,6 +82,17 @@ def shown(site: Site, wanted: Index) -> str:
     return _PROBE.sub(lambda _: site.table, wanted.definition, count=1)
 
 
+def refuse_invalid(site: Site, name: str, *elsewhere: str) -> Statement:
+    """For printed scripts: stops at an index that a failed build left, unless a condition holds."""
+    invalid = guards.has_index(site.table, name, valid=False)
+    return Statement(
+        guards.refusal(f"index {name} is invalid: drop it, and run again"),
+        Lock.NONE,
+        site.table,
+        guards.either(*elsewhere, guards.negated(invalid)),
+    )
+
+
 def drop_index(site: Site, name: str, found: Table | None = None) -> Statement:
     """Drops the table's index while readers and writers go on."""
     return Statement(

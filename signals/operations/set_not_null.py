@@ -128,4 +128,4 @@ class SetNotNullIfNullable(Convergent, AlterField):
     def _proof(self, site: Site) -> str:
         """The name of the check that stands in for NOT NULL meanwhile."""
         column = site.column(self.name)
-        return str(site.editor()._create_index_name(site.db_table, [column], suffix="_notnull"))
+        return site.name_for([column], "_notnull")

@@ -1,11 +1,12 @@
 """Where an operation works: a model on a connection, and Django's DDL for both."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import names_digest
 from django.db.models import Field, Model
 
 from signals.operations.catalog import Table, quoted
@@ -14,6 +15,17 @@ from signals.operations.catalog import Table, quoted
 AnyField: TypeAlias = "Field[Any, Any]"
 
 PROBE = '"pg_temp"."signals_operations_probe"'
+
+
+def short(name: str) -> str:
+    """The name if it fits into 63 bytes, else its beginning and a digest; Django counts characters."""
+    if len(name.encode()) <= _LONGEST:
+        return name
+    digest = names_digest(name, length=8)
+    return f"{name.encode()[: _LONGEST - 9].decode(errors='ignore')}_{digest}"
+
+
+_LONGEST = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,10 @@ class Site:
         column = self.field(name).column
         assert column is not None  # noqa: S101 - narrows: fields without a column are refused
         return column
+
+    def name_for(self, columns: Sequence[str], suffix: str = "") -> str:
+        """Django's name for an index or constraint of the columns, in the 63 bytes of a name."""
+        return short(str(self.editor()._create_index_name(self.db_table, columns, suffix=suffix)))
 
     def ddl(self, act: Callable[[Any], None]) -> Ddl:
         """What the schema editor makes of the call."""
