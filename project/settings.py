@@ -40,6 +40,8 @@ INSTALLED_APPS = [
     "signals.operations",
     "signals",
 ]
+if DEBUG:
+    INSTALLED_APPS.append("project.demo")  # the commands behind make demo and make serve
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

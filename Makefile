@@ -1,0 +1,57 @@
+# What a checkout can do. Needs Python 3.11 or later and make, nothing else; `make help` lists it.
+# Paths are relative throughout, so a checkout may lie in a folder of any name.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test serve lint constraints clean
+
+# python3 if it is new enough, else the newest that is: make setup PYTHON=/opt/python/bin/python3.13
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
+ifeq ($(strip $(PYTHON)),)
+PYTHON := $(shell for python in $(CANDIDATES); do \
+	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then command -v "$$python"; break; fi; done)
+endif
+PORT ?= 8000
+ARGS ?=
+
+BOOTSTRAP = @test -n "$(PYTHON)" || { echo "No Python 3.11 or later was found \
+	(install one, or say where it is: make $@ PYTHON=/path/to/python3)" >&2; exit 3; }; \
+	"$(PYTHON)" infra/bootstrap.py
+RUN = .venv/bin/python
+
+help:
+	@echo "make demo         adopt a legacy database and verify its signals, on an embedded PostgreSQL"
+	@echo "make serve        the admin on http://127.0.0.1:8000/admin/ (another port: PORT=8001)"
+	@echo "make test         all tests (some of them: ARGS='tests/demo -x')"
+	@echo "make lint         ruff and mypy"
+	@echo "make setup        only the virtual environment .venv, from the pins of constraints.txt"
+	@echo "make constraints  pin the newest versions (needs uv)"
+	@echo "make clean        stop the embedded PostgreSQL; remove it with its data, .venv and caches"
+	@echo "PYTHON=…          the interpreter to use instead of $(or $(PYTHON),the missing python3)"
+
+setup:
+	$(BOOTSTRAP) setup
+
+# Both are for the machine itself, whatever its environment says of a site. Exported here and not set
+# in the line: make then starts Python itself, not in a shell, and whoever ends make ends Python too.
+demo serve: export DEBUG := on
+
+demo: setup
+	@$(RUN) manage.py demo $(ARGS)
+
+test: setup
+	@$(RUN) -m pytest $(ARGS)
+
+serve: setup
+	@$(RUN) manage.py serve $(PORT)
+
+lint: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+constraints:
+	$(BOOTSTRAP) constraints
+
+clean:
+	$(BOOTSTRAP) clean

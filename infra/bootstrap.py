@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Makes, renews and removes what a checkout needs around its source; standard library only.
+
+    python3 infra/bootstrap.py setup | constraints | clean
+
+`setup` leaves .venv as a function of three things: the pins in constraints.txt, the Python that
+runs this script, and the place of the checkout. Where the stamp in .venv says that all three are as
+they were, nothing is done; else .venv is built from nothing and the stamp is written last, so an
+interrupted run, which wrote none, is followed by one that starts over.
+"""
+
+from __future__ import annotations  # so that an old Python reaches the check of its version
+
+import fcntl
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "setup.json"
+PINS = ROOT / "constraints.txt"
+OLDEST = (3, 11)
+
+COMPILE = (
+    *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--upgrade"),
+    *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate"),
+    *("--no-header", "pyproject.toml", "--extra", "app", "--extra", "server"),
+)
+
+
+class SetupError(Exception):
+    """Ends the script with the message on stderr; 3 stands for a machine that lacks something."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def setup() -> None:
+    """Make .venv unless it is what it would become. Two runs at once wait for each other."""
+    if sys.version_info < OLDEST:
+        raise SetupError(
+            f"Python {_version()} is too old (use 3.11 or later: PYTHON=python3.13)", 3
+        )
+    with PINS.open("rb") as pins:
+        fcntl.flock(pins, fcntl.LOCK_EX)
+        wanted = {
+            "constraints": hashlib.sha256(pins.read()).hexdigest(),
+            "python": [sys.base_prefix, sys.version],
+            "place": str(VENV),
+        }
+        if _stamp() != wanted:
+            _build(wanted)
+
+
+def _build(wanted: dict[str, object]) -> None:
+    missing = [name for name in ("venv", "ensurepip") if find_spec(name) is None]
+    if missing:
+        raise SetupError(
+            f"Python {_version()} comes without {' and '.join(missing)}, which make virtual "
+            "environments (on Debian and Ubuntu: apt-get install python3-venv; or name another "
+            "Python: PYTHON=/path/to/python3)",
+            3,
+        )
+    started = time.monotonic()
+    _say(f"Setting up .venv with Python {_version()} from constraints.txt …")
+    # Where .venv itself runs this, its interpreter would be removed under its feet.
+    python = getattr(sys, "_base_executable", sys.executable)
+    _run(python, "-m", "venv", "--clear", str(VENV))
+    _run(
+        *(str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check"),
+        *("--no-input", "--only-binary", ":all:", "--require-hashes", "-r", str(PINS)),
+    )
+    STAMP.write_text(json.dumps(wanted))
+    _say(f"Set up in {time.monotonic() - started:.0f} s.")
+
+
+def _stamp() -> object:
+    if not PYTHON.exists():
+        return None
+    try:
+        return json.loads(STAMP.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def constraints() -> None:
+    """Pin the newest versions that pyproject.toml allows, for development and for the image."""
+    if shutil.which("uv") is None:
+        raise SetupError("uv is not installed (pip install uv)", 3)
+    everything = ("--extra", "embedded", "--group", "dev")
+    _run(*COMPILE, *everything, "--output-file", "constraints.txt")
+    _run(
+        *COMPILE,
+        *("--constraints", "constraints.txt", "--output-file", "infra/requirements.txt"),
+    )
+
+
+def clean() -> None:
+    """Stop the embedded PostgreSQL, then remove what setup, demo, tests and tools have made.
+
+    If the server cannot be stopped, nothing is removed: its data would go under its feet.
+    """
+    python = str(PYTHON) if _works(PYTHON) else sys.executable
+    _run(python, "-m", "project.embedded", "stop")
+    found = [
+        *_outside(ROOT / ".postgres"),
+        *(ROOT / name for name in (".postgres", ".venv", "staticfiles")),
+        *(ROOT / f".{name}_cache" for name in ("mypy", "ruff", "pytest")),
+        *(
+            cache
+            for name in ("project", "signals", "tests", "infra", "benchmarks")
+            for cache in (ROOT / name).rglob("__pycache__")
+        ),
+    ]
+    for path in found:
+        if path.is_symlink():
+            path.unlink()
+        elif path.exists():
+            shutil.rmtree(path)
+    _say("Clean.")
+
+
+def _outside(postgres: Path) -> list[Path]:
+    """The folders of the embedded PostgreSQL that had to lie outside, to which links point."""
+    links = [*postgres.glob("*/socket"), *postgres.glob("*")]
+    targets = [link.resolve() for link in links if link.is_symlink()]
+    return [folder for folder in targets if folder.name.startswith("embedded-postgres-")]
+
+
+def _works(python: Path) -> bool:
+    try:
+        return subprocess.run([python, "-c", ""], check=False).returncode == 0  # noqa: S603 - ours
+    except OSError:
+        return False
+
+
+def _run(*command: str) -> None:
+    result = subprocess.run(command, cwd=ROOT, check=False)  # noqa: S603 - commands of this file
+    if result.returncode:
+        raise SetupError(
+            f"{' '.join(command)} ended with {result.returncode}; its message is above"
+        )
+
+
+def _version() -> str:
+    return ".".join(map(str, sys.version_info[:3]))
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def main(arguments: list[str]) -> int:
+    tasks = {"setup": setup, "constraints": constraints, "clean": clean}
+    if len(arguments) != 1 or arguments[0] not in tasks:
+        _say(f"usage: python3 infra/bootstrap.py {' | '.join(tasks)}")
+        return 2
+    try:
+        tasks[arguments[0]]()
+    except SetupError as error:
+        _say(f"{arguments[0]}: {error}")
+        return error.code
+    except OSError as error:
+        _say(f"{arguments[0]}: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

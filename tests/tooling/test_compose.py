@@ -1,0 +1,157 @@
+"""infra/docker-compose.yml, as the client of this machine renders it, or else as YAML says it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import get_commands
+
+INFRA = Path(__file__).resolve().parents[2] / "infra"
+FILE = INFRA / "docker-compose.yml"
+SECRETS = {
+    "POSTGRES_PASSWORD": "p@ss/word:%41",
+    "SECRET_KEY": "k" * 50,
+    "ALLOWED_HOSTS": "signals.example.org",
+}
+VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
+
+
+class MissingError(Exception):
+    """A required variable is not set."""
+
+
+def client() -> list[str]:
+    """The command of a Docker client that has compose; empty where there is none."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return []
+    probe = subprocess.run([docker, "compose", "version"], capture_output=True, check=False)
+    return [docker, "compose"] if probe.returncode == 0 else []
+
+
+def render(variables: dict[str, str]) -> dict[str, Any]:
+    """The configuration with its variables filled in."""
+    return by_client(variables) if client() else by_hand(variables)
+
+
+def by_client(variables: dict[str, str]) -> dict[str, Any]:
+    result = subprocess.run(
+        [*client(), "--env-file", os.devnull, "-f", FILE, "config", "--format", "json"],
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise MissingError(result.stderr)
+    config: dict[str, Any] = json.loads(result.stdout)
+    return config
+
+
+def by_hand(variables: dict[str, str]) -> dict[str, Any]:
+    def value(match: re.Match[str]) -> str:
+        name, kind, text = match.groups()
+        if variables.get(name):
+            return variables[name]
+        if kind == "?":
+            raise MissingError(f"{name}: {text}")
+        return text or ""
+
+    def filled(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: filled(child) for key, child in node.items()}
+        if isinstance(node, list):
+            return [filled(child) for child in node]
+        return VARIABLE.sub(value, node) if isinstance(node, str) else node
+
+    config = filled(yaml.safe_load(FILE.read_text()))
+    return {key: node for key, node in config.items() if not key.startswith("x-")}
+
+
+def test_there_are_a_database_an_api_and_a_worker() -> None:
+    services = render(SECRETS)["services"]
+    assert set(services) == {"db", "api", "worker"}
+    assert services["db"]["image"] == "postgres:16"
+    assert services["api"]["image"] == services["worker"]["image"]
+    assert services["api"]["environment"] == services["worker"]["environment"]
+
+
+def test_the_application_gets_its_settings_and_changes_no_state_unless_told() -> None:
+    environment = render(SECRETS)["services"]["worker"]["environment"]
+    assert environment["DATABASE_URL"] == "postgresql://signals@db:5432/signals"
+    assert environment["PGPASSWORD"] == SECRETS["POSTGRES_PASSWORD"]
+    assert environment["SECRET_KEY"] == SECRETS["SECRET_KEY"]
+    assert (environment["DEBUG"], environment["ONCHAIN_RULES"]) == ("off", "off")
+    told = render({**SECRETS, "ONCHAIN_RULES": "on"})["services"]["worker"]["environment"]
+    assert told["ONCHAIN_RULES"] == "on"
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_missing_secret_stops_it_by_name(name: str) -> None:
+    others = {key: value for key, value in SECRETS.items() if key != name}
+    with pytest.raises(MissingError, match=name):
+        render(others)
+
+
+def test_the_application_waits_for_the_database_and_has_no_more_rights_than_it_needs() -> None:
+    services = render(SECRETS)["services"]
+    for name in ("api", "worker"):
+        service = services[name]
+        assert service["depends_on"]["db"]["condition"] == "service_healthy"
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+    assert "pg_isready" in services["db"]["healthcheck"]["test"]
+    assert "ports" not in services["db"]
+
+
+def test_the_api_listens_for_the_proxy_on_this_host_only() -> None:
+    (port,) = render(SECRETS)["services"]["api"]["ports"]
+    text = (
+        port if isinstance(port, str) else f"{port['host_ip']}:{port['published']}:{port['target']}"
+    )
+    assert text == "127.0.0.1:8000:8000"
+
+
+def test_the_worker_runs_the_job_and_ends_when_it_is_told_to() -> None:
+    shell, option, script = yaml.safe_load(FILE.read_text())["services"]["worker"]["command"]
+    assert (shell, option) == ("sh", "-c")
+    assert "python manage.py verify_signal" in script
+    # A dollar sign is doubled for compose.
+    script = script.replace("$$", "$").replace("python manage.py verify_signal --json", "echo ran")
+    with subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ran\n"
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+
+
+def test_the_image_is_built_from_files_that_exist() -> None:
+    build = yaml.safe_load(FILE.read_text())["services"]["api"]["build"]
+    context = (INFRA / build["context"]).resolve()
+    dockerfile = (context / build["dockerfile"]).read_text()
+    for line in dockerfile.splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            *sources, _ = line.split()[1:]
+            assert all((context / source).exists() for source in sources), line
+
+
+def test_the_documented_commands_name_services_and_commands_that_exist() -> None:
+    lines = [
+        line
+        for line in (INFRA / "README.md").read_text().splitlines()
+        if line.startswith("docker compose -f infra/docker-compose.yml run ")
+    ]
+    for words in map(str.split, lines):
+        at = words.index("manage.py")
+        assert words[at - 2] in {"api", "worker"}
+        assert words[at + 1] in get_commands(), f"{words[at + 1]} is no command of manage.py"
+    shown = "\n".join(lines)
+    assert "manage.py migrate\n" in shown
+    assert "manage.py verify_schema signals 0012\n" in shown
+    assert "-e ONCHAIN_RULES=off worker python manage.py verify_signal\n" in shown

