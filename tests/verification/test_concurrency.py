@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.conf import settings
@@ -174,7 +174,9 @@ def test_two_processes_at_once_write_every_verdict_once(migrations_recorded: Non
     signals = [make_signal(now=now) for _ in range(100)]
     place = connection.settings_dict
     keys = ("host", "port", "user", "password")
-    query = urlencode({key: place[key.upper()] for key in keys if place[key.upper()]})
+    query = urlencode(
+        {key: place[key.upper()] for key in keys if place[key.upper()]}, quote_via=quote
+    )
     environ = {
         **os.environ,
         "DATABASE_URL": f"postgresql:///{place['NAME']}?{query}",
