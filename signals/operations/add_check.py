@@ -43,21 +43,21 @@ class AddCheckIfMissing(Convergent, AddConstraint):
         return f"Add check {self.constraint.name} to {self.model_name} if missing"
 
     def probe(self, site: Site, found: Table) -> list[str]:
-        return [self._ddl(site)] if found.constraint(self.constraint.name) else []
+        is_rival = found.constraint(self.constraint.name) is not None
+        return [self._ddl(site)] if is_rival and found.has_columns(self._columns(site)) else []
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         name = self.constraint.name
         found, wanted = snapshot.constraints(name)
-        if found is None or wanted is None:
+        if found is None:
             return [Finding("check", name, site.table, Status.MISSING)]
+        declared = wanted.definition if wanted else f"CHECK on ({', '.join(self._columns(site))})"
         status = Status.EXISTS if found.validated else Status.UNFINISHED
-        if found.definition.removesuffix(_NOT_VALID) != wanted.definition:
+        if found.definition.removesuffix(_NOT_VALID) != declared:
             status = Status.DIFFERENT
         quoted = site.quote(name)
         fix = f"ALTER TABLE {site.table} DROP CONSTRAINT {quoted}; and run again"
-        return [
-            Finding("check", name, site.table, status, found.definition, wanted.definition, fix)
-        ]
+        return [Finding("check", name, site.table, status, found.definition, declared, fix)]
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         require_table(self, site, snapshot)
@@ -83,6 +83,9 @@ class AddCheckIfMissing(Convergent, AddConstraint):
 
     def script_backwards(self, site: Site) -> list[Statement]:
         return [drop_constraint(site, self.constraint.name)]
+
+    def _columns(self, site: Site) -> list[str]:
+        return site.columns_of([], [self.constraint.condition])
 
     def _ddl(self, site: Site) -> str:
         ddl = site.ddl(lambda editor: editor.add_constraint(site.model, self.constraint))

@@ -48,7 +48,8 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
 
     def probe(self, site: Site, found: Table) -> list[str]:
         name = self.constraint.name
-        return [self._ddl(site)] if found.index(name) or found.constraint(name) else []
+        is_rival = found.index(name) is not None or found.constraint(name) is not None
+        return [self._ddl(site)] if is_rival and found.has_columns(self._columns(site)) else []
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         name = self.constraint.name
@@ -56,10 +57,13 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         if snapshot.found is None:
             return [Finding("unique", name, site.table, Status.MISSING)]
         theirs, mine = snapshot.constraints(name)
-        has_rival = index is not None or (theirs is not None and mine is not None)
-        if target is None or not has_rival:
+        has_rival = index is not None or (theirs is not None and not self._is_index)
+        if not has_rival:
             return [replace(judge(site, name, snapshot.found, None), component="unique")]
-        if index is None:
+        declared = f"UNIQUE on ({', '.join(self._columns(site))})"
+        if target is not None:
+            declared = mine.definition if mine else shown(site, target)
+        if index is None or target is None:
             status = Status.DIFFERENT
         elif index.building:
             status = Status.BUILDING
@@ -77,8 +81,8 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
                 name,
                 site.table,
                 status,
-                (theirs or index or target).definition,
-                mine.definition if mine else shown(site, target),
+                theirs.definition if theirs else index.definition if index else "",
+                declared,
                 f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}; and run again"
                 if theirs
                 else f"{drop_index(site, name, snapshot.found).sql}; and run again",
@@ -140,6 +144,11 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         unbuilt = guards.negated(guards.has_index(site.table, name))
         done = guards.either(guards.has_constraint(site.table, name), unbuilt)
         return [build, Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, done)]
+
+    def _columns(self, site: Site) -> list[str]:
+        constraint: Any = self.constraint
+        names = [*constraint.fields, *constraint.include]
+        return site.columns_of(names, [*constraint.expressions, constraint.condition])
 
     @property
     def _is_index(self) -> bool:

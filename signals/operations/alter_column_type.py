@@ -69,6 +69,9 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         ]
 
     def read(self, site: Site) -> Snapshot:
+        catalog = Catalog(site.connection)
+        if not catalog.has_type(str(site.field(self.name).db_type(site.connection))):
+            return Snapshot(catalog.table(site.table))  # a type that is still to be created
         snapshot: Snapshot = super().read(site)
         if snapshot.found is None or snapshot.wanted is None:
             return snapshot
@@ -77,7 +80,6 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         former = snapshot.wanted.column(_BEFORE)
         if found is None or wanted is None or former is None or wanted.type == former.type:
             return snapshot
-        catalog = Catalog(site.connection)
         target = former.type if found.type == wanted.type else wanted.type
         ddl = [self._alter(PROBE, site.quote(column), target)]
         return replace(
@@ -89,6 +91,8 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         name = site.column(self.name)
         finding = judge_column(site, name, snapshot.found, snapshot.wanted)
+        if snapshot.wanted is None:
+            finding = replace(finding, status=Status.MISSING)
         if finding.status is Status.DIFFERENT and self._is_former(site, snapshot):
             finding = replace(finding, status=Status.MISSING, fix="")
         return [replace(finding, component="type")]

@@ -4,7 +4,7 @@ Nothing here decides anything, and no exception is caught: a missing object is N
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,10 @@ class Table:
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
+
+    def has_columns(self, names: Iterable[str]) -> bool:
+        """Whether the table has all of the columns."""
+        return {column.name for column in self.columns}.issuperset(names)
 
     def constraint(self, name: str) -> Constraint | None:
         return next((each for each in self.constraints if each.name == name), None)
@@ -208,6 +212,8 @@ FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespa
 WHERE t.oid = pg_catalog.to_regtype(%s)
 """
 
+_TYPE = "SELECT pg_catalog.to_regtype(%s) IS NOT NULL"
+
 _FILE = "SELECT pg_catalog.pg_relation_filenode(%s::pg_catalog.regclass)"
 
 # The holders of locks that conflict with the wanted one.
@@ -274,6 +280,10 @@ class Catalog:
             return None
         kind, current, labels, used = rows[0]
         return Enum(kind, current, tuple(labels), used)
+
+    def has_type(self, name: str) -> bool:
+        """Whether the type's name, its modifier included, resolves on the search_path."""
+        return bool(self._rows(_TYPE, [name])[0][0])
 
     def blockers(self, table: str, modes: Sequence[str]) -> tuple[Blocker, ...]:
         """The other sessions that hold one of the lock modes on the quoted table."""

@@ -147,10 +147,8 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         return [drop_index(site, variant.name) for variant in self.variants]
 
     def _chosen(self, site: Site, found: Table) -> Index | None:
-        present = {column.name for column in found.columns}
-        return next(
-            (each for each in self.variants if present.issuperset(columns_of(site, each))), None
-        )
+        possible = (each for each in self.variants if found.has_columns(columns_of(site, each)))
+        return next(possible, None)
 
     def _create(self, site: Site, variant: Index) -> Statement:
         return Statement(

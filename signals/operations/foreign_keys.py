@@ -1,5 +1,6 @@
 """Foreign keys, known by their columns and target, not by their name."""
 
+from dataclasses import replace
 from typing import Any
 
 from signals.operations import guards
@@ -44,9 +45,15 @@ def plan_foreign_key(site: Site, field: AnyField, found: Table) -> list[Statemen
 def script_foreign_key(site: Site, field: AnyField) -> list[Statement]:
     """Both steps."""
     name, sql = _ddl(site, field)
-    done = guards.has_constraint(site.table, name)
+    remote, column = _target(field)
+    another = guards.has_foreign_key(
+        site.table, site.column(field.name), site.quote(remote), column
+    )
+    done = guards.either(guards.has_constraint(site.table, name), another)
     add = Statement(f"{sql} NOT VALID", Lock.SHARE_ROW_EXCLUSIVE, site.table, done)
-    return [add, validate_constraint(site, name)]
+    validate = validate_constraint(site, name)
+    unbuilt = guards.negated(guards.has_constraint(site.table, name))
+    return [add, replace(validate, unless=guards.either(unbuilt, validate.unless))]
 
 
 def _present(field: AnyField, found: Table) -> Constraint | None:

@@ -72,6 +72,18 @@ def has_constraint(table: str, name: str, *, validated: bool = False) -> str:
     )
 
 
+def has_foreign_key(table: str, column: str, target: str, target_column: str) -> str:
+    """Whether a foreign key of any name leads from the one column to the other."""
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_constraint k "
+        "JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND k.conkey = ARRAY[a.attnum] "
+        "JOIN pg_catalog.pg_attribute b ON b.attrelid = k.confrelid AND k.confkey = ARRAY[b.attnum] "
+        f"WHERE k.contype = 'f' AND k.conrelid = pg_catalog.to_regclass({literal(table)}) "
+        f"AND k.confrelid = pg_catalog.to_regclass({literal(target)}) "
+        f"AND a.attname = {literal(column)} AND b.attname = {literal(target_column)})"
+    )
+
+
 def has_index(table: str, name: str, *, valid: bool | None = None) -> str:
     condition = {None: "", True: " AND i.indisvalid", False: " AND NOT i.indisvalid"}[valid]
     return (

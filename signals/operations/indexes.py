@@ -1,10 +1,8 @@
 """When two indexes are the same index, and which columns an index needs."""
 
 import re
-from typing import Any
 
 from django.db.models import Index as DeclaredIndex
-from django.db.models.constants import LOOKUP_SEP
 
 from signals.operations import guards
 from signals.operations.base import Finding, Status
@@ -16,11 +14,7 @@ from signals.operations.statements import Lock, Statement
 def columns_of(site: Site, index: DeclaredIndex) -> list[str]:
     """The columns that the declared index reads: keys, expressions, INCLUDE and condition."""
     names = [name for name, _ in index.fields_orders] + list(index.include)
-    model: Any = site.model
-    sources = [*index.expressions, *([index.condition] if index.condition else [])]
-    for source in sources:
-        names += [LOOKUP_SEP.join(path) for path in model._get_expr_references(source)]
-    return list(dict.fromkeys(site.column(name.split(LOOKUP_SEP)[0]) for name in names))
+    return site.columns_of(names, [*index.expressions, index.condition])
 
 
 def same_index(found: Index, wanted: Index) -> bool:

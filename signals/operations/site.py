@@ -1,6 +1,6 @@
 """Where an operation works: a model on a connection, and Django's DDL for both."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import names_digest
 from django.db.models import Field, Model
+from django.db.models.constants import LOOKUP_SEP
 
 from signals.operations.catalog import Table, quoted
 
@@ -63,6 +64,15 @@ class Site:
         field = self.model._meta.get_field(name)
         assert isinstance(field, Field)  # noqa: S101 - narrows: no operation names a reverse relation
         return field
+
+    def columns_of(self, names: Iterable[str], expressions: Iterable[Any] = ()) -> list[str]:
+        """The columns of the named fields and of those that the expressions refer to, each once."""
+        model: Any = self.model
+        fields = list(names)
+        for expression in expressions:
+            if expression is not None:
+                fields += [path[0] for path in model._get_expr_references(expression)]
+        return list(dict.fromkeys(self.column(name.split(LOOKUP_SEP)[0]) for name in fields))
 
     def beside_table(self, name: str, found: Table | None = None) -> str:
         """The quoted name of a relation in the schema of the table as found, or as declared."""

@@ -33,7 +33,7 @@ class Command(BaseCommand):
                 returncode=USAGE,
             )
         connection = connections[alias]
-        loader = MigrationLoader(None)
+        loader = MigrationLoader(None, replace_migrations=False)
         migration = find(loader, options["app_label"], options["migration_name"])
         try:
             findings = report(connection, loader, migration)
