@@ -1,0 +1,67 @@
+"""The bench that every test here works on."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from tests.operations import bench
+from tests.operations.bench import Sessions
+
+
+@pytest.fixture(scope="module")
+def cleared_bench(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Leaves nothing of the bench to other modules."""
+    yield
+    with django_db_blocker.unblock():
+        bench.execute(bench.CLEAR)
+        connection.close()
+
+
+@pytest.fixture
+def empty_bench(cleared_bench: None, django_db_blocker: Any) -> Iterator[None]:
+    """A connection on which a test may begin with bench.fresh(); the tests commit, as migrations do.
+
+    Nothing here writes to Django's tables, so there is nothing to flush after a test.
+    """
+    with django_db_blocker.unblock():
+        yield
+        if connection.in_atomic_block:
+            connection.close()
+        else:
+            bench.execute("RESET SESSION AUTHORIZATION; RESET ALL")
+
+
+@pytest.fixture(autouse=True)
+def short_waits(settings: Any) -> None:
+    """Small numbers: what waits in production for minutes gives up here within a second."""
+    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.05, "LONGEST_PAUSE": 0.1, "LOCK_WAIT": 8.0}
+
+
+@pytest.fixture
+def sessions(background: Any) -> Iterator[Sessions]:
+    """Closed before `background` waits for its threads, so that a failed test leaves nobody waiting."""
+    opened = Sessions()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def background(empty_bench: None) -> Iterator[Any]:
+    """Submits a function to a thread of its own; its Django connection is closed in the end."""
+    pool = ThreadPoolExecutor(4)
+
+    def submit(function: Any, *args: Any) -> Any:
+        def work() -> Any:
+            try:
+                bench.execute(f"SET search_path TO {bench.SCHEMA}")
+                return function(*args)
+            finally:
+                connection.close()
+
+        return pool.submit(work)
+
+    yield submit
+    pool.shutdown(cancel_futures=True)

@@ -1,0 +1,374 @@
+"""How long anybody waits for anybody, and what the session's settings are afterwards."""
+
+import logging
+import threading
+import time
+from typing import Any, Self
+
+import psycopg
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection, models
+from django.db.utils import DatabaseError, OperationalError
+
+from signals import operations
+from signals.operations.catalog import Catalog
+from signals.operations.statements import Lock
+from tests.databases import new_database
+from tests.operations import bench
+from tests.operations.bench import PART, backwards, facts, forwards, fresh, marks, part
+
+pytestmark = pytest.mark.usefixtures("empty_bench")
+
+STATE = bench.project(part())
+TIMEOUT, SLACK = 0.05, 0.5
+SETTINGS = (
+    "lock_timeout",
+    "statement_timeout",
+    "search_path",
+    "idle_in_transaction_session_timeout",
+)
+
+
+def add_column() -> Any:
+    return operations.AddColumnIfMissing("part", "state", models.TextField(db_default="new"))
+
+
+def add_check(least: int = 0) -> Any:
+    condition = models.Q(amount__gte=least)
+    return operations.AddCheckIfMissing(
+        "part", models.CheckConstraint(condition=condition, name="wanted")
+    )
+
+
+def add_index() -> Any:
+    return operations.CreateIndexConcurrentlyIfMissing(
+        "part", models.Index(fields=["label"], name="wanted")
+    )
+
+
+def add_unique() -> Any:
+    return operations.AddUniqueIfMissing(
+        "part", models.UniqueConstraint(fields=["label"], name="wanted")
+    )
+
+
+def settings_now() -> dict[str, str]:
+    return {name: bench.value(f"SHOW {name}") for name in SETTINGS}
+
+
+class Waits(logging.Handler):
+    """Calls back at the given wait that the operation logs."""
+
+    def __init__(self, after: int, callback: Any) -> None:
+        super().__init__()
+        self.after, self.callback, self.lines = after, callback, []  # type: ignore[var-annotated]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "waiting for" in record.getMessage():
+            self.lines.append(record.getMessage())
+            if len(self.lines) == self.after:
+                self.callback()
+
+    def __enter__(self) -> Self:
+        logging.getLogger("signals.operations").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("signals.operations").removeHandler(self)
+
+
+def test_a_reader_in_a_long_transaction_is_waited_for_and_writers_go_on(sessions: Any) -> None:
+    fresh(PART)
+    reader, writer = sessions.holding("ACCESS SHARE"), sessions()
+    longest, written, done = 0.0, 0, threading.Event()
+
+    def write() -> None:
+        nonlocal longest, written
+        while not done.is_set():
+            start = time.monotonic()
+            writer.execute("INSERT INTO part (label) VALUES ('x')")
+            longest, written = max(longest, time.monotonic() - start), written + 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        with Waits(4, reader.rollback) as waits:
+            forwards(add_column(), STATE)
+    finally:
+        done.set()
+        thread.join()
+    assert len(waits.lines) >= 4
+    assert written > 4
+    assert longest < TIMEOUT + SLACK
+    assert ("column", "part", "state", "text", "NOT NULL DEFAULT 'new'::text", "default") in facts()
+
+
+def test_who_blocks_is_said_while_it_waits(sessions: Any) -> None:
+    fresh(PART)
+    reader = sessions.holding("ACCESS SHARE")
+    reader.execute("SET application_name = 'nightly report'")
+    pid = reader.info.backend_pid
+    with Waits(1, reader.rollback) as waits:
+        forwards(add_column(), STATE)
+    assert waits.lines[0].startswith(
+        f'waiting for AccessExclusiveLock on "part": pid {pid}, nightly report, user '
+    )
+    assert "idle in transaction, transaction " in waits.lines[0]
+    assert waits.lines[0].endswith("""s: "SET application_name = 'nightly report'\"""")
+
+
+@pytest.mark.parametrize(
+    ("make", "prepared"),
+    [
+        (add_column, ""),
+        (add_check, ""),
+        (add_unique, "CREATE UNIQUE INDEX wanted ON part (label)"),
+        (
+            lambda: operations.AlterColumnTypeIfDifferent(
+                "part", "amount", models.BigIntegerField(null=True), allow_rewrite=True
+            ),
+            "",
+        ),
+        (lambda: operations.SetNotNullIfNullable("part", "label", models.TextField()), ""),
+    ],
+    ids=["column", "check", "unique", "type", "not null"],
+)
+def test_after_the_longest_wait_it_stops_names_the_blocker_and_has_changed_nothing(
+    make: Any, prepared: str, sessions: Any, settings: Any
+) -> None:
+    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
+    fresh(PART, prepared)
+    before, options = marks(), settings_now()
+    reader = sessions.holding("ACCESS SHARE")
+    start = time.monotonic()
+    with pytest.raises(operations.LockWaitExceeded) as caught:
+        forwards(make(), STATE)
+    assert time.monotonic() - start < 2
+    error = caught.value
+    assert marks() == before
+    assert settings_now() == options
+    assert error.table == '"part"'
+    assert [line.split(",")[0] for line in error.blockers] == [f"pid {reader.info.backend_pid}"]
+    assert str(error) == (
+        f'no lock on table "part" for: {error.sql}\n  blocked by {error.blockers[0]}\n'
+        "  to fix: end those sessions, or run again when they are done"
+    )
+    reader.rollback()
+    forwards(make(), STATE)
+    assert marks() != before
+
+
+def test_the_way_back_is_as_patient(sessions: Any) -> None:
+    fresh(PART)
+    start = facts()
+    forwards(add_column(), STATE)
+    reader = sessions.holding("ACCESS SHARE")
+    with Waits(2, reader.rollback) as waits:
+        backwards(add_column(), STATE)
+    assert len(waits.lines) >= 2
+    assert facts() == start
+
+
+def test_within_a_transaction_it_tries_once_and_says_what_would_help(
+    sessions: Any, settings: Any
+) -> None:
+    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT_IN_TRANSACTION": 0.1}
+    fresh(PART)
+    before = marks()
+    sessions.holding("ACCESS SHARE")
+    with pytest.raises(operations.LockWaitExceeded, match=r"set atomic = False on the migration"):
+        forwards(add_column(), STATE, atomic=True)
+    assert marks() == before
+
+
+SESSION = "SET lock_timeout = '7s'; SET statement_timeout = '9s'"
+
+
+@pytest.mark.parametrize("atomic", [False, True], ids=["autocommit", "transaction"])
+@pytest.mark.parametrize(
+    "make",
+    [add_column, add_check, add_index, add_unique],
+    ids=["column", "check", "index", "unique"],
+)
+def test_the_sessions_settings_are_what_they_were(make: Any, atomic: bool) -> None:
+    fresh(PART, SESSION)
+    before = settings_now()
+    try:
+        forwards(make(), STATE, atomic=atomic)
+    except operations.NeedsAutocommit:
+        assert atomic
+    assert settings_now() == before
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda: add_check(5), operations.RowsViolate),
+        (
+            lambda: operations.SetNotNullIfNullable("part", "made_at", models.DateTimeField()),
+            operations.RowsViolate,
+        ),
+        (add_unique, operations.RowsViolate),
+    ],
+    ids=["check", "not null", "unique"],
+)
+def test_the_sessions_settings_are_what_they_were_after_a_failure_too(
+    make: Any, error: type[Exception]
+) -> None:
+    fresh(PART, "INSERT INTO part (label, amount) VALUES ('bolt', 1)", SESSION)
+    before = settings_now()
+    with pytest.raises(error):
+        forwards(make(), STATE)
+    assert settings_now() == before
+
+
+def test_the_sessions_settings_are_what_they_were_after_a_cancelled_build(
+    sessions: Any, background: Any
+) -> None:
+    fresh(PART)
+    sessions.with_snapshot()
+    watcher, seen = sessions(), {}
+
+    def build() -> None:
+        bench.execute(SESSION)
+        try:
+            forwards(add_index(), STATE)
+        except DatabaseError as error:
+            seen["sqlstate"] = error.__cause__.sqlstate  # type: ignore[union-attr]
+        seen["settings"] = settings_now()
+
+    future = background(build)
+    cancel_when_waiting(watcher)
+    future.result(timeout=10)
+    assert seen["sqlstate"] == "57014"
+    assert seen["settings"]["lock_timeout"] == "7s"
+    assert seen["settings"]["statement_timeout"] == "9s"
+
+
+def cancel_when_waiting(watcher: Any) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        question = (
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND query LIKE 'CREATE INDEX CONCURRENTLY%' AND datname = current_database()"
+        )
+        if watcher.execute(question).fetchall():
+            return
+    pytest.fail("no concurrent build was seen to wait")
+
+
+def test_a_step_that_lets_writers_through_is_not_cut_off_by_the_sessions_timeouts(
+    sessions: Any, background: Any
+) -> None:
+    """A concurrent build waits for old snapshots by design; cutting it off leaves an invalid index."""
+    fresh(PART)
+    holder, watcher = sessions.with_snapshot(), sessions()
+
+    def build() -> None:
+        bench.execute("SET lock_timeout = '10ms'; SET statement_timeout = '30ms'")
+        forwards(add_index(), STATE)
+
+    future = background(build)
+    until(
+        watcher,
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "AND query LIKE 'CREATE INDEX CONCURRENTLY%' "
+        "AND clock_timestamp() - query_start > '100 ms'",
+    )
+    holder.rollback()
+    future.result(timeout=10)
+    assert [row[4] for row in facts() if row[2] == "wanted" and row[0] == "index"] == [
+        "valid ready"
+    ]
+
+
+def until(watcher: psycopg.Connection[Any], question: str) -> None:
+    deadline = time.monotonic() + 10
+    while not watcher.execute(question).fetchall():
+        assert time.monotonic() < deadline, f"never true: {question}"
+
+
+def test_an_error_other_than_a_lock_timeout_is_not_tried_again() -> None:
+    fresh(PART, "CREATE VIEW over AS SELECT amount FROM part")
+    operation = operations.AlterColumnTypeIfDifferent(
+        "part", "amount", models.BigIntegerField(null=True), allow_rewrite=True
+    )
+    start = time.monotonic()
+    before = marks()
+    with pytest.raises(DatabaseError):
+        forwards(operation, STATE)
+    assert time.monotonic() - start < 2
+    assert marks() == before
+
+
+def test_a_statement_timeout_of_the_session_holds_for_steps_that_stop_writers(
+    sessions: Any, settings: Any
+) -> None:
+    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 5}
+    fresh(PART)
+    before = marks()
+    sessions.holding("ACCESS SHARE")
+    bench.execute("SET statement_timeout = '60ms'")
+    with pytest.raises(OperationalError):
+        forwards(add_column(), STATE)
+    assert bench.value("SHOW statement_timeout") == "60ms"
+    assert marks() == before
+
+
+def test_errors_are_known_by_sqlstate_whatever_language_they_speak() -> None:
+    """An event trigger refuses twice as a German server would for want of a lock."""
+    fresh(
+        PART,
+        "CREATE SEQUENCE tries;"
+        "CREATE FUNCTION sperre() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF nextval('bench.tries') < 3 THEN RAISE EXCEPTION USING ERRCODE = '55P03', "
+        "MESSAGE = 'Sperre konnte nicht gesetzt werden'; END IF; END $$;"
+        "CREATE EVENT TRIGGER sperre ON ddl_command_start WHEN tag IN ('ALTER TABLE') "
+        "EXECUTE FUNCTION sperre()",
+    )
+    try:
+        forwards(add_column(), STATE)
+    finally:
+        bench.execute("DROP EVENT TRIGGER sperre")
+    assert bench.value("SELECT last_value FROM tries") >= 3
+    assert [row for row in facts() if row[:3] == ("column", "part", "state")]
+
+
+def test_a_session_of_another_database_is_no_blocker() -> None:
+    """Databases made from one template share the numbers of their tables."""
+    with new_database() as first:
+        with psycopg.connect(first, autocommit=True) as session:
+            session.execute("CREATE TABLE part (id bigint)")
+        name = psycopg.conninfo.conninfo_to_dict(first)["dbname"]
+        with psycopg.connect(bench.conninfo(), autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {name}_copy TEMPLATE {name}")  # type: ignore[arg-type]
+        other = connection.copy()
+        other.settings_dict = {**connection.settings_dict, "NAME": name}
+        try:
+            with psycopg.connect(bench.conninfo(), dbname=f"{name}_copy") as holder:
+                holder.execute("LOCK TABLE part IN ACCESS SHARE MODE")
+                assert Catalog(other).blockers('"part"', Lock.ACCESS_EXCLUSIVE.conflicts) == ()
+        finally:
+            other.close()
+            with psycopg.connect(bench.conninfo(), autocommit=True) as server:
+                server.execute(f"DROP DATABASE {name}_copy WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"LOCK_TIME": 1}, r"SIGNALS_OPERATIONS\['LOCK_TIME'\] is not a setting"),
+        ({"LOCK_WAIT": 0}, r"SIGNALS_OPERATIONS\['LOCK_WAIT'\] is 0 \(use a number"),
+        ({"LOCK_WAIT": "9"}, r"SIGNALS_OPERATIONS\['LOCK_WAIT'\] is '9' \(use a number"),
+        ({"LOCK_WAIT": True}, r"SIGNALS_OPERATIONS\['LOCK_WAIT'\] is True \(use a number"),
+    ],
+    ids=["unknown", "zero", "text", "bool"],
+)
+def test_a_wrong_setting_names_its_key_and_the_fix(given: Any, text: str, settings: Any) -> None:
+    settings.SIGNALS_OPERATIONS = given
+    fresh(PART)
+    before = marks()
+    with pytest.raises(ImproperlyConfigured, match=text):
+        forwards(add_column(), STATE)
+    assert marks() == before

@@ -1,0 +1,109 @@
+"""What may run inside a transaction, and what says that it may not."""
+
+from typing import Any
+
+import pytest
+from django.db import models, transaction
+
+from signals import operations
+from tests.operations import bench
+from tests.operations.bench import PART, facts, forwards, fresh, marks, part
+from tests.operations.contract import CASES, Case
+
+pytestmark = pytest.mark.usefixtures("empty_bench")
+
+NEEDS_AUTOCOMMIT = {
+    "index": 'CREATE INDEX CONCURRENTLY "part_label" ON "part" ("label")',
+    "unique constraint": 'CREATE UNIQUE INDEX CONCURRENTLY "part_label_key" ON "part" ("label")',
+    "unique index with a condition": 'CREATE UNIQUE INDEX CONCURRENTLY "part_label_key" ON "part" '
+    '("label") WHERE "amount" > 0',
+    "backfill": "one short transaction for each batch",
+    "column with an index": 'CREATE INDEX CONCURRENTLY "part_stock_f3bb5a63" ON "part" ("stock")',
+}
+
+
+def case(name: str) -> Case:
+    return next(each for each in CASES if each.name == name)
+
+
+@pytest.mark.parametrize("name", list(NEEDS_AUTOCOMMIT)[:4])
+def test_a_step_that_needs_autocommit_names_the_fix_before_anything_is_sent(name: str) -> None:
+    chosen = case(name)
+    fresh(chosen.start)
+    before = marks()
+    with pytest.raises(operations.NeedsAutocommit) as caught:
+        forwards(chosen.make(), bench.project(*chosen.models), atomic=True)
+    assert marks() == before
+    sql = NEEDS_AUTOCOMMIT[name]
+    assert (caught.value.operation, caught.value.sql) == (chosen.describes, sql)
+    assert str(caught.value) == (
+        f"{chosen.describes} cannot run inside a transaction "
+        f"(set atomic = False on the migration): {sql}"
+    )
+
+
+@pytest.mark.parametrize("name", NEEDS_AUTOCOMMIT)
+def test_what_is_done_already_is_at_home_in_a_transaction(name: str) -> None:
+    chosen = case(name)
+    state = bench.project(*chosen.models)
+    fresh(chosen.start)
+    forwards(chosen.make(), state)
+    before = marks()
+    forwards(chosen.make(), state, atomic=True)
+    assert marks() == before
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [each for each in CASES if each.name not in NEEDS_AUTOCOMMIT and "unique" not in each.name],
+    ids=str,
+)
+def test_the_others_run_in_a_transaction_and_vanish_with_it(chosen: Case) -> None:
+    state = bench.project(*chosen.models)
+    fresh(chosen.start, chosen.done)
+    wanted = facts()
+    fresh(chosen.start)
+    start = facts()
+    try:
+        forwards(chosen.make(), state, atomic=True)
+    except operations.NeedsAutocommit:
+        assert "foreign key" in chosen.name  # its index comes concurrently
+        assert facts() == start
+        return
+    assert facts() == wanted
+    fresh(chosen.start)
+    with transaction.atomic():
+        forwards(chosen.make(), state)
+        transaction.set_rollback(True)
+    bench.execute(f"SET search_path TO {bench.SCHEMA}")
+    assert facts() == start
+
+
+def test_the_probe_leaves_nothing_behind_in_a_transaction_that_goes_on() -> None:
+    fresh(PART, "ALTER TABLE part ADD COLUMN state text DEFAULT 'new' NOT NULL")
+    operation: Any = operations.AddColumnIfMissing(
+        "part", "state", models.TextField(db_default="new")
+    )
+    with transaction.atomic():
+        for _ in range(3):
+            forwards(operation, bench.project(part()))
+        found = bench.value(
+            "SELECT count(*) FROM pg_class WHERE relname LIKE 'signals_operations%'"
+        )
+        assert found == 0
+        bench.execute("INSERT INTO part (label) VALUES ('kept')")
+    assert bench.value("SELECT count(*) FROM part WHERE label = 'kept'") == 1
+
+
+def test_the_failure_of_a_probe_leaves_the_transaction_usable() -> None:
+    """What is declared refers to a column that the table has not: the probe itself fails."""
+    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
+    bench.execute("ALTER TABLE part RENAME COLUMN label TO title")
+    condition = models.Q(label="x")
+    operation = operations.AddCheckIfMissing(
+        "part", models.CheckConstraint(condition=condition, name="wanted")
+    )
+    with transaction.atomic():
+        with pytest.raises(Exception, match="label"):
+            forwards(operation, bench.project(part()))
+        assert bench.value("SELECT count(*) FROM part") == 3
