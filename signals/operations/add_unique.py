@@ -168,7 +168,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         if self._is_index:
             return self._ddl(site).replace("UNIQUE INDEX", "UNIQUE INDEX CONCURRENTLY", 1)
         constraint: Any = self.constraint
-        index = Index(fields=constraint.fields, include=constraint.include, name=constraint.name)
+        index = Index(fields=constraint.fields, name=constraint.name)
         sql = str(index.create_sql(site.model, site.editor(), concurrently=True))
         nulls = " NULLS NOT DISTINCT" if constraint.nulls_distinct is False else ""
         return sql.replace("CREATE INDEX", "CREATE UNIQUE INDEX", 1) + nulls

@@ -149,12 +149,10 @@ class Convergent(Operation):
         to_state: ProjectState,
     ) -> None:
         site = self.locate(app_label, schema_editor, to_state, from_state)
-        if site is None:
-            return
-        if schema_editor.collect_sql:
+        if site is not None and schema_editor.collect_sql:
             _print(schema_editor, self.script(site))
-            return
-        self._converge(site, forwards=True)
+        elif site is not None:
+            self._converge(site, forwards=True)
 
     def database_backwards(
         self,
@@ -164,12 +162,10 @@ class Convergent(Operation):
         to_state: ProjectState,
     ) -> None:
         site = self.locate(app_label, schema_editor, from_state, to_state)
-        if site is None:
-            return
-        if schema_editor.collect_sql:
+        if site is not None and schema_editor.collect_sql:
             _print(schema_editor, self.script_backwards(site))
-            return
-        self._converge(site, forwards=False)
+        elif site is not None:
+            self._converge(site, forwards=False)
 
     def locate(
         self,
