@@ -178,11 +178,16 @@ class SignalEventType(models.TextChoices):
 
 
 class SignalEvent(models.Model):
-    """One verdict on a signal, written once and never changed."""
+    """One verdict on a signal, written once and never changed.
+
+    No foreign key in the database: whoever deletes old events there, with their signals, is not kept
+    from it, and the verdict outlives the signal.
+    """
 
     signal = models.ForeignKey(
         Signal,
         models.CASCADE,
+        db_constraint=False,
         db_index=False,  # ix_signal_events_signal serves it
         related_name="verdicts",
     )
@@ -256,11 +261,12 @@ class SignalVerification(models.Model):
     `waiting`: the next look is due at next_check_at. `settled`: the verdict moved the signal; should
     it be a candidate again, it is due at once. `dead`: it failed too often (`attempts` times in a
     row, the last time with `error`) and is left alone until its row here is deleted. `checks` counts
-    the looks; a writer that saw another count than the row has now was outrun.
+    the looks; a writer that saw another count than the row has now was outrun. As with verdicts, no
+    foreign key keeps anybody from deleting signals.
     """
 
     signal = models.OneToOneField(
-        Signal, models.CASCADE, primary_key=True, related_name="verification"
+        Signal, models.CASCADE, db_constraint=False, primary_key=True, related_name="verification"
     )
     status = models.TextField(choices=VerificationStatus.choices)
     next_check_at = models.DateTimeField(null=True, blank=True)

@@ -48,6 +48,7 @@ class Migration(migrations.Migration):
                 (
                     "signal",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="verdicts",
@@ -114,6 +115,7 @@ class Migration(migrations.Migration):
                 (
                     "signal",
                     models.OneToOneField(
+                        db_constraint=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         primary_key=True,
                         related_name="verification",

@@ -24,7 +24,7 @@ def judge_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
     fix = ""
     if present is None:
         status = Status.MISSING
-    elif _bare(present.target or "") != _bare(remote) or present.target_columns != (column,):
+    elif not _leads_to(present, field):
         status = Status.DIFFERENT
         fix = f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(present.name)}; and run again"
     else:
@@ -57,8 +57,16 @@ def script_foreign_key(site: Site, field: AnyField) -> list[Statement]:
 
 
 def _present(field: AnyField, found: Table) -> Constraint | None:
-    keys = [each for each in found.constraints if each.kind == "f"]
-    return next((each for each in keys if each.columns == (field.column,)), None)
+    """The column's foreign key; of several the one to the field's target."""
+    keys = [
+        each for each in found.constraints if each.kind == "f" and each.columns == (field.column,)
+    ]
+    return next((each for each in keys if _leads_to(each, field)), keys[0] if keys else None)
+
+
+def _leads_to(key: Constraint, field: AnyField) -> bool:
+    remote, column = _target(field)
+    return _bare(key.target or "") == _bare(remote) and key.target_columns == (column,)
 
 
 def _target(field: AnyField) -> tuple[str, str]:

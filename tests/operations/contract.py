@@ -1,6 +1,8 @@
 """One case for each thing that an operation can declare; test_contract.py holds what all must keep."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,23 +86,31 @@ class Case:
         return type(self.make())
 
 
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+
+
 def cancelled_build(sql: str, before: str = "") -> Callable[[], None]:
-    """A concurrent build that really starts, waits for an old snapshot and is cancelled."""
+    """A concurrent build that really starts, waits for an old snapshot and is cancelled there."""
 
     def fail() -> None:
         if before:
             bench.execute(before)
-        with psycopg.connect(bench.conninfo()) as holder:
+        with (
+            psycopg.connect(bench.conninfo()) as holder,
+            psycopg.connect(bench.conninfo(), autocommit=True) as builder,
+            ThreadPoolExecutor(1) as pool,
+        ):
             holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             holder.execute("SELECT 1")
-            with psycopg.connect(bench.conninfo(), autocommit=True) as builder:
-                builder.execute(
-                    f"SET search_path TO {bench.SCHEMA}; SET client_min_messages = warning"
-                )
-                # The build's own transactions raise the second snapshot, for which it waits.
-                builder.execute("SET statement_timeout = '150ms'")
-                with pytest.raises(psycopg.errors.QueryCanceled):
-                    builder.execute(sql)
+            builder.execute(f"SET search_path TO {bench.SCHEMA}; SET client_min_messages = warning")
+            build = pool.submit(builder.execute, sql)
+            deadline = time.monotonic() + 10
+            while not bench.rows(WAITING, [builder.info.backend_pid]):
+                assert time.monotonic() < deadline, f"never waited: {sql}"
+            builder.cancel_safe()
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                build.result(timeout=10)
+        assert bench.rows("SELECT 1 FROM pg_index WHERE NOT indisvalid")
 
     return fail
 

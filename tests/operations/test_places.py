@@ -1,5 +1,6 @@
 """Where an operation works, and where it says that it cannot."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,9 +56,9 @@ def test_a_column_that_is_missing_is_refused_in_words(case: Case) -> None:
 
 
 @pytest.fixture
-def elsewhere() -> Any:
-    """A further database of the project: SQLite in memory."""
-    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+def elsewhere(tmp_path: Path) -> Any:
+    """A further database of the project: SQLite in a file, which Django closes, unlike one in memory."""
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "other.sqlite3"}
     added = connections.configure_settings({"default": dict(sqlite), "other": dict(sqlite)})
     connections.settings["other"] = added["other"]
     yield connections["other"]

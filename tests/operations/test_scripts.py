@@ -256,15 +256,13 @@ def test_the_scripts_of_the_whole_chain_run_twice_and_back_twice() -> None:
         run_script = psql_on(url)
         empty = dump(url)
         for name in CHAIN:
-            for _ in range(2):
-                ran = run_script(scripts[name][0])
-                assert (name, ran.returncode, ran.stderr) == (name, 0, "")
+            ran = run_script(scripts[name][0] * 2)
+            assert (name, ran.returncode, ran.stderr) == (name, 0, "")
         assert {
             ("relation", "public", name) for name in ("signals", "events", "signal_events")
         } <= {row[:3] for row in dump(url)}
         for name in reversed(CHAIN):
-            for _ in range(2):
-                ran = run_script(scripts[name][1])
-                assert (name, ran.returncode, ran.stderr) == (name, 0, "")
+            ran = run_script(scripts[name][1] * 2)
+            assert (name, ran.returncode, ran.stderr) == (name, 0, "")
         kept = {row[2] for row in dump(url) if row[0] == "relation"} - {row[2] for row in empty}
         assert kept == set()
