@@ -142,7 +142,14 @@ REVISIONS: dict[str, tuple[str, ...]] = {
         "CREATE INDEX idx_signals_topic_id ON signals (topic_id)",
     ),
     "008": (
-        "ALTER TYPE goplus_risk_enum ADD VALUE 'gray'",
+        # ADD VALUE in other words: before PostgreSQL 17 its value could not be used in this transaction.
+        "ALTER TYPE goplus_risk_enum RENAME TO goplus_risk_enum_007",
+        "CREATE TYPE goplus_risk_enum AS ENUM ('red', 'yellow', 'green', 'unknown', 'gray')",
+        """
+        ALTER TABLE signals ALTER COLUMN goplus_risk TYPE goplus_risk_enum
+            USING goplus_risk::text::goplus_risk_enum
+        """,
+        "DROP TYPE goplus_risk_enum_007",
         "ALTER TABLE signals ADD COLUMN source_level TEXT",
         "ALTER TABLE signals ADD COLUMN features_snapshot JSONB",
     ),

@@ -10,6 +10,7 @@ from signals.operations import guards
 from signals.operations.base import Convergent, Finding, Snapshot, Status, require_table
 from signals.operations.catalog import Table
 from signals.operations.constraints import drop_constraint
+from signals.operations.errors import Refused
 from signals.operations.indexes import drop_index, judge, refuse_invalid, same_index, shown
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
@@ -161,12 +162,26 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
             or constraint.contains_expressions
         )
 
+    def _require_support(self, site: Site) -> None:
+        features = site.connection.features
+        if self.constraint.nulls_distinct is not None and not getattr(
+            features, "supports_nulls_distinct_unique_constraints", False
+        ):
+            raise Refused(
+                self.describe(),
+                site.table,
+                "NULLS [NOT] DISTINCT came with PostgreSQL 15, and this server is older",
+                "leave nulls_distinct out, or upgrade the server",
+            )
+
     def _ddl(self, site: Site) -> str:
+        self._require_support(site)
         return site.ddl(lambda editor: editor.add_constraint(site.model, self.constraint)).now[0]
 
     def _index_ddl(self, site: Site) -> str:
         if self._is_index:
             return self._ddl(site).replace("UNIQUE INDEX", "UNIQUE INDEX CONCURRENTLY", 1)
+        self._require_support(site)
         constraint: Any = self.constraint
         index = Index(fields=constraint.fields, name=constraint.name)
         sql = str(index.create_sql(site.model, site.editor(), concurrently=True))
