@@ -60,7 +60,8 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         return name, list(args), kwargs
 
     def describe(self) -> str:
-        others = f" or {len(self.fallbacks)} fallbacks" if self.fallbacks else ""
+        count = len(self.fallbacks)
+        others = {0: "", 1: " or a fallback"}.get(count, f" or {count} fallbacks")
         return (
             f"Create index {self.index.name}{others} on {self.model_name} concurrently if missing"
         )
