@@ -1,15 +1,17 @@
 """AddColumnIfMissing."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from django.db.migrations.operations.fields import AddField
-from django.db.models import NOT_PROVIDED
+from django.db.models import NOT_PROVIDED, Value
 
 from signals.operations import guards
 from signals.operations.base import Convergent, Finding, Snapshot, keep, require_table
-from signals.operations.catalog import Table
+from signals.operations.catalog import Catalog, Table
 from signals.operations.columns import bare_field, judge_column, probe_column, prove_not_null
+from signals.operations.errors import Refused
 from signals.operations.foreign_keys import (
     has_constraint,
     judge_foreign_key,
@@ -17,7 +19,7 @@ from signals.operations.foreign_keys import (
     script_foreign_key,
 )
 from signals.operations.implied import implied
-from signals.operations.site import AnyField, Site
+from signals.operations.site import PROBE, AnyField, Site
 from signals.operations.statements import Lock, Statement
 
 
@@ -33,9 +35,11 @@ class AddColumnIfMissing(Convergent, AddField):
     altered_later: a later migration alters the column; here its existence is enough, there it is judged.
     leave_existing_null: rows that exist stay NULL where ADD COLUMN would fill in the database default,
         so that BackfillInBatches knows them.
+    allow_rewrite: add a column whose default differs from row to row, or that is generated, though that
+        writes a table with rows anew while nobody can read it.
     """
 
-    def __init__(  # noqa: PLR0913 - AddField's arguments and three more
+    def __init__(  # noqa: PLR0913 - AddField's arguments and four more
         self,
         model_name: str,
         name: str,
@@ -45,6 +49,7 @@ class AddColumnIfMissing(Convergent, AddField):
         keep_on_reverse: bool = False,
         altered_later: bool = False,
         leave_existing_null: bool = False,
+        allow_rewrite: bool = False,
     ) -> None:
         if leave_existing_null and not field.null:
             raise ValueError(
@@ -58,10 +63,11 @@ class AddColumnIfMissing(Convergent, AddField):
         self.keep_on_reverse = keep_on_reverse
         self.altered_later = altered_later
         self.leave_existing_null = leave_existing_null
+        self.allow_rewrite = allow_rewrite
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()
-        for flag in ("keep_on_reverse", "altered_later", "leave_existing_null"):
+        for flag in ("keep_on_reverse", "altered_later", "leave_existing_null", "allow_rewrite"):
             if getattr(self, flag):
                 kwargs[flag] = True
         return name, list(args), kwargs
@@ -81,6 +87,16 @@ class AddColumnIfMissing(Convergent, AddField):
             ddl += part.probe(site, found)
         return ddl
 
+    def read(self, site: Site) -> Snapshot:
+        snapshot: Snapshot = super().read(site)
+        found, field = snapshot.found, site.field(self.name)
+        if found is None or found.column(site.column(self.name)) or not _may_rewrite(field):
+            return snapshot
+        catalog = Catalog(site.connection)
+        with site.on_probe():
+            rewrites = catalog.rewrites(found, self._ddl(site), PROBE)
+        return replace(snapshot, rewrites=rewrites, has_rows=rewrites and catalog.has_rows(found))
+
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         field, name, found = site.field(self.name), site.column(self.name), snapshot.found
         findings = [judge_column(site, name, found, snapshot.wanted)]
@@ -92,6 +108,13 @@ class AddColumnIfMissing(Convergent, AddField):
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         found, field = require_table(self, site, snapshot), site.field(self.name)
+        if snapshot.rewrites and snapshot.has_rows and not self.allow_rewrite:
+            raise Refused(
+                self.describe(),
+                site.table,
+                f"the default of {self.name} writes table {site.table} anew while nobody can read it",
+                "leave_existing_null=True and BackfillInBatches, or insist: allow_rewrite=True",
+            )
         if found.column(site.column(self.name)) is None:
             return [self._add(site)]  # what stands on the column is planned when it is there
         statements = prove_not_null(site, found.column(site.column(self.name)))
@@ -154,3 +177,9 @@ class AddColumnIfMissing(Convergent, AddField):
                 editor.execute(editor.sql_alter_column % {**table, "changes": change}, parameters)
 
         return site.ddl(act).now
+
+
+def _may_rewrite(field: AnyField) -> bool:
+    """Whether the new column's values are computed, so that PostgreSQL is asked if row by row."""
+    default = getattr(field, "_db_default_expression", None) if field.has_db_default() else None
+    return field.generated or (default is not None and not isinstance(default, Value))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.functions import RandomUUID
 from django.db import connection, models
 from django.db.models.functions import Upper
 
@@ -210,6 +211,26 @@ def test_rows_that_exist_stay_null_if_told_so_and_new_ones_get_the_default() -> 
     before = marks()
     forwards(operation, bench.project(part()))
     assert marks() == before
+
+
+def test_a_default_that_differs_from_row_to_row_is_refused_on_a_table_with_rows() -> None:
+    field = models.UUIDField(db_default=RandomUUID())
+    operation = operations.AddColumnIfMissing("part", "c", field)
+    fresh(PART)
+    before = marks()
+    with pytest.raises(operations.Refused) as caught:
+        forwards(operation, bench.project(part()))
+    assert str(caught.value) == (
+        'Add column c to part if missing: the default of c writes table "part" anew while nobody '
+        "can read it; nothing was changed. To fix: leave_existing_null=True and BackfillInBatches, "
+        "or insist: allow_rewrite=True"
+    )
+    assert marks() == before
+    insisting = operations.AddColumnIfMissing("part", "c", field, allow_rewrite=True)
+    forwards(insisting, bench.project(part()))
+    assert bench.value("SELECT count(DISTINCT c) FROM part") == 3
+    fresh(PART, "DELETE FROM part")
+    forwards(operation, bench.project(part()))
 
 
 def test_a_default_of_python_fills_the_rows_and_leaves_no_default_in_the_database() -> None:
