@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NoReturn
 
-from django.db import NotSupportedError
+from django.db import NotSupportedError, migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
@@ -24,6 +24,13 @@ from signals.operations.errors import (
 from signals.operations.guards import literal
 from signals.operations.site import PROBE, Site
 from signals.operations.statements import Statement
+
+_REMOVALS = (
+    (migrations.AddField, migrations.RemoveField),
+    (migrations.AddIndex, migrations.RemoveIndex),
+    (migrations.AddConstraint, migrations.RemoveConstraint),
+    (migrations.CreateModel, migrations.DeleteModel),
+)
 
 logger = logging.getLogger("signals.operations")
 
@@ -198,11 +205,17 @@ class Convergent(Operation):
         return self.inspect(site, self.read(site))
 
     def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
-        """Never an operation that is not convergent in the place of one that is."""
-        reduced = super().reduce(operation, app_label)
-        if isinstance(reduced, list) and any(each not in (self, operation) for each in reduced):
-            return False
-        return reduced
+        """Cancels out with a removal and steps aside for other models, but is never merged.
+
+        A merged operation would be Django's own, or would meet a database between the two steps and
+        take its column for a different one.
+        """
+        cancels = any(
+            isinstance(self, made) and isinstance(operation, removed) for made, removed in _REMOVALS
+        )
+        if not cancels and operation.references_model(self.model_key, app_label):
+            return Operation.reduce(self, operation, app_label)
+        return super().reduce(operation, app_label)
 
     def _converge(self, site: Site, *, forwards: bool) -> None:
         sent: list[list[Statement]] = []
