@@ -116,8 +116,14 @@ class Server:
         return Account.current().run(programs / "pg_isready", "-q", *address).returncode == 0
 
     def _initialise(self, programs: Programs) -> None:
+        until = time.monotonic() + _PATIENCE_SECONDS
         for left in self.home.glob("initdb-*"):
-            shutil.rmtree(left, ignore_errors=True)
+            # The initdb of a killed start may still write there, until what it needs is gone.
+            while left.exists():
+                shutil.rmtree(left, ignore_errors=True)
+                if time.monotonic() > until:
+                    raise ServerError(f"a killed start left {left}, which stays (remove it)", "")
+                time.sleep(_POLL_SECONDS)
         folder = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.home))
         self.account.own(folder)
         made = self.account.run(programs / "initdb", *_INITDB, "-D", folder)
