@@ -1,7 +1,5 @@
 """AddCheckIfMissing."""
 
-from typing import Any
-
 from django.db.migrations.operations.models import AddConstraint
 from django.db.models import CheckConstraint
 
@@ -34,10 +32,6 @@ class AddCheckIfMissing(Convergent, AddConstraint):
                 "(add a UniqueConstraint with AddUniqueIfMissing)"
             )
         super().__init__(model_name, constraint)
-
-    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
-        name, args, kwargs = super().deconstruct()
-        return name, list(args), dict(kwargs)
 
     def describe(self) -> str:
         return f"Add check {self.constraint.name} to {self.model_name} if missing"

@@ -173,8 +173,8 @@ class AddColumnIfMissing(Convergent, AddField):
                 change, parameters = editor._alter_column_database_default_sql(
                     site.model, added, field
                 )
-                table = {"table": editor.quote_name(site.model._meta.db_table)}
-                editor.execute(editor.sql_alter_column % {**table, "changes": change}, parameters)
+                parts = {"table": site.table, "changes": change}
+                editor.execute(editor.sql_alter_column % parts, parameters)
 
         return site.ddl(act).now
 

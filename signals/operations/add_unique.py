@@ -37,10 +37,6 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
             )
         super().__init__(model_name, constraint)
 
-    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
-        name, args, kwargs = super().deconstruct()
-        return name, list(args), dict(kwargs)
-
     def describe(self) -> str:
         return f"Make {self.constraint.name} of {self.model_name} unique if missing"
 

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals.operations.catalog import Catalog
+from signals.operations.catalog import Blocker, Catalog
 from signals.operations.errors import LockWaitExceeded, RowsViolate
 from signals.operations.statements import Statement
 
@@ -64,9 +64,9 @@ def run(connection: BaseDatabaseWrapper, statement: Statement) -> None:
 
     A lock that stops writers is tried for a short time, again and again, so that what queues behind
     it goes on between the tries; raises LockWaitExceeded after the last one, and RowsViolate where
-    existing rows stand against the statement. A statement that lets
-    writers through waits as long as it must. A failed run leaves nothing of this statement, except
-    that a failed concurrent build leaves an invalid index, which the next run drops.
+    existing rows stand against the statement. A statement that lets writers through waits as long as
+    it must. A failed run leaves nothing of this statement, except that a failed concurrent build
+    leaves an invalid index, which the next run drops.
     """
     about_to_change(connection)
     logger.info("%s", statement.sql)
@@ -118,7 +118,7 @@ def _retry(connection: BaseDatabaseWrapper, statement: Statement, policy: LockPo
         if time.monotonic() + pause > deadline:
             advice = "end those sessions, or run again when they are done"
             raise _exceeded(connection, statement, advice)
-        for blocker in Catalog(connection).blockers(statement.table, statement.lock.conflicts):
+        for blocker in _blockers(connection, statement):
             logger.warning("waiting for %s on %s: %s", statement.lock, statement.table, blocker)
         time.sleep(pause)
 
@@ -161,7 +161,7 @@ def _no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
     try:
         yield
     finally:
-        if not connection.needs_rollback and connection.is_usable():
+        if lifted and not connection.needs_rollback and connection.is_usable():
             with connection.cursor() as cursor:
                 for name in lifted:
                     cursor.execute(f"SET {name} = '{before[name]}'")
@@ -170,7 +170,9 @@ def _no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
 def _exceeded(
     connection: BaseDatabaseWrapper, statement: Statement, advice: str
 ) -> LockWaitExceeded:
-    blockers = Catalog(connection).blockers(statement.table, statement.lock.conflicts)
-    return LockWaitExceeded(
-        statement.sql, statement.table, [str(each) for each in blockers], advice
-    )
+    blockers = [str(blocker) for blocker in _blockers(connection, statement)]
+    return LockWaitExceeded(statement.sql, statement.table, blockers, advice)
+
+
+def _blockers(connection: BaseDatabaseWrapper, statement: Statement) -> tuple[Blocker, ...]:
+    return Catalog(connection).blockers(statement.table, statement.lock.conflicts)

@@ -87,9 +87,9 @@ class SetNotNullIfNullable(Convergent, AlterField):
         column, _ = snapshot.columns(site.column(self.name))
         if table is None or column is None:
             return []
-        nullable, drop = self._backwards(site)
+        drop, *nullable = self.script_backwards(site)
         steps = [drop] if table.constraint(self._proof(site)) else []
-        return steps if self.keep_on_reverse or not column.not_null else [*steps, nullable]
+        return [*steps, *nullable] if column.not_null else steps
 
     def script(self, site: Site) -> list[Statement]:
         name = site.column(self.name)
@@ -104,26 +104,17 @@ class SetNotNullIfNullable(Convergent, AlterField):
             Statement(add, exclusive, site.table, guards.either(strict, proven)),
             replace(validate, unless=guards.either(strict, validate.unless)),
             Statement(f"{alter} ALTER COLUMN {column} SET NOT NULL", exclusive, site.table, strict),
-            self._backwards(site)[1],
+            drop_constraint(site, proof),
         ]
 
     def script_backwards(self, site: Site) -> list[Statement]:
-        nullable, drop = self._backwards(site)
-        return [drop] if self.keep_on_reverse else [drop, nullable]
-
-    def _backwards(self, site: Site) -> tuple[Statement, Statement]:
-        name, proof = site.column(self.name), self._proof(site)
-        alter = f"ALTER TABLE {site.table}"
-        nullable = guards.negated(guards.has_not_null(site.table, name))
-        return (
-            Statement(
-                f"{alter} ALTER COLUMN {site.quote(name)} DROP NOT NULL",
-                Lock.ACCESS_EXCLUSIVE,
-                site.table,
-                nullable,
-            ),
-            drop_constraint(site, proof),
-        )
+        drop = drop_constraint(site, self._proof(site))
+        if self.keep_on_reverse:
+            return [drop]
+        name = site.column(self.name)
+        sql = f"ALTER TABLE {site.table} ALTER COLUMN {site.quote(name)} DROP NOT NULL"
+        guard = guards.negated(guards.has_not_null(site.table, name))
+        return [drop, Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
 
     def _proof(self, site: Site) -> str:
         """The name of the check that stands in for NOT NULL meanwhile."""

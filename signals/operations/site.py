@@ -15,6 +15,8 @@ from signals.operations.catalog import Table, quoted
 # Django's fields take type arguments only in its stubs.
 AnyField: TypeAlias = "Field[Any, Any]"
 
+_LONGEST = 63  # bytes of a name
+
 PROBE = '"pg_temp"."signals_operations_probe"'
 
 
@@ -24,9 +26,6 @@ def short(name: str) -> str:
         return name
     digest = names_digest(name, length=8)
     return f"{name.encode()[: _LONGEST - 9].decode(errors='ignore')}_{digest}"
-
-
-_LONGEST = 63
 
 
 @dataclass(frozen=True, slots=True)
