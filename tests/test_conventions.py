@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OPERATIONS = ROOT / "signals/operations"
 MODULES = sorted(OPERATIONS.glob("*.py"))
 MIGRATIONS = sorted((ROOT / "signals/migrations").glob("[0-9]*.py"))
+MIXINS = ("Convergent", "Removal")
 EXECUTORS = {"base.py", "catalog.py", "session.py"}
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
@@ -40,11 +41,12 @@ def classes(path: Path) -> dict[str, ast.ClassDef]:
 
 
 def operation_classes(path: Path) -> list[str]:
-    """The operations that a file defines: the subclasses of Convergent."""
+    """The operations that a file defines: the subclasses of Convergent or Removal, and of Django's own."""
     return [
         name
         for name, node in classes(path).items()
-        if any(isinstance(base, ast.Name) and base.id == "Convergent" for base in node.bases)
+        if len(node.bases) > 1
+        and any(isinstance(base, ast.Name) and base.id in MIXINS for base in node.bases)
     ]
 
 

@@ -1,82 +1,143 @@
 """AddCheckIfMissing."""
 
+from typing import Any
+
 from django.db.migrations.operations.models import AddConstraint
 from django.db.models import CheckConstraint
 
 from signals.operations import guards
-from signals.operations.base import Convergent, Finding, Snapshot, Status, require_table
-from signals.operations.catalog import Table
-from signals.operations.constraints import drop_constraint, validate_constraint
-from signals.operations.site import Site
+from signals.operations.base import Convergent
+from signals.operations.catalog import Constraint, Table
+from signals.operations.constraints import (
+    drop_constraint,
+    same_check,
+    take_name,
+    validate_constraint,
+)
+from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.refusals import require_choice, require_name, require_table
+from signals.operations.site import Site, successor
 from signals.operations.statements import Lock, Statement
-
-_NOT_VALID = " NOT VALID"
 
 
 class AddCheckIfMissing(Convergent, AddConstraint):
     """Adds the check without blocking writers: NOT VALID at once, then validated.
 
     A run that dies between the two leaves a check that guards new rows; the next run validates it.
-    The same name with another expression stops the run. Backwards drops the check of that name from
-    this table, and from no other.
+    The same name with another expression stops the run, or is replaced: the wanted check is added
+    under another name, validated, and takes the name in the instant in which the other one goes.
+    Backwards drops the check of that name from this table, and from no other.
 
     model_name, constraint: as for Django's AddConstraint; the constraint is a CheckConstraint.
+    on_different: "stop", or "replace" a check of that name that has another expression.
     """
 
     constraint: CheckConstraint
 
-    def __init__(self, model_name: str, constraint: CheckConstraint) -> None:
+    def __init__(
+        self, model_name: str, constraint: CheckConstraint, *, on_different: str = "stop"
+    ) -> None:
         if not isinstance(constraint, CheckConstraint):
             raise TypeError(
                 f"AddCheckIfMissing takes a CheckConstraint, not a {type(constraint).__name__} "
                 "(add a UniqueConstraint with AddUniqueIfMissing)"
             )
+        require_name(constraint.name)
         super().__init__(model_name, constraint)
+        self.on_different = require_choice(on_different)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        name, args, kwargs = super().deconstruct()
+        if self.on_different != "stop":
+            kwargs = {**kwargs, "on_different": self.on_different}
+        return name, list(args), dict(kwargs)
 
     def describe(self) -> str:
         return f"Add check {self.constraint.name} to {self.model_name} if missing"
 
     def probe(self, site: Site, found: Table) -> list[str]:
-        is_rival = found.constraint(self.constraint.name) is not None
-        return [self._ddl(site)] if is_rival and found.has_columns(self._columns(site)) else []
+        name = self.constraint.name
+        has_rival = found.constraint(name) or found.constraint(successor(name))
+        return [self._ddl(site)] if has_rival and found.has_columns(self._columns(site)) else []
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         name = self.constraint.name
         found, wanted = snapshot.constraints(name)
         if found is None:
             return [Finding("check", name, site.table, Status.MISSING)]
-        declared = wanted.definition if wanted else f"CHECK on ({', '.join(self._columns(site))})"
-        status = Status.EXISTS if found.validated else Status.UNFINISHED
-        if found.definition.removesuffix(_NOT_VALID) != declared:
+        leftover, _ = snapshot.constraints(successor(name))
+        if wanted is None or not same_check(found, wanted):
             status = Status.DIFFERENT
-        quoted = site.quote(name)
-        fix = f"ALTER TABLE {site.table} DROP CONSTRAINT {quoted}; and run again"
-        return [Finding("check", name, site.table, status, found.definition, declared, fix)]
+        elif found.validated and leftover is None:
+            status = Status.EXISTS
+        else:
+            status = Status.UNFINISHED
+        return [
+            Finding(
+                "check",
+                name,
+                site.table,
+                status,
+                found.definition,
+                wanted.definition if wanted else f"CHECK on ({', '.join(self._columns(site))})",
+                f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}; and run again",
+                replaceable=found.kind == "c" and wanted is not None,
+            )
+        ]
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         require_table(self, site, snapshot)
-        add, validate = self.script(site)
+        name = self.constraint.name
         status = self.inspect(site, snapshot)[0].status
-        return {Status.MISSING: [add, validate], Status.UNFINISHED: [validate]}.get(status, [])
+        found, wanted = snapshot.constraints(name)
+        spare, _ = snapshot.constraints(successor(name))
+        if status is Status.DIFFERENT:
+            swap = take_name(site, name, successor(name))
+            return [*self._build(site, successor(name), spare, wanted), swap]
+        leftover = [drop_constraint(site, spare.name)] if spare else []
+        return [*leftover, *self._build(site, name, found, wanted)]
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
-        found, _ = snapshot.constraints(self.constraint.name)
-        return self.script_backwards(site) if found and found.kind == "c" else []
+        checks = (snapshot.constraints(name)[0] for name in self._names)
+        return [drop_constraint(site, each.name) for each in checks if each and each.kind == "c"]
 
     def script(self, site: Site) -> list[Statement]:
-        name = self.constraint.name
+        return self._steps(site, self.constraint.name)
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        names = self._names if self.on_different == "replace" else self._names[:1]
+        return [drop_constraint(site, name) for name in names]
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        """The check's name, and the one under which a replacement is built."""
+        return self.constraint.name, successor(self.constraint.name)
+
+    def _build(
+        self, site: Site, name: str, found: Constraint | None, wanted: Constraint | None
+    ) -> list[Statement]:
+        """What makes a validated check of that name, given the one that is found there."""
+        add, validate = self._steps(site, name)
+        if found is None:
+            return [add, validate]
+        if wanted is None or not same_check(found, wanted):
+            return [drop_constraint(site, name), add, validate]
+        return [] if found.validated else [validate]
+
+    def _steps(self, site: Site, name: str) -> list[Statement]:
+        expression = self._ddl(site).removeprefix(self._opening(site, self.constraint.name))
         return [
             Statement(
-                self._ddl(site) + _NOT_VALID,
+                f"{self._opening(site, name)}{expression} NOT VALID",
                 Lock.ACCESS_EXCLUSIVE,
                 site.table,
                 guards.has_constraint(site.table, name),
             ),
-            validate_constraint(site, name),
+            validate_constraint(site, name, f"NOT {expression}"),
         ]
 
-    def script_backwards(self, site: Site) -> list[Statement]:
-        return [drop_constraint(site, self.constraint.name)]
+    def _opening(self, site: Site, name: str) -> str:
+        return f"ALTER TABLE {site.table} ADD CONSTRAINT {site.quote(name)} CHECK "
 
     def _columns(self, site: Site) -> list[str]:
         return site.columns_of([], [self.constraint.condition])

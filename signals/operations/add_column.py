@@ -1,17 +1,26 @@
 """AddColumnIfMissing."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db.migrations.operations.fields import AddField
-from django.db.models import NOT_PROVIDED, Value
+from django.db.models import NOT_PROVIDED
 
 from signals.operations import guards
-from signals.operations.base import Convergent, Finding, Snapshot, keep, require_table
-from signals.operations.catalog import Catalog, Table
-from signals.operations.columns import bare_field, judge_column, probe_column, prove_not_null
-from signals.operations.errors import Refused
+from signals.operations.base import Convergent
+from signals.operations.catalog import Table
+from signals.operations.columns import (
+    bare_field,
+    judge_column,
+    judge_existence,
+    probe_column,
+    prove_not_null,
+    refuse_new_columns,
+    type_of,
+    weigh_new_columns,
+)
+from signals.operations.create_table import through_table
+from signals.operations.findings import Finding, Snapshot
 from signals.operations.foreign_keys import (
     has_constraint,
     judge_foreign_key,
@@ -19,7 +28,8 @@ from signals.operations.foreign_keys import (
     script_foreign_key,
 )
 from signals.operations.implied import implied
-from signals.operations.site import PROBE, AnyField, Site
+from signals.operations.refusals import keep, require_table
+from signals.operations.site import AnyField, Site
 from signals.operations.statements import Lock, Statement
 
 
@@ -55,10 +65,6 @@ class AddColumnIfMissing(Convergent, AddField):
             raise ValueError(
                 f"leave_existing_null needs a nullable field (add null=True to {name})"
             )
-        if field.many_to_many:
-            raise ValueError(
-                f"{name} has no column (create its through table with CreateTableIfMissing)"
-            )
         super().__init__(model_name, name, field, preserve_default)
         self.keep_on_reverse = keep_on_reverse
         self.altered_later = altered_later
@@ -75,31 +81,43 @@ class AddColumnIfMissing(Convergent, AddField):
     def describe(self) -> str:
         return f"Add column {self.name} to {self.model_name} if missing"
 
+    def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
+        """A ManyToManyField is a table; a field without a column, as a composite key, is nothing."""
+        field = site.model._meta.get_field(self.name)
+        if field.many_to_many:
+            return through_table(site, field, keep_on_reverse=self.keep_on_reverse, with_rows=True)
+        return [(self, site)] if getattr(field, "column", None) else []
+
     def names(self, site: Site) -> list[str]:
         return [name for part in self._parts(site, None) for name in part.names(site)]
 
+    def declared(self, site: Site) -> list[AnyField]:
+        return [site.field(self.name)]
+
     def probe(self, site: Site, found: Table) -> list[str]:
-        column = site.column(self.name)
-        if found.column(column) is None:
+        if found.column(site.column(self.name)) is None:
             return []
-        ddl = [] if self.altered_later else probe_column(site, column, self._ddl(site))
+        field = site.field(self.name)
+        ddl = [] if self.altered_later else probe_column(site, field, found, self._ddl(site))
         for part in self._parts(site, found):
             ddl += part.probe(site, found)
         return ddl
 
-    def read(self, site: Site) -> Snapshot:
-        snapshot: Snapshot = super().read(site)
-        found, field = snapshot.found, site.field(self.name)
-        if found is None or found.column(site.column(self.name)) or not _may_rewrite(field):
+    def weigh(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
+        found = snapshot.found
+        if not forwards or found is None or found.column(site.column(self.name)):
             return snapshot
-        catalog = Catalog(site.connection)
         with site.on_probe():
-            rewrites = catalog.rewrites(found, self._ddl(site), PROBE)
-        return replace(snapshot, rewrites=rewrites, has_rows=rewrites and catalog.has_rows(found))
+            ddl = self._ddl(site)
+        return weigh_new_columns(self, site, snapshot, [(self._added(site), ddl)])
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        field, name, found = site.field(self.name), site.column(self.name), snapshot.found
-        findings = [judge_column(site, name, found, snapshot.wanted)]
+        field, found = site.field(self.name), snapshot.found
+        findings = [
+            judge_existence(site, field, found)
+            if self.altered_later
+            else judge_column(site, field, found, snapshot.wanted)
+        ]
         if found is not None and has_constraint(field):
             findings.append(judge_foreign_key(site, field, found))
         for part in self._parts(site, found):
@@ -108,14 +126,12 @@ class AddColumnIfMissing(Convergent, AddField):
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         found, field = require_table(self, site, snapshot), site.field(self.name)
-        if snapshot.rewrites and snapshot.has_rows and not self.allow_rewrite:
-            raise Refused(
-                self.describe(),
-                site.table,
-                f"the default of {self.name} writes table {site.table} anew while nobody can read it",
-                "leave_existing_null=True and BackfillInBatches, or insist: allow_rewrite=True",
-            )
         if found.column(site.column(self.name)) is None:
+            instead = (
+                "leave_existing_null=True and BackfillInBatches, or insist: allow_rewrite=True"
+            )
+            instead = "" if self.allow_rewrite else instead
+            refuse_new_columns(self, site, snapshot, [self._added(site)], instead)
             return [self._add(site)]  # what stands on the column is planned when it is there
         statements = prove_not_null(site, found.column(site.column(self.name)))
         if has_constraint(field):
@@ -129,10 +145,20 @@ class AddColumnIfMissing(Convergent, AddField):
         found, wanted = snapshot.columns(name)
         if found is None or self.keep_on_reverse:
             return []
-        if wanted is not None and found.type != wanted.type:
-            keep(self, f"column {name}", f"it is {found.type}, not the declared {wanted.type}")
+        if not self.is_declared(site, snapshot):
+            declared = wanted.type if wanted else type_of(site, site.field(self.name))
+            keep(self, f"column {name}", f"it is {found.type}, not the declared {declared}")
             return []
         return self.script_backwards(site)
+
+    def is_declared(self, site: Site, snapshot: Snapshot) -> bool:
+        """Whether the table's column has the declared type, so that its values are this column's."""
+        found, wanted = snapshot.columns(site.column(self.name))
+        if snapshot.found is None or found is None or snapshot.failure:
+            return False
+        if type_of(site, site.field(self.name)) in snapshot.found.unknown:
+            return False
+        return wanted is None or found.type == wanted.type
 
     def script(self, site: Site) -> list[Statement]:
         field = site.field(self.name)
@@ -158,14 +184,18 @@ class AddColumnIfMissing(Convergent, AddField):
         guard = guards.has_column(site.table, site.column(self.name))
         return Statement("; ".join(self._ddl(site)), Lock.ACCESS_EXCLUSIVE, site.table, guard)
 
-    def _ddl(self, site: Site) -> tuple[str, ...]:
-        field = site.field(self.name)
-        added = bare_field(site, field)
+    def _added(self, site: Site) -> AnyField:
+        """The field as the rows that exist meet it."""
+        added = bare_field(site, site.field(self.name))
         if not self.preserve_default:
             added.default = self.field.default
         if self.leave_existing_null:
             added.default = added.db_default = NOT_PROVIDED
             added.auto_now = added.auto_now_add = False  # type: ignore[attr-defined] # a date's only
+        return added
+
+    def _ddl(self, site: Site) -> tuple[str, ...]:
+        field, added = site.field(self.name), self._added(site)
 
         def act(editor: Any) -> None:
             editor.add_field(site.model, added)
@@ -177,9 +207,3 @@ class AddColumnIfMissing(Convergent, AddField):
                 editor.execute(editor.sql_alter_column % parts, parameters)
 
         return site.ddl(act).now
-
-
-def _may_rewrite(field: AnyField) -> bool:
-    """Whether the new column's values are computed, so that PostgreSQL is asked if row by row."""
-    default = getattr(field, "_db_default_expression", None) if field.has_db_default() else None
-    return field.generated or (default is not None and not isinstance(default, Value))

@@ -1,18 +1,31 @@
 """AddUniqueIfMissing."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.db.migrations.operations.models import AddConstraint
 from django.db.models import Index, UniqueConstraint
 
-from signals.operations import guards
-from signals.operations.base import Convergent, Finding, Snapshot, Status, require_table
+from signals.operations import catalog, guards
+from signals.operations.base import Convergent
 from signals.operations.catalog import Table
 from signals.operations.constraints import drop_constraint
 from signals.operations.errors import Refused
-from signals.operations.indexes import drop_index, judge, refuse_invalid, same_index, shown
-from signals.operations.site import Site
+from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.indexes import (
+    drop_index,
+    judge,
+    plan_index,
+    refuse_invalid,
+    rename_index,
+    require_whole,
+    same_index,
+    shown,
+    spares,
+)
+from signals.operations.refusals import require_choice, require_name, require_table
+from signals.operations.site import Site, predecessor, successor
 from signals.operations.statements import Lock, Statement
 
 
@@ -22,20 +35,32 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
     The unique index is built concurrently and then becomes the constraint, in an instant. What
     PostgreSQL keeps as an index alone (a condition, operator classes, expressions) stays one. A build
     that fails on duplicates is dropped, because an invalid unique index would go on refusing rows.
-    Backwards drops the constraint or index of that name from this table.
+    That name with another definition stops the run, or is replaced without a gap. Backwards drops the
+    constraint or index of that name from this table.
 
     model_name, constraint: as for Django's AddConstraint; the constraint is a UniqueConstraint.
+    on_different: "stop", or "replace" uniqueness or an index of that name that is defined otherwise.
     """
 
     constraint: UniqueConstraint
 
-    def __init__(self, model_name: str, constraint: UniqueConstraint) -> None:
+    def __init__(
+        self, model_name: str, constraint: UniqueConstraint, *, on_different: str = "stop"
+    ) -> None:
         if not isinstance(constraint, UniqueConstraint):
             raise TypeError(
                 f"AddUniqueIfMissing takes a UniqueConstraint, not a {type(constraint).__name__} "
                 "(add a CheckConstraint with AddCheckIfMissing)"
             )
+        require_name(constraint.name)
         super().__init__(model_name, constraint)
+        self.on_different = require_choice(on_different)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        name, args, kwargs = super().deconstruct()
+        if self.on_different != "stop":
+            kwargs = {**kwargs, "on_different": self.on_different}
+        return name, list(args), dict(kwargs)
 
     def describe(self) -> str:
         return f"Make {self.constraint.name} of {self.model_name} unique if missing"
@@ -45,102 +70,160 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
 
     def probe(self, site: Site, found: Table) -> list[str]:
         name = self.constraint.name
-        is_rival = found.index(name) is not None or found.constraint(name) is not None
-        return [self._ddl(site)] if is_rival and found.has_columns(self._columns(site)) else []
+        has_rival = (
+            found.index(name) or found.constraint(name) or found.index(successor(name)) is not None
+        )
+        return [self._ddl(site)] if has_rival and found.has_columns(self._columns(site)) else []
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        name = self.constraint.name
-        index, target = snapshot.indexes(name)
-        if snapshot.found is None:
+        name, found = self.constraint.name, snapshot.found
+        if found is None:
             return [Finding("unique", name, site.table, Status.MISSING)]
         theirs, mine = snapshot.constraints(name)
-        has_rival = index is not None or (theirs is not None and not self._is_index)
-        if not has_rival:
-            return [replace(judge(site, name, snapshot.found, None), component="unique")]
-        declared = f"UNIQUE on ({', '.join(self._columns(site))})"
+        index, target = snapshot.indexes(name)
+        if index is None and (theirs is None or self._is_index):
+            return [replace(judge(site, name, found, None), component="unique")]
+        finding = judge(site, name, found, snapshot.wanted)
+        wanted = f"UNIQUE on ({', '.join(self._columns(site))})"
         if target is not None:
-            declared = mine.definition if mine else shown(site, target)
+            wanted = mine.definition if mine else shown(site, target)
+        status = finding.status
         if index is None or target is None:
             status = Status.DIFFERENT
-        elif index.building:
-            status = Status.BUILDING
-        elif not same_index(index, target) or (
-            theirs is not None and (mine is None or theirs.deferral != mine.deferral)
-        ):
-            status = Status.DIFFERENT
-        elif not index.valid or (mine is not None and theirs is None):
-            status = Status.UNFINISHED
-        else:
-            status = Status.EXISTS
+        elif not index.building and not self._is_index:
+            status = self._judge_constraint(snapshot, index, target)
+        there = theirs.definition if theirs else finding.found
+        if there == wanted and target is not None:  # a constraint's text has no storage parameters
+            there, wanted = finding.found, shown(site, target)
         return [
             Finding(
                 "unique",
                 name,
                 site.table,
                 status,
-                theirs.definition if theirs else index.definition if index else "",
-                declared,
+                there,
+                wanted,
                 f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}; and run again"
                 if theirs
-                else f"{drop_index(site, name, snapshot.found).sql}; and run again",
+                else finding.fix,
+                replaceable=index is not None
+                and target is not None
+                and (theirs is None or (theirs.kind == "u" and mine is not None)),
             )
         ]
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         table = require_table(self, site, snapshot)
-        status = self.inspect(site, snapshot)[0].status
-        steps = self._steps(site)
-        if status is Status.MISSING:
-            return steps
-        if status is not Status.UNFINISHED:
-            return []
-        index = table.index(self.constraint.name)
-        if index is not None and index.valid:
-            return steps[1:]
-        return [drop_index(site, self.constraint.name, table), *steps]
+        (finding,) = self.inspect(site, snapshot)
+        if self._is_index:
+            steps = plan_index(site, partial(self._build, site), finding, snapshot)
+        else:
+            steps = self._plan_constraint(site, snapshot, finding, table)
+        require_whole(self, table, steps)
+        return steps
 
     def plan_retreat(self, site: Site, snapshot: Snapshot) -> list[Statement]:
-        index, _ = snapshot.indexes(self.constraint.name)
-        if index is None or index.valid or index.building:
-            return []
-        return [drop_index(site, index.name, snapshot.found)]
+        indexes = [
+            snapshot.indexes(name)[0]
+            for name in (self.constraint.name, successor(self.constraint.name))
+        ]
+        return [
+            drop_index(site, index.name, snapshot.found)
+            for index in indexes
+            if index and not index.valid and not index.building
+        ]
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         name = self.constraint.name
         constraint, _ = snapshot.constraints(name)
         index, _ = snapshot.indexes(name)
+        steps = [
+            drop_index(site, each.name, snapshot.found) for each in spares(name, snapshot.found)
+        ]
         if constraint is not None and constraint.kind == "u":
-            return self.script_backwards(site)[:1]
-        if index is not None and index.unique and index.constraint is None:
-            return [drop_index(site, name, snapshot.found)]
-        return []
+            steps.append(drop_constraint(site, name))
+        elif index is not None and index.unique and index.constraint is None:
+            steps.append(drop_index(site, name, snapshot.found))
+        if snapshot.found is not None and constraint is None:
+            require_whole(self, snapshot.found, steps)
+        return steps
 
     def script(self, site: Site) -> list[Statement]:
-        return [refuse_invalid(site, self.constraint.name), *self._steps(site)]
+        name = self.constraint.name
+        steps = [refuse_invalid(site, name), self._build(site, name)]
+        return steps if self._is_index else [*steps, self._attach(site, name)]
 
     def script_backwards(self, site: Site) -> list[Statement]:
         name = self.constraint.name
         return [drop_constraint(site, name), drop_index(site, name)]
 
-    def _steps(self, site: Site) -> list[Statement]:
-        name = self.constraint.name
-        quoted = site.quote(name)
-        build = Statement(
-            self._index_ddl(site),
+    def _judge_constraint(
+        self, snapshot: Snapshot, index: catalog.Index, target: catalog.Index
+    ) -> Status:
+        theirs, mine = snapshot.constraints(self.constraint.name)
+        is_other = theirs is not None and (mine is None or theirs.deferral != mine.deferral)
+        if is_other or not same_index(index, target):
+            return Status.DIFFERENT
+        if not index.valid or theirs is None or spares(index.name, snapshot.found):
+            return Status.UNFINISHED
+        return Status.EXISTS
+
+    def _plan_constraint(
+        self, site: Site, snapshot: Snapshot, finding: Finding, found: Table
+    ) -> list[Statement]:
+        name, status = finding.name, finding.status
+        index, target = snapshot.indexes(name)
+        clean = [drop_index(site, each.name, found) for each in spares(name, found)]
+        if status is Status.DIFFERENT and target is not None:
+            return self._replace(site, snapshot, target)
+        if status is Status.MISSING:
+            return [*clean, self._build(site, name), self._attach(site, name)]
+        if status is not Status.UNFINISHED or index is None:
+            return []
+        if not index.valid:
+            again = [drop_index(site, name, found), self._build(site, name)]
+            return [*clean, *again, self._attach(site, name)]
+        return clean if found.constraint(name) else [*clean, self._attach(site, name)]
+
+    def _build(self, site: Site, name: str) -> Statement:
+        return Statement(
+            self._index_ddl(site, name),
             Lock.SHARE_UPDATE_EXCLUSIVE,
             site.table,
             guards.has_index(site.table, name),
             transactional=False,
+            unique=name,
         )
-        if self._is_index:
-            return [build]
+
+    def _attach(self, site: Site, index: str, *before: str) -> Statement:
+        """Makes the index the constraint, which gives it the constraint's name."""
+        name = self.constraint.name
         deferral = self.constraint.deferrable
-        sql = f"ALTER TABLE {site.table} ADD CONSTRAINT {quoted} UNIQUE USING INDEX {quoted}"
+        sql = f"ALTER TABLE {site.table} ADD CONSTRAINT {site.quote(name)} "
+        sql += f"UNIQUE USING INDEX {site.quote(index)}"
         if deferral is not None:
             sql += f" DEFERRABLE INITIALLY {deferral.value.upper()}"
         unbuilt = guards.negated(guards.has_index(site.table, name))
         done = guards.either(guards.has_constraint(site.table, name), unbuilt)
-        return [build, Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, done)]
+        return Statement("; ".join([*before, sql]), Lock.ACCESS_EXCLUSIVE, site.table, done)
+
+    def _replace(self, site: Site, snapshot: Snapshot, target: catalog.Index) -> list[Statement]:
+        """The wanted index beside the other one; both change places in one instant."""
+        name, found = self.constraint.name, snapshot.found
+        new, old = successor(name), predecessor(name)
+        built, _ = snapshot.indexes(new)
+        is_ready = built is not None and built.valid and same_index(built, target)
+        kept = new if is_ready else ""
+        steps = [
+            drop_index(site, each.name, found) for each in spares(name, found) if each.name != kept
+        ]
+        if not is_ready:
+            steps.append(self._build(site, new))
+        theirs, _ = snapshot.constraints(name)
+        if theirs is not None:
+            return [*steps, self._attach(site, new, drop_constraint(site, name).sql)]
+        swap = self._attach(site, new, *rename_index(site, name, old, found))
+        return [*steps, swap, drop_index(site, old, found)]
 
     def _columns(self, site: Site) -> list[str]:
         constraint: Any = self.constraint
@@ -174,12 +257,15 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         self._require_support(site)
         return site.ddl(lambda editor: editor.add_constraint(site.model, self.constraint)).now[0]
 
-    def _index_ddl(self, site: Site) -> str:
+    def _index_ddl(self, site: Site, name: str) -> str:
         if self._is_index:
-            return self._ddl(site).replace("UNIQUE INDEX", "UNIQUE INDEX CONCURRENTLY", 1)
+            opening = f"CREATE UNIQUE INDEX {site.quote(self.constraint.name)}"
+            concurrently = f"CREATE UNIQUE INDEX CONCURRENTLY {site.quote(name)}"
+            return concurrently + self._ddl(site).removeprefix(opening)
         self._require_support(site)
         constraint: Any = self.constraint
-        index = Index(fields=constraint.fields, name=constraint.name)
+        index = Index(fields=constraint.fields)
+        index.name = name
         sql = str(index.create_sql(site.model, site.editor(), concurrently=True))
         nulls = " NULLS NOT DISTINCT" if constraint.nulls_distinct is False else ""
         return sql.replace("CREATE INDEX", "CREATE UNIQUE INDEX", 1) + nulls

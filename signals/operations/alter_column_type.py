@@ -1,16 +1,30 @@
 """AlterColumnTypeIfDifferent."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.db.migrations.operations.fields import AlterField
-from django.db.models import Field
+from django.db.models import Field, ForeignKey
 
 from signals.operations import guards
-from signals.operations.base import Convergent, Finding, Snapshot, Status, keep, require_column
-from signals.operations.catalog import Catalog, Table
-from signals.operations.columns import add_field_ddl, bare_field, judge_column, probe_column
+from signals.operations.base import Convergent
+from signals.operations.catalog import Catalog, Column, Table, compose
+from signals.operations.columns import (
+    add_field_ddl,
+    bare_field,
+    judge_column,
+    probe_column,
+    require_no_other_change,
+    same_column,
+    same_default,
+    type_of,
+)
 from signals.operations.errors import Refused
+from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.implied import implied_later
+from signals.operations.refusals import keep, require_column, require_rows
 from signals.operations.site import PROBE, AnyField, Site
 from signals.operations.statements import Lock, Statement
 
@@ -20,10 +34,12 @@ _BEFORE = "signals_operations_before"
 class AlterColumnTypeIfDifferent(Convergent, AlterField):
     """Gives the column the declared type if it has the type that it had before; any other stops the run.
 
-    A change that PostgreSQL makes in the catalog alone comes at once. One that writes the table anew,
-    under ACCESS EXCLUSIVE, is refused unless allowed, or the table is empty; it then stops, with
-    nothing changed, at a value that does not survive the conversion there and back. Backwards gives
-    an empty table the former type; one with rows only if no rewrite is needed or it is allowed.
+    Its collation and default come in the same statement; the index, uniqueness or check that the field
+    asks for follow, each as by its own operation. A change that PostgreSQL makes in the catalog alone
+    comes at once. One that writes the table anew, under ACCESS EXCLUSIVE, is refused unless allowed, or
+    the table is empty; it then stops, with nothing changed, at a value that does not survive the
+    conversion there and back. Backwards gives an empty table the former type; one with rows only if no
+    rewrite is needed or it is allowed.
 
     model_name, name, field, preserve_default: as for Django's AlterField.
     using: SQL for the new value, where a cast does not say it; conversions are then not checked.
@@ -57,31 +73,38 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     def describe(self) -> str:
         return f"Alter type of {self.name} on {self.model_name} if different"
 
-    def probe(self, site: Site, found: Table) -> list[str]:
-        field, column = site.field(self.name), site.column(self.name)
-        if found.column(column) is None:
-            return []
-        former = bare_field(site, self._former(site))
-        former.column = _BEFORE
-        return [
-            *probe_column(site, column, add_field_ddl(site, field)),
-            *add_field_ddl(site, former),
-        ]
+    def targets(self, site: Site) -> list[tuple[Convergent, Site]]:
+        """The column, and behind it those of foreign keys to it, whose types follow."""
+        return [(self, site), *self._followers(site)]
 
-    def read(self, site: Site) -> Snapshot:
+    def names(self, site: Site) -> list[str]:
+        return [name for part in self._parts(site, None) for name in part.names(site)]
+
+    def declared(self, site: Site) -> list[AnyField]:
+        return [site.field(self.name)]
+
+    def probe(self, site: Site, found: Table) -> list[str]:
+        field = site.field(self.name)
+        former = bare_field(site, self._former(site))
+        former.column, former.primary_key = _BEFORE, False  # a table has one
+        ddl = probe_column(site, field, found, add_field_ddl(site, field))
+        if not ddl:
+            return []
+        ddl += add_field_ddl(site, former)
+        for part in self._parts(site, found):
+            ddl += part.probe(site, found)
+        return ddl
+
+    def weigh(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
+        found, wanted, former = self._columns(site, snapshot)
+        target = wanted if forwards else former
+        if snapshot.found is None or found is None or target is None or _same_type(found, target):
+            return snapshot
+        require_rows(self, site, snapshot.found)
         catalog = Catalog(site.connection)
-        if not catalog.has_type(str(site.field(self.name).db_type(site.connection))):
-            return Snapshot(catalog.table(site.table))  # a type that is still to be created
-        snapshot: Snapshot = super().read(site)
-        if snapshot.found is None or snapshot.wanted is None:
-            return snapshot
-        column = site.column(self.name)
-        found, wanted = snapshot.columns(column)
-        former = snapshot.wanted.column(_BEFORE)
-        if found is None or wanted is None or former is None or wanted.type == former.type:
-            return snapshot
-        target = former.type if found.type == wanted.type else wanted.type
-        ddl = [self._alter(PROBE, site.quote(column), target)]
+        column = site.quote(site.column(self.name))
+        # Without its default, which may not convert by itself, and with the columns as they are.
+        ddl = [f"ALTER TABLE {PROBE} ALTER COLUMN {column} {self._type(column, target)}"]
         return replace(
             snapshot,
             has_rows=catalog.has_rows(snapshot.found),
@@ -89,36 +112,60 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         )
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        name = site.column(self.name)
-        finding = judge_column(site, name, snapshot.found, snapshot.wanted)
-        if snapshot.wanted is None:
-            finding = replace(finding, status=Status.MISSING)
-        if finding.status is Status.DIFFERENT and self._is_former(site, snapshot):
+        field = site.field(self.name)
+        finding = judge_column(site, field, snapshot.found, snapshot.wanted)
+        is_unknown = snapshot.found is not None and type_of(site, field) in snapshot.found.unknown
+        found, _, former = self._columns(site, snapshot)
+        is_former = found is not None and former is not None and same_column(found, former)
+        if finding.status is Status.DIFFERENT and (is_former or is_unknown):
             finding = replace(finding, status=Status.MISSING, fix="")
-        return [replace(finding, component="type")]
+        findings = [replace(finding, component="type")]
+        for part in self._parts(site, snapshot.found):
+            findings += part.inspect(site, snapshot)
+        return findings
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
-        require_column(self, site, snapshot, site.column(self.name))
-        if self.inspect(site, snapshot)[0].status is not Status.MISSING:
-            return []
-        if snapshot.rewrites and snapshot.has_rows and not self.allow_rewrite:
+        require_no_other_change(self, site, self._former(site), site.field(self.name))
+        name = site.column(self.name)
+        table, column = require_column(self, site, snapshot, name)
+        if type_of(site, site.field(self.name)) in table.unknown:
             raise Refused(
                 self.describe(),
                 site.table,
-                f"the new type of {self.name} writes table {site.table} anew while nobody can read it",
-                "add a new column and fill it with BackfillInBatches, or insist: allow_rewrite=True",
+                f"there is no type {type_of(site, site.field(self.name))}",
+                "create it before (CreateEnumIfMissing, CREATE EXTENSION ...)",
             )
-        return [self._statement(site, self._former(site), site.field(self.name))]
+        _, wanted, former = self._columns(site, snapshot)
+        if wanted is not None and former is not None and not same_column(column, wanted):
+            if snapshot.rewrites and snapshot.has_rows and not self.allow_rewrite:
+                raise Refused(
+                    self.describe(),
+                    site.table,
+                    f"the new type of {self.name} writes table {site.table} anew while nobody can "
+                    "read it",
+                    "add a new column and fill it with BackfillInBatches, or insist: allow_rewrite=True",
+                )
+            if wanted.not_null and not column.not_null:
+                raise Refused(
+                    self.describe(),
+                    site.table,
+                    f"{self.name} is nullable, and its declaration is not",
+                    "make it not null by SetNotNullIfNullable, in an operation of its own",
+                )
+            return self._convert(site, column, wanted, former, self.using)
+        return [each for part in self._parts(site, table) for each in part.plan(site, snapshot)]
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         name = site.column(self.name)
-        if snapshot.found is None or snapshot.wanted is None:
+        found, wanted, former = self._columns(site, snapshot)
+        if found is None or wanted is None or former is None:
             return []
-        found, wanted = snapshot.columns(name)
-        former = snapshot.wanted.column(_BEFORE)
-        if found is None or wanted is None or former is None or found.type == former.type:
-            return []
-        if found.type != wanted.type:
+        parts = [
+            each
+            for part in self._parts(site, snapshot.found)
+            for each in part.plan_backwards(site, snapshot)
+        ]
+        if found.type not in (wanted.type, former.type):
             keep(self, f"column {name}", f"it is {found.type}, not the declared {wanted.type}")
             return []
         if snapshot.has_rows and (
@@ -126,55 +173,130 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         ):
             keep(self, f"column {name}", f"the table has rows; its type is still {found.type}")
             return []
-        return [self._statement(site, site.field(self.name), self._former(site))]
+        return [*parts, *self._convert(site, found, former, wanted)]
 
     def script(self, site: Site) -> list[Statement]:
         former, declared = self._former(site), site.field(self.name)
-        return [self._guarded(site, self._statement(site, former, declared), declared)]
+        require_no_other_change(self, site, former, declared)
+        parts = [each for part in self._parts(site, None) for each in part.script(site)]
+        return [*self._guarded(site, former, declared, self.using), *parts]
 
     def script_backwards(self, site: Site) -> list[Statement]:
         if self.keep_on_reverse:
             return []
         former, declared = self._former(site), site.field(self.name)
-        return [self._guarded(site, self._statement(site, declared, former), former)]
+        parts = [each for part in self._parts(site, None) for each in part.script_backwards(site)]
+        return [*parts, *self._guarded(site, declared, former)]
 
-    def _guarded(self, site: Site, statement: Statement, new: AnyField) -> Statement:
-        """For scripts: PostgreSQL compares the types when it runs, whatever their spelling."""
-        column, new_type = site.column(self.name), str(new.db_type(site.connection))
-        sql = guards.unless_of_type(site.table, column, new_type, statement.sql)
-        return replace(statement, sql=sql)
-
-    def _statement(self, site: Site, old: AnyField, new: AnyField) -> Statement:
-        column = site.quote(site.column(self.name))
-        old_type, new_type = (str(field.db_type(site.connection)) for field in (old, new))
-        using = self.using if new.model is site.model else ""
-        sql = self._alter(site.table, column, new_type, using)
-        if not using:
-            lossy = f"({column}::{new_type})::{old_type} IS DISTINCT FROM {column}"
-            refusal = guards.refusal_if_any(
-                site.table, lossy, f"values of {column} do not survive as {new_type}"
+    def _followers(self, site: Site) -> Iterator[tuple[Convergent, Site]]:
+        """The operation for each foreign key to the field, and for those to it in turn."""
+        meta: Any = site.model._meta
+        then = site.before._meta.apps if site.before else None
+        if type_of(site, self._former(site)) == type_of(site, site.field(self.name)):
+            return
+        for relation in meta._get_fields(forward=False, reverse=True, include_hidden=True):
+            field, model = relation.field, relation.field.model
+            key = (model._meta.app_label, model._meta.model_name)
+            is_reference = isinstance(field, ForeignKey) and field.target_field.name == self.name
+            if not is_reference or then is None or not model._meta.can_migrate(site.connection):
+                continue
+            follower = AlterColumnTypeIfDifferent(
+                key[1],
+                field.name,
+                field,
+                allow_rewrite=self.allow_rewrite,
+                keep_on_reverse=self.keep_on_reverse,
             )
-            sql = f"LOCK TABLE {site.table} IN ACCESS EXCLUSIVE MODE; {refusal}; {sql}"
-        return Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guards.NEVER)
+            place = Site(site.connection, model, model._meta.db_table, then.get_model(*key))
+            yield from follower.targets(place)
 
-    def _alter(self, table: str, column: str, type_name: str, using: str = "") -> str:
-        value = using or f"{column}::{type_name}"
-        return f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {type_name} USING {value}"
+    def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
+        """The operations of what the field asks for and the former one did not."""
+        return implied_later(self.model_name, self.name, site, found)
 
-    def _is_former(self, site: Site, snapshot: Snapshot) -> bool:
-        """Whether the column differs from the declared one in nothing but the former type."""
+    def _columns(
+        self, site: Site, snapshot: Snapshot
+    ) -> tuple[Column | None, Column | None, Column | None]:
+        """The column as found, as wanted, and as it was before."""
         found, wanted = snapshot.columns(site.column(self.name))
         _, former = snapshot.columns(_BEFORE)
-        return bool(
-            found
-            and wanted
-            and former
-            and found.type == former.type != wanted.type
-            and found.not_null == wanted.not_null
-        )
+        return found, wanted, former
 
     def _former(self, site: Site) -> AnyField:
         assert site.before is not None  # noqa: S101 - AlterField's state needs the field before it
         field = site.before._meta.get_field(self.name)
         assert isinstance(field, Field)  # noqa: S101 - narrows, as Site.field does
         return field
+
+    def _guarded(
+        self, site: Site, old: AnyField, new: AnyField, using: str = ""
+    ) -> list[Statement]:
+        """For scripts: PostgreSQL compares the types when it runs, whatever their spelling."""
+        before, after = _as_column(site, old), _as_column(site, new)
+        steps = self._convert(site, before, after, before, using)
+        if _same_type(before, after):
+            return steps
+        guard = partial(guards.unless_of_type, site.table, before.name, after.type)
+        return [replace(step, sql=guard(step.sql)) for step in steps]
+
+    def _convert(
+        self, site: Site, found: Column, target: Column, other: Column, using: str = ""
+    ) -> list[Statement]:
+        """The one statement that makes the column the target, if they differ; `other` is the way back."""
+        column = site.quote(found.name)
+        is_default_kept = found.numbered or same_default(found, target)
+        is_type_kept = _same_type(found, target)
+        changes = []
+        if found.not_null and not target.not_null:
+            changes.append("DROP NOT NULL")
+        if (
+            found.default is not None
+            and not found.numbered
+            and not (is_default_kept and is_type_kept)
+        ):
+            changes.append("DROP DEFAULT")
+        if not is_type_kept:
+            changes.append(self._type(column, target, using))
+        if (
+            target.default is not None
+            and not found.numbered
+            and not (is_default_kept and is_type_kept)
+        ):
+            changes.append(f"SET DEFAULT {target.default}")
+        if not changes:
+            return []
+        sql = f"ALTER TABLE {site.table} "
+        sql += ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)
+        if not is_type_kept and not using:
+            lossy = f"({column}::{target.type})::{other.type} IS DISTINCT FROM {column}"
+            refusal = guards.refusal_if_any(
+                site.table, lossy, f"values of {column} do not survive as {target.type}"
+            )
+            sql = f"LOCK TABLE {site.table} IN ACCESS EXCLUSIVE MODE; {refusal}; {sql}"
+        if not is_type_kept and found.numbered and found.default is not None:
+            sql += f"; {guards.alter_serial(site.table, found.name, target.type)}"
+        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guards.NEVER)]
+
+    def _type(self, column: str, target: Column, using: str = "") -> str:
+        collation = f" COLLATE {target.collation}" if target.collation else ""
+        return f"TYPE {target.type}{collation} USING {using or f'{column}::{target.type}'}"
+
+
+def _same_type(found: Column, target: Column) -> bool:
+    return (found.type, found.collation) == (target.type, target.collation)
+
+
+def _as_column(site: Site, field: AnyField) -> Column:
+    """The field as the catalog would tell it, in Django's spelling; reads nothing."""
+    collation = getattr(field, "db_collation", None)
+    default = site.editor().db_default_sql(field) if field.has_db_default() else None
+    return Column(
+        name=site.column(field.name),
+        type=type_of(site, field),
+        not_null=not field.null,
+        default=compose(site.connection, *default) if default else None,
+        collation=site.quote(collation) if collation else None,
+        generated="",
+        numbered=bool(field.db_type_suffix(site.connection)),
+        unproven=None,
+    )

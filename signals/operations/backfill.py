@@ -12,9 +12,11 @@ from django.db.models import Expression
 from django.db.models.sql import UpdateQuery
 
 from signals.operations import session
-from signals.operations.base import Convergent, Finding, Snapshot, Status, require_column
+from signals.operations.base import Convergent
 from signals.operations.catalog import Catalog, Table, compose
 from signals.operations.errors import NeedsAutocommit, RowsViolate
+from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.refusals import require_column
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
 

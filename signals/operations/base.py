@@ -2,27 +2,30 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, NoReturn
+from typing import Any
 
-from django.db import NotSupportedError, migrations
+from django.db import DatabaseError, migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
-from signals.operations import session
-from signals.operations.catalog import Catalog, Column, Constraint, Index, Table
+from signals.operations import session, violations
+from signals.operations.catalog import Catalog, Table
+from signals.operations.columns import fold_defaults, type_of
 from signals.operations.errors import (
-    DifferentDefinition,
     NeedsAutocommit,
     NotConverged,
     Refused,
     RowsViolate,
-    TableMissing,
+    StatementRefused,
+    sqlstate,
+    words,
 )
+from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.foreign_keys import has_constraint, target_table
 from signals.operations.guards import literal
-from signals.operations.site import PROBE, Site
+from signals.operations.refusals import refuse_different, require_postgresql
+from signals.operations.site import PROBE, AnyField, Site
 from signals.operations.statements import Statement
 
 _REMOVALS = (
@@ -32,64 +35,11 @@ _REMOVALS = (
     (migrations.CreateModel, migrations.DeleteModel),
 )
 
+# Something depends on it; an inherited part; what a view or a partition rules out; no right to.
+_CANNOT_TAKE = ("42", "0A", "22")  # classes: no such thing or not so; not supported; no such value
+_REFUSALS = ("2BP01", "42P16", "0A000", "42501")
+
 logger = logging.getLogger("signals.operations")
-
-
-class Status(Enum):
-    """What the catalog says of a declared component; the value is how it is shown."""
-
-    EXISTS = "✓ Exists"
-    MISSING = "✗ Missing"
-    UNFINISHED = "! Unfinished"
-    BUILDING = "… Building"
-    DIFFERENT = "≠ Different"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One component's status; found and wanted as PostgreSQL prints them, fix for what differs."""
-
-    component: str
-    name: str
-    table: str
-    status: Status
-    found: str = ""
-    wanted: str = ""
-    fix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The table as it is, and its copy with the declaration put on it where there is a rival to compare.
-
-    has_rows, rewrites: read only by the operations whose plan depends on them.
-    """
-
-    found: Table | None
-    wanted: Table | None = None
-    has_rows: bool = False
-    rewrites: bool = False
-
-    def columns(self, name: str) -> tuple[Column | None, Column | None]:
-        """The column of that name as found and as wanted."""
-        return (
-            None if self.found is None else self.found.column(name),
-            None if self.wanted is None else self.wanted.column(name),
-        )
-
-    def constraints(self, name: str) -> tuple[Constraint | None, Constraint | None]:
-        """The constraint of that name as found and as wanted."""
-        return (
-            None if self.found is None else self.found.constraint(name),
-            None if self.wanted is None else self.wanted.constraint(name),
-        )
-
-    def indexes(self, name: str) -> tuple[Index | None, Index | None]:
-        """The index of that name as found and as wanted."""
-        return (
-            None if self.found is None else self.found.index(name),
-            None if self.wanted is None else self.wanted.index(name),
-        )
 
 
 class Convergent(Operation):
@@ -101,6 +51,10 @@ class Convergent(Operation):
     """
 
     migration = ""  # the label of the migration that a run of `migrate` takes the operation from
+    coming: frozenset[str] = (
+        frozenset()
+    )  # columns that earlier operations of a plan are going to add
+    on_different = ""  # "stop" or "replace" where an operation offers to replace
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -108,6 +62,10 @@ class Convergent(Operation):
 
     def names(self, site: Site) -> Sequence[str]:
         """The index names to look up in the table's schema."""
+        return ()
+
+    def declared(self, site: Site) -> Sequence[AnyField]:
+        """The declared fields; their types and the tables that they refer to are looked up."""
         return ()
 
     def probe(self, site: Site, found: Table) -> list[str]:
@@ -138,15 +96,58 @@ class Convergent(Operation):
         """Every step back, each with the condition under which it is left out."""
         raise NotImplementedError
 
+    def targets(self, site: Site) -> "Sequence[tuple[Convergent, Site]]":
+        """What converges where, in order; more than itself where further tables belong to a model."""
+        return [(self, site)]
+
     def read(self, site: Site) -> Any:
         """One round trip for the catalog, and one for the canonical form where there is a rival."""
         catalog = Catalog(site.connection)
-        found = catalog.table(site.table, self.names(site))
+        declared = self.declared(site)
+        types = [type_of(site, field) for field in declared]
+        tables = [target_table(site, field) for field in declared if has_constraint(field)]
+        found = catalog.table(site.table, self.names(site), types, tables)
         if found is None:
             return Snapshot(None)
+        if found.temporary:
+            raise Refused(
+                self.describe(),
+                site.table,
+                f"a temporary table {site.table} of this session stands in front of it",
+                "drop the temporary table, or migrate in another session",
+            )
         with site.on_probe():
             ddl = self.probe(site, found)
-        return Snapshot(found, catalog.probe(found, ddl, PROBE) if ddl else None)
+        if not ddl:
+            return Snapshot(found)
+        try:
+            wanted = catalog.probe(found, ddl, PROBE)
+        except DatabaseError as error:
+            if not sqlstate(error).startswith(_CANNOT_TAKE):
+                raise
+            declaration = "; ".join(ddl).replace(PROBE, site.table)
+            return Snapshot(found, failure=words(error), declaration=declaration)
+        return Snapshot(*fold_defaults(catalog, found, wanted))
+
+    def assess(self, site: Site, snapshot: Any) -> list[Finding]:
+        """The findings, or the one that the table cannot take the declaration at all."""
+        if not getattr(snapshot, "failure", ""):
+            return self.inspect(site, snapshot)
+        return [
+            Finding(
+                "declaration",
+                self.migration_name_fragment,
+                site.table,
+                Status.DIFFERENT,
+                f"a table that cannot take it: {snapshot.failure}",
+                snapshot.declaration,
+                "correct by hand what PostgreSQL names, and run again",
+            )
+        ]
+
+    def weigh(self, site: Site, snapshot: Any, *, forwards: bool) -> Any:
+        """The snapshot with what a plan depends on beyond it; asks only where there is something to do."""
+        return snapshot
 
     def database_forwards(
         self,
@@ -156,10 +157,8 @@ class Convergent(Operation):
         to_state: ProjectState,
     ) -> None:
         site = self.locate(app_label, schema_editor, to_state, from_state)
-        if site is not None and schema_editor.collect_sql:
-            _print(schema_editor, self.script(site))
-        elif site is not None:
-            self._converge(site, forwards=True)
+        if site is not None:
+            self._run(site, schema_editor, forwards=True)
 
     def database_backwards(
         self,
@@ -169,10 +168,8 @@ class Convergent(Operation):
         to_state: ProjectState,
     ) -> None:
         site = self.locate(app_label, schema_editor, from_state, to_state)
-        if site is not None and schema_editor.collect_sql:
-            _print(schema_editor, self.script_backwards(site))
-        elif site is not None:
-            self._converge(site, forwards=False)
+        if site is not None:
+            self._run(site, schema_editor, forwards=False)
 
     def locate(
         self,
@@ -202,7 +199,16 @@ class Convergent(Operation):
 
     def findings(self, site: Site) -> list[Finding]:
         """Reads the catalog and judges; changes nothing."""
-        return self.inspect(site, self.read(site))
+        return [
+            finding
+            for operation, place in self.targets(site)
+            for finding in operation.assess(place, operation.read(place))
+        ]
+
+    def stops_at(self, finding: Finding) -> bool:
+        """Whether a run stops here, rather than put the wanted definition in the place of the found one."""
+        replaces = finding.replaceable and self.on_different == "replace"
+        return finding.status is Status.DIFFERENT and not replaces
 
     def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
         """Cancels out with a removal and steps aside for other models, but is never merged.
@@ -216,6 +222,21 @@ class Convergent(Operation):
         if not cancels and operation.references_model(self.model_key, app_label):
             return Operation.reduce(self, operation, app_label)
         return super().reduce(operation, app_label)
+
+    def _run(self, site: Site, editor: BaseDatabaseSchemaEditor, *, forwards: bool) -> None:
+        targets = list(self.targets(site))
+        if not forwards:
+            for operation, place in targets[1:]:
+                operation._needed(place, forwards=False)  # a refusal comes before the first change
+            targets.reverse()
+        for operation, place in targets:
+            operation.migration = self.migration
+            if not editor.collect_sql:
+                operation._converge(place, forwards=forwards)
+            elif forwards:
+                _print(editor, operation.script(place))
+            else:
+                _print(editor, operation.script_backwards(place))
 
     def _converge(self, site: Site, *, forwards: bool) -> None:
         sent: list[list[Statement]] = []
@@ -232,28 +253,38 @@ class Convergent(Operation):
     def _send(self, site: Site, statement: Statement) -> None:
         try:
             session.run(site.connection, statement)
-        except RowsViolate:
+        except RowsViolate as error:
+            table = Catalog(site.connection).table(statement.table)
+            explained = violations.explain(site.connection, table, statement, error)
             if not site.connection.in_atomic_block:
                 for each in self.plan_retreat(site, self.read(site)):
                     session.run(site.connection, each)
-            raise
+            raise explained from error
+        except DatabaseError as error:
+            state = sqlstate(error)
+            if state not in _REFUSALS:
+                raise
+            raise StatementRefused(self.describe(), statement.sql, state, words(error)) from error
 
     def _needed(self, site: Site, *, forwards: bool) -> list[Statement]:
         snapshot = self._settled(site)
-        if not forwards:
-            return self.plan_backwards(site, snapshot)
-        findings = self.inspect(site, snapshot)
-        for finding in findings:
-            if finding.status is Status.DIFFERENT:
-                refuse_different(self, finding)
-            if finding.status is Status.UNFINISHED:
-                logger.warning(
-                    "healing the unfinished %s %s of %s",
-                    finding.component,
-                    finding.name,
-                    finding.table,
-                )
-        return self.plan(site, snapshot)
+        if forwards:
+            for finding in self.assess(site, snapshot):
+                self._announce(finding)
+        snapshot = self.weigh(site, snapshot, forwards=forwards)
+        return self.plan(site, snapshot) if forwards else self.plan_backwards(site, snapshot)
+
+    def _announce(self, finding: Finding) -> None:
+        """Says what deserves a line before anything is sent; raises where the run stops."""
+        if self.stops_at(finding):
+            refuse_different(self, finding)
+        verb = {Status.UNFINISHED: "healing the unfinished", Status.DIFFERENT: "replacing the"}
+        if finding.status in verb:
+            what = (verb[finding.status], finding.component, finding.name, finding.table)
+            logger.warning("%s %s %s of %s", *what)
+        if finding.note:
+            what = (finding.component, finding.name, finding.table, finding.note)
+            logger.warning("%s %s of %s: %s", *what)
 
     def _settled(self, site: Site) -> Any:
         """A snapshot in which no other session builds one of the components.
@@ -268,7 +299,7 @@ class Convergent(Operation):
         def settled() -> bool:
             nonlocal snapshot, findings, is_announced
             snapshot = self.read(site)
-            before, findings = findings, self.inspect(site, snapshot)
+            before, findings = findings, self.assess(site, snapshot)
             statuses = {finding.status for finding in findings}
             if Status.BUILDING in statuses and not is_announced:
                 logger.warning("%s: another session builds it; waiting", self.describe())
@@ -278,53 +309,6 @@ class Convergent(Operation):
 
         session.poll(settled)
         return snapshot
-
-
-def refuse_different(operation: Convergent, finding: Finding) -> NoReturn:
-    raise DifferentDefinition(
-        operation=operation.describe(),
-        migration=operation.migration,
-        component=finding.component,
-        name=finding.name,
-        table=finding.table,
-        found=finding.found,
-        wanted=finding.wanted,
-        fix=finding.fix,
-    )
-
-
-def require_postgresql(connection: Any, operation: Operation) -> None:
-    if connection.vendor != "postgresql":
-        raise NotSupportedError(
-            f"{operation.describe()}: {type(operation).__name__} needs PostgreSQL, and the database "
-            f"{connection.alias!r} is {connection.display_name}"
-        )
-
-
-def require_table(operation: Operation, site: Site, snapshot: Snapshot) -> Table:
-    if snapshot.found is None:
-        raise TableMissing(operation.describe(), site.table)
-    return snapshot.found
-
-
-def require_column(
-    operation: Operation, site: Site, snapshot: Snapshot, name: str
-) -> tuple[Table, Column]:
-    table = require_table(operation, site, snapshot)
-    column = table.column(name)
-    if column is None:
-        raise Refused(
-            operation.describe(),
-            site.table,
-            f"table {site.table} has no column {name}",
-            "go back to before the migration that adds the column, and forward again",
-        )
-    return table, column
-
-
-def keep(operation: Operation, what: str, reason: str) -> None:
-    """Says why backwards leaves something that it would otherwise drop."""
-    logger.warning("%s, backwards: %s stays: %s", operation.describe(), what, reason)
 
 
 def _print(editor: BaseDatabaseSchemaEditor, statements: Sequence[Statement]) -> None:

@@ -17,6 +17,7 @@ class Column:
     """A row of pg_attribute. `numbered`: by an identity or a sequence; `generated`: '', 's' or 'v'.
 
     unproven: the NOT NULL constraint that is NOT VALID, which attnotnull does not tell.
+    constant: what the planner makes of the default; asked where two defaults are spelled differently.
     """
 
     name: str
@@ -27,18 +28,23 @@ class Column:
     generated: str
     numbered: bool
     unproven: str | None
+    constant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A row of pg_constraint. `kind` is contype; `target` and `target_columns` are a foreign key's."""
+    """A row of pg_constraint. `kind` is contype; `target` (an OID) and `target_columns` are a foreign key's.
+
+    enforced: False where PostgreSQL 18 keeps the constraint as a mere statement.
+    """
 
     name: str
     kind: str
     definition: str
     validated: bool
+    enforced: bool
     columns: tuple[str, ...]
-    target: str | None
+    target: int | None
     target_columns: tuple[str, ...]
     deferral: str
 
@@ -72,13 +78,22 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with its parts. `current`: it stands in current_schema(), where CREATE TABLE would put it."""
+    """A table with its parts. `current`: it stands in current_schema(), where CREATE TABLE would put it.
+
+    hides_rows: row level security keeps rows of it from the current role. taken: who has the names that
+    were asked for. unknown: those of the asked types that do not exist. relations: the OIDs of the asked
+    tables that exist.
+    """
 
     oid: int
     schema: str
     name: str
     kind: str
     current: bool
+    temporary: bool
+    hides_rows: bool
+    relations: dict[str, int]
+    unknown: tuple[str, ...]
     columns: tuple[Column, ...]
     constraints: tuple[Constraint, ...]
     indexes: tuple[Index, ...]
@@ -122,12 +137,19 @@ _TABLE = """
 SELECT pg_catalog.json_build_object(
   'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
   'current', n.nspname = pg_catalog.current_schema(),
+  'temporary', c.relpersistence = 't', 'hides_rows', pg_catalog.row_security_active(c.oid),
+  'unknown', (SELECT pg_catalog.json_agg(u.name) FROM pg_catalog.unnest(%s::pg_catalog.text[]) u (name)
+      WHERE pg_catalog.to_regtype(u.name) IS NULL),
+  'relations', (SELECT pg_catalog.json_object_agg(
+          u.name, pg_catalog.to_regclass(u.name)::pg_catalog.oid::pg_catalog.int8)
+      FROM pg_catalog.unnest(%s::pg_catalog.text[]) u (name)
+      WHERE pg_catalog.to_regclass(u.name) IS NOT NULL),
   'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', a.attname,
       'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
       'not_null', a.attnotnull,
       'default', pg_catalog.pg_get_expr(d.adbin, d.adrelid),
-      'collation', (SELECT l.collname FROM pg_catalog.pg_collation l
+      'collation', (SELECT l.oid::pg_catalog.regcollation::pg_catalog.text FROM pg_catalog.pg_collation l
                     WHERE l.oid = a.attcollation AND a.attcollation <> t.typcollation),
       'generated', a.attgenerated,
       'numbered', a.attidentity <> '' OR COALESCE(
@@ -143,10 +165,11 @@ SELECT pg_catalog.json_build_object(
       'name', k.conname, 'kind', k.contype,
       'definition', pg_catalog.pg_get_constraintdef(k.oid),
       'validated', k.convalidated,
+      'enforced', COALESCE((pg_catalog.to_jsonb(k) ->> 'conenforced')::pg_catalog.bool, true),
       'columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
                   FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY u (number, place)
                   JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number),
-      'target', CASE WHEN k.confrelid <> 0 THEN k.confrelid::pg_catalog.regclass::pg_catalog.text END,
+      'target', NULLIF(k.confrelid::pg_catalog.int8, 0),
       'target_columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
                   FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY u (number, place)
                   JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number),
@@ -160,9 +183,10 @@ SELECT pg_catalog.json_build_object(
       'method', m.amname,
       'keys', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
                    pg_catalog.pg_get_indexdef(i.indexrelid, u.place::pg_catalog.int4, false),
-                   (SELECT o.opcname FROM pg_catalog.pg_opclass o WHERE o.oid = i.indclass[u.place - 1]),
-                   (SELECT l.collname FROM pg_catalog.pg_collation l
-                    WHERE l.oid = i.indcollation[u.place - 1]),
+                   (SELECT pg_catalog.concat(NULLIF(o.opcnamespace::pg_catalog.regnamespace::pg_catalog.text,
+                        'pg_catalog') || '.', o.opcname)
+                    FROM pg_catalog.pg_opclass o WHERE o.oid = i.indclass[u.place - 1]),
+                   NULLIF(i.indcollation[u.place - 1], 0)::pg_catalog.regcollation::pg_catalog.text,
                    i.indoption[u.place - 1]::pg_catalog.text,
                    a.attoptions::pg_catalog.text) ORDER BY u.place)
                FROM pg_catalog.generate_series(1, i.indnkeyatts) u (place)
@@ -180,6 +204,7 @@ SELECT pg_catalog.json_build_object(
       'building', NOT i.indisvalid AND EXISTS (
           SELECT FROM pg_catalog.pg_stat_progress_create_index p
           WHERE p.pid <> pg_catalog.pg_backend_pid() AND (p.index_relid = i.indexrelid
+          OR p.relid = c.oid AND p.command = 'REINDEX CONCURRENTLY'
           OR p.index_relid IS NULL AND EXISTS (
               SELECT FROM pg_catalog.pg_locks h WHERE h.pid = p.pid AND h.relation = c.oid
               AND h.granted AND h.mode = 'ShareUpdateExclusiveLock'))),
@@ -212,8 +237,6 @@ FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespa
 WHERE t.oid = pg_catalog.to_regtype(%s)
 """
 
-_TYPE = "SELECT pg_catalog.to_regtype(%s) IS NOT NULL"
-
 _FILE = "SELECT pg_catalog.pg_relation_filenode(%s::pg_catalog.regclass)"
 
 # The holders of locks that conflict with the wanted one.
@@ -224,7 +247,9 @@ SELECT DISTINCT a.pid, a.application_name, a.usename, a.state,
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
 WHERE l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                     WHERE d.datname = pg_catalog.current_database())
-AND l.relation = pg_catalog.to_regclass(%s) AND l.granted AND l.mode = ANY(%s)
+AND l.relation IN (SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid
+                   FROM pg_catalog.unnest(%s::pg_catalog.text[]) t (name))
+AND l.granted AND l.mode = ANY(%s)
 AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
 """
 
@@ -254,9 +279,19 @@ class Catalog:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
 
-    def table(self, name: str, index_names: Sequence[str] = ()) -> Table | None:
-        """The table that the quoted name resolves to on the search_path, with all its parts."""
-        rows = self._rows(_TABLE, [list(index_names), name])
+    def table(
+        self,
+        name: str,
+        index_names: Sequence[str] = (),
+        types: Sequence[str] = (),
+        tables: Sequence[str] = (),
+    ) -> Table | None:
+        """The table that the quoted name resolves to on the search_path, with all its parts.
+
+        index_names: plain; who else has them in the table's schema is told. types, tables: quoted names
+        of others to resolve in the same round trip.
+        """
+        rows = self._rows(_TABLE, [list(types), list(tables), list(index_names), name])
         return _table(rows[0][0]) if rows else None
 
     def probe(self, found: Table, ddl: Sequence[str], probe: str) -> Table:
@@ -264,8 +299,22 @@ class Catalog:
 
         One round trip, rolled back: takes ACCESS SHARE on the table, and leaves nothing.
         """
-        question = compose(self.connection, _TABLE, [[], probe])
+        question = compose(self.connection, _TABLE, [[], [], [], probe])
         return _table(self._on_copy(found, probe, [*ddl, question])[-1][0])
+
+    def fold(self, expressions: Sequence[str]) -> list[str]:
+        """What the planner makes of each expression without a column: a constant, where it is one.
+
+        One round trip; nothing is executed but immutable functions.
+        """
+        script = [f"EXPLAIN (VERBOSE, COSTS OFF) SELECT {each}" for each in expressions]
+        folded = []
+        with self.connection.cursor() as cursor:
+            cursor.execute(";\n".join(script))
+            for _ in script:
+                folded.append("\n".join(str(line) for (line,) in cursor.fetchall()))
+                cursor.nextset()
+        return folded
 
     def rewrites(self, found: Table, ddl: Sequence[str], probe: str) -> bool:
         """Whether the DDL would write the whole table anew; asked of an empty copy of it."""
@@ -281,29 +330,51 @@ class Catalog:
         kind, current, labels, used = rows[0]
         return Enum(kind, current, tuple(labels), used)
 
-    def has_type(self, name: str) -> bool:
-        """Whether the type's name, its modifier included, resolves on the search_path."""
-        return bool(self._rows(_TYPE, [name])[0][0])
-
-    def blockers(self, table: str, modes: Sequence[str]) -> tuple[Blocker, ...]:
-        """The other sessions that hold one of the lock modes on the quoted table."""
-        return tuple(Blocker(*row) for row in self._rows(_BLOCKERS, [table, list(modes)]))
+    def blockers(self, tables: Sequence[str], modes: Sequence[str]) -> tuple[Blocker, ...]:
+        """The other sessions that hold one of the lock modes on one of the quoted tables."""
+        return tuple(Blocker(*row) for row in self._rows(_BLOCKERS, [list(tables), list(modes)]))
 
     def has_rows(self, table: Table, condition: str = "true") -> bool:
         """Whether a row of the table, its partitions and children included, meets the SQL condition."""
-        name = f"{quoted(table.schema)}.{quoted(table.name)}"
-        question = f"SELECT EXISTS (SELECT FROM {name} WHERE {condition})"  # noqa: S608 - quoted
+        question = f"SELECT EXISTS (SELECT FROM {_name(table)} WHERE {condition})"  # noqa: S608 - quoted
         return bool(self._rows(question)[0][0])
+
+    def count(self, table: Table, condition: str, most: int) -> int:
+        """How many rows meet the SQL condition; beyond `most` they are not counted."""
+        some = f"SELECT FROM {_name(table)} WHERE {condition} LIMIT {most}"
+        return int(self._rows(f"SELECT pg_catalog.count(*) FROM ({some}) rows")[0][0])  # noqa: S608
+
+    def keys(
+        self, table: Table, condition: str, key: Sequence[str], most: int
+    ) -> list[tuple[Any, ...]]:
+        """The values of the key's columns in the first rows, in its order, that meet the condition."""
+        columns = ", ".join(map(quoted, key))
+        return self._rows(
+            f"SELECT {columns} FROM {_name(table)} WHERE {condition} "  # noqa: S608 - quoted
+            f"ORDER BY {columns} LIMIT {most}"
+        )
+
+    def duplicates(self, table: Table, index: Index, most: int) -> list[tuple[Any, ...]]:
+        """The largest groups of rows that the unique index refuses: its keys, and their number."""
+        keys = [key[0] for key in index.keys]
+        conditions = [] if index.nulls_not_distinct else [f"({key}) IS NOT NULL" for key in keys]
+        conditions += [index.predicate] if index.predicate else []
+        places = ", ".join(str(place) for place in range(1, len(keys) + 1))
+        return self._rows(
+            f"SELECT {', '.join(keys)}, pg_catalog.count(*) FROM {_name(table)} "  # noqa: S608 - its own
+            f"WHERE {' AND '.join(conditions) or 'true'} GROUP BY {places} "
+            f"HAVING pg_catalog.count(*) > 1 ORDER BY pg_catalog.count(*) DESC, {places} LIMIT {most}"
+        )
 
     def _on_copy(self, found: Table, probe: str, script: Sequence[str]) -> list[tuple[Any, ...]]:
         """The first row of each question in the script, which runs on an empty copy of the table."""
-        opening, closing = "BEGIN", "ROLLBACK"
+        opening, closing = "BEGIN READ WRITE", "ROLLBACK"
         if self.connection.in_atomic_block:
             opening = "SAVEPOINT signals_probe"
             closing = "ROLLBACK TO SAVEPOINT signals_probe; RELEASE SAVEPOINT signals_probe"
         # Columns and nothing else: LIKE would bring PostgreSQL 18's named NOT NULL constraints.
-        original = f"{quoted(found.schema)}.{quoted(found.name)}"
-        copy = f"CREATE TEMPORARY TABLE {probe} ON COMMIT DROP AS TABLE {original} WITH NO DATA"
+        original = f"TABLE {_name(found)} WITH NO DATA"
+        copy = f"CREATE TEMPORARY TABLE {probe} ON COMMIT DROP AS {original}"
         answers = []
         with self.connection.cursor() as cursor:
             try:
@@ -335,8 +406,14 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _name(table: Table) -> str:
+    return f"{quoted(table.schema)}.{quoted(table.name)}"
+
+
 def _table(text: str) -> Table:
     facts = json.loads(text)
+    facts["unknown"] = tuple(facts["unknown"] or ())
+    facts["relations"] = facts["relations"] or {}
     lists: dict[str, list[dict[str, Any]]] = {
         key: facts.pop(key) or [] for key in ("columns", "constraints", "indexes", "taken")
     }

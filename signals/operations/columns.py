@@ -4,22 +4,23 @@ import json
 import re
 from collections.abc import Sequence
 from copy import copy
-from decimal import Decimal, InvalidOperation
+from dataclasses import replace
 
+from django.db.migrations.operations.base import Operation
+from django.db.models import Value
 from django.utils.functional import cached_property
 
-from signals.operations.base import Finding, Status
-from signals.operations.catalog import Column, Table
+from signals.operations.catalog import Catalog, Column, Table
 from signals.operations.constraints import validate_constraint
-from signals.operations.site import AnyField, Site
+from signals.operations.errors import Refused
+from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.foreign_keys import has_constraint
+from signals.operations.refusals import require_rows
+from signals.operations.site import PROBE, AnyField, Site
 from signals.operations.statements import Statement
 
 _NOW = re.compile(r"^(now\(\)|CURRENT_TIMESTAMP|transaction_timestamp\(\))$")
-_LITERAL = re.compile(
-    r"""^\(*(?:'(?P<text>(?:[^']|'')*)'|(?P<number>-?[0-9.]+(?:e[+-]?\d+)?))\)*(?:::[\w\s".(),\[\]]+)?$""",
-    re.IGNORECASE,
-)
-_EMPTY_ARRAY = re.compile(r"^ARRAY\[\](::.*)?$")
+_LITERAL = re.compile(r"'((?:[^']|'')*)'::\w+")
 
 
 def same_column(found: Column, wanted: Column) -> bool:
@@ -30,48 +31,63 @@ def same_column(found: Column, wanted: Column) -> bool:
         and found.collation == wanted.collation
         and found.generated == wanted.generated
         and found.numbered == wanted.numbered
-        and (found.numbered or same_default(found.default, wanted.default, found.type))
+        and (found.numbered or same_default(found, wanted))
     )
 
 
-def judge_column(site: Site, name: str, found: Table | None, wanted: Table | None) -> Finding:
-    """The status of the table's column; nothing to compare it with means that its existence is enough."""
+def judge_column(site: Site, field: AnyField, found: Table | None, wanted: Table | None) -> Finding:
+    """The status of the field's column, compared with the one of the probe."""
+    finding = judge_existence(site, field, found)
+    column = found.column(finding.name) if found else None
+    target = wanted.column(finding.name) if wanted else None
+    if found is None or column is None:
+        return finding
+    kind = type_of(site, field)
+    if kind in found.unknown:
+        different = replace(finding, status=Status.DIFFERENT, wanted=f"{kind} (no such type)")
+        fix = "create the type before (CreateEnumIfMissing, CREATE EXTENSION ...), and run again"
+        return replace(different, fix=fix)
+    if target is None or same_column(column, target):
+        return finding
+    fix = reconciling(site.table, site.quote(finding.name), column, target)
+    different = replace(finding, status=Status.DIFFERENT, wanted=definition(target))
+    return replace(different, fix=fix)
+
+
+def judge_existence(site: Site, field: AnyField, found: Table | None) -> Finding:
+    """The status of the field's column where a later migration judges its definition."""
+    name = site.column(field.name)
     column = found.column(name) if found else None
-    target = wanted.column(name) if wanted else None
     if column is None:
         return Finding("column", name, site.table, Status.MISSING)
-    if target is None or same_column(column, target):
-        status = Status.UNFINISHED if column.unproven else Status.EXISTS
-        return Finding("column", name, site.table, status, definition(column))
-    return Finding(
-        "column",
-        name,
-        site.table,
-        Status.DIFFERENT,
-        definition(column),
-        definition(target),
-        reconciling(site.table, site.quote(name), column, target),
-    )
+    status = Status.UNFINISHED if column.unproven else Status.EXISTS
+    return Finding("column", name, site.table, status, definition(column))
 
 
 def prove_not_null(site: Site, column: Column | None) -> list[Statement]:
     """Validates a NOT NULL that was added NOT VALID, as PostgreSQL 18 and later can."""
-    return [validate_constraint(site, column.unproven)] if column and column.unproven else []
+    if column is None or column.unproven is None:
+        return []
+    return [validate_constraint(site, column.unproven, f"{site.quote(column.name)} IS NULL")]
 
 
-def probe_column(site: Site, column: str, ddl: Sequence[str]) -> list[str]:
-    """DDL that puts the declared column in the place of the probe's."""
+def probe_column(site: Site, field: AnyField, found: Table, ddl: Sequence[str]) -> list[str]:
+    """DDL that puts the declared column in the place of the probe's, if there are both it and its type."""
+    column = site.column(field.name)
+    if found.column(column) is None or type_of(site, field) in found.unknown:
+        return []
     return [f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column)} CASCADE", *ddl]
 
 
 def bare_field(site: Site, field: AnyField) -> AnyField:
-    """A copy of the model's field without uniqueness, which is built by its own operation."""
+    """A copy of the model's field without uniqueness and check, which operations of their own build."""
     bare = copy(field)
     bare.model = site.model
     for name in list(vars(bare)):
         if isinstance(getattr(type(bare), name, None), cached_property):
             del vars(bare)[name]
     vars(bare)["_unique"] = False  # what the property `unique` reads
+    vars(bare)["db_check"] = lambda _: None
     return bare
 
 
@@ -80,18 +96,145 @@ def add_field_ddl(site: Site, field: AnyField) -> tuple[str, ...]:
     return site.ddl(lambda editor: editor.add_field(site.model, bare_field(site, field))).now
 
 
-def same_default(found: str | None, wanted: str | None, type_name: str) -> bool:
-    """Equal as PostgreSQL prints them, or as literals of one value, or as the transaction's time."""
-    return _plain(found, type_name) == _plain(wanted, type_name)
+def weigh_new_columns(
+    operation: Operation,
+    site: Site,
+    snapshot: Snapshot,
+    added: Sequence[tuple[AnyField, Sequence[str]]],
+) -> Snapshot:
+    """The snapshot with what new columns do to the rows: each field with its ADD COLUMN on the probe."""
+    found, catalog = snapshot.found, Catalog(site.connection)
+    is_costly = any(_may_rewrite(field) for field, _ in added)
+    is_needy = any(needs_value(site, field) for field, _ in added)
+    if found is None or not (is_costly or is_needy):
+        return snapshot
+    ddl = [sql for _, statements in added for sql in statements]
+    rewrites = is_costly and catalog.rewrites(found, ddl, PROBE)
+    if not (rewrites or is_needy):
+        return snapshot
+    require_rows(operation, site, found)
+    return replace(snapshot, rewrites=rewrites, has_rows=catalog.has_rows(found))
+
+
+def needs_value(site: Site, field: AnyField) -> bool:
+    """Whether the new column would be NOT NULL with nothing to put into the rows that exist."""
+    if field.null or field.generated or field.has_db_default():
+        return False
+    is_numbered = bool(field.db_type_suffix(site.connection))
+    return not is_numbered and site.editor().effective_default(field) is None
+
+
+def refuse_new_columns(
+    operation: Operation, site: Site, snapshot: Snapshot, fields: Sequence[AnyField], instead: str
+) -> None:
+    """Raises Refused where existing rows have no value for a column, or would be written anew for one.
+
+    instead: what to do rather than that; empty where writing them anew is allowed.
+    """
+    if not snapshot.has_rows:
+        return
+    for field in fields:
+        if needs_value(site, field):
+            raise Refused(
+                operation.describe(),
+                site.table,
+                f"{field.name} is NOT NULL and has no default, and table {site.table} has rows",
+                "give it db_default=..., or null=True, then BackfillInBatches and SetNotNullIfNullable",
+            )
+    if snapshot.rewrites and instead:
+        names = ", ".join(field.name for field in fields if _may_rewrite(field))
+        raise Refused(
+            operation.describe(),
+            site.table,
+            f"the default of {names} writes table {site.table} anew while nobody can read it",
+            instead,
+        )
+
+
+def require_no_other_change(
+    operation: Operation, site: Site, before: AnyField, after: AnyField, *, parts: bool = True
+) -> None:
+    """Refuses an altered field that asks for what the operation does not do.
+
+    parts: whether the operation builds what the field newly asks for beside its column.
+    """
+
+    def asks(field: AnyField) -> dict[str, bool]:
+        return {
+            "unique": field.unique,
+            "indexed": bool(getattr(field, "db_index", False)),
+            "checked": bool(field.db_check(site.connection)),
+        }
+
+    then, now = asks(before), asks(after)
+    changes = [f"no longer {what}" for what in then if then[what] and not now[what]]
+    if not parts:
+        changes += [what for what in then if now[what] and not then[what]]
+    if before.column != after.column:
+        changes.append(f"in the column {after.column}")
+    if has_constraint(after) and not has_constraint(before):
+        changes.append("a foreign key")
+    if changes:
+        raise Refused(
+            operation.describe(),
+            site.table,
+            f"the declaration makes {after.name} {' and '.join(changes)} too",
+            "leave that to an operation of its own (AddForeignKeyIfMissing, RenameField, AlterField ...)",
+        )
+
+
+def _may_rewrite(field: AnyField) -> bool:
+    """Whether a new column's values are computed, so that PostgreSQL is asked if row by row."""
+    default = getattr(field, "_db_default_expression", None) if field.has_db_default() else None
+    return field.generated or (default is not None and not isinstance(default, Value))
+
+
+def same_default(found: Column, wanted: Column) -> bool:
+    """Equal as PostgreSQL prints them, or as one constant, or as the transaction's time, or as JSON."""
+    if _plain(found) == _plain(wanted):
+        return True
+    return found.constant is not None and found.constant == wanted.constant
+
+
+def fold_defaults(catalog: Catalog, found: Table, wanted: Table) -> tuple[Table, Table]:
+    """Both tables, in which the defaults that are spelled differently tell their constants too."""
+    pairs = [
+        (column, target)
+        for column in found.columns
+        if (target := wanted.column(column.name)) is not None
+        and not (column.generated or target.generated or column.numbered or target.numbered)
+        and column.type == target.type
+        and column.default is not None
+        and target.default is not None
+        and not same_default(column, target)
+    ]
+    if not pairs:
+        return found, wanted
+    casts = [f"({each.default})::{each.type}" for pair in pairs for each in pair]
+    constants = catalog.fold(casts)
+    theirs = {pair[0]: constant for pair, constant in zip(pairs, constants[::2], strict=True)}
+    ours = {pair[1]: constant for pair, constant in zip(pairs, constants[1::2], strict=True)}
+    return _with_constants(found, theirs), _with_constants(wanted, ours)
+
+
+def _with_constants(table: Table, constants: dict[Column, str]) -> Table:
+    columns = (replace(each, constant=constants.get(each)) for each in table.columns)
+    return replace(table, columns=tuple(columns))
+
+
+def type_of(site: Site, field: AnyField) -> str:
+    """The field's type as Django declares it."""
+    return str(field.db_type(site.connection))
 
 
 def definition(column: Column) -> str:
     """The column as a person reads it in a CREATE TABLE."""
     parts = [column.type]
     if column.collation:
-        parts.append(f'COLLATE "{column.collation}"')
+        parts.append(f"COLLATE {column.collation}")
     if column.generated:
-        parts.append(f"GENERATED ALWAYS AS ({column.default})")
+        kept = "STORED" if column.generated == "s" else "VIRTUAL"
+        parts.append(f"GENERATED ALWAYS AS ({column.default}) {kept}")
     elif column.numbered:
         parts.append("numbered by a sequence")
     elif column.default is not None:
@@ -107,9 +250,9 @@ def reconciling(table: str, column: str, found: Column, wanted: Column) -> str:
         return f"rename or drop column {column} of {table}, and run again"
     changes = []
     if (found.type, found.collation) != (wanted.type, wanted.collation):
-        collation = f' COLLATE "{wanted.collation}"' if wanted.collation else ""
+        collation = f" COLLATE {wanted.collation}" if wanted.collation else ""
         changes.append(f"TYPE {wanted.type}{collation} USING {column}::{wanted.type}")
-    if not same_default(found.default, wanted.default, found.type):
+    if not same_default(found, wanted):
         default = wanted.default
         changes.append("DROP DEFAULT" if default is None else f"SET DEFAULT {default}")
     if found.not_null != wanted.not_null:
@@ -118,23 +261,14 @@ def reconciling(table: str, column: str, found: Column, wanted: Column) -> str:
     return f"ALTER TABLE {table} {clauses};"
 
 
-def _plain(default: str | None, type_name: str) -> object:  # noqa: PLR0911 - one spelling a line
+def _plain(column: Column) -> str | None:
+    """The default, where a spelling is known to say the same whatever the planner knows of it."""
+    default = column.default
     if default is None or default == "NULL" or default.startswith("NULL::"):
         return None
     if _NOW.match(default):
-        return ("now()",)  # no literal
-    if _EMPTY_ARRAY.match(default):
-        return "{}"
-    match = _LITERAL.match(default)
-    if match is None:
-        return default
-    text = match["number"] or match["text"].replace("''", "'")
-    if type_name in ("json", "jsonb"):
-        return json.dumps(json.loads(text), sort_keys=True)
-    if type_name.startswith(("int", "bigint", "smallint", "numeric", "double", "real")):
-        try:
-            number = Decimal(text)
-        except InvalidOperation:
-            return text
-        return text.lower() if number.is_nan() else number
-    return text
+        return "now()"
+    literal = _LITERAL.fullmatch(default) if column.type in ("json", "jsonb") else None
+    if literal:
+        return json.dumps(json.loads(literal[1].replace("''", "'")), sort_keys=True)
+    return default

@@ -10,9 +10,11 @@ from django.db.migrations.state import ProjectState
 from django.db.models import Model
 
 from signals.operations import guards
-from signals.operations.base import Convergent, Finding, Status, keep, require_postgresql
+from signals.operations.base import Convergent
 from signals.operations.catalog import Catalog, Enum
+from signals.operations.findings import Finding, Status
 from signals.operations.guards import literal
+from signals.operations.refusals import keep, require_postgresql
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
 

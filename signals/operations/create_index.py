@@ -2,17 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.db.migrations.operations.models import AddIndex
 from django.db.models import Index
 
 from signals.operations import guards
-from signals.operations.base import Convergent, Finding, Snapshot, Status, require_table
+from signals.operations.base import Convergent
 from signals.operations.catalog import Table
 from signals.operations.errors import Refused
-from signals.operations.indexes import columns_of, drop_index, judge, refuse_invalid
-from signals.operations.site import Site
+from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.indexes import (
+    columns_of,
+    drop_index,
+    judge,
+    plan_index,
+    refuse_invalid,
+    require_whole,
+    spares,
+)
+from signals.operations.refusals import require_choice, require_name, require_table
+from signals.operations.site import Site, successor
 from signals.operations.statements import Lock, Statement
 
 
@@ -22,11 +33,12 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
     The index is the first of `index` and `fallbacks` whose columns the table has. Another variant
     that exists already stays; it is no reason to do without a better one. A run that dies leaves an
     invalid index, which the next run drops and builds anew; one that another session is building is
-    waited for. That name with another definition, or on another table, stops the run. Backwards
-    drops every declared variant that this table has.
+    waited for. That name on another table stops the run; with another definition it does too, or is
+    replaced without a gap. Backwards drops every declared variant that this table has.
 
     model_name, index: as for Django's AddIndex.
     fallbacks: indexes in order of preference, for tables that lack columns of the first.
+    on_different: "stop", or "replace" an index of that name that has another definition.
     keep_on_reverse: backwards leaves the indexes.
     """
 
@@ -36,6 +48,7 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         index: Index,
         fallbacks: Sequence[Index] = (),
         *,
+        on_different: str = "stop",
         keep_on_reverse: bool = False,
     ) -> None:
         for variant in (index, *fallbacks):
@@ -43,11 +56,13 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
                 raise TypeError(f"{variant!r} is not an Index (use django.db.models.Index)")
             if not variant.name:
                 raise ValueError(f"{variant!r} has no name (give it name=...)")
+            require_name(variant.name)
         names = [variant.name for variant in (index, *fallbacks)]
         if len(set(names)) < len(names):
             raise ValueError(f"the variants share a name: {', '.join(names)} (name each its own)")
         super().__init__(model_name, index)
         self.fallbacks = tuple(fallbacks)
+        self.on_different = require_choice(on_different)
         self.keep_on_reverse = keep_on_reverse
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
@@ -55,6 +70,8 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         kwargs = dict(kwargs)
         if self.fallbacks:
             kwargs["fallbacks"] = self.fallbacks
+        if self.on_different != "stop":
+            kwargs["on_different"] = self.on_different
         if self.keep_on_reverse:
             kwargs["keep_on_reverse"] = True
         return name, list(args), kwargs
@@ -76,7 +93,7 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
 
     def probe(self, site: Site, found: Table) -> list[str]:
         chosen = self._chosen(site, found)
-        if chosen is None or found.index(chosen.name) is None:
+        if chosen is None or not any(map(found.index, (chosen.name, successor(chosen.name)))):
             return []
         return [self._ddl(site, chosen, concurrently=False)]
 
@@ -103,27 +120,25 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
                 ),
                 "add the missing column, or a fallback on columns that the table has",
             )
-        if table.kind == "p":
-            raise Refused(
-                self.describe(),
-                site.table,
-                f"PostgreSQL cannot build an index on the partitioned table {site.table} concurrently",
-                "build it on each partition concurrently, then on the parent, and run again",
-            )
-        drop, create = drop_index(site, chosen.name, table), self._create(site, chosen)
-        status = self.inspect(site, snapshot)[0].status
-        return {Status.MISSING: [create], Status.UNFINISHED: [drop, create]}.get(status, [])
+        (finding,) = self.inspect(site, snapshot)
+        steps = plan_index(site, partial(self._create, site, chosen), finding, snapshot)
+        require_whole(self, table, steps)
+        return steps
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         found = snapshot.found
         if found is None or self.keep_on_reverse:
             return []
-        present = [found.index(variant.name) for variant in self.variants]
-        return [
+        names = [variant.name for variant in self.variants]
+        names += [spare.name for name in names for spare in spares(name, found)]
+        present = [found.index(name) for name in names]
+        steps = [
             drop_index(site, index.name, found)
             for index in present
             if index is not None and index.constraint is None
         ]
+        require_whole(self, found, steps)
+        return steps
 
     def script(self, site: Site) -> list[Statement]:
         steps = []
@@ -134,7 +149,7 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
             )
             elsewhere = [guards.negated(possible), *better]
             steps.append(refuse_invalid(site, variant.name, *elsewhere))
-            create = self._create(site, variant)
+            create = self._create(site, variant, variant.name)
             done = guards.either(*elsewhere, guards.has_index(site.table, variant.name))
             steps.append(Statement(create.sql, create.lock, site.table, done, transactional=False))
             better.append(possible)
@@ -148,15 +163,19 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         return [drop_index(site, variant.name) for variant in self.variants]
 
     def _chosen(self, site: Site, found: Table) -> Index | None:
-        possible = (each for each in self.variants if found.has_columns(columns_of(site, each)))
-        return next(possible, None)
+        for variant in self.variants:
+            if found.has_columns(set(columns_of(site, variant)) - self.coming):
+                return variant
+        return None
 
-    def _create(self, site: Site, variant: Index) -> Statement:
+    def _create(self, site: Site, variant: Index, name: str) -> Statement:
+        named = variant.clone()
+        named.name = name
         return Statement(
-            self._ddl(site, variant, concurrently=True),
+            self._ddl(site, named, concurrently=True),
             Lock.SHARE_UPDATE_EXCLUSIVE,
             site.table,
-            guards.has_index(site.table, variant.name),
+            guards.has_index(site.table, name),
             transactional=False,
         )
 

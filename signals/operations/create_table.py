@@ -4,24 +4,37 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.db import migrations
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.models import CreateModel
 from django.db.models import CheckConstraint, UniqueConstraint
+from django.db.models.options import normalize_together
 
 from signals.operations import guards
 from signals.operations.add_check import AddCheckIfMissing
 from signals.operations.add_unique import AddUniqueIfMissing
-from signals.operations.base import Convergent, Finding, Snapshot, Status, keep
+from signals.operations.base import Convergent
 from signals.operations.catalog import Catalog, Table
-from signals.operations.columns import add_field_ddl, judge_column, probe_column, prove_not_null
+from signals.operations.columns import (
+    add_field_ddl,
+    judge_column,
+    judge_existence,
+    probe_column,
+    prove_not_null,
+    refuse_new_columns,
+    weigh_new_columns,
+)
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.errors import Refused
+from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.foreign_keys import (
     has_constraint,
     judge_foreign_key,
     plan_foreign_key,
     script_foreign_key,
 )
-from signals.operations.implied import implied, implied_unique
+from signals.operations.implied import implied, implied_index, implied_unique
+from signals.operations.refusals import keep, require_rows
 from signals.operations.site import AnyField, Site
 from signals.operations.statements import Lock, Statement
 
@@ -40,6 +53,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
     keep_on_reverse: backwards leaves a table with rows where it would refuse.
     """
 
+    with_rows = False  # whether backwards drops the table with its rows
+
     def __init__(  # noqa: PLR0913 - CreateModel's arguments and two more
         self,
         name: str,
@@ -52,12 +67,6 @@ class CreateTableIfMissing(Convergent, CreateModel):
         keep_on_reverse: bool = False,
     ) -> None:
         declared = dict(fields)
-        for field_name, field in fields:
-            if field.many_to_many:
-                raise ValueError(
-                    f"{field_name} is a table of its own (create its through table with "
-                    "CreateTableIfMissing)"
-                )
         for field_name in altered_later:
             if field_name not in declared:
                 raise ValueError(
@@ -78,16 +87,26 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def describe(self) -> str:
         return f"Create table of {self.name} if missing"
 
+    def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
+        """The table, and behind it those of its ManyToManyFields."""
+        tables: list[tuple[Convergent, Site]] = [(self, site)]
+        for field in site.model._meta.local_many_to_many:
+            tables += through_table(site, field, keep_on_reverse=self.keep_on_reverse)
+        return tables
+
     def names(self, site: Site) -> list[str]:
         return [name for part in self._parts(site, None) for name in part.names(site)]
+
+    def declared(self, site: Site) -> list[AnyField]:
+        return list(self._fields(site).values())
 
     def probe(self, site: Site, found: Table) -> list[str]:
         if not self._is_there(site, found):
             return []
         ddl: list[str] = []
-        for column, field in self._fields(site).items():
-            if found.column(column) and field.name not in self.altered_later:
-                ddl += probe_column(site, column, add_field_ddl(site, field))
+        for field in self.declared(site):
+            if field.name not in self.altered_later:
+                ddl += probe_column(site, field, found, add_field_ddl(site, field))
         for part in self._parts(site, found):
             ddl += part.probe(site, found)
         return ddl
@@ -95,9 +114,20 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def read(self, site: Site) -> Snapshot:
         snapshot: Snapshot = super().read(site)
         found = snapshot.found
-        if found is None or not self._is_there(site, found):
-            return Snapshot(None)
-        return replace(snapshot, has_rows=Catalog(site.connection).has_rows(found))
+        return snapshot if found and self._is_there(site, found) else Snapshot(None)
+
+    def weigh(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
+        found = snapshot.found
+        if found is None:
+            return snapshot
+        if not forwards:
+            require_rows(self, site, found)
+            return replace(snapshot, has_rows=Catalog(site.connection).has_rows(found))
+        with site.on_probe():
+            added = [
+                (field, add_field_ddl(site, field)) for field in self._missing(site, found).values()
+            ]
+        return weigh_new_columns(self, site, snapshot, added)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         found, wanted = snapshot.found, snapshot.wanted
@@ -106,8 +136,12 @@ class CreateTableIfMissing(Convergent, CreateModel):
         findings = [self._judge_table(site, found)]
         if findings[0].status is Status.DIFFERENT:
             return findings
-        for column, field in self._fields(site).items():
-            findings.append(judge_column(site, column, found, wanted))
+        for field in self.declared(site):
+            findings.append(
+                judge_existence(site, field, found)
+                if field.name in self.altered_later
+                else judge_column(site, field, found, wanted)
+            )
             if has_constraint(field):
                 findings.append(judge_foreign_key(site, field, found))
         for part in self._parts(site, found):
@@ -118,12 +152,12 @@ class CreateTableIfMissing(Convergent, CreateModel):
         found = snapshot.found
         if found is None:
             return [self._create(site)]
+        missing = self._missing(site, found)
+        instead = "add it by AddColumnIfMissing with allow_rewrite=True, or fill it in batches"
+        refuse_new_columns(self, site, snapshot, list(missing.values()), instead)
+        if missing:  # what stands on these columns is planned when they are there
+            return [self._add(site, column, field) for column, field in missing.items()]
         statements: list[Statement] = []
-        for column, field in self._fields(site).items():
-            if found.column(column) is None:
-                statements.append(self._add(site, column, field))
-        if statements:
-            return statements  # what stands on these columns is planned when they are there
         for column, field in self._fields(site).items():
             statements += prove_not_null(site, found.column(column))
             if has_constraint(field):
@@ -141,7 +175,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         if snapshot.has_rows and self.keep_on_reverse:
             keep(self, f"table {site.table}", "it has rows")
             return []
-        if snapshot.has_rows:
+        if snapshot.has_rows and not self.with_rows:
             raise Refused(
                 f"{self.describe()}, backwards",
                 site.table,
@@ -160,13 +194,52 @@ class CreateTableIfMissing(Convergent, CreateModel):
             statements += part.script(site)
         return statements
 
+    def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
+        """Takes in what only adds to the table; what alters it must meet the table as it was before."""
+        absorbed = self._absorb(operation)
+        return [absorbed] if absorbed else super().reduce(operation, app_label)
+
+    def _absorb(self, operation: Operation) -> "CreateTableIfMissing | None":
+        name = getattr(operation, "model_name", None) or getattr(operation, "name", "")
+        fields, options = list(self.fields), dict(self.options)
+        altered_later = self.altered_later
+        if str(name).lower() != self.name_lower or not _is_plain(operation):
+            return None
+        if isinstance(operation, migrations.AddField):
+            fields.append((operation.name, operation.field))
+            if getattr(operation, "altered_later", False):
+                altered_later += (operation.name,)
+        elif isinstance(operation, migrations.AddIndex):
+            options["indexes"] = [*options.get("indexes", []), operation.index]
+        elif isinstance(operation, migrations.AddConstraint) and isinstance(
+            operation.constraint, CheckConstraint | UniqueConstraint
+        ):
+            options["constraints"] = [*options.get("constraints", []), operation.constraint]
+        else:
+            return None
+        return CreateTableIfMissing(
+            self.name,
+            fields,
+            options,
+            self.bases,
+            self.managers,
+            altered_later=altered_later,
+            keep_on_reverse=self.keep_on_reverse,
+        )
+
     def _add(self, site: Site, column: str, field: AnyField) -> Statement:
         guard = guards.has_column(site.table, column)
         sql = "; ".join(add_field_ddl(site, field))
         return Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)
 
     def _create(self, site: Site) -> Statement:
-        ddl = site.ddl(lambda editor: editor.create_model(site.model))
+        def act(editor: Any) -> None:
+            create_model = editor.create_model
+            editor.create_model = lambda _: None  # a through table has an operation of its own
+            create_model(site.model)
+            editor.alter_index_together(site.model, set(), self._index_together)
+
+        ddl = site.ddl(act)
         referenced = [
             site.quote(field.remote_field.model._meta.db_table)
             for field in self._fields(site).values()
@@ -174,14 +247,15 @@ class CreateTableIfMissing(Convergent, CreateModel):
         ]
         # Nobody else can hold the new table; a foreign key locks the table that it refers to.
         lock = Lock.SHARE_ROW_EXCLUSIVE if referenced else Lock.NONE
-        table = referenced[0] if referenced else site.table
+        table, *also = referenced or [site.table]
         sql = "; ".join([*ddl.now, *ddl.deferred])
-        return Statement(sql, lock, table, guards.has_table(site.table))
+        return Statement(sql, lock, table, guards.has_table(site.table), also=tuple(also))
 
     def script_backwards(self, site: Site) -> list[Statement]:
         refusal = guards.refusal_if_any(site.table, "true", f"table {site.table} has rows")
         lock = f"LOCK TABLE {site.table} IN ACCESS EXCLUSIVE MODE"
-        sql = f"{lock}; {refusal}; DROP TABLE {site.table}"
+        drop = f"DROP TABLE {site.table}"
+        sql = drop if self.with_rows else f"{lock}; {refusal}; {drop}"
         guard = guards.negated(guards.has_table(site.table))
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
 
@@ -190,18 +264,28 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return found.current or "." in site.table
 
     def _fields(self, site: Site) -> dict[str, AnyField]:
-        """The table's own columns with their fields."""
-        return {field.column: field for field in site.model._meta.local_fields if field.column}
+        """The table's own columns with their fields; generated ones behind those that they read."""
+        fields = sorted(site.model._meta.local_fields, key=lambda field: field.generated)
+        return {field.column: field for field in fields if field.column}
+
+    def _missing(self, site: Site, found: Table) -> dict[str, AnyField]:
+        fields = self._fields(site).items()
+        return {column: field for column, field in fields if found.column(column) is None}
+
+    @property
+    def _index_together(self) -> set[tuple[str, ...]]:
+        """What historical migrations still declare, and models no longer can."""
+        return set(normalize_together(self.options.get("index_together", ())))
 
     def _judge_table(self, site: Site, found: Table) -> Finding:
-        wanted = site.model._meta.pk
+        wanted = tuple(site.column(field.name) for field in site.model._meta.pk_fields)
         primary = next((each for each in found.constraints if each.kind == "p"), None)
         name = site.model._meta.db_table
         if found.kind not in _TABLES:
             found_text, wanted_text = f"a relation of kind {found.kind!r}", "a table"
-        elif wanted is not None and (primary is None or primary.columns != (wanted.column,)):
+        elif wanted and (primary is None or primary.columns != wanted):
             found_text = primary.definition if primary else "no primary key"
-            wanted_text = f"PRIMARY KEY ({site.quote(site.column(wanted.name))})"
+            wanted_text = f"PRIMARY KEY ({', '.join(map(site.quote, wanted))})"
         else:
             return Finding("table", name, site.table, Status.EXISTS)
         fix = f"rename it (ALTER TABLE {site.table} RENAME TO ...), or correct it by hand"
@@ -217,7 +301,35 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 yield AddUniqueIfMissing(self.name, constraint)
         for index in meta.indexes:
             yield CreateIndexConcurrentlyIfMissing(self.name, index)
+        for names in sorted(self._index_together):
+            yield from implied_index(self.name, site, names, found, "_idx")
+        fields = self._fields(site).values()
+        alone = {(field.name,) for field in fields if field.unique}
         for names in meta.unique_together:
-            yield from implied_unique(self.name, site, names, found)
-        for field in self._fields(site).values():
+            if tuple(names) not in alone:
+                yield from implied_unique(self.name, site, names, found)
+        for field in fields:
             yield from implied(self.name, site, field, found)
+
+
+def _is_plain(operation: Operation) -> bool:
+    """Whether the operation asks for nothing that CreateTableIfMissing would not do."""
+    asks = ("leave_existing_null", "allow_rewrite", "fallbacks")
+    replaces = getattr(operation, "on_different", "stop") == "replace"
+    is_preserved = getattr(operation, "preserve_default", True)
+    return is_preserved and not replaces and not any(getattr(operation, ask, None) for ask in asks)
+
+
+def through_table(
+    site: Site, field: Any, *, keep_on_reverse: bool, with_rows: bool = False
+) -> list[tuple[Convergent, Site]]:
+    """What creates the table behind a ManyToManyField, and where; nothing if it is a model's own.
+
+    with_rows: whether going back drops it with its rows, as a column goes with its values.
+    """
+    through = field.remote_field.through
+    if not through._meta.auto_created:
+        return []
+    operation = CreateTableIfMissing(through._meta.object_name, [], keep_on_reverse=keep_on_reverse)
+    operation.with_rows = with_rows
+    return [(operation, Site(site.connection, through, through._meta.db_table))]

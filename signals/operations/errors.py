@@ -27,6 +27,7 @@ class DifferentDefinition(ConvergenceError):
         found: str,
         wanted: str,
         fix: str,
+        replaceable: bool = False,
     ) -> None:
         self.operation = operation
         self.migration = migration
@@ -41,6 +42,11 @@ class DifferentDefinition(ConvergenceError):
         super().__init__(
             f"{origin}: the {component} {name}{place} differs from its declaration; "
             f"nothing was changed.\n  found:  {found}\n  wanted: {wanted}\n  to fix: {fix}"
+            + (
+                '\n  or let this migration replace it: on_different="replace"'
+                if replaceable
+                else ""
+            )
         )
 
 
@@ -116,16 +122,93 @@ class Refused(ConvergenceError):
         super().__init__(f"{operation}: {reason}; nothing was changed. To fix: {fix}")
 
 
-class RowsViolate(ConvergenceError):
-    """PostgreSQL refused existing rows: a value does not convert, is NULL, a duplicate, or fails a check.
+class StatementRefused(ConvergenceError):
+    """PostgreSQL refuses a statement: something depends on what is to go, or a right is missing.
 
-    Attributes: sql, reason (PostgreSQL's message and detail).
+    Attributes: operation, sql, sqlstate, reason (PostgreSQL's message, detail and hint).
     """
 
-    def __init__(self, sql: str, reason: str) -> None:
+    def __init__(self, operation: str, sql: str, sqlstate: str, reason: str) -> None:
+        self.operation = operation
         self.sql = sql
+        self.sqlstate = sqlstate
         self.reason = reason
         super().__init__(
-            f"existing rows stand against: {sql}\n  because: {reason}\n"
+            f"{operation}: PostgreSQL refuses: {sql}\n  because: {reason}\n"
+            "  to fix: change what it names, and run again; the next run continues from here"
+        )
+
+
+class RowsViolate(ConvergenceError):
+    """PostgreSQL refused existing rows: a value does not convert, or has no row that it refers to.
+
+    Attributes: sql, reason (PostgreSQL's message and detail), rows (which they are, in words, if known).
+    """
+
+    def __init__(self, sql: str, reason: str, rows: str = "") -> None:
+        self.sql = sql
+        self.reason = reason
+        self.rows = rows
+        which = f"\n  rows:    {rows}" if rows else ""
+        super().__init__(
+            f"existing rows stand against: {sql}\n  because: {reason}{which}\n"
             "  to fix: correct those rows, and run again; the next run continues from here"
         )
+
+
+class RowsViolateCheck(RowsViolate):
+    """Rows fail a check or are NULL; the constraint stays NOT VALID and guards new rows meanwhile.
+
+    Attributes: those of RowsViolate, table, count (of rows, counted up to 1,000), key (the columns of the
+    primary key) and first (the values of that key in the first rows).
+    """
+
+    def __init__(  # noqa: PLR0913 - each fact is one argument
+        self,
+        sql: str,
+        reason: str,
+        *,
+        rows: str,
+        table: str,
+        count: int,
+        key: Sequence[str],
+        first: Sequence[tuple[object, ...]],
+    ) -> None:
+        self.table = table
+        self.count = count
+        self.key = tuple(key)
+        self.first = tuple(first)
+        super().__init__(sql, reason, rows)
+
+
+class DuplicateRows(RowsViolate):
+    """Rows are not unique; the invalid index of the failed build, which would guard, is dropped.
+
+    Attributes: those of RowsViolate, table, key (the columns or expressions that should be unique) and
+    first (of the largest groups, the values of the key and the number of rows).
+    """
+
+    def __init__(  # noqa: PLR0913 - each fact is one argument
+        self,
+        sql: str,
+        reason: str,
+        *,
+        rows: str,
+        table: str,
+        key: Sequence[str],
+        first: Sequence[tuple[object, ...]],
+    ) -> None:
+        self.table = table
+        self.key = tuple(key)
+        self.first = tuple(first)
+        super().__init__(sql, reason, rows)
+
+
+def sqlstate(error: BaseException) -> str:
+    """PostgreSQL's code of a Django database error, which says the same in every language."""
+    return str(getattr(error.__cause__, "sqlstate", None) or "")
+
+
+def words(error: BaseException) -> str:
+    """PostgreSQL's message, detail and hint on one line."""
+    return " ".join(str(error).split())

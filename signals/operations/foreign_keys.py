@@ -1,14 +1,17 @@
 """Foreign keys, known by their columns and target, not by their name."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 from signals.operations import guards
-from signals.operations.base import Finding, Status
 from signals.operations.catalog import Constraint, Table
-from signals.operations.constraints import validate_constraint
+from signals.operations.constraints import drop_constraint, validate_constraint
+from signals.operations.findings import Finding, Status
 from signals.operations.site import AnyField, Site, short
 from signals.operations.statements import Lock, Statement
+
+_ON_DELETE = re.compile(r"\bON DELETE (CASCADE|RESTRICT|SET NULL|SET DEFAULT)\b")
 
 
 def has_constraint(field: AnyField) -> bool:
@@ -16,57 +19,100 @@ def has_constraint(field: AnyField) -> bool:
     return bool(field.remote_field and getattr(field, "db_constraint", False))
 
 
+def target_table(site: Site, field: AnyField) -> str:
+    """The quoted name of the table that the foreign key leads to."""
+    return site.quote(_target(field)[0])
+
+
 def judge_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
     """The status of the field's foreign key; one to another table is different."""
-    present = _present(field, found)
+    present = _present(site, field, found)
     remote, column = _target(field)
     wanted = f"FOREIGN KEY ({site.quote(site.column(field.name))}) REFERENCES {site.quote(remote)} ({column})"
-    fix = ""
+    fix, note = "", ""
     if present is None:
         status = Status.MISSING
-    elif not _leads_to(present, field):
+    elif not _leads_to(site, present, field, found):
         status = Status.DIFFERENT
         fix = f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(present.name)}; and run again"
+    elif not present.enforced:
+        status = Status.DIFFERENT
+        fix = f"ALTER TABLE {site.table} ALTER CONSTRAINT {site.quote(present.name)} ENFORCED"
     else:
         status = Status.EXISTS if present.validated else Status.UNFINISHED
+        theirs, ours = _on_delete(present.definition), _on_delete(_ddl(site, field)[1])
+        if theirs != ours:
+            note = f"ON DELETE {theirs} in the database, {ours} in the declaration; left as it is"
     name = present.name if present else site.column(field.name)
     text = present.definition if present else ""
-    return Finding("foreign key", name, site.table, status, text, wanted, fix)
+    return Finding("foreign key", name, site.table, status, text, wanted, fix, note)
 
 
 def plan_foreign_key(site: Site, field: AnyField, found: Table) -> list[Statement]:
     """Adds it NOT VALID and validates it; writers wait only for the first, for an instant."""
-    present = _present(field, found)
+    present = _present(site, field, found)
     if present is not None:
-        return [] if present.validated else [validate_constraint(site, present.name)]
+        return [] if present.validated else [_validate(site, field, present.name)]
     return script_foreign_key(site, field)
+
+
+def drop_foreign_key(site: Site, field: AnyField, found: Table) -> list[Statement]:
+    """Drops the foreign key from the field's column to its target, whatever its name."""
+    present = _present(site, field, found)
+    if present is None or not _leads_to(site, present, field, found):
+        return []
+    drop = drop_constraint(site, present.name)
+    return [replace(drop, also=(target_table(site, field),))]
 
 
 def script_foreign_key(site: Site, field: AnyField) -> list[Statement]:
     """Both steps."""
     name, sql = _ddl(site, field)
-    remote, column = _target(field)
-    another = guards.has_foreign_key(
-        site.table, site.column(field.name), site.quote(remote), column
+    done = guards.either(guards.has_constraint(site.table, name), is_there(site, field))
+    add = Statement(
+        f"{sql} NOT VALID",
+        Lock.SHARE_ROW_EXCLUSIVE,
+        site.table,
+        done,
+        also=(target_table(site, field),),
     )
-    done = guards.either(guards.has_constraint(site.table, name), another)
-    add = Statement(f"{sql} NOT VALID", Lock.SHARE_ROW_EXCLUSIVE, site.table, done)
-    validate = validate_constraint(site, name)
+    validate = _validate(site, field, name)
     unbuilt = guards.negated(guards.has_constraint(site.table, name))
     return [add, replace(validate, unless=guards.either(unbuilt, validate.unless))]
 
 
-def _present(field: AnyField, found: Table) -> Constraint | None:
+def script_drop_foreign_key(site: Site, field: AnyField) -> list[Statement]:
+    """Drops the foreign key of Django's name."""
+    return [drop_constraint(site, _ddl(site, field)[0])]
+
+
+def is_there(site: Site, field: AnyField) -> str:
+    """The SQL condition that a foreign key of any name leads from the field to its target."""
+    remote, column = _target(field)
+    return guards.has_foreign_key(site.table, site.column(field.name), site.quote(remote), column)
+
+
+def _validate(site: Site, field: AnyField, name: str) -> Statement:
+    remote, column = _target(field)
+    own = f"{site.table}.{site.quote(site.column(field.name))}"
+    target = f"SELECT FROM {site.quote(remote)} target WHERE target.{site.quote(column)} = {own}"
+    orphans = f"{own} IS NOT NULL AND NOT EXISTS ({target})"
+    return replace(validate_constraint(site, name, orphans), is_reference=True)
+
+
+def _present(site: Site, field: AnyField, found: Table) -> Constraint | None:
     """The column's foreign key; of several the one to the field's target."""
     keys = [
         each for each in found.constraints if each.kind == "f" and each.columns == (field.column,)
     ]
-    return next((each for each in keys if _leads_to(each, field)), keys[0] if keys else None)
+    right = [each for each in keys if _leads_to(site, each, field, found)]
+    return next((each for each in (*right, *keys) if each.enforced), keys[0] if keys else None)
 
 
-def _leads_to(key: Constraint, field: AnyField) -> bool:
-    remote, column = _target(field)
-    return _bare(key.target or "") == _bare(remote) and key.target_columns == (column,)
+def _leads_to(site: Site, key: Constraint, field: AnyField, found: Table) -> bool:
+    _, column = _target(field)
+    target = found.relations.get(target_table(site, field))
+    return key.target == target and key.target_columns == (column,)
 
 
 def _target(field: AnyField) -> tuple[str, str]:
@@ -81,5 +127,6 @@ def _ddl(site: Site, field: AnyField) -> tuple[str, str]:
     return name, str(sql)
 
 
-def _bare(name: str) -> str:
-    return name.replace('"', "")
+def _on_delete(definition: str) -> str:
+    found = _ON_DELETE.search(definition)
+    return found[1] if found else "NO ACTION"

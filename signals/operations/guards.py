@@ -10,8 +10,9 @@ _HERE = "pg_catalog.current_schema()::pg_catalog.regnamespace"
 
 
 def literal(text: str) -> str:
-    """The text as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
+    """The text as an SQL string, which means the same whatever standard_conforming_strings is."""
+    quoted = "'" + text.replace("'", "''") + "'"
+    return "E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
 
 
 def has_table(table: str) -> str:
@@ -62,6 +63,13 @@ def unless_of_type(table: str, column: str, type_name: str, sql: str) -> str:
         f"THEN EXECUTE {literal(sql)}; END IF; DROP TABLE {probe}; END"
     )
     return f"DO {literal(body)}"
+
+
+def alter_serial(table: str, column: str, type_name: str) -> str:
+    """A statement that gives the sequence which the column owns, if any, the type too."""
+    owned = f"pg_catalog.pg_get_serial_sequence({literal(table)}, {literal(column)})"
+    alter = f"pg_catalog.format('ALTER SEQUENCE %s AS {type_name}', {owned})"
+    return f"DO {literal(f'BEGIN IF {owned} IS NOT NULL THEN EXECUTE {alter}; END IF; END')}"
 
 
 def has_constraint(table: str, name: str, *, validated: bool = False) -> str:
@@ -145,7 +153,8 @@ def refusal(message: str) -> str:
 def refusal_if_any(table: str, condition: str, message: str) -> str:
     """A statement that stops if a row of the table meets the condition; SQLSTATE 22000."""
     body = (
-        f"BEGIN IF EXISTS (SELECT FROM {table} WHERE {condition}) THEN "
+        "BEGIN PERFORM pg_catalog.set_config('row_security', 'off', true); "
+        f"IF EXISTS (SELECT FROM {table} WHERE {condition}) THEN "
         f"RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = {literal(message)}; END IF; END"
     )
     return f"DO {literal(body)}"

@@ -1,36 +1,58 @@
-"""What unique=True and db_index=True of a field ask for, known by its columns, not by its name."""
+"""What a field asks for beside its column, known by its columns and definition, not by its name."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, count
 
-from django.db.models import Index, UniqueConstraint
+from django.db.models import BooleanField, CheckConstraint, ForeignKey, Index, UniqueConstraint
+from django.db.models.expressions import RawSQL
 
 from signals.operations import guards
+from signals.operations.add_check import AddCheckIfMissing
 from signals.operations.add_unique import AddUniqueIfMissing
 from signals.operations.base import Convergent
-from signals.operations.catalog import Table
+from signals.operations.catalog import Column, Constraint, Table
+from signals.operations.catalog import Index as CatalogIndex
+from signals.operations.constraints import same_check
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
-from signals.operations.site import AnyField, Site
+from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.refusals import require_table
+from signals.operations.site import AnyField, Site, short
 from signals.operations.statements import Statement
+
+_PATTERNS = {"varchar": "varchar_pattern_ops", "text": "text_pattern_ops"}
 
 
 def implied(
     model_name: str, site: Site, field: AnyField, found: Table | None
 ) -> Iterator[Convergent]:
-    """The operations for the field's own index or uniqueness, if the table has none, by any name.
+    """The operations for the field's own check, index or uniqueness, if the table has none, by any name.
 
-    Django's further index for LIKE on text comes with a new table only.
+    Those of a primary key come with the table.
     """
+    check = field.db_check(site.connection)
+    if check:
+        yield _ImpliedCheck(model_name, site, field, str(check))
     if field.primary_key:
         return
     if field.unique:
         yield from implied_unique(model_name, site, [field.name], found)
     elif getattr(field, "db_index", False):
-        column = site.column(field.name)
-        name = site.name_for([column])
-        if not _has_another(name, found, [column]):
-            index = Index(fields=[field.name], name=name)
-            yield CreateIndexConcurrentlyIfMissing(model_name, index)
+        yield from implied_index(model_name, site, [field.name], found)
+    yield from _implied_pattern(model_name, site, field, found)
+
+
+def implied_later(
+    model_name: str, name: str, site: Site, found: Table | None
+) -> Iterator[Convergent]:
+    """The operations for what the altered field asks for and did not before."""
+    former: set[str] = set()
+    if site.before is not None:
+        then = replace(site, model=site.before)
+        before = implied(model_name, then, then.field(name), None)
+        former = {part.describe() for part in before}
+    parts = implied(model_name, site, site.field(name), found)
+    return (part for part in parts if part.describe() not in former)
 
 
 def implied_unique(
@@ -40,10 +62,40 @@ def implied_unique(
     columns = [site.column(name) for name in names]
     name = site.name_for(columns, "_uniq")
     if not _has_another(name, found, columns, unique=True):
-        yield _Implied(model_name, UniqueConstraint(fields=names, name=name))
+        yield _ImpliedUnique(model_name, UniqueConstraint(fields=names, name=name))
 
 
-class _Implied(AddUniqueIfMissing):
+def implied_index(
+    model_name: str, site: Site, names: Sequence[str], found: Table | None, suffix: str = ""
+) -> Iterator[Convergent]:
+    """The operation that indexes the fields, if no index of the table does."""
+    columns = [site.column(name) for name in names]
+    name = site.name_for(columns, suffix)
+    if not _has_another(name, found, columns):
+        yield CreateIndexConcurrentlyIfMissing(model_name, Index(fields=names, name=name))
+
+
+def _implied_pattern(
+    model_name: str, site: Site, field: AnyField, found: Table | None
+) -> Iterator[Convergent]:
+    """Django's further index of a unique or indexed text, which serves LIKE whatever the collation.
+
+    Whether a collation of the field's own allows it, only the catalog knows; there it is left out.
+    """
+    kind = str(field.db_type(site.connection))
+    operator_class = _PATTERNS.get(kind.partition("(")[0])
+    is_indexed = field.unique or getattr(field, "db_index", False)
+    target = field.target_field if isinstance(field, ForeignKey) else field
+    if not is_indexed or not operator_class or "[" in kind or getattr(target, "db_collation", None):
+        return
+    column = site.column(field.name)
+    name = site.name_for([column], "_like")
+    if not _has_another(name, found, [column], operator_class=operator_class):
+        index = Index(fields=[field.name], name=name, opclasses=[operator_class])
+        yield CreateIndexConcurrentlyIfMissing(model_name, index)
+
+
+class _ImpliedUnique(AddUniqueIfMissing):
     """In a printed script too, an index of any name serves."""
 
     def script(self, site: Site) -> list[Statement]:
@@ -53,22 +105,112 @@ class _Implied(AddUniqueIfMissing):
         return [refuse, replace(build, unless=guards.either(build.unless, another)), *rest]
 
 
+class _ImpliedCheck(AddCheckIfMissing):
+    """The check that Django writes into the column, as of a positive number."""
+
+    def __init__(self, model_name: str, site: Site, field: AnyField, check: str) -> None:
+        self.column = site.column(field.name)
+        table = site.db_table.rpartition(".")[2].strip('"')
+        condition = RawSQL(check, (), output_field=BooleanField())  # noqa: S611 - the field's own
+        # The name on the probe, where those of the model's constraints stand too.
+        probed = short(f"{table}_{self.column}_implied_check")
+        super().__init__(model_name, CheckConstraint(condition=condition, name=probed))
+        self.name = short(f"{table}_{self.column}_check")
+
+    def probe(self, site: Site, found: Table) -> list[str]:
+        has_rival = found.column(self.column) and self._rivals(found)
+        return [self._ddl(site)] if has_rival else []
+
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
+        found = self._found(snapshot)
+        if found is None:
+            return [Finding("check", self.name, site.table, Status.MISSING)]
+        status = Status.EXISTS if found.validated else Status.UNFINISHED
+        return [Finding("check", found.name, site.table, status, found.definition)]
+
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        found = self._found(snapshot)
+        if found is None:
+            table = require_table(self, site, snapshot)
+            return self._steps(site, self._free_name(site, table))
+        _, validate = self._steps(site, found.name)
+        return [] if found.validated else [validate]
+
+    def _rivals(self, found: Table) -> list[Constraint]:
+        """The checks on the column alone, of any name."""
+        return [
+            each
+            for each in found.constraints
+            if each.kind == "c" and each.columns == (self.column,)
+        ]
+
+    def _found(self, snapshot: Snapshot) -> Constraint | None:
+        """The table's check that has the definition."""
+        _, wanted = snapshot.constraints(self.constraint.name)
+        rivals = self._rivals(snapshot.found) if snapshot.found and wanted else []
+        alike = (each for each in rivals if wanted and same_check(each, wanted))
+        return next(alike, None)
+
+    def script(self, site: Site) -> list[Statement]:
+        return self._steps(site, self.name)
+
+    def _free_name(self, site: Site, found: Table) -> str:
+        """The name, numbered as PostgreSQL would where something else has it or is to have it."""
+        taken = {each.name for each in (*found.constraints, *site.model._meta.constraints)}
+        numbered = (short(f"{self.name}{number}") for number in count(1))
+        return next(each for each in chain([self.name], numbered) if each not in taken)
+
+    def _columns(self, site: Site) -> list[str]:
+        return [self.column]
+
+
 def _has_another(
-    name: str, found: Table | None, columns: Sequence[str], *, unique: bool = False
+    name: str,
+    found: Table | None,
+    columns: Sequence[str],
+    *,
+    unique: bool = False,
+    operator_class: str = "",
 ) -> bool:
     """Whether an index serves in the place of the one of that name, which the table does not have.
 
-    It is valid, without a condition, and has exactly these keys in the default order of their type.
+    It is a valid B-tree without a condition, and has exactly these keys, ascending, in the collation of
+    their columns and the operator class, or none for patterns.
     """
     if found is None or found.index(name) is not None:
         return False
-    return any(
-        index.valid
-        and index.predicate is None
-        and (index.unique or not unique)
-        and not any(key[1].endswith("_pattern_ops") for key in index.keys)
-        and [_bare(key[0]) for key in index.keys] == list(columns)
-        for index in found.indexes
+
+    def serves(index: CatalogIndex) -> bool:
+        constraint = found.constraint(index.constraint or "")
+        is_immediate = constraint is None or not constraint.deferral
+        return (
+            index.valid
+            and index.method == "btree"
+            and index.predicate is None
+            and ((index.unique and is_immediate) or not unique)
+            and len(index.keys) == len(columns)
+            and all(
+                _is_key(key, found.column(column), operator_class)
+                for key, column in zip(index.keys, columns, strict=True)
+            )
+        )
+
+    return any(map(serves, found.indexes))
+
+
+def _is_key(key: tuple[str, ...], column: Column | None, operator_class: str) -> bool:
+    expression, its_class, collation, order, *_ = key
+    is_class = (
+        its_class == operator_class if operator_class else not its_class.endswith("_pattern_ops")
+    )
+    expression = expression.removesuffix(f" {operator_class}")
+    is_collated = column is not None and collation in (None, column.collation or '"default"')
+    return (
+        column is not None
+        and _bare(expression) == column.name
+        and is_class
+        and is_collated
+        and order == "0"
     )
 
 

@@ -1,13 +1,16 @@
 """When two indexes are the same index, and which columns an index needs."""
 
 import re
+from collections.abc import Callable, Sequence
 
+from django.db.migrations.operations.base import Operation
 from django.db.models import Index as DeclaredIndex
 
 from signals.operations import guards
-from signals.operations.base import Finding, Status
 from signals.operations.catalog import Index, Table
-from signals.operations.site import Site
+from signals.operations.errors import Refused
+from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.site import LONGEST, Site, predecessor, successor
 from signals.operations.statements import Lock, Statement
 
 
@@ -26,38 +29,31 @@ def same_index(found: Index, wanted: Index) -> bool:
         and found.predicate == wanted.predicate
         and found.unique == wanted.unique
         and found.nulls_not_distinct == wanted.nulls_not_distinct
-        and sorted(found.options) == sorted(wanted.options)
+        and sorted(map(_option, found.options)) == sorted(map(_option, wanted.options))
     )
+
+
+def _option(text: str) -> str:
+    """A storage parameter in one spelling; PostgreSQL keeps that of the statement."""
+    name, _, value = text.partition("=")
+    return f"{name}={_SWITCHES.get(value.lower(), value)}"
 
 
 def judge(site: Site, name: str, found: Table, wanted: Table | None) -> Finding:
     """The status of the index of that name, which may be another relation's name too."""
     index = found.index(name)
     if index is None:
-        holder = found.holder(name)
-        if holder is None:
-            return Finding("index", name, site.table, Status.MISSING)
-        what = (
-            f"an index of table {holder.table}" if holder.table else "a relation that is no index"
-        )
-        kind = _KINDS.get(holder.kind, "TABLE")
-        fix = f"rename it: ALTER {kind} {site.beside_table(name, found)} RENAME TO ..."
-        return Finding(
-            "index",
-            name,
-            site.table,
-            Status.DIFFERENT,
-            what,
-            f"an index of table {site.table}",
-            fix,
-        )
+        return _judge_name(site, name, found)
     target = wanted.index(name) if wanted else None
-    if target is None or index.building:
-        status = Status.BUILDING if index.building else Status.EXISTS
-    elif index.constraint is not None or not same_index(index, target):
-        status = Status.DIFFERENT
+    is_free = index.constraint is None
+    if index.building:
+        status = Status.BUILDING
+    elif target is not None and not (is_free and same_index(index, target)):
+        status = Status.BUILDING if _is_replaced(name, found) else Status.DIFFERENT
+    elif not index.valid or spares(name, found):
+        status = Status.UNFINISHED
     else:
-        status = Status.EXISTS if index.valid else Status.UNFINISHED
+        status = Status.EXISTS
     return Finding(
         "index",
         name,
@@ -65,15 +61,101 @@ def judge(site: Site, name: str, found: Table, wanted: Table | None) -> Finding:
         status,
         index.definition,
         shown(site, target) if target else "",
-        f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(index.constraint)}; and run again"
-        if index.constraint
-        else f"DROP INDEX CONCURRENTLY {site.beside_table(name, found)}; and run again",
+        f"{drop_index(site, name, found).sql}; and run again"
+        if is_free
+        else f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(index.constraint or name)}; "
+        "and run again",
+        replaceable=is_free and target is not None,
     )
+
+
+def _judge_name(site: Site, name: str, found: Table) -> Finding:
+    """The status of an index that the table does not have: is its name free in the schema?"""
+    holder = found.holder(name)
+    if holder is None:
+        status = Status.BUILDING if _is_replaced(name, found) else Status.MISSING
+        return Finding("index", name, site.table, status)
+    what = f"an index of table {holder.table}" if holder.table else "a relation that is no index"
+    kind = _KINDS.get(holder.kind, "TABLE")
+    fix = f"rename it: ALTER {kind} {site.beside_table(name, found)} RENAME TO ..."
+    wanted = f"an index of table {site.table}"
+    return Finding("index", name, site.table, Status.DIFFERENT, what, wanted, fix)
+
+
+def _is_replaced(name: str, found: Table) -> bool:
+    """Whether another session builds a replacement of the index now."""
+    new = found.index(successor(name))
+    return new is not None and new.building
+
+
+def spares(name: str, found: Table | None) -> list[Index]:
+    """What an interrupted replacement or REINDEX CONCURRENTLY left beside the index of that name.
+
+    REINDEX leaves only invalid ones; it cuts a name to make room for its _ccnew or _ccold.
+    """
+    own = (successor(name), predecessor(name))
+
+    def is_spare(index: Index) -> bool:
+        reindexed = None if index.valid else _REINDEXED.fullmatch(index.name)
+        is_cut = len(index.name.encode()) == LONGEST
+        return index.name in own or bool(
+            reindexed and (reindexed[1] == name or (is_cut and name.startswith(reindexed[1])))
+        )
+
+    indexes = found.indexes if found else ()
+    return [index for index in indexes if is_spare(index) and not index.building]
+
+
+def plan_index(
+    site: Site, create: Callable[[str], Statement], finding: Finding, snapshot: Snapshot
+) -> list[Statement]:
+    """What gives the table the index of the finding; `create` makes the statement that builds it by name.
+
+    A different one is replaced without a gap: the wanted one is built beside it, takes its name, which
+    locks no table, and only then the other one goes.
+    """
+    name, found = finding.name, snapshot.found
+    clean = [drop_index(site, each.name, found) for each in spares(name, found)]
+    if finding.status is Status.MISSING:
+        return [*clean, create(name)]
+    index, target = snapshot.indexes(name)
+    if finding.status is Status.UNFINISHED and index is not None:
+        return clean if index.valid else [*clean, drop_index(site, name, found), create(name)]
+    if finding.status is not Status.DIFFERENT or target is None:
+        return []
+    new, old = successor(name), predecessor(name)
+    built, _ = snapshot.indexes(new)
+    is_ready = built is not None and built.valid and same_index(built, target)
+    if is_ready:
+        clean = [each for each in clean if each != drop_index(site, new, found)]
+    swap = rename_index(site, name, old, found) + rename_index(site, new, name, found)
+    return [
+        *clean,
+        *([] if is_ready else [create(new)]),
+        Statement("; ".join(swap), Lock.NONE, site.table, guards.NEVER),
+        drop_index(site, old, found),
+    ]
+
+
+def rename_index(site: Site, name: str, to: str, found: Table | None) -> list[str]:
+    """SQL that locks the index alone, and lets its readers and writers go on."""
+    return [f"ALTER INDEX {site.beside_table(name, found)} RENAME TO {site.quote(to)}"]
 
 
 def shown(site: Site, wanted: Index) -> str:
     """The definition of an index of the probe as it would stand on the table."""
     return _PROBE.sub(lambda _: site.table, wanted.definition, count=1)
+
+
+def require_whole(operation: Operation, table: Table, statements: Sequence[Statement]) -> None:
+    """Refuses what would need an index of a partitioned table concurrently, which PostgreSQL cannot build."""
+    if table.kind == "p" and statements:
+        raise Refused(
+            operation.describe(),
+            table.name,
+            f"PostgreSQL cannot build or drop an index of the partitioned table {table.name} concurrently",
+            "build it on each partition concurrently, then on the parent, and run again",
+        )
 
 
 def refuse_invalid(site: Site, name: str, *elsewhere: str) -> Statement:
@@ -99,6 +181,8 @@ def drop_index(site: Site, name: str, found: Table | None = None) -> Statement:
     )
 
 
+_SWITCHES = {"on": "true", "yes": "true", "1": "true", "off": "false", "no": "false", "0": "false"}
+_REINDEXED = re.compile(r"(.+)_cc(?:new|old)\d*")
 _PROBE = re.compile(r"\bpg_temp\w*\.signals_operations_probe\b")
 
 _KINDS = {"i": "INDEX", "I": "INDEX", "S": "SEQUENCE", "v": "VIEW", "m": "MATERIALIZED VIEW"}

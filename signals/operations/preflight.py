@@ -6,13 +6,16 @@ from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
+from django.db.migrations.state import ProjectState
 
 from signals.operations import session
-from signals.operations.base import Convergent, Status, refuse_different
+from signals.operations.base import Convergent
 from signals.operations.create_enum import CreateEnumIfMissing
-from signals.operations.report import convergent, judge, steps
+from signals.operations.findings import Finding
+from signals.operations.refusals import refuse_different
+from signals.operations.report import convergent, steps
 
 
 def remember(*, using: str, plan: Sequence[tuple[Migration, bool]], **_unused: Any) -> None:
@@ -41,28 +44,52 @@ def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
     or a component that an earlier operation of the plan is going to change.
     """
     connection = connections[using]
-    loader = MigrationLoader(connection)
-    state = loader.project_state(list(loader.applied_migrations))
+    executor: Any = MigrationExecutor(connection)  # whose state has the apps without migrations too
+    applied = executor.loader.applied_migrations
+    state = executor._create_project_state(with_applied_migrations=True)
     opaque: set[str] = set()
     types: set[str] = set()
     changing: set[tuple[str, str]] = set()
     for migration in migrations:
         label = migration.app_label
-        if (label, migration.name) in loader.applied_migrations:
+        if (label, migration.name) in applied:
             continue
         for operation, before, after in steps(migration, state):
             if not isinstance(operation, Convergent):
                 opaque.add(label)
             elif label not in opaque and not _uses(operation, types, connection):
-                for finding in judge(connection, label, operation, before, after):
-                    place = (finding.table, finding.name)
-                    if finding.status is Status.DIFFERENT and place not in changing:
+                for finding in _judge(connection, label, operation, (before, after), changing):
+                    if (
+                        operation.stops_at(finding)
+                        and (finding.table, finding.name) not in changing
+                    ):
                         refuse_different(operation, finding)
-                    if finding.status is not Status.EXISTS and finding.component != "rows":
-                        changing.add(place)
+                    if not finding.status.is_right and finding.component != "rows":
+                        changing.add((finding.table, finding.name))
                         types |= (
                             {finding.name} if isinstance(operation, CreateEnumIfMissing) else set()
                         )
+
+
+def _judge(
+    connection: BaseDatabaseWrapper,
+    label: str,
+    operation: Convergent,
+    states: tuple[ProjectState, ProjectState],
+    changing: set[tuple[str, str]],
+) -> list[Finding]:
+    """The operation's findings, where the columns that the plan is going to add count as there."""
+    before, after = states
+    editor = connection.SchemaEditorClass(connection, collect_sql=True)
+    site = operation.locate(label, editor, after, before)
+    if site is None:
+        return []
+    table = site.table if site.db_table else ""  # an enum has none
+    operation.coming = frozenset(name for place, name in changing if place == table)
+    try:
+        return operation.findings(site)
+    finally:
+        operation.coming = frozenset()
 
 
 def _uses(operation: Convergent, types: set[str], connection: BaseDatabaseWrapper) -> bool:

@@ -11,7 +11,8 @@ from django.db.migrations.operations import SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
-from signals.operations.base import Convergent, Finding, Status
+from signals.operations.base import Convergent
+from signals.operations.findings import Finding, Status
 
 _SIGNS = tuple(status.value.split()[0] + " " for status in Status)
 

@@ -4,7 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.operations.catalog import Blocker, Catalog
-from signals.operations.errors import LockWaitExceeded, RowsViolate
+from signals.operations.errors import LockWaitExceeded, RowsViolate, sqlstate, words
 from signals.operations.statements import Statement
 
 logger = logging.getLogger("signals.operations")
@@ -73,7 +73,7 @@ def run(connection: BaseDatabaseWrapper, statement: Statement) -> None:
     try:
         _run(connection, statement, LockPolicy.from_settings())
     except (DataError, IntegrityError) as error:
-        raise RowsViolate(statement.sql, " ".join(str(error).split())) from error
+        raise RowsViolate(statement.sql, words(error)) from error
 
 
 def about_to_change(connection: BaseDatabaseWrapper) -> None:
@@ -134,28 +134,31 @@ def _try(connection: BaseDatabaseWrapper, statement: Statement, timeout: float) 
             if connection.savepoint_ids:
                 cursor.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [before])
     except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
         return False
     return True
 
 
 def _wait(connection: BaseDatabaseWrapper, statement: Statement) -> None:
-    with _no_timeouts(connection), connection.cursor() as cursor:
+    """In a transaction within a savepoint, so that a failure can be looked into."""
+    alias, is_within = connection.alias, connection.in_atomic_block
+    savepoint = transaction.atomic(using=alias) if is_within else nullcontext()
+    with no_timeouts(connection), savepoint, connection.cursor() as cursor:
         cursor.execute(statement.sql)
 
 
 @contextmanager
-def _no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
+def no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Lifts the session's timeouts and puts each back to what it was, also after a failure."""
-    names = ("lock_timeout", "statement_timeout")
+    names = ["lock_timeout", "statement_timeout", "transaction_timeout"]  # the last from 17 on
+    values = ", ".join(f"pg_catalog.current_setting('{name}', true)" for name in names)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_catalog.current_setting('lock_timeout'), "
-            "pg_catalog.current_setting('statement_timeout')"
-        )
+        cursor.execute(f"SELECT {values}")
         before = dict(zip(names, cursor.fetchone(), strict=True))
-        lifted = [name for name in names if before[name] != "0"]
+        lifted = [name for name in names if before[name] not in (None, "0")]
+        if connection.in_atomic_block:
+            lifted = [name for name in lifted if name != "transaction_timeout"]  # it runs already
         for name in lifted:
             cursor.execute(f"SET {name} = 0")
     try:
@@ -175,4 +178,6 @@ def _exceeded(
 
 
 def _blockers(connection: BaseDatabaseWrapper, statement: Statement) -> tuple[Blocker, ...]:
-    return Catalog(connection).blockers(statement.table, statement.lock.conflicts)
+    return Catalog(connection).blockers(
+        [statement.table, *statement.also], statement.lock.conflicts
+    )

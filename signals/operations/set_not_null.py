@@ -4,12 +4,21 @@ from dataclasses import replace
 from typing import Any
 
 from django.db.migrations.operations.fields import AlterField
+from django.db.models import Field
 
 from signals.operations import guards
-from signals.operations.base import Convergent, Finding, Snapshot, Status, require_column
+from signals.operations.base import Convergent
 from signals.operations.catalog import Table
-from signals.operations.columns import add_field_ddl, judge_column, probe_column, prove_not_null
+from signals.operations.columns import (
+    add_field_ddl,
+    judge_column,
+    probe_column,
+    prove_not_null,
+    require_no_other_change,
+)
 from signals.operations.constraints import drop_constraint, validate_constraint
+from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.refusals import require_column
 from signals.operations.site import AnyField, Site
 from signals.operations.statements import Lock, Statement
 
@@ -48,21 +57,21 @@ class SetNotNullIfNullable(Convergent, AlterField):
     def describe(self) -> str:
         return f"Make {self.name} of {self.model_name} not null if nullable"
 
+    def declared(self, site: Site) -> list[AnyField]:
+        return [site.field(self.name)]
+
     def probe(self, site: Site, found: Table) -> list[str]:
-        field, column = site.field(self.name), site.column(self.name)
-        if found.column(column) is None:
-            return []
-        return probe_column(site, column, add_field_ddl(site, field))
+        field = site.field(self.name)
+        return probe_column(site, field, found, add_field_ddl(site, field))
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        name = site.column(self.name)
-        table = snapshot.found
+        field, name, table = site.field(self.name), site.column(self.name), snapshot.found
         column, _ = snapshot.columns(name)
         if table is None or column is None:
             return [Finding("not null", name, site.table, Status.MISSING)]
         strict = replace(column, not_null=True)
         columns = tuple(strict if each is column else each for each in table.columns)
-        finding = judge_column(site, name, replace(table, columns=columns), snapshot.wanted)
+        finding = judge_column(site, field, replace(table, columns=columns), snapshot.wanted)
         if finding.status is Status.EXISTS and table.constraint(self._proof(site)):
             finding = replace(finding, status=Status.UNFINISHED)
         elif finding.status is Status.EXISTS and not column.not_null:
@@ -70,6 +79,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
         return [replace(finding, component="not null")]
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        self._require_no_more(site)
         table, column = require_column(self, site, snapshot, site.column(self.name))
         if self.inspect(site, snapshot)[0].status is Status.EXISTS:
             return []
@@ -92,6 +102,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
         return [*steps, *nullable] if column.not_null else steps
 
     def script(self, site: Site) -> list[Statement]:
+        self._require_no_more(site)
         name = site.column(self.name)
         column, proof = site.quote(name), self._proof(site)
         quoted = site.quote(proof)
@@ -99,7 +110,8 @@ class SetNotNullIfNullable(Convergent, AlterField):
         alter = f"ALTER TABLE {site.table}"
         add = f"{alter} ADD CONSTRAINT {quoted} CHECK ({column} IS NOT NULL) NOT VALID"
         proven = guards.has_constraint(site.table, proof)
-        validate, exclusive = validate_constraint(site, proof), Lock.ACCESS_EXCLUSIVE
+        validate = validate_constraint(site, proof, f"{column} IS NULL")
+        exclusive = Lock.ACCESS_EXCLUSIVE
         return [
             Statement(add, exclusive, site.table, guards.either(strict, proven)),
             replace(validate, unless=guards.either(strict, validate.unless)),
@@ -115,6 +127,12 @@ class SetNotNullIfNullable(Convergent, AlterField):
         sql = f"ALTER TABLE {site.table} ALTER COLUMN {site.quote(name)} DROP NOT NULL"
         guard = guards.negated(guards.has_not_null(site.table, name))
         return [drop, Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
+
+    def _require_no_more(self, site: Site) -> None:
+        before = site.before._meta.get_field(self.name) if site.before else None
+        if isinstance(before, Field):
+            field = site.field(self.name)
+            require_no_other_change(self, site, before, field, parts=False)
 
     def _proof(self, site: Site) -> str:
         """The name of the check that stands in for NOT NULL meanwhile."""

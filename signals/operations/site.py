@@ -15,17 +15,27 @@ from signals.operations.catalog import Table, quoted
 # Django's fields take type arguments only in its stubs.
 AnyField: TypeAlias = "Field[Any, Any]"
 
-_LONGEST = 63  # bytes of a name
+LONGEST = 63  # bytes of a name
 
 PROBE = '"pg_temp"."signals_operations_probe"'
 
 
 def short(name: str) -> str:
     """The name if it fits into 63 bytes, else its beginning and a digest; Django counts characters."""
-    if len(name.encode()) <= _LONGEST:
+    if len(name.encode()) <= LONGEST:
         return name
     digest = names_digest(name, length=8)
-    return f"{name.encode()[: _LONGEST - 9].decode(errors='ignore')}_{digest}"
+    return f"{name.encode()[: LONGEST - 9].decode(errors='ignore')}_{digest}"
+
+
+def successor(name: str) -> str:
+    """The name under which a replacement is built before it takes the name."""
+    return short(f"{name}_convergent_new")
+
+
+def predecessor(name: str) -> str:
+    """The name that what was replaced has until it is dropped."""
+    return short(f"{name}_convergent_old")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +65,14 @@ class Site:
         return self.quote(self.model._meta.db_table)
 
     def quote(self, name: str) -> str:
-        """The name as SQL; one that is quoted already, as db_table may be to hold a schema, stays."""
-        is_quoted = name.startswith('"') and name.endswith('"')
-        return name if is_quoted else quoted(name)
+        """The name as SQL; db_table may hold a schema, as `"schema"."table"` or as `schema"."table`."""
+        if name.startswith('"') and name.endswith('"'):
+            return name
+        return f'"{name}"' if '"."' in name else quoted(name)
 
     def field(self, name: str) -> AnyField:
-        field = self.model._meta.get_field(name)
+        meta = self.model._meta
+        field = meta.pk if name == "pk" else meta.get_field(name)
         assert isinstance(field, Field)  # noqa: S101 - narrows: no operation names a reverse relation
         return field
 
@@ -71,7 +83,10 @@ class Site:
         for expression in expressions:
             if expression is not None:
                 fields += [path[0] for path in model._get_expr_references(expression)]
-        return list(dict.fromkeys(self.column(name.split(LOOKUP_SEP)[0]) for name in fields))
+        key = [field.name for field in model._meta.pk_fields]
+        heads = [name.split(LOOKUP_SEP)[0] for name in fields]
+        own = [name for head in heads for name in (key if head == "pk" else [head])]
+        return list(dict.fromkeys(map(self.column, own)))
 
     def beside_table(self, name: str, found: Table | None = None) -> str:
         """The quoted name of a relation in the schema of the table as found, or as declared."""

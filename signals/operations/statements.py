@@ -47,16 +47,23 @@ class Statement:
     """One step of a plan.
 
     sql: one statement, or several that belong in one transaction, joined by semicolons.
-    lock: the strongest lock that it takes on `table`, a quoted name.
+    lock: the strongest lock that it takes on `table`, a quoted name, and on the tables `also`.
     unless: an SQL condition that holds when the step is done or has no object; for printed scripts.
     transactional: False for CONCURRENTLY, which PostgreSQL refuses inside a transaction.
     question: for printed scripts, a SELECT of the SQL up to its WHERE, where a name is to be resolved
         when the script runs.
+    rows: an SQL condition that the rows of the table meet which stand against it.
+    unique: the name of the index whose uniqueness the rows may stand against.
+    is_reference: whether those rows lack the row that they refer to.
     """
 
     sql: str
     lock: Lock
     table: str
     unless: str
+    also: tuple[str, ...] = ()
     transactional: bool = True
     question: str = ""
+    rows: str = ""
+    unique: str = ""
+    is_reference: bool = False

@@ -34,6 +34,8 @@ def text(what: str, found: str, wanted: str, fix: str) -> str:
     )
 
 
+REPLACE = '\n  or let this migration replace it: on_different="replace"'
+
 CASES = {
     "state is varchar": (
         ["ALTER TABLE signals ADD COLUMN state varchar(20) NOT NULL DEFAULT 'candidate'"],
@@ -41,7 +43,8 @@ CASES = {
             COLUMN,
             "character varying(20) DEFAULT 'candidate'::character varying NOT NULL",
             TEXT,
-            'ALTER TABLE "signals" ALTER COLUMN "state" TYPE text USING "state"::text;',
+            'ALTER TABLE "signals" ALTER COLUMN "state" TYPE text USING "state"::text, '
+            "ALTER COLUMN \"state\" SET DEFAULT 'candidate'::text;",
         ),
     ),
     "state is nullable": (
@@ -87,7 +90,7 @@ CASES = {
             "CHECK ((state = ANY (ARRAY['candidate'::text, 'verified'::text, 'downgraded'::text,"
             " 'lost'::text])))",
             WANTED_CHECK,
-            'ALTER TABLE "signals" DROP CONSTRAINT "signals_state_check"; and run again',
+            'ALTER TABLE "signals" DROP CONSTRAINT "signals_state_check"; and run again' + REPLACE,
         ),
     ),
     "the check is no check": (
@@ -112,7 +115,8 @@ CASES = {
             "CREATE INDEX idx_signals_state_created_at ON public.signals USING btree"
             " (created_at, state)",
             WANTED_INDEX,
-            'DROP INDEX CONCURRENTLY "public"."idx_signals_state_created_at"; and run again',
+            'DROP INDEX CONCURRENTLY "public"."idx_signals_state_created_at"; and run again'
+            + REPLACE,
         ),
     ),
     "the index is partial": (
@@ -128,7 +132,8 @@ CASES = {
             "CREATE INDEX idx_signals_state_created_at ON public.signals USING btree"
             " (state, created_at) WHERE (state = 'candidate'::text)",
             WANTED_INDEX,
-            'DROP INDEX CONCURRENTLY "public"."idx_signals_state_created_at"; and run again',
+            'DROP INDEX CONCURRENTLY "public"."idx_signals_state_created_at"; and run again'
+            + REPLACE,
         ),
     ),
     "the index is another table's": (
@@ -193,7 +198,7 @@ LEGACY = {
         "score",
         (
             'ALTER TABLE "events" ALTER COLUMN "score" TYPE double precision'
-            ' USING "score"::double precision;'
+            ' USING "score"::double precision, ALTER COLUMN "score" SET DEFAULT 0.0;'
         ),
     ),
     "the enum has a value of its own": (

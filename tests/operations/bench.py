@@ -194,8 +194,11 @@ def writes(queries: CaptureQueriesContext) -> list[str]:
     return [
         text
         for text in texts
-        if not text.startswith("SELECT") and not text.lstrip().startswith("SELECT")
-        if not (text.startswith("BEGIN;\nCREATE TEMPORARY TABLE") and text.endswith("ROLLBACK"))
+        if not text.lstrip().startswith(("SELECT", "EXPLAIN"))
+        if not (
+            text.startswith("BEGIN READ WRITE;\nCREATE TEMPORARY TABLE")
+            and text.endswith("ROLLBACK")
+        )
     ]
 
 

@@ -105,13 +105,13 @@ def test_rows_that_violate_are_reported_new_ones_are_refused_and_the_next_run_go
     fresh(PART)
     state = bench.project(part())
     for _ in range(2):
-        with pytest.raises(operations.RowsViolate) as caught:
+        with pytest.raises(operations.RowsViolateCheck) as caught:
             forwards(add(Q(amount__gt=3)), state)
     assert caught.value.sql == 'ALTER TABLE "part" VALIDATE CONSTRAINT "wanted"'
     assert "wanted" in caught.value.reason
     assert str(caught.value) == (
         'existing rows stand against: ALTER TABLE "part" VALIDATE CONSTRAINT "wanted"\n'
-        f"  because: {caught.value.reason}\n"
+        f"  because: {caught.value.reason}\n  rows:    1, the first with id 1\n"
         "  to fix: correct those rows, and run again; the next run continues from here"
     )
     with pytest.raises(IntegrityError):

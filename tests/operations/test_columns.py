@@ -280,11 +280,6 @@ def test_back_keeps_the_column_if_told_so() -> None:
     assert marks() == before
 
 
-def test_a_field_without_a_column_is_refused_while_coding() -> None:
-    with pytest.raises(ValueError, match="create its through table with CreateTableIfMissing"):
-        operations.AddColumnIfMissing("part", "c", models.ManyToManyField("bench.part"))
-
-
 def test_a_not_null_constraint_that_is_not_valid_is_unfinished() -> None:
     """PostgreSQL 18 lets attnotnull stand for rows that are NULL all the same."""
     fresh(PART, "UPDATE part SET label = NULL WHERE id = 1")

@@ -33,6 +33,18 @@ each_rival = pytest.mark.parametrize(
 )
 
 
+each_replaced = pytest.mark.parametrize(
+    ("case", "rival"),
+    [
+        pytest.param(case, rival, id=f"{case}, {rival.what}")
+        for case in CASES
+        for rival in case.rivals
+        if rival.replaceable
+    ],
+)
+REPLACE = 'on_different="replace"'
+
+
 @cache
 def facts_after(*scripts: str) -> list[tuple[Any, ...]]:
     fresh(*scripts)
@@ -70,10 +82,11 @@ def test_absent_becomes_present_as_a_clean_run_would_make_it(case: Case) -> None
     state = project(*case.models)
     fresh(case.start)
     if case.name != "backfill":
-        assert operations.Status.MISSING in statuses(case, state)
+        before = operations.Status.LEFTOVER if case.removes else operations.Status.MISSING
+        assert before in statuses(case, state)
     forwards(case.make(), state)
     assert facts() == wanted
-    assert statuses(case, state) == {operations.Status.EXISTS}
+    assert statuses(case, state) == {case.right}
 
 
 @each_case
@@ -282,6 +295,7 @@ def test_another_definition_stops_before_anything_is_changed(case: Case, rival: 
         f"{case.describes}: the {component} {rival.name}{whose} differs from its "
         f"declaration; nothing was changed.\n  found:  {rival.found}\n  wanted: {rival.wanted}\n"
         f"  to fix: {rival.fix}"
+        + (f"\n  or let this migration replace it: {REPLACE}" if rival.replaceable else "")
     )
 
 
@@ -297,7 +311,7 @@ def test_the_advice_against_another_definition_works_where_it_is_sql(
         return
     bench.execute(rival.repair)
     forwards(case.make(), state)
-    assert statuses(case, state) == {operations.Status.EXISTS}
+    assert statuses(case, state) == {case.right}
     assert {row for row in wanted if row[0] == "index"} <= set(facts())
 
 
@@ -315,3 +329,87 @@ def test_another_definition_survives_the_way_back_or_goes_by_its_name(
     assert [row for row in first if row[0] == "row" and row[2] == "part"]
     backwards(case.make(), state)
     assert facts() == first
+
+
+def names() -> set[str]:
+    """The relations and constraints of the bench."""
+    found = facts()
+    return {row[2] for row in found if row[0] in ("relation", "constraint")}
+
+
+@each_replaced
+def test_another_definition_is_replaced_if_told_so(case: Case, rival: Rival) -> None:
+    assert case.replacing is not None
+    wanted, state = clean_run(case), project(*case.models)
+    fresh(case.start, rival.sql)
+    forwards(case.replacing(), state)
+    assert facts() == wanted
+    before = marks()
+    forwards(case.replacing(), state)
+    assert marks() == before
+
+
+@each_replaced
+def test_killed_while_it_replaces_the_name_is_never_free_and_the_next_run_heals(
+    case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert case.replacing is not None
+    wanted, state = clean_run(case), project(*case.models)
+    for limit in range(20):
+        fresh(case.start, rival.sql)
+        with monkeypatch.context() as patch:
+            count = dies_after(patch, limit)
+            try:
+                forwards(case.replacing(), state)
+            except Killed:
+                assert count() == limit + 1
+            else:
+                assert count() == limit > 1
+                break
+        assert rival.name in names()
+        forwards(case.replacing(), state)
+        assert facts() == wanted
+
+
+@each_replaced
+def test_a_leftover_of_a_replacement_is_cleaned_by_the_operation_that_only_adds(
+    case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert case.replacing is not None
+    wanted, state = clean_run(case), project(*case.models)
+    for limit in range(1, 20):
+        fresh(case.start, rival.sql)
+        with monkeypatch.context() as patch:
+            dies_after(patch, limit)
+            try:
+                forwards(case.replacing(), state)
+            except Killed:
+                pass
+            else:
+                break
+        try:
+            forwards(case.make(), state)
+        except operations.DifferentDefinition:
+            bench.execute(rival.repair)
+            forwards(case.make(), state)
+        assert facts() == wanted
+
+
+@each_replaced
+def test_killed_while_it_replaces_goes_back_and_leaves_no_leftover(
+    case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert case.replacing is not None
+    state = project(*case.models)
+    for limit in range(1, 20):
+        fresh(case.start, rival.sql)
+        with monkeypatch.context() as patch:
+            dies_after(patch, limit)
+            try:
+                forwards(case.replacing(), state)
+            except Killed:
+                pass
+            else:
+                break
+        backwards(case.replacing(), state)
+        assert names() <= {row[2] for row in reversed_run(case)} | {rival.name}

@@ -296,10 +296,17 @@ def test_an_error_other_than_a_lock_timeout_is_not_tried_again() -> None:
     )
     start = time.monotonic()
     before = marks()
-    with pytest.raises(DatabaseError):
+    with pytest.raises(operations.StatementRefused) as refused:
         forwards(operation, STATE)
     assert time.monotonic() - start < 2
     assert marks() == before
+    assert refused.value.sqlstate == "0A000"
+    assert str(refused.value) == (
+        f"Alter type of amount on part if different: PostgreSQL refuses: {refused.value.sql}\n"
+        "  because: cannot alter type of a column used by a view or rule "
+        'DETAIL: rule _RETURN on view over depends on column "amount"\n'
+        "  to fix: change what it names, and run again; the next run continues from here"
+    )
 
 
 def test_a_statement_timeout_of_the_session_holds_for_steps_that_stop_writers(

@@ -18,6 +18,7 @@ NEEDS_AUTOCOMMIT = {
     "unique index with a condition": 'CREATE UNIQUE INDEX CONCURRENTLY "part_label_key" ON "part" '
     '("label") WHERE "amount" > 0',
     "backfill": "one short transaction for each batch",
+    "dropped index": 'DROP INDEX CONCURRENTLY "bench"."part_label"',
     "column with an index": 'CREATE INDEX CONCURRENTLY "part_stock_f3bb5a63" ON "part" ("stock")',
 }
 
@@ -26,7 +27,7 @@ def case(name: str) -> Case:
     return next(each for each in CASES if each.name == name)
 
 
-@pytest.mark.parametrize("name", list(NEEDS_AUTOCOMMIT)[:4])
+@pytest.mark.parametrize("name", list(NEEDS_AUTOCOMMIT)[:5])
 def test_a_step_that_needs_autocommit_names_the_fix_before_anything_is_sent(name: str) -> None:
     chosen = case(name)
     fresh(chosen.start)

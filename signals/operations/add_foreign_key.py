@@ -1,0 +1,108 @@
+"""AddForeignKeyIfMissing."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.migrations.operations.fields import AlterField
+from django.db.models import ForeignKey
+
+from signals.operations.base import Convergent
+from signals.operations.catalog import Table
+from signals.operations.columns import add_field_ddl, judge_column, probe_column
+from signals.operations.findings import Finding, Snapshot
+from signals.operations.foreign_keys import (
+    drop_foreign_key,
+    has_constraint,
+    judge_foreign_key,
+    plan_foreign_key,
+    script_drop_foreign_key,
+    script_foreign_key,
+)
+from signals.operations.implied import implied_later
+from signals.operations.refusals import require_column
+from signals.operations.site import AnyField, Site
+from signals.operations.statements import Statement
+
+
+class AddForeignKeyIfMissing(Convergent, AlterField):
+    """Makes an existing column a foreign key while writers go on; needs atomic = False on the migration.
+
+    Its index is built concurrently first, so that deleting from the other table never scans this one;
+    then the constraint is added NOT VALID, in an instant, and validated. A run that dies leaves a
+    prefix of these, and the next one continues. A foreign key of any name to the declared column
+    serves; one to another stops the run. Backwards drops the constraint, and the index if the field
+    had none before.
+
+    model_name, name, field, preserve_default: as for Django's AlterField; the field is a ForeignKey
+        with db_constraint=True. A column that is still to come is AddColumnIfMissing's, whole.
+    """
+
+    field: "ForeignKey[Any, Any]"
+
+    def __init__(
+        self,
+        model_name: str,
+        name: str,
+        field: "ForeignKey[Any, Any]",
+        preserve_default: bool = True,
+    ) -> None:
+        if not isinstance(field, ForeignKey):
+            raise TypeError(
+                f"AddForeignKeyIfMissing takes a ForeignKey, not a {type(field).__name__}"
+            )
+        if not has_constraint(field):
+            raise ValueError(f"{name} is declared with db_constraint=False (take it out)")
+        super().__init__(model_name, name, field, preserve_default)
+
+    def describe(self) -> str:
+        return f"Add foreign key {self.name} to {self.model_name} if missing"
+
+    def names(self, site: Site) -> list[str]:
+        return [name for part in self._parts(site, None) for name in part.names(site)]
+
+    def declared(self, site: Site) -> list[AnyField]:
+        return [site.field(self.name)]
+
+    def probe(self, site: Site, found: Table) -> list[str]:
+        field = site.field(self.name)
+        ddl = probe_column(site, field, found, add_field_ddl(site, field))
+        if ddl:
+            ddl += [sql for part in self._parts(site, found) for sql in part.probe(site, found)]
+        return ddl
+
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
+        field, found = site.field(self.name), snapshot.found
+        column = judge_column(site, field, found, snapshot.wanted)
+        if found is None or found.column(column.name) is None:
+            return [column]
+        findings = [judge_foreign_key(site, field, found), column]
+        for part in self._parts(site, found):
+            findings += part.inspect(site, snapshot)
+        return findings
+
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        table, _ = require_column(self, site, snapshot, site.column(self.name))
+        parts = [step for part in self._parts(site, table) for step in part.plan(site, snapshot)]
+        return [*parts, *plan_foreign_key(site, site.field(self.name), table)]
+
+    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        found = snapshot.found
+        if found is None or found.column(site.column(self.name)) is None:
+            return []
+        steps = drop_foreign_key(site, site.field(self.name), found)
+        for part in self._parts(site, found):
+            steps += part.plan_backwards(site, snapshot)
+        return steps
+
+    def script(self, site: Site) -> list[Statement]:
+        parts = [step for part in self._parts(site, None) for step in part.script(site)]
+        return [*parts, *script_foreign_key(site, site.field(self.name))]
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        steps = script_drop_foreign_key(site, site.field(self.name))
+        for part in self._parts(site, None):
+            steps += part.script_backwards(site)
+        return steps
+
+    def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
+        return implied_later(self.model_name, self.name, site, found)

@@ -1,0 +1,45 @@
+"""DropIndexConcurrentlyIfPresent."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.migrations.operations.models import RemoveIndex
+from django.db.models import Index
+
+from signals.operations.catalog import Table
+from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
+from signals.operations.refusals import declared_part
+from signals.operations.removal import Removal
+from signals.operations.site import Site
+
+
+class DropIndexConcurrentlyIfPresent(Removal, RemoveIndex):
+    """Drops the index of that name while readers and writers go on, if the table has it.
+
+    Needs atomic = False on the migration. A run that dies leaves an invalid index, which the next run
+    drops. An index of that name on another table stays; one that belongs to a constraint stops the run.
+    Backwards builds the index again as CreateIndexConcurrentlyIfMissing does.
+
+    model_name, name: as for Django's RemoveIndex.
+    fallbacks: as declared when the index was created; they go too, and are chosen among backwards.
+    """
+
+    def __init__(self, model_name: str, name: str, fallbacks: Sequence[Index] = ()) -> None:
+        super().__init__(model_name, name)
+        self.fallbacks = tuple(fallbacks)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        name, args, kwargs = super().deconstruct()
+        if self.fallbacks:
+            kwargs = {**kwargs, "fallbacks": self.fallbacks}
+        return name, list(args), dict(kwargs)
+
+    def describe(self) -> str:
+        return f"Drop index {self.name} from {self.model_name} concurrently if present"
+
+    def addition(self, site: Site) -> CreateIndexConcurrentlyIfMissing:
+        index = declared_part(site, self.name, site.model._meta.indexes, Index)
+        return CreateIndexConcurrentlyIfMissing(self.model_name, index, self.fallbacks)
+
+    def is_present(self, site: Site, found: Table) -> bool:
+        return any(found.index(each.name) for each in self.addition(site).variants)

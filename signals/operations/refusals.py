@@ -1,0 +1,111 @@
+"""Why an operation does not go on, or leaves something: said in words, before anything is changed."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any, NoReturn, TypeVar
+
+from django.db import NotSupportedError
+from django.db.migrations.operations.base import Operation
+
+from signals.operations.catalog import Column, Table
+from signals.operations.errors import DifferentDefinition, Refused, TableMissing
+from signals.operations.findings import Finding, Snapshot
+from signals.operations.site import LONGEST, Site
+
+_Part = TypeVar("_Part")
+
+logger = logging.getLogger("signals.operations")
+
+
+def refuse_different(operation: Any, finding: Finding) -> NoReturn:
+    raise DifferentDefinition(
+        operation=operation.describe(),
+        migration=operation.migration,
+        component=finding.component,
+        name=finding.name,
+        table=finding.table,
+        found=finding.found,
+        wanted=finding.wanted,
+        fix=finding.fix,
+        replaceable=finding.replaceable and bool(operation.on_different),
+    )
+
+
+def require_name(name: str) -> None:
+    """PostgreSQL would cut the name, and then the one in the state would be another."""
+    length = len(name.encode())
+    if length > LONGEST:
+        raise ValueError(
+            f"the name {name} is {length} bytes long, and PostgreSQL keeps {LONGEST} (shorten it)"
+        )
+
+
+def require_rows(operation: Operation, site: Site, found: Table) -> None:
+    """Refuses to decide by rows that row level security hides."""
+    if found.hides_rows:
+        raise Refused(
+            operation.describe(),
+            site.table,
+            f"row level security hides rows of table {site.table} from the current role",
+            "migrate as a role with BYPASSRLS, or ALTER TABLE ... NO FORCE ROW LEVEL SECURITY meanwhile",
+        )
+
+
+def declared_part(site: Site, name: str, declared: Iterable[Any], kind: type[_Part]) -> _Part:
+    """The model's index or constraint of that name; raises ValueError where no such one is declared."""
+    parts = {each.name: each for each in declared}
+    part, label = parts.get(name), site.model._meta.label
+    if isinstance(part, kind):
+        return part
+    what = f"is a {type(part).__name__}" if part else "is not declared"
+    raise ValueError(
+        f"a {kind.__name__} is to be removed, and {name} of {label} {what} "
+        "(correct the name or the operation)"
+    )
+
+
+def require_choice(on_different: str) -> str:
+    if on_different not in ("stop", "replace"):
+        raise ValueError(f'on_different is {on_different!r} (use "stop" or "replace")')
+    return on_different
+
+
+def require_postgresql(connection: Any, operation: Operation) -> None:
+    if connection.vendor != "postgresql":
+        raise NotSupportedError(
+            f"{operation.describe()}: {type(operation).__name__} needs PostgreSQL, and the database "
+            f"{connection.alias!r} is {connection.display_name}"
+        )
+
+
+def require_table(operation: Operation, site: Site, snapshot: Snapshot) -> Table:
+    if snapshot.found is None:
+        raise TableMissing(operation.describe(), site.table)
+    if snapshot.found.kind == "v":
+        raise Refused(
+            operation.describe(),
+            site.table,
+            f"{site.table} is a view",
+            "declare the model with managed = False, or let db_table name the table",
+        )
+    return snapshot.found
+
+
+def require_column(
+    operation: Operation, site: Site, snapshot: Snapshot, name: str
+) -> tuple[Table, Column]:
+    table = require_table(operation, site, snapshot)
+    column = table.column(name)
+    if column is None:
+        raise Refused(
+            operation.describe(),
+            site.table,
+            f"table {site.table} has no column {name}",
+            "go back to before the migration that adds the column, and forward again",
+        )
+    return table, column
+
+
+def keep(operation: Operation, what: str, reason: str) -> None:
+    """Says why backwards leaves something that it would otherwise drop."""
+    logger.warning("%s, backwards: %s stays: %s", operation.describe(), what, reason)

@@ -1,0 +1,109 @@
+"""The removals: the operation that builds the component, turned round."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import ProjectState
+
+from signals.operations.base import Convergent
+from signals.operations.catalog import Table
+from signals.operations.findings import Finding, Status
+from signals.operations.refusals import keep
+from signals.operations.site import AnyField, Site
+from signals.operations.statements import Statement
+
+
+class Removal(Convergent):
+    """What the removals share; a mixin as Convergent is.
+
+    A subclass says which operation builds what it removes. Forwards sends what that one sends
+    backwards, and the other way round.
+    """
+
+    def addition(self, site: Site) -> Convergent:
+        """The operation that builds the component, as the state before the removal declares it."""
+        raise NotImplementedError
+
+    def locate(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        with_operation: ProjectState,
+        without: ProjectState,
+    ) -> Site | None:
+        return super().locate(app_label, schema_editor, without, with_operation)
+
+    def names(self, site: Site) -> Sequence[str]:
+        return self.addition(site).names(site)
+
+    def declared(self, site: Site) -> Sequence[AnyField]:
+        return self.addition(site).declared(site)
+
+    def probe(self, site: Site, found: Table) -> list[str]:
+        return self.addition(site).probe(site, found)
+
+    def weigh(self, site: Site, snapshot: Any, *, forwards: bool) -> Any:
+        return self.addition(site).weigh(site, snapshot, forwards=not forwards)
+
+    def is_present(self, site: Site, found: Table) -> bool:
+        """Whether the table itself has anything of the name."""
+        raise NotImplementedError
+
+    def is_removable(self, site: Site, snapshot: Any) -> bool:
+        """Whether that is what would be dropped."""
+        return bool(self.addition(site).plan_backwards(site, snapshot))
+
+    def inspect(self, site: Site, snapshot: Any) -> list[Finding]:
+        finding = self.addition(site).inspect(site, snapshot)[0]
+        if finding.status is Status.BUILDING:
+            return [finding]
+        if snapshot.found is None or not self.is_present(site, snapshot.found):
+            return [Finding(finding.component, finding.name, finding.table, Status.ABSENT)]
+        left = replace(finding, note="", replaceable=False)
+        if self.is_removable(site, snapshot):
+            return [replace(left, status=Status.LEFTOVER, wanted="", fix="")]
+        wanted = f"no {finding.component} of that name; what was declared is {finding.wanted}"
+        fix = "rename it, or drop it by hand, and run again"
+        return [replace(left, status=Status.DIFFERENT, wanted=wanted, fix=fix)]
+
+    def plan(self, site: Site, snapshot: Any) -> list[Statement]:
+        return self.addition(site).plan_backwards(site, snapshot)
+
+    def plan_retreat(self, site: Site, snapshot: Any) -> list[Statement]:
+        return self.addition(site).plan_retreat(site, snapshot)
+
+    def plan_backwards(self, site: Site, snapshot: Any) -> list[Statement]:
+        """Builds it again, unless the table is gone or something else has its name."""
+        addition = self.addition(site)
+        if snapshot.found is None:
+            return []
+        different = [each for each in addition.assess(site, snapshot) if addition.stops_at(each)]
+        for finding in different:
+            what = f"the {finding.component} {finding.name}"
+            keep(self, what, f"it is {finding.found}, not the declared {finding.wanted}")
+        return [] if different else addition.plan(site, snapshot)
+
+    def script(self, site: Site) -> list[Statement]:
+        return self.addition(site).script_backwards(site)
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        return self.addition(site).script(site)
+
+
+class RemovalOf(Removal):
+    """The removal of what the given operation builds; how it is called, its label says."""
+
+    def __init__(self, label: str, addition: Convergent) -> None:
+        self.label = label
+        self._addition = addition
+
+    def describe(self) -> str:
+        return self.label
+
+    def addition(self, site: Site) -> Convergent:
+        return self._addition
+
+    def is_present(self, site: Site, found: Table) -> bool:
+        return True

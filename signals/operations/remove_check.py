@@ -1,0 +1,30 @@
+"""RemoveCheckIfPresent."""
+
+from django.db.migrations.operations.models import RemoveConstraint
+from django.db.models import CheckConstraint
+
+from signals.operations.add_check import AddCheckIfMissing
+from signals.operations.catalog import Table
+from signals.operations.refusals import declared_part
+from signals.operations.removal import Removal
+from signals.operations.site import Site
+
+
+class RemoveCheckIfPresent(Removal, RemoveConstraint):
+    """Drops the check of that name from the table, if it has it, whatever it says.
+
+    Another kind of constraint of that name stops the run. It goes in one statement, so a failed run
+    leaves it whole. Backwards adds it again as AddCheckIfMissing does.
+
+    model_name, name: as for Django's RemoveConstraint; the constraint is a CheckConstraint.
+    """
+
+    def describe(self) -> str:
+        return f"Remove check {self.name} from {self.model_name} if present"
+
+    def addition(self, site: Site) -> AddCheckIfMissing:
+        constraint = declared_part(site, self.name, site.model._meta.constraints, CheckConstraint)
+        return AddCheckIfMissing(self.model_name, constraint)
+
+    def is_present(self, site: Site, found: Table) -> bool:
+        return found.constraint(self.name) is not None

@@ -1,0 +1,46 @@
+"""RemoveColumnIfPresent."""
+
+from collections.abc import Sequence
+
+from django.db.migrations.operations.fields import RemoveField
+
+from signals.operations.add_column import AddColumnIfMissing
+from signals.operations.base import Convergent
+from signals.operations.catalog import Table
+from signals.operations.create_table import through_table
+from signals.operations.findings import Snapshot
+from signals.operations.removal import Removal, RemovalOf
+from signals.operations.site import Site
+
+
+class RemoveColumnIfPresent(Removal, RemoveField):
+    """Drops the column with its data, its indexes and its constraints, if the table has it.
+
+    It goes in one statement, so a failed run leaves it whole. A column of another type than the one
+    declared is somebody's data and stops the run. Backwards adds the column again, without its data.
+
+    model_name, name: as for Django's RemoveField.
+    """
+
+    def __init__(self, model_name: str, name: str) -> None:
+        super().__init__(model_name, name)
+
+    def describe(self) -> str:
+        return f"Remove column {self.name} from {self.model_name} if present"
+
+    def addition(self, site: Site) -> AddColumnIfMissing:
+        return AddColumnIfMissing(self.model_name, self.name, site.field(self.name))
+
+    def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
+        """As of AddColumnIfMissing, turned round."""
+        field = site.model._meta.get_field(self.name)
+        if field.many_to_many:
+            tables = through_table(site, field, keep_on_reverse=False, with_rows=True)
+            return [(RemovalOf(self.describe(), table), place) for table, place in tables]
+        return [(self, site)] if getattr(field, "column", None) else []
+
+    def is_present(self, site: Site, found: Table) -> bool:
+        return found.column(site.column(self.name)) is not None
+
+    def is_removable(self, site: Site, snapshot: Snapshot) -> bool:
+        return self.addition(site).is_declared(site, snapshot)

@@ -1,0 +1,31 @@
+"""RemoveUniqueIfPresent."""
+
+from django.db.migrations.operations.models import RemoveConstraint
+from django.db.models import UniqueConstraint
+
+from signals.operations.add_unique import AddUniqueIfMissing
+from signals.operations.catalog import Table
+from signals.operations.refusals import declared_part
+from signals.operations.removal import Removal
+from signals.operations.site import Site
+
+
+class RemoveUniqueIfPresent(Removal, RemoveConstraint):
+    """Drops the unique constraint, or the unique index, of that name from the table, if it has it.
+
+    What has that name and is not unique stops the run. An index goes concurrently, a constraint in one
+    statement, so a failed run leaves either whole or gone. Backwards makes the columns unique again
+    as AddUniqueIfMissing does; needs atomic = False on the migration for that.
+
+    model_name, name: as for Django's RemoveConstraint; the constraint is a UniqueConstraint.
+    """
+
+    def describe(self) -> str:
+        return f"Remove unique {self.name} from {self.model_name} if present"
+
+    def addition(self, site: Site) -> AddUniqueIfMissing:
+        constraint = declared_part(site, self.name, site.model._meta.constraints, UniqueConstraint)
+        return AddUniqueIfMissing(self.model_name, constraint)
+
+    def is_present(self, site: Site, found: Table) -> bool:
+        return bool(found.index(self.name) or found.constraint(self.name))
