@@ -112,7 +112,7 @@ def clean() -> None:
     _run(python, "-m", "project.embedded", "stop")
     found = [
         *_outside(ROOT / ".postgres"),
-        *(ROOT / name for name in (".postgres", ".venv", "staticfiles")),
+        *(ROOT / name for name in (".postgres", ".venv", ".django_suite", "staticfiles")),
         *(ROOT / f".{name}_cache" for name in ("mypy", "ruff", "pytest")),
         *(
             cache
