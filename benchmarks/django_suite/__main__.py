@@ -1,6 +1,6 @@
 """Runs Django's tests twice, with Django's operations and with the convergent ones, and compares.
 
-    python -m benchmarks.django_suite [--only unpatched | --only patched] [LABEL …]
+    python -m benchmarks.django_suite [LABEL …]
 
 Labels are those of Django's runtests.py. Exit code 1: a test passes with Django's operations and
 fails with the convergent ones, and not by design.
@@ -95,11 +95,9 @@ def compare(unpatched: Any, patched: Any) -> tuple[list[str], int]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.django_suite")
     parser.add_argument("labels", nargs="*", default=LABELS, metavar="LABEL")
-    parser.add_argument("--only", choices=RUNS, help="run this one, compare with the other's last")
-    options = parser.parse_args()
+    labels = parser.parse_args().labels
     tests = sources()
-    runs = [start(run, tests, options.labels) for run in RUNS if options.only in (None, run)]
-    for process in runs:
+    for process in [start(run, tests, labels) for run in RUNS]:
         process.wait()
     lines, defects = compare(*(read(run) for run in RUNS))
     sys.stdout.write("\n".join(lines) + "\n")

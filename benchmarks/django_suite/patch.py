@@ -27,6 +27,9 @@ STAND_INS: list[tuple[Any, Any, type | None]] = [
     (django.AddConstraint, operations.AddUniqueIfMissing, models.UniqueConstraint),
 ]
 
+# What of a field makes its type, and nothing else.
+_OF_TYPE = {"class", "max_length", "max_digits", "decimal_places"}
+
 
 class Switch:
     """What Django's name stands for: calls make the stand-in, or Django's operation where it refuses.
@@ -87,12 +90,49 @@ def patch() -> None:
     autodetector.operations = SimpleNamespace(  # type: ignore[attr-defined]
         **{name: getattr(django, name) for name in django.__all__}
     )
-    for original in dict.fromkeys(each for each, *_ in STAND_INS):
-        switch = Switch(original)
+    for original in {names[0] for names in STAND_INS}:
+        name, switch = original.__name__, Switch(original)
         for module in (django, migrations, postgres):
-            if getattr(module, original.__name__, None) is original:
-                setattr(module, original.__name__, switch)
+            if getattr(module, name, None) is original:
+                setattr(module, name, switch)
+    for direction in ("database_forwards", "database_backwards"):
+        setattr(django.AlterField, direction, _alter_field(direction))
     DatabaseWrapper.schema_editor = _non_atomic(DatabaseWrapper.schema_editor)  # type: ignore[method-assign]
+
+
+def _alter_field(direction: str) -> Any:
+    """AlterField's method, which leaves it to the operations to alter the type, or to take NULL away."""
+    original = getattr(django.AlterField, direction)
+
+    @wraps(original)
+    def wrapped(self: Any, app_label: str, editor: Any, *states: Any) -> None:
+        old, new = (
+            state.models[app_label, self.model_name_lower].fields[self.name] for state in states
+        )
+        if direction == "database_backwards":
+            old, new = new, old
+        changes = _changes(old, new)
+        stand_in: Any = None
+        if changes == {"null"} and not new.null:
+            stand_in = operations.SetNotNullIfNullable
+        elif changes and changes <= _OF_TYPE and not old.many_to_many and not new.many_to_many:
+            stand_in = operations.AlterColumnTypeIfDifferent
+        what = f"became {stand_in.__name__}" if stand_in else "stayed Django's"
+        Switch.uses[f"AlterField {what}"] += 1
+        if stand_in is None:
+            original(self, app_label, editor, *states)
+        else:
+            made = stand_in(self.model_name, self.name, self.field, self.preserve_default)
+            getattr(made, direction)(app_label, editor, *states)
+
+    return wrapped
+
+
+def _changes(old: Any, new: Any) -> set[str]:
+    """The names of the arguments in which the fields differ; `class` stands for their classes."""
+    (_, path, args, rest), (_, new_path, new_args, new_rest) = old.deconstruct(), new.deconstruct()
+    changes = {name for name in rest | new_rest if rest.get(name) != new_rest.get(name)}
+    return changes if (path, args) == (new_path, new_args) else {*changes, "class"}
 
 
 def _disguised(original: Any, stand_in: Any) -> Any:
