@@ -95,14 +95,15 @@ def patch() -> None:
         for module in (django, migrations, postgres):
             if getattr(module, name, None) is original:
                 setattr(module, name, switch)
-    for direction in ("database_forwards", "database_backwards"):
-        setattr(django.AlterField, direction, _alter_field(direction))
+    methods = {name: _alter_field(name) for name in ("database_forwards", "database_backwards")}
+    for name, method in methods.items():
+        setattr(django.AlterField, name, method)
     DatabaseWrapper.schema_editor = _non_atomic(DatabaseWrapper.schema_editor)  # type: ignore[method-assign]
 
 
 def _alter_field(direction: str) -> Any:
     """AlterField's method, which leaves it to the operations to alter the type, or to take NULL away."""
-    original = getattr(django.AlterField, direction)
+    original = django.AlterField.database_forwards  # Django's way back is the way forward, too
 
     @wraps(original)
     def wrapped(self: Any, app_label: str, editor: Any, *states: Any) -> None:
