@@ -2,7 +2,7 @@
 # Paths are relative throughout, so a checkout may lie in a folder of any name.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve lint constraints clean
+.PHONY: help setup demo test serve lint peers constraints clean
 
 # python3 if it is new enough, else the newest that is: make setup PYTHON=/opt/python/bin/python3.13
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
@@ -24,9 +24,10 @@ help:
 	@echo "make serve        the admin on http://127.0.0.1:8000/admin/ (another port: PORT=8001)"
 	@echo "make test         all tests (some of them: ARGS='tests/demo -x')"
 	@echo "make lint         ruff and mypy"
+	@echo "make peers        five tools on twelve wrong states of a database, side by side (docs/peers.md)"
 	@echo "make setup        only the virtual environment .venv, from the pins of constraints.txt"
 	@echo "make constraints  pin the newest versions (needs uv)"
-	@echo "make clean        stop the embedded PostgreSQL; remove it with its data, .venv and caches"
+	@echo "make clean        stop the embedded PostgreSQL; remove it with its data, the environments and caches"
 	@echo "PYTHON=…          the interpreter to use instead of $(or $(PYTHON),the missing python3)"
 
 setup:
@@ -49,6 +50,10 @@ lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+peers: setup
+	$(BOOTSTRAP) peers
+	@$(RUN) -m benchmarks.peers $(ARGS)
 
 constraints:
 	$(BOOTSTRAP) constraints

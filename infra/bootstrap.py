@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Makes, renews and removes what a checkout needs around its source; standard library only.
 
-    python3 infra/bootstrap.py setup | constraints | clean
+    python3 infra/bootstrap.py setup | peers | constraints | clean
 
 `setup` leaves .venv as a function of three things: the pins in constraints.txt, the Python that
 runs this script, and the place of the checkout. Where the stamp in .venv says that all three are as
 they were, nothing is done; else .venv is built from nothing and the stamp is written last, so an
-interrupted run, which wrote none, is followed by one that starts over.
+interrupted run, which wrote none, is followed by one that starts over. `peers` does the same with
+.venv-peers and the pins of benchmarks/peers.
 """
 
 from __future__ import annotations  # so that an old Python reaches the check of its version
@@ -18,21 +19,22 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-STAMP = VENV / "setup.json"
-PINS = ROOT / "constraints.txt"
 OLDEST = (3, 11)
+PEERS = "benchmarks/peers/requirements.txt"
 
 COMPILE = (
     *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--upgrade"),
     *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate"),
-    *("--no-header", "pyproject.toml", "--extra", "app", "--extra", "server"),
+    *("--no-header", "pyproject.toml"),
 )
+SITE = ("--extra", "app", "--extra", "server")
 
 
 class SetupError(Exception):
@@ -43,24 +45,50 @@ class SetupError(Exception):
         self.code = code
 
 
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment of this checkout, and the file of its pins."""
+
+    place: Path
+    pins: str
+
+    @property
+    def python(self) -> Path:
+        return self.place / "bin" / "python"
+
+    @property
+    def stamp(self) -> Path:
+        return self.place / "setup.json"
+
+
 def setup() -> None:
-    """Make .venv unless it is what it would become. Two runs at once wait for each other."""
+    """Make .venv, for all but the peers."""
+    _make(Environment(VENV, "constraints.txt"))
+
+
+def peers() -> None:
+    """Make .venv-peers, in which the tools of benchmarks/peers run."""
+    _make(Environment(ROOT / ".venv-peers", PEERS))
+
+
+def _make(environment: Environment) -> None:
+    """Make it unless it is what it would become. Two runs at once wait for each other."""
     if sys.version_info < OLDEST:
         raise SetupError(
             f"Python {_version()} is too old (use 3.11 or later: PYTHON=python3.13)", 3
         )
-    with PINS.open("rb") as pins:
+    with (ROOT / environment.pins).open("rb") as pins:
         fcntl.flock(pins, fcntl.LOCK_EX)
         wanted = {
             "constraints": hashlib.sha256(pins.read()).hexdigest(),
             "python": [sys.base_prefix, sys.version],
-            "place": str(VENV),
+            "place": str(environment.place),
         }
-        if _stamp() != wanted:
-            _build(wanted)
+        if _stamp(environment) != wanted:
+            _build(environment, wanted)
 
 
-def _build(wanted: dict[str, object]) -> None:
+def _build(environment: Environment, wanted: dict[str, object]) -> None:
     missing = [name for name in ("venv", "ensurepip") if find_spec(name) is None]
     if missing:
         raise SetupError(
@@ -70,37 +98,37 @@ def _build(wanted: dict[str, object]) -> None:
             3,
         )
     started = time.monotonic()
-    _say(f"Setting up .venv with Python {_version()} from constraints.txt …")
+    name = environment.place.name
+    _say(f"Setting up {name} with Python {_version()} from {environment.pins} …")
     # Where .venv itself runs this, its interpreter would be removed under its feet.
     python = getattr(sys, "_base_executable", sys.executable)
-    _run(python, "-m", "venv", "--clear", str(VENV))
+    _run(python, "-m", "venv", "--clear", str(environment.place))
     _run(
-        *(str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check"),
-        *("--no-input", "--only-binary", ":all:", "--require-hashes", "-r", str(PINS)),
+        *(str(environment.python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"),
+        *("--no-input", "--only-binary", ":all:", "--require-hashes", "-r", environment.pins),
     )
-    STAMP.write_text(json.dumps(wanted))
+    environment.stamp.write_text(json.dumps(wanted))
     _say(f"Set up in {time.monotonic() - started:.0f} s.")
 
 
-def _stamp() -> object:
-    if not PYTHON.exists():
+def _stamp(environment: Environment) -> object:
+    if not environment.python.exists():
         return None
     try:
-        return json.loads(STAMP.read_text())
+        return json.loads(environment.stamp.read_text())
     except (FileNotFoundError, ValueError):
         return None
 
 
 def constraints() -> None:
-    """Pin the newest versions that pyproject.toml allows, for development and for the image."""
+    """Pin the newest versions that pyproject.toml allows: for development, the image, the peers."""
     if shutil.which("uv") is None:
         raise SetupError("uv is not installed (pip install uv)", 3)
-    everything = ("--extra", "embedded", "--group", "dev")
+    everything = (*SITE, "--extra", "embedded", "--group", "dev")
     _run(*COMPILE, *everything, "--output-file", "constraints.txt")
-    _run(
-        *COMPILE,
-        *("--constraints", "constraints.txt", "--output-file", "infra/requirements.txt"),
-    )
+    same = (*COMPILE, "--constraints", "constraints.txt")
+    _run(*same, *SITE, "--output-file", "infra/requirements.txt")
+    _run(*same, "--group", "peers", "--output-file", PEERS)
 
 
 def clean() -> None:
@@ -112,7 +140,10 @@ def clean() -> None:
     _run(python, "-m", "project.embedded", "stop")
     found = [
         *_outside(ROOT / ".postgres"),
-        *(ROOT / name for name in (".postgres", ".venv", ".django_suite", "staticfiles")),
+        *(
+            ROOT / name
+            for name in (".postgres", ".venv", ".venv-peers", ".django_suite", "staticfiles")
+        ),
         *(ROOT / f".{name}_cache" for name in ("mypy", "ruff", "pytest")),
         *(
             cache
@@ -159,7 +190,7 @@ def _say(text: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    tasks = {"setup": setup, "constraints": constraints, "clean": clean}
+    tasks = {"setup": setup, "peers": peers, "constraints": constraints, "clean": clean}
     if len(arguments) != 1 or arguments[0] not in tasks:
         _say(f"usage: python3 infra/bootstrap.py {' | '.join(tasks)}")
         return 2

@@ -19,7 +19,7 @@ from tests.demo.test_serve import answers
 from tests.embedded.harness import ROOT, eventually, open_folder, processes
 
 ACCOUNTS = ("root", "nobody") if os.geteuid() == 0 else (getpass.getuser(),)
-NOT_COPIED = (".git", ".venv", ".postgres", "*_cache", "__pycache__", "staticfiles", "dist")
+NOT_COPIED = (".git", ".venv*", ".postgres", "*_cache", "__pycache__", "staticfiles", "dist")
 # A first run knows none of this project's variables, nor those of this test run.
 UNKNOWN = re.compile(
     "(DATABASE_URL|DEBUG|SECRET_KEY|ALLOWED_HOSTS|ONCHAIN_.*|DJANGO_.*|PG.*|PYTEST.*|PYTHON.*"

@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DEVELOPMENT = ROOT / "constraints.txt"
 IMAGE = ROOT / "infra/requirements.txt"
+PEERS = ROOT / "benchmarks/peers/requirements.txt"
 
 
 def pins(path: Path) -> dict[str, str]:
@@ -16,7 +17,9 @@ def pins(path: Path) -> dict[str, str]:
     return {block.partition(" \\\n")[0]: block for block in blocks}
 
 
-@pytest.mark.parametrize("path", [DEVELOPMENT, IMAGE], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [DEVELOPMENT, IMAGE, PEERS], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_every_pin_has_a_hash_and_no_line_has_an_address(path: Path) -> None:
     for pin, block in pins(path).items():
         assert re.match(r"[a-z0-9-]+==\S+", pin), f"{pin}: run make constraints"
@@ -26,6 +29,16 @@ def test_every_pin_has_a_hash_and_no_line_has_an_address(path: Path) -> None:
 
 def test_the_image_has_the_versions_that_the_tests_ran_with() -> None:
     assert pins(IMAGE).items() <= pins(DEVELOPMENT).items(), "run make constraints"
+
+
+def test_the_peers_run_on_the_versions_that_the_tests_ran_with() -> None:
+    development, peers = pins(DEVELOPMENT), pins(PEERS)
+    names = {pin.partition("==")[0] for pin in development}
+    shared = {pin for pin in peers if pin.partition("==")[0] in names}
+    assert {pin.partition("==")[0] for pin in shared} >= {"django", "psycopg", "psycopg-binary"}
+    assert {pin: peers[pin] for pin in shared}.items() <= development.items(), (
+        "run make constraints"
+    )
 
 
 def test_the_image_has_no_tool_of_development_and_no_embedded_server() -> None:

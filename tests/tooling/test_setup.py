@@ -24,7 +24,9 @@ def copied(place: Path) -> Path:
     (folder / "infra").mkdir(parents=True)
     shutil.copy(ROOT / "Makefile", folder)
     shutil.copy(ROOT / "infra/bootstrap.py", folder / "infra")
-    (folder / "constraints.txt").write_text(NO_PINS)
+    (folder / "benchmarks/peers").mkdir(parents=True)
+    for pins in ("constraints.txt", "benchmarks/peers/requirements.txt"):
+        (folder / pins).write_text(NO_PINS)
     return folder
 
 
@@ -87,6 +89,20 @@ def test_the_second_setup_does_nothing(ready: Path) -> None:
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
     inside = make(ready, "setup", PYTHON=".venv/bin/python")
     assert (inside.returncode, inside.stderr) == (0, "")
+    assert witness.exists()
+
+
+def test_the_peers_have_an_environment_of_their_own(ready: Path) -> None:
+    witness = ready / ".venv/witness"
+    witness.touch()
+    command = [ready / ".venv/bin/python", "infra/bootstrap.py", "peers"]
+    first, again = (
+        subprocess.run(command, cwd=ready, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+    assert first.stderr.startswith("Setting up .venv-peers with Python ")
+    assert "from benchmarks/peers/requirements.txt" in first.stderr
+    assert again.stderr == ""
     assert witness.exists()
 
 
@@ -205,7 +221,14 @@ def test_clean_removes_what_was_made_and_nothing_else(
     checkout: Path, tmp_path: Path, embedded: Path
 ) -> None:
     outside, theirs = tmp_path / "embedded-postgres-1", tmp_path / "theirs"
-    made = [".venv/lib", ".postgres", ".mypy_cache", "staticfiles", "project/__pycache__"]
+    made = [
+        ".venv/lib",
+        ".venv-peers/lib",
+        ".postgres",
+        ".mypy_cache",
+        "staticfiles",
+        "project/__pycache__",
+    ]
     for folder in (outside, theirs, *(checkout / name for name in made)):
         folder.mkdir(parents=True)
     (checkout / ".postgres/18").symlink_to(outside)
@@ -214,7 +237,7 @@ def test_clean_removes_what_was_made_and_nothing_else(
         result = make(checkout, "clean")
         assert (result.returncode, result.stderr) == (0, "Clean.\n")
     assert {path.name for path in checkout.iterdir()} == {
-        *("Makefile", "constraints.txt", "infra", "project")
+        *("Makefile", "benchmarks", "constraints.txt", "infra", "project")
     }
     assert embedded.exists()
     assert theirs.exists()
