@@ -1,0 +1,1 @@
+"""An app of a project that uses the tool; its migration 0002 is what the case declares."""
