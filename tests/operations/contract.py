@@ -120,6 +120,8 @@ def cancelled_build(sql: str, before: str = "") -> Callable[[], None]:
             build = pool.submit(builder.execute, sql)
             deadline = time.monotonic() + 10
             while not bench.rows(WAITING, [builder.info.backend_pid]):
+                if build.done():
+                    build.result()
                 assert time.monotonic() < deadline, f"never waited: {sql}"
             builder.cancel_safe()
             with pytest.raises(psycopg.errors.QueryCanceled):
