@@ -1,0 +1,12 @@
+"""Where these tests work."""
+
+import pytest
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
+
+from tests.operations import bench
+
+pytestmark = pytest.mark.usefixtures("empty_bench")
+
+
+def test_the_bench_stands_in_a_test_database_whichever_tests_are_run() -> None:
+    assert bench.value("SELECT current_database()").startswith(TEST_DATABASE_PREFIX)
