@@ -15,6 +15,7 @@ from signals.operations.foreign_keys import (
     has_constraint,
     judge_foreign_key,
     plan_foreign_key,
+    require_target,
     script_drop_foreign_key,
     script_foreign_key,
 )
@@ -82,6 +83,7 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         table, _ = require_column(self, site, snapshot, site.column(self.name))
+        require_target(self, site, site.field(self.name), table)
         parts = [step for part in self._parts(site, table) for step in part.plan(site, snapshot)]
         return [*parts, *plan_foreign_key(site, site.field(self.name), table)]
 

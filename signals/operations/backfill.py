@@ -16,7 +16,7 @@ from signals.operations.base import Convergent
 from signals.operations.catalog import Catalog, Table, compose
 from signals.operations.errors import NeedsAutocommit, RowsViolate
 from signals.operations.findings import Finding, Snapshot, Status
-from signals.operations.refusals import require_column
+from signals.operations.refusals import require_column, require_rows
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
 
@@ -92,6 +92,7 @@ class BackfillInBatches(Convergent, Operation):
         column, _ = snapshot.columns(site.column(self.name))
         if snapshot.found is None or column is None or (column.not_null and not column.unproven):
             return snapshot
+        require_rows(self, site, snapshot.found)
         condition = f"{site.quote(column.name)} IS NULL"
         left = Catalog(site.connection).has_rows(snapshot.found, condition)
         return replace(snapshot, has_rows=left)

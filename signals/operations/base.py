@@ -11,7 +11,7 @@ from django.db.migrations.state import ProjectState
 
 from signals.operations import session, violations
 from signals.operations.catalog import Catalog, Table
-from signals.operations.columns import fold_defaults, type_of
+from signals.operations.columns import type_of
 from signals.operations.errors import (
     NeedsAutocommit,
     NotConverged,
@@ -22,6 +22,7 @@ from signals.operations.errors import (
     words,
 )
 from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.folding import fold
 from signals.operations.foreign_keys import has_constraint, target_table
 from signals.operations.guards import literal
 from signals.operations.refusals import refuse_different, require_postgresql
@@ -127,7 +128,7 @@ class Convergent(Operation):
                 raise
             declaration = "; ".join(ddl).replace(PROBE, site.table)
             return Snapshot(found, failure=words(error), declaration=declaration)
-        return Snapshot(*fold_defaults(catalog, found, wanted))
+        return Snapshot(*fold(catalog, found, wanted, ddl))
 
     def assess(self, site: Site, snapshot: Any) -> list[Finding]:
         """The findings, or the one that the table cannot take the declaration at all."""

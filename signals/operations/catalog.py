@@ -17,7 +17,7 @@ class Column:
     """A row of pg_attribute. `numbered`: by an identity or a sequence; `generated`: '', 's' or 'v'.
 
     unproven: the NOT NULL constraint that is NOT VALID, which attnotnull does not tell.
-    constant: what the planner makes of the default; asked where two defaults are spelled differently.
+    folded: what the planner makes of the default; asked where it is spelled differently than declared.
     """
 
     name: str
@@ -28,14 +28,15 @@ class Column:
     generated: str
     numbered: bool
     unproven: str | None
-    constant: str | None = None
+    folded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """A row of pg_constraint. `kind` is contype; `target` (an OID) and `target_columns` are a foreign key's.
 
-    enforced: False where PostgreSQL 18 keeps the constraint as a mere statement.
+    enforced: False where PostgreSQL 18 keeps the constraint as a mere statement. folded: of a check's
+    expression, as for a column.
     """
 
     name: str
@@ -47,11 +48,15 @@ class Constraint:
     target: int | None
     target_columns: tuple[str, ...]
     deferral: str
+    folded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A row of pg_index. `keys`: expression, operator class, collation and order of each key column."""
+    """A row of pg_index. `keys`: expression, operator class, collation and order of each key column.
+
+    folded: of its expressions and condition, as for a column.
+    """
 
     name: str
     definition: str
@@ -65,6 +70,7 @@ class Index:
     valid: bool
     building: bool
     constraint: str | None
+    folded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,21 +306,19 @@ class Catalog:
         One round trip, rolled back: takes ACCESS SHARE on the table, and leaves nothing.
         """
         question = compose(self.connection, _TABLE, [[], [], [], probe])
-        return _table(self._on_copy(found, probe, [*ddl, question])[-1][0])
+        return _table(self._on_copy(found, probe, [*ddl, question])[-1][0][0])
 
-    def fold(self, expressions: Sequence[str]) -> list[str]:
-        """What the planner makes of each expression without a column: a constant, where it is one.
+    def fold(self, found: Table, ddl: Sequence[str], lists: Sequence[str], probe: str) -> list[str]:
+        """What the planner makes of each SELECT list on a copy of the table with the DDL put on it.
 
-        One round trip; nothing is executed but immutable functions.
+        One round trip, rolled back; nothing is executed but immutable functions.
         """
-        script = [f"EXPLAIN (VERBOSE, COSTS OFF) SELECT {each}" for each in expressions]
-        folded = []
-        with self.connection.cursor() as cursor:
-            cursor.execute(";\n".join(script))
-            for _ in script:
-                folded.append("\n".join(str(line) for (line,) in cursor.fetchall()))
-                cursor.nextset()
-        return folded
+        questions = [
+            f"EXPLAIN (VERBOSE, COSTS OFF) SELECT {each} FROM {probe}"  # noqa: S608 - its own
+            for each in lists
+        ]
+        plans = self._on_copy(found, probe, [*ddl, *questions])
+        return ["\n".join(str(line) for (line,) in plan) for plan in plans]
 
     def rewrites(self, found: Table, ddl: Sequence[str], probe: str) -> bool:
         """Whether the DDL would write the whole table anew; asked of an empty copy of it."""
@@ -366,8 +370,10 @@ class Catalog:
             f"HAVING pg_catalog.count(*) > 1 ORDER BY pg_catalog.count(*) DESC, {places} LIMIT {most}"
         )
 
-    def _on_copy(self, found: Table, probe: str, script: Sequence[str]) -> list[tuple[Any, ...]]:
-        """The first row of each question in the script, which runs on an empty copy of the table."""
+    def _on_copy(
+        self, found: Table, probe: str, script: Sequence[str]
+    ) -> list[list[tuple[Any, ...]]]:
+        """The rows of each question in the script, which runs on an empty copy of the table."""
         opening, closing = "BEGIN READ WRITE", "ROLLBACK"
         if self.connection.in_atomic_block:
             opening = "SAVEPOINT signals_probe"
@@ -384,7 +390,7 @@ class Catalog:
                 raise
             while cursor.nextset():
                 if cursor.description:
-                    answers.append(cursor.fetchone())
+                    answers.append(list(cursor.fetchall()))
         return answers
 
     def _rows(

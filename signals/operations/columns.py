@@ -193,33 +193,7 @@ def same_default(found: Column, wanted: Column) -> bool:
     """Equal as PostgreSQL prints them, or as one constant, or as the transaction's time, or as JSON."""
     if _plain(found) == _plain(wanted):
         return True
-    return found.constant is not None and found.constant == wanted.constant
-
-
-def fold_defaults(catalog: Catalog, found: Table, wanted: Table) -> tuple[Table, Table]:
-    """Both tables, in which the defaults that are spelled differently tell their constants too."""
-    pairs = [
-        (column, target)
-        for column in found.columns
-        if (target := wanted.column(column.name)) is not None
-        and not (column.generated or target.generated or column.numbered or target.numbered)
-        and column.type == target.type
-        and column.default is not None
-        and target.default is not None
-        and not same_default(column, target)
-    ]
-    if not pairs:
-        return found, wanted
-    casts = [f"({each.default})::{each.type}" for pair in pairs for each in pair]
-    constants = catalog.fold(casts)
-    theirs = {pair[0]: constant for pair, constant in zip(pairs, constants[::2], strict=True)}
-    ours = {pair[1]: constant for pair, constant in zip(pairs, constants[1::2], strict=True)}
-    return _with_constants(found, theirs), _with_constants(wanted, ours)
-
-
-def _with_constants(table: Table, constants: dict[Column, str]) -> Table:
-    columns = (replace(each, constant=constants.get(each)) for each in table.columns)
-    return replace(table, columns=tuple(columns))
+    return bool(found.folded) and found.folded == wanted.folded
 
 
 def type_of(site: Site, field: AnyField) -> str:

@@ -10,7 +10,9 @@ _NOT_VALID = " NOT VALID"
 
 def same_check(found: Constraint, wanted: Constraint) -> bool:
     """Equal in all but name and state."""
-    return found.definition.removesuffix(_NOT_VALID) == wanted.definition
+    if found.definition.removesuffix(_NOT_VALID) == wanted.definition:
+        return True
+    return bool(found.folded) and found.folded == wanted.folded
 
 
 def validate_constraint(site: Site, name: str, rows: str = "") -> Statement:

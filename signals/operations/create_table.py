@@ -31,6 +31,7 @@ from signals.operations.foreign_keys import (
     has_constraint,
     judge_foreign_key,
     plan_foreign_key,
+    require_target,
     script_foreign_key,
 )
 from signals.operations.implied import implied, implied_index, implied_unique
@@ -152,6 +153,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
         found = snapshot.found
         if found is None:
             return [self._create(site)]
+        for field in self.declared(site):
+            require_target(self, site, field, found)
         missing = self._missing(site, found)
         instead = "add it by AddColumnIfMissing with allow_rewrite=True, or fill it in batches"
         refuse_new_columns(self, site, snapshot, list(missing.values()), instead)

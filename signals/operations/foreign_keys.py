@@ -4,14 +4,19 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from django.db.migrations.operations.base import Operation
+
 from signals.operations import guards
 from signals.operations.catalog import Constraint, Table
 from signals.operations.constraints import drop_constraint, validate_constraint
+from signals.operations.errors import TableMissing
 from signals.operations.findings import Finding, Status
 from signals.operations.site import AnyField, Site, short
 from signals.operations.statements import Lock, Statement
 
-_ON_DELETE = re.compile(r"\bON DELETE (CASCADE|RESTRICT|SET NULL|SET DEFAULT)\b")
+_ACTION = re.compile(
+    r"\b(?:MATCH FULL|ON (?:UPDATE|DELETE) (?:CASCADE|RESTRICT|SET NULL|SET DEFAULT))\b"
+)
 
 
 def has_constraint(field: AnyField) -> bool:
@@ -22,6 +27,13 @@ def has_constraint(field: AnyField) -> bool:
 def target_table(site: Site, field: AnyField) -> str:
     """The quoted name of the table that the foreign key leads to."""
     return site.quote(_target(field)[0])
+
+
+def require_target(operation: Operation, site: Site, field: AnyField, found: Table) -> None:
+    """Says that the other table is missing before anything is changed for its sake."""
+    target = target_table(site, field) if has_constraint(field) else ""
+    if target and target not in found.relations:
+        raise TableMissing(operation.describe(), target)
 
 
 def judge_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
@@ -40,9 +52,9 @@ def judge_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
         fix = f"ALTER TABLE {site.table} ALTER CONSTRAINT {site.quote(present.name)} ENFORCED"
     else:
         status = Status.EXISTS if present.validated else Status.UNFINISHED
-        theirs, ours = _on_delete(present.definition), _on_delete(_ddl(site, field)[1])
+        theirs, ours = _actions(present.definition), _actions(_ddl(site, field)[1])
         if theirs != ours:
-            note = f"ON DELETE {theirs} in the database, {ours} in the declaration; left as it is"
+            note = f"{theirs} in the database, {ours} in the declaration; left as it is"
     name = present.name if present else site.column(field.name)
     text = present.definition if present else ""
     return Finding("foreign key", name, site.table, status, text, wanted, fix, note)
@@ -106,7 +118,8 @@ def _present(site: Site, field: AnyField, found: Table) -> Constraint | None:
         each for each in found.constraints if each.kind == "f" and each.columns == (field.column,)
     ]
     right = [each for each in keys if _leads_to(site, each, field, found)]
-    return next((each for each in (*right, *keys) if each.enforced), keys[0] if keys else None)
+    best = sorted(right, key=lambda each: (not each.enforced, not each.validated))
+    return next(iter([*best, *keys]), None)
 
 
 def _leads_to(site: Site, key: Constraint, field: AnyField, found: Table) -> bool:
@@ -127,6 +140,5 @@ def _ddl(site: Site, field: AnyField) -> tuple[str, str]:
     return name, str(sql)
 
 
-def _on_delete(definition: str) -> str:
-    found = _ON_DELETE.search(definition)
-    return found[1] if found else "NO ACTION"
+def _actions(definition: str) -> str:
+    return " ".join(_ACTION.findall(definition)) or "NO ACTION"

@@ -13,7 +13,7 @@ from signals.operations.add_unique import AddUniqueIfMissing
 from signals.operations.base import Convergent
 from signals.operations.catalog import Column, Constraint, Table
 from signals.operations.catalog import Index as CatalogIndex
-from signals.operations.constraints import same_check
+from signals.operations.constraints import drop_constraint, same_check
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.refusals import require_table
@@ -151,8 +151,15 @@ class _ImpliedCheck(AddCheckIfMissing):
         alike = (each for each in rivals if wanted and same_check(each, wanted))
         return next(alike, None)
 
+    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        found = self._found(snapshot)
+        return [drop_constraint(site, found.name)] if found else []
+
     def script(self, site: Site) -> list[Statement]:
         return self._steps(site, self.name)
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        return [drop_constraint(site, self.name)]
 
     def _free_name(self, site: Site, found: Table) -> str:
         """The name, numbered as PostgreSQL would where something else has it or is to have it."""
@@ -203,7 +210,6 @@ def _is_key(key: tuple[str, ...], column: Column | None, operator_class: str) ->
     is_class = (
         its_class == operator_class if operator_class else not its_class.endswith("_pattern_ops")
     )
-    expression = expression.removesuffix(f" {operator_class}")
     is_collated = column is not None and collation in (None, column.collation or '"default"')
     return (
         column is not None

@@ -24,13 +24,19 @@ def same_index(found: Index, wanted: Index) -> bool:
     """Equal in all but name and state."""
     return (
         found.method == wanted.method
-        and found.keys == wanted.keys
+        and [key[1:] for key in found.keys] == [key[1:] for key in wanted.keys]
         and found.include == wanted.include
-        and found.predicate == wanted.predicate
+        and _same_expressions(found, wanted)
         and found.unique == wanted.unique
         and found.nulls_not_distinct == wanted.nulls_not_distinct
         and sorted(map(_option, found.options)) == sorted(map(_option, wanted.options))
     )
+
+
+def _same_expressions(found: Index, wanted: Index) -> bool:
+    if (found.keys, found.predicate) == (wanted.keys, wanted.predicate):
+        return True
+    return bool(found.folded) and found.folded == wanted.folded
 
 
 def _option(text: str) -> str:

@@ -130,6 +130,19 @@ CLASHES = (
     {"unique index with a condition", "backfill"},
     {"not null", "backfill"},
     {"index of the new column", "index, its fallback"},
+    {"column with an index", "positive column"},
+    {"foreign key", "foreign key column"},
+    {"foreign key", "foreign key column without a constraint"},
+    {"removed check", "check"},
+    {"removed check", "column type"},
+    {"removed column", "check"},
+    {"removed column", "column type"},
+    {"removed column", "removed check"},
+    {"removed column", "unique index with a condition"},
+    {"removed unique constraint", "unique constraint"},
+    {"removed unique constraint", "unique index with a condition"},
+    {"removed unique constraint", "backfill"},
+    {"dropped index", "index"},
 )
 
 # What stands around the components: in the clean run too, because it is nobody's business.
@@ -292,15 +305,20 @@ def reversed_run(scenario: Scenario) -> list[tuple[Any, ...]]:
     return facts_after(*scenario.base(), *[each.after_back or "" for each in scenario.cases])
 
 
-@dataclass(frozen=True)
 class NothingApplied:
-    """What the loader knows of a project of which no migration is applied yet."""
+    """The executor of a project of which no migration is applied yet."""
 
-    state: ProjectState
     applied_migrations: tuple[()] = ()
 
-    def project_state(self, nodes: Any) -> ProjectState:
-        assert nodes == []
+    def __init__(self, state: ProjectState) -> None:
+        self.state = state
+
+    @property
+    def loader(self) -> "NothingApplied":
+        return self
+
+    def _create_project_state(self, *, with_applied_migrations: bool) -> ProjectState:
+        assert with_applied_migrations
         return self.state.clone()
 
 
@@ -326,7 +344,7 @@ def run(
         states.append(migration.mutate_state(states[-1]))
     steps = list(zip(migrations, states[:-1], strict=True))
     with pytest.MonkeyPatch.context() as patch, session_of(scenario):
-        patch.setattr(preflight, "MigrationLoader", lambda _: NothingApplied(states[0]))
+        patch.setattr(preflight, "MigrationExecutor", lambda _: NothingApplied(states[0]))
         if dies is not None:
             dies_after(patch, dies)
         preflight.remember(using="default", plan=[(each, not forwards) for each in migrations])

@@ -1,0 +1,91 @@
+"""What is spelled differently and means the same: the planner folds constants, and nothing else."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from django.db import DatabaseError
+
+from signals.operations.catalog import Catalog, Column, Constraint, Index, Table
+from signals.operations.columns import same_default
+from signals.operations.constraints import same_check
+from signals.operations.errors import sqlstate
+from signals.operations.indexes import same_index
+from signals.operations.site import PROBE
+
+_CHECK = re.compile(r"CHECK (\(.*\))((?: NO INHERIT)?)(?: NOT VALID)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A part as found and as wanted, each with the SELECT list that the planner is asked to fold."""
+
+    found: Column | Constraint | Index
+    wanted: Column | Constraint | Index
+    theirs: str
+    ours: str
+
+
+def fold(catalog: Catalog, found: Table, wanted: Table, ddl: Sequence[str]) -> tuple[Table, Table]:
+    """Both tables, in which the parts that are spelled differently tell what the planner makes of them.
+
+    One round trip, if there is any such part; takes ACCESS SHARE on the table, executes nothing but
+    immutable functions.
+    """
+    spelled = [*_defaults(found, wanted), *_checks(found, wanted), *_indexes(found, wanted)]
+    # A plan does not show the collation that an expression is compared by.
+    pairs = [pair for pair in spelled if "COLLATE" not in pair.theirs + pair.ours]
+    if not pairs:
+        return found, wanted
+    lists = [text for pair in pairs for text in (pair.theirs, pair.ours)]
+    try:
+        folded = catalog.fold(found, ddl, lists, PROBE)
+    except DatabaseError as error:
+        if not sqlstate(error).startswith(("42", "22")):  # an expression that the probe cannot take
+            raise
+        return found, wanted
+    theirs = dict(zip((pair.found for pair in pairs), folded[::2], strict=True))
+    ours = dict(zip((pair.wanted for pair in pairs), folded[1::2], strict=True))
+    return _told(found, theirs), _told(wanted, ours)
+
+
+def _defaults(found: Table, wanted: Table) -> Iterator[_Pair]:
+    for column in found.columns:
+        target = wanted.column(column.name)
+        if target is None or column.type != target.type:
+            continue
+        is_plain = not (column.generated or target.generated or column.numbered or target.numbered)
+        is_other = not same_default(column, target)
+        if is_plain and is_other and column.default is not None and target.default is not None:
+            casts = (f"({each.default})::{each.type}" for each in (column, target))
+            yield _Pair(column, target, *casts)
+
+
+def _checks(found: Table, wanted: Table) -> Iterator[_Pair]:
+    for check in found.constraints:
+        target = wanted.constraint(check.name)
+        if target is None or same_check(check, target):
+            continue
+        theirs, ours = (_CHECK.fullmatch(each.definition) for each in (check, target))
+        if theirs and ours and theirs[2] == ours[2]:
+            yield _Pair(check, target, theirs[1], ours[1])
+
+
+def _indexes(found: Table, wanted: Table) -> Iterator[_Pair]:
+    for index in found.indexes:
+        target = wanted.index(index.name)
+        if target is not None and not same_index(index, target):
+            yield _Pair(index, target, _expressions(index), _expressions(target))
+
+
+def _expressions(index: Index) -> str:
+    return ", ".join([*(f"({key[0]})" for key in index.keys), f"({index.predicate or 'true'})"])
+
+
+def _told(table: Table, folded: dict[Column | Constraint | Index, str]) -> Table:
+    return replace(
+        table,
+        columns=tuple(replace(each, folded=folded.get(each, "")) for each in table.columns),
+        constraints=tuple(replace(each, folded=folded.get(each, "")) for each in table.constraints),
+        indexes=tuple(replace(each, folded=folded.get(each, "")) for each in table.indexes),
+    )
