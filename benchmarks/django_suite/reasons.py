@@ -9,7 +9,14 @@ DEFECT = "to look at"
 _DESIGNS = {
     "a concurrent build refuses to run inside a transaction": (r"NeedsAutocommit",),
     "going back refuses to drop a table with rows": (r"Refused: .*backwards: table \S+ has rows",),
-    "the optimizer cancels convergent operations out, and never merges them": (
+    "a type that writes a table with rows anew, or that its dependents rule out, is refused": (
+        r"Refused: .* writes table \S+ anew",
+        r"StatementRefused: Alter type of ",
+    ),
+    "an AlterField that also undoes a check or a uniqueness is refused": (
+        r"Refused: Alter type of .* no longer (unique|indexed|checked)",
+    ),
+    "the optimizer merges convergent operations into none but a new table": (
         r"^migrations\.test_optimizer\.",
         r"^migrations\.test_commands\.(OptimizeMigration|SquashMigrations)Tests\.",
         r"\.test_makemigrations_update\b",

@@ -191,15 +191,17 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     def _followers(self, site: Site) -> Iterator[tuple[Convergent, Site]]:
         """The operation for each foreign key to the field, and for those to it in turn."""
         meta: Any = site.model._meta
-        then = site.before._meta.apps if site.before else None
-        if type_of(site, self._former(site)) == type_of(site, site.field(self.name)):
+        then = site.apps_before
+        if then is None or type_of(site, self._former(site)) == type_of(
+            site, site.field(self.name)
+        ):
             return
         for relation in meta._get_fields(forward=False, reverse=True, include_hidden=True):
             field, model = relation.field, relation.field.model
-            key = (model._meta.app_label, model._meta.model_name)
             is_reference = isinstance(field, ForeignKey) and field.target_field.name == self.name
-            if not is_reference or then is None or not model._meta.can_migrate(site.connection):
+            if not is_reference or not model._meta.can_migrate(site.connection):
                 continue
+            key = (model._meta.app_label, model._meta.model_name)
             follower = AlterColumnTypeIfDifferent(
                 key[1],
                 field.name,
@@ -207,7 +209,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
                 allow_rewrite=self.allow_rewrite,
                 keep_on_reverse=self.keep_on_reverse,
             )
-            place = Site(site.connection, model, model._meta.db_table, then.get_model(*key))
+            place = Site(site.connection, model, model._meta.db_table, then.get_model(*key), then)
             yield from follower.targets(place)
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:

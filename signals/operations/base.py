@@ -36,9 +36,11 @@ _REMOVALS = (
     (migrations.CreateModel, migrations.DeleteModel),
 )
 
-# Something depends on it; an inherited part; what a view or a partition rules out; no right to.
-_CANNOT_TAKE = ("42", "0A", "22")  # classes: no such thing or not so; not supported; no such value
-_REFUSALS = ("2BP01", "42P16", "0A000", "42501")
+# Classes: there is no such thing, or it cannot be so; not supported; no such value.
+_CANNOT_TAKE = ("42", "0A", "22")
+# Something depends on it; an inherited part; what a view or a partition rules out; no right to; types that
+# do not go together; what an identity cannot be.
+_REFUSALS = ("2BP01", "42P16", "0A000", "42501", "42804", "22023")
 
 logger = logging.getLogger("signals.operations")
 
@@ -191,6 +193,7 @@ class Convergent(Operation):
             model,
             model._meta.db_table,
             without.apps.get_model(app_label, self.model_key) if before else None,
+            without.apps,
         )
 
     @property

@@ -19,6 +19,7 @@ from signals.operations.statements import Statement
 logger = logging.getLogger("signals.operations")
 
 LOCK_NOT_AVAILABLE = "55P03"
+INVALID_PARAMETER_VALUE = "22023"  # of the statement, not of a row
 
 
 # What to do once, by database alias, before the next statement of a run.
@@ -73,6 +74,8 @@ def run(connection: BaseDatabaseWrapper, statement: Statement) -> None:
     try:
         _run(connection, statement, LockPolicy.from_settings())
     except (DataError, IntegrityError) as error:
+        if sqlstate(error) == INVALID_PARAMETER_VALUE:
+            raise
         raise RowsViolate(statement.sql, words(error)) from error
 
 

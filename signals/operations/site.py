@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import names_digest
@@ -11,6 +11,9 @@ from django.db.models import Field, Model
 from django.db.models.constants import LOOKUP_SEP
 
 from signals.operations.catalog import Table, quoted
+
+if TYPE_CHECKING:
+    from django.db.migrations.state import StateApps
 
 # Django's fields take type arguments only in its stubs.
 AnyField: TypeAlias = "Field[Any, Any]"
@@ -50,14 +53,15 @@ class Ddl:
 class Site:
     """A model as the migration's state has it, on a connection.
 
-    `model` is the state with the operation applied, `before` the state without it; `db_table` is the
-    table's name, from which others are made, on the probe too.
+    `model` is the state with the operation applied, `before` the state without it, and `apps_before` all
+    models of that one; `db_table` is the table's name, from which others are made, on the probe too.
     """
 
     connection: BaseDatabaseWrapper
     model: type[Model]
     db_table: str
     before: type[Model] | None = None
+    apps_before: "StateApps | None" = None
 
     @property
     def table(self) -> str:

@@ -138,6 +138,7 @@ CLASHES = (
     {"removed column", "check"},
     {"removed column", "column type"},
     {"removed column", "removed check"},
+    {"removed column", "backfill"},
     {"removed column", "unique index with a condition"},
     {"removed unique constraint", "unique constraint"},
     {"removed unique constraint", "unique index with a condition"},
