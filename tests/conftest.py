@@ -2,9 +2,15 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import hypothesis.database
+import pytest
+from django.db import connection
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
+from django.test.utils import setup_databases, teardown_databases
 
 from tests.admin.browser import NAMES
 
@@ -33,3 +39,18 @@ hypothesis.settings.register_profile(
     database=hypothesis.database.DirectoryBasedExampleDatabase(".hypothesis/examples"),
 )
 hypothesis.settings.load_profile("ordinary")
+
+
+@pytest.fixture(scope="session")
+def test_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Tests that commit stand in the test database, never in the one that DATABASE_URL names.
+
+    pytest-django makes one only if a test of the run is marked django_db; those that commit are not.
+    """
+    with django_db_blocker.unblock():
+        is_made = str(connection.settings_dict["NAME"]).startswith(TEST_DATABASE_PREFIX)
+        made = (
+            [] if is_made else setup_databases(verbosity=0, interactive=False, aliases={"default"})
+        )
+        yield
+        teardown_databases(made, verbosity=0)

@@ -26,6 +26,7 @@ from signals.operations.columns import (
 )
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.errors import Refused
+from signals.operations.exclusion import Exclusion
 from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.foreign_keys import (
     has_constraint,
@@ -128,6 +129,10 @@ class CreateTableIfMissing(Convergent, CreateModel):
             added = [
                 (field, add_field_ddl(site, field)) for field in self._missing(site, found).values()
             ]
+        parts = self._parts(site, found)
+        if any(isinstance(part, Exclusion) and part.is_missing(found) for part in parts):
+            require_rows(self, site, found)
+            snapshot = replace(snapshot, has_rows=Catalog(site.connection).has_rows(found))
         return weigh_new_columns(self, site, snapshot, added)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
@@ -302,6 +307,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 yield AddCheckIfMissing(self.name, constraint)
             elif isinstance(constraint, UniqueConstraint):
                 yield AddUniqueIfMissing(self.name, constraint)
+            else:
+                yield Exclusion(self.name, constraint)
         for index in meta.indexes:
             yield CreateIndexConcurrentlyIfMissing(self.name, index)
         for names in sorted(self._index_together):

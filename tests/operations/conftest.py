@@ -6,26 +6,9 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.backends.base.creation import TEST_DATABASE_PREFIX
-from django.test.utils import setup_databases, teardown_databases
 
 from tests.operations import bench
 from tests.operations.bench import Sessions
-
-
-@pytest.fixture(scope="session")
-def test_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The bench stands in the test database, never in the one that DATABASE_URL names.
-
-    pytest-django makes a test database only if a test of the run is marked django_db; none is here.
-    """
-    with django_db_blocker.unblock():
-        is_made = str(connection.settings_dict["NAME"]).startswith(TEST_DATABASE_PREFIX)
-        made = (
-            [] if is_made else setup_databases(verbosity=0, interactive=False, aliases={"default"})
-        )
-        yield
-        teardown_databases(made, verbosity=0)
 
 
 @pytest.fixture(scope="module")

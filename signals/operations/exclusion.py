@@ -1,0 +1,70 @@
+"""Exclusion constraints of a declared table: no operation of their own, for none can build them gently."""
+
+from typing import Any
+
+from django.db.migrations.operations.models import AddConstraint
+
+from signals.operations import guards
+from signals.operations.base import Convergent
+from signals.operations.catalog import Table
+from signals.operations.constraints import drop_constraint
+from signals.operations.errors import Refused
+from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.refusals import require_table
+from signals.operations.site import Site
+from signals.operations.statements import Lock, Statement
+
+
+class Exclusion(Convergent):
+    """The part of CreateTableIfMissing for a constraint that is neither a check nor a uniqueness.
+
+    PostgreSQL builds its index while nobody can write, so it comes with a new or an empty table only.
+    """
+
+    def __init__(self, model_name: str, constraint: Any) -> None:
+        self.model_name = model_name
+        self.constraint = constraint
+
+    def describe(self) -> str:
+        return f"Add constraint {self.constraint.name} to {self.model_name} if missing"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        return AddConstraint(self.model_name, self.constraint).migration_name_fragment
+
+    def is_missing(self, found: Table) -> bool:
+        return found.constraint(self.constraint.name) is None
+
+    def probe(self, site: Site, found: Table) -> list[str]:
+        return [] if self.is_missing(found) else list(self._ddl(site))
+
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
+        name = self.constraint.name
+        found, wanted = snapshot.constraints(name)
+        if found is None:
+            return [Finding("exclusion", name, site.table, Status.MISSING)]
+        is_same = wanted is not None and found.definition == wanted.definition
+        status = Status.EXISTS if is_same else Status.DIFFERENT
+        declared = wanted.definition if wanted else ""
+        fix = f"{drop_constraint(site, name).sql}; and run again"
+        return [Finding("exclusion", name, site.table, status, found.definition, declared, fix)]
+
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        if not self.is_missing(require_table(self, site, snapshot)):
+            return []
+        if snapshot.has_rows:
+            raise Refused(
+                self.describe(),
+                site.table,
+                f"{self.constraint.name} is built while nobody can write, and table {site.table} has rows",
+                "add it by hand at a quiet time, and run again",
+            )
+        return self.script(site)
+
+    def script(self, site: Site) -> list[Statement]:
+        sql, done = "; ".join(self._ddl(site)), self.constraint.name
+        guard = guards.has_constraint(site.table, done)
+        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
+
+    def _ddl(self, site: Site) -> tuple[str, ...]:
+        return site.ddl(lambda editor: editor.add_constraint(site.model, self.constraint)).now
