@@ -32,7 +32,7 @@ def check_servers(*, databases: Sequence[str] | None = None, **_unused: Any) -> 
 
 def _allowed(alias: str) -> Iterator[str]:
     """The convergent operations that the routers let into the database, in words."""
-    for (app_label, name), migration in MigrationLoader(None).disk_migrations.items():
+    for (app_label, name), migration in sorted(MigrationLoader(None).disk_migrations.items()):
         for operation in convergent(migration.operations):
             if router.allow_migrate(alias, app_label, **_hints(operation)):
                 yield f"{type(operation).__name__} of {app_label}.{name}"

@@ -28,11 +28,11 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every component stands as declared."""
-        return all(finding.status is Status.EXISTS for finding in self.findings)
+        """Whether every component stands as declared, or is gone as declared."""
+        return all(finding.status.is_right for finding in self.findings)
 
     def as_table(self, encoding: str = "utf-8") -> str:
-        """Columns Component, Name, Status; below it what differs, as PostgreSQL prints it.
+        """Columns Component, Name, Status; below it what differs, as PostgreSQL prints it, and notes.
 
         Where the encoding lacks the signs, the words stand alone.
         """
@@ -46,6 +46,9 @@ class Report:
                 lines += ["", f"{finding.component} {finding.name} of {finding.table}"]
                 lines += [f"  found:  {finding.found}", f"  wanted: {finding.wanted}"]
                 lines += [f"  to fix: {finding.fix}"]
+            if finding.note:
+                lines += ["", f"{finding.component} {finding.name} of {finding.table}"]
+                lines += [f"  note:   {finding.note}"]
         text = "\n".join(lines)
         if text.encode(encoding, "replace").decode(encoding) == text:
             return text
@@ -71,6 +74,7 @@ class Report:
                         "found": each.found,
                         "wanted": each.wanted,
                         "fix": each.fix,
+                        "note": each.note,
                     }
                     for each in self.findings
                 ],

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from tests.operations import bench
 from tests.operations.bench import Sessions
@@ -65,3 +66,15 @@ def background(empty_bench: None) -> Iterator[Any]:
 
     yield submit
     pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Any:
+    """A further database of the project: SQLite in a file, which Django closes, unlike one in memory."""
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "other.sqlite3"}
+    added = connections.configure_settings({"default": dict(sqlite), "other": dict(sqlite)})
+    connections.settings["other"] = added["other"]
+    yield connections["other"]
+    connections["other"].close()
+    del connections["other"]
+    del connections.settings["other"]

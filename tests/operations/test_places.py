@@ -1,10 +1,9 @@
 """Where an operation works, and where it says that it cannot."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import NotSupportedError, connection, connections, models
+from django.db import NotSupportedError, connection, models
 from django.db.migrations import SeparateDatabaseAndState
 from django.test.utils import CaptureQueriesContext
 
@@ -66,18 +65,6 @@ def test_a_column_that_is_missing_is_refused_in_words(case: Case) -> None:
         forwards(case.make(), state)
     backwards(case.make(), state)
     assert marks() == before
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Any:
-    """A further database of the project: SQLite in a file, which Django closes, unlike one in memory."""
-    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "other.sqlite3"}
-    added = connections.configure_settings({"default": dict(sqlite), "other": dict(sqlite)})
-    connections.settings["other"] = added["other"]
-    yield connections["other"]
-    connections["other"].close()
-    del connections["other"]
-    del connections.settings["other"]
 
 
 @each_case

@@ -19,7 +19,7 @@ check      signals_state_check           ✓ Exists
 index      idx_signals_state_created_at  ✓ Exists
 """
 KEYS = ["version", "app", "migration", "database", "clean", "components"]
-COMPONENT = ["component", "name", "table", "status", "found", "wanted", "fix"]
+COMPONENT = ["component", "name", "table", "status", "found", "wanted", "fix", "note"]
 
 
 def statuses(database: Database, migration: str = "0012") -> dict[str, str]:
@@ -56,6 +56,7 @@ def test_the_same_as_json_is_one_object_with_stable_keys(copy: Copy) -> None:
         "found": "text DEFAULT 'candidate'::text NOT NULL",
         "wanted": shown["components"][0]["wanted"],
         "fix": "",
+        "note": "",
     }
 
 
@@ -252,3 +253,15 @@ def test_a_schema_of_its_own_is_reported_and_not_its_namesake(copy: Copy) -> Non
     assert statuses(inside) == dict.fromkeys(
         ("state", "signals_state_check", "idx_signals_state_onlystate"), "missing"
     ) or set(statuses(inside).values()) == {"missing"}
+
+
+def test_another_on_delete_of_a_foreign_key_is_a_note_and_no_finding(copy: Copy) -> None:
+    database = copy("adopted 011")
+    done = database.manage("verify_schema", "signals", "0001")
+    assert (done.returncode, done.stderr) == (0, "")
+    note = "ON DELETE CASCADE in the database, NO ACTION in the declaration; left as it is"
+    assert done.stdout.endswith(
+        f'\n\nforeign key signals_event_key_fkey of "signals"\n  note:   {note}\n'
+    )
+    shown = json.loads(database.manage("verify_schema", "signals", "0001", "--json").stdout)
+    assert [each["note"] for each in shown["components"] if each["note"]] == [note]
