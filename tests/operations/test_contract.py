@@ -102,6 +102,15 @@ def test_again_sends_nothing_but_questions(case: Case) -> None:
 
 
 @each_case
+def test_what_stands_is_known_after_two_questions(case: Case) -> None:
+    """One for the catalog, one for the canonical form; of rows that may be NULL one more."""
+    fresh(case.start, case.done)
+    with CaptureQueriesContext(connection) as queries:
+        forwards(case.make(), project(*case.models))
+    assert len(queries) <= 2
+
+
+@each_case
 def test_again_waits_for_nobody(case: Case, sessions: Any) -> None:
     """Another session writes, and holds the strongest lock that lets a reader through."""
     fresh(case.start, case.done)
