@@ -1,6 +1,7 @@
 """What every public operation keeps, on every case of contract.py."""
 
 import logging
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -358,25 +359,32 @@ def test_another_definition_is_replaced_if_told_so(case: Case, rival: Rival) -> 
     assert marks() == before
 
 
+def killed(monkeypatch: pytest.MonkeyPatch, start: tuple[str, ...], act: Any) -> Iterator[int]:
+    """Runs the act on a database made anew, killed after 0, 1, 2 … statements until it is not killed."""
+    for limit in range(20):
+        fresh(*start)
+        with monkeypatch.context() as patch:
+            dies_after(patch, limit)
+            try:
+                act()
+            except Killed:
+                pass
+            else:
+                assert limit > 1
+                return
+        yield limit
+    pytest.fail("it does not come to its end")
+
+
 @each_replaced
 def test_killed_while_it_replaces_the_name_is_never_free_and_the_next_run_heals(
     case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert case.replacing is not None
-    wanted, state = clean_run(case), project(*case.models)
-    for limit in range(20):
-        fresh(case.start, rival.sql)
-        with monkeypatch.context() as patch:
-            count = dies_after(patch, limit)
-            try:
-                forwards(case.replacing(), state)
-            except Killed:
-                assert count() == limit + 1
-            else:
-                assert count() == limit > 1
-                break
+    wanted, state, replacing = clean_run(case), project(*case.models), case.replacing()
+    for _ in killed(monkeypatch, (case.start, rival.sql), lambda: forwards(replacing, state)):
         assert rival.name in names()
-        forwards(case.replacing(), state)
+        forwards(replacing, state)
         assert facts() == wanted
 
 
@@ -385,17 +393,8 @@ def test_a_leftover_of_a_replacement_is_cleaned_by_the_operation_that_only_adds(
     case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert case.replacing is not None
-    wanted, state = clean_run(case), project(*case.models)
-    for limit in range(1, 20):
-        fresh(case.start, rival.sql)
-        with monkeypatch.context() as patch:
-            dies_after(patch, limit)
-            try:
-                forwards(case.replacing(), state)
-            except Killed:
-                pass
-            else:
-                break
+    wanted, state, replacing = clean_run(case), project(*case.models), case.replacing()
+    for _ in killed(monkeypatch, (case.start, rival.sql), lambda: forwards(replacing, state)):
         try:
             forwards(case.make(), state)
         except operations.DifferentDefinition:
@@ -409,16 +408,7 @@ def test_killed_while_it_replaces_goes_back_and_leaves_no_leftover(
     case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert case.replacing is not None
-    state = project(*case.models)
-    for limit in range(1, 20):
-        fresh(case.start, rival.sql)
-        with monkeypatch.context() as patch:
-            dies_after(patch, limit)
-            try:
-                forwards(case.replacing(), state)
-            except Killed:
-                pass
-            else:
-                break
-        backwards(case.replacing(), state)
-        assert names() <= {row[2] for row in reversed_run(case)} | {rival.name}
+    start, state, replacing = reversed_run(case), project(*case.models), case.replacing()
+    for _ in killed(monkeypatch, (case.start, rival.sql), lambda: forwards(replacing, state)):
+        backwards(replacing, state)
+        assert names() <= {row[2] for row in start} | {rival.name}
