@@ -122,17 +122,6 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         require_whole(self, table, steps)
         return steps
 
-    def plan_retreat(self, site: Site, snapshot: Snapshot) -> list[Statement]:
-        indexes = [
-            snapshot.indexes(name)[0]
-            for name in (self.constraint.name, successor(self.constraint.name))
-        ]
-        return [
-            drop_index(site, index.name, snapshot.found)
-            for index in indexes
-            if index and not index.valid and not index.building
-        ]
-
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         name = self.constraint.name
         constraint, _ = snapshot.constraints(name)

@@ -25,6 +25,7 @@ from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.folding import fold
 from signals.operations.foreign_keys import has_constraint, target_table
 from signals.operations.guards import literal
+from signals.operations.indexes import drop_index
 from signals.operations.refusals import refuse_different, require_postgresql
 from signals.operations.site import PROBE, AnyField, Site
 from signals.operations.statements import Statement
@@ -38,9 +39,9 @@ _REMOVALS = (
 
 # Classes: there is no such thing, or it cannot be so; not supported; no such value.
 _CANNOT_TAKE = ("42", "0A", "22")
-# Something depends on it; an inherited part; what a view or a partition rules out; no right to; types that
-# do not go together; what an identity cannot be.
-_REFUSALS = ("2BP01", "42P16", "0A000", "42501", "42804", "22023")
+# Classes of what PostgreSQL refuses whatever the rows: no such thing or not so, not supported, something
+# depends on it, beyond a limit, not in this state; and what an identity cannot be.
+_REFUSALS = ("42", "0A", "2B", "54", "55000", "55006", "22023")
 
 logger = logging.getLogger("signals.operations")
 
@@ -86,10 +87,6 @@ class Convergent(Operation):
     def plan_backwards(self, site: Site, snapshot: Any) -> list[Statement]:
         """What this database still has; pure."""
         raise NotImplementedError
-
-    def plan_retreat(self, site: Site, snapshot: Any) -> list[Statement]:
-        """What must not stay where existing rows stand against a step; pure."""
-        return []
 
     def script(self, site: Site) -> list[Statement]:
         """Every step, each with the condition under which it is left out."""
@@ -230,7 +227,7 @@ class Convergent(Operation):
     def _run(self, site: Site, editor: BaseDatabaseSchemaEditor, *, forwards: bool) -> None:
         targets = list(self.targets(site))
         if not forwards:
-            for operation, place in targets[1:]:
+            for operation, place in targets[:-1]:  # the last one goes first and asks for itself
                 operation._needed(place, forwards=False)  # a refusal comes before the first change
             targets.reverse()
         for operation, place in targets:
@@ -260,15 +257,24 @@ class Convergent(Operation):
         except RowsViolate as error:
             table = Catalog(site.connection).table(statement.table)
             explained = violations.explain(site.connection, table, statement, error)
-            if not site.connection.in_atomic_block:
-                for each in self.plan_retreat(site, self.read(site)):
-                    session.run(site.connection, each)
+            self._retreat(site, statement)
             raise explained from error
         except DatabaseError as error:
+            self._retreat(site, statement)
             state = sqlstate(error)
-            if state not in _REFUSALS:
+            if not state.startswith(_REFUSALS):
                 raise
             raise StatementRefused(self.describe(), statement.sql, state, words(error)) from error
+
+    def _retreat(self, site: Site, statement: Statement) -> None:
+        """Drops the invalid unique index of a failed build, which would go on refusing rows."""
+        connection = site.connection
+        if not statement.unique or connection.in_atomic_block or not connection.is_usable():
+            return
+        table = Catalog(connection).table(statement.table)
+        index = table.index(statement.unique) if table else None
+        if index is not None and not index.valid and not index.building:
+            session.run(connection, drop_index(site, index.name, table))
 
     def _needed(self, site: Site, *, forwards: bool) -> list[Statement]:
         snapshot = self._settled(site)

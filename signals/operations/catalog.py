@@ -318,7 +318,10 @@ class Catalog:
             for each in lists
         ]
         plans = self._on_copy(found, probe, [*ddl, *questions])
-        return ["\n".join(str(line) for (line,) in plan) for plan in plans]
+        return [
+            next(str(line) for (line,) in plan if str(line).lstrip().startswith("Output:"))
+            for plan in plans
+        ]
 
     def rewrites(self, found: Table, ddl: Sequence[str], probe: str) -> bool:
         """Whether the DDL would write the whole table anew; asked of an empty copy of it."""

@@ -214,6 +214,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
         if str(name).lower() != self.name_lower or not _is_plain(operation):
             return None
         if isinstance(operation, migrations.AddField):
+            if operation.name_lower in (known.lower() for known, _ in fields):
+                return None  # what stands between, a removal, is looked at only afterwards
             fields.append((operation.name, operation.field))
             if getattr(operation, "altered_later", False):
                 altered_later += (operation.name,)

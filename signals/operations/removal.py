@@ -71,9 +71,6 @@ class Removal(Convergent):
     def plan(self, site: Site, snapshot: Any) -> list[Statement]:
         return self.addition(site).plan_backwards(site, snapshot)
 
-    def plan_retreat(self, site: Site, snapshot: Any) -> list[Statement]:
-        return self.addition(site).plan_retreat(site, snapshot)
-
     def plan_backwards(self, site: Site, snapshot: Any) -> list[Statement]:
         """Builds it again, unless the table is gone or something else has its name."""
         addition = self.addition(site)
@@ -105,5 +102,14 @@ class RemovalOf(Removal):
     def addition(self, site: Site) -> Convergent:
         return self._addition
 
+    def read(self, site: Site) -> Any:
+        return self._addition.read(site)
+
     def is_present(self, site: Site, found: Table) -> bool:
         return True
+
+    def plan_backwards(self, site: Site, snapshot: Any) -> list[Statement]:
+        """What is gone is a table, so it is built where nothing is found."""
+        if snapshot.found is None:
+            return self._addition.plan(site, snapshot)
+        return super().plan_backwards(site, snapshot)

@@ -1,7 +1,9 @@
 """Which rows stand against a statement that PostgreSQL refused."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.operations import session
@@ -21,11 +23,16 @@ def explain(
     if table is None or connection.needs_rollback:
         return error
     index = table.index(statement.unique) if statement.unique else None
-    with session.no_timeouts(connection):
-        if index is not None:
-            return _duplicates(Catalog(connection), table, index, error)
-        if statement.rows:
-            return _violations(Catalog(connection), table, statement, error)
+    is_within = connection.in_atomic_block
+    scope = transaction.atomic(using=connection.alias) if is_within else nullcontext()
+    try:
+        with session.no_timeouts(connection), scope:
+            if index is not None:
+                return _duplicates(Catalog(connection), table, index, error)
+            if statement.rows and not table.hides_rows:
+                return _violations(Catalog(connection), table, statement, error)
+    except DatabaseError:  # the expression raises on a row, or a value is beyond Python's
+        return error
     return error
 
 
