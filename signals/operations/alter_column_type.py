@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.migrations.operations.fields import AlterField
 from django.db.models import Field, ForeignKey
 
@@ -21,7 +22,7 @@ from signals.operations.columns import (
     same_default,
     type_of,
 )
-from signals.operations.errors import Refused
+from signals.operations.errors import Refused, sqlstate, words
 from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.implied import implied_later
 from signals.operations.refusals import keep, require_column, require_rows
@@ -103,13 +104,17 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         require_rows(self, site, snapshot.found)
         catalog = Catalog(site.connection)
         column = site.quote(site.column(self.name))
+        using = self.using if forwards else ""
         # Without its default, which may not convert by itself, and with the columns as they are.
-        ddl = [f"ALTER TABLE {PROBE} ALTER COLUMN {column} {self._type(column, target)}"]
-        return replace(
-            snapshot,
-            has_rows=catalog.has_rows(snapshot.found),
-            rewrites=catalog.rewrites(snapshot.found, ddl, PROBE),
-        )
+        ddl = [f"ALTER TABLE {PROBE} ALTER COLUMN {column} {self._type(column, target, using)}"]
+        has_rows = catalog.has_rows(snapshot.found)
+        try:
+            rewrites = catalog.rewrites(snapshot.found, ddl, PROBE)
+        except DatabaseError as error:
+            if not sqlstate(error).startswith(("42", "0A", "22")):
+                raise
+            return replace(snapshot, has_rows=has_rows, failure=words(error))
+        return replace(snapshot, has_rows=has_rows, rewrites=rewrites)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         field = site.field(self.name)
@@ -134,6 +139,13 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
                 site.table,
                 f"there is no type {type_of(site, site.field(self.name))}",
                 "create it before (CreateEnumIfMissing, CREATE EXTENSION ...)",
+            )
+        if snapshot.failure:
+            raise Refused(
+                self.describe(),
+                site.table,
+                f"PostgreSQL cannot convert {self.name}: {snapshot.failure}",
+                "say how by using=..., an SQL expression for the new value",
             )
         _, wanted, former = self._columns(site, snapshot)
         if wanted is not None and former is not None and not same_column(column, wanted):
@@ -167,6 +179,11 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         ]
         if found.type not in (wanted.type, former.type):
             keep(self, f"column {name}", f"it is {found.type}, not the declared {wanted.type}")
+            return []
+        if snapshot.failure:
+            keep(
+                self, f"column {name}", f"there is no way back to {former.type}: {snapshot.failure}"
+            )
             return []
         if snapshot.has_rows and (
             self.keep_on_reverse or (snapshot.rewrites and not self.allow_rewrite)

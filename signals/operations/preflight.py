@@ -59,16 +59,20 @@ def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
                 opaque.add(label)
             elif label not in opaque and not _uses(operation, types, connection):
                 for finding in _judge(connection, label, operation, (before, after), changing):
-                    if (
-                        operation.stops_at(finding)
-                        and (finding.table, finding.name) not in changing
-                    ):
+                    if operation.stops_at(finding) and not _is_moving(finding, changing):
                         refuse_different(operation, finding)
                     if not finding.status.is_right and finding.component != "rows":
                         changing.add((finding.table, finding.name))
                         types |= (
                             {finding.name} if isinstance(operation, CreateEnumIfMissing) else set()
                         )
+
+
+def _is_moving(finding: Finding, changing: set[tuple[str, str]]) -> bool:
+    """Whether the plan changes the component before, or what the table can take at all."""
+    if finding.component == "declaration":
+        return any(table == finding.table for table, _ in changing)
+    return (finding.table, finding.name) in changing
 
 
 def _judge(

@@ -68,6 +68,10 @@ class Removal(Convergent):
         fix = "rename it, or drop it by hand, and run again"
         return [replace(left, status=Status.DIFFERENT, wanted=wanted, fix=fix)]
 
+    def assess(self, site: Site, snapshot: Any) -> list[Finding]:
+        """What is to go need not fit the table any more."""
+        return self.inspect(site, snapshot)
+
     def plan(self, site: Site, snapshot: Any) -> list[Statement]:
         return self.addition(site).plan_backwards(site, snapshot)
 

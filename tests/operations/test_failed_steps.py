@@ -1,15 +1,16 @@
-"""A step that PostgreSQL refuses says so in words, changes nothing before it and leaves nothing that harms."""
+"""A step that PostgreSQL refuses says so in words, changes nothing and leaves nothing that harms."""
 
 from typing import Any
 
 import pytest
-from django.db import models
+from django.db import connection, models
 from django.db.migrations.optimizer import MigrationOptimizer
 from django.db.models import F, Q, UniqueConstraint
 from django.db.models.functions import Cast
 from django.db.models.lookups import GreaterThan
 
 from signals import operations
+from signals.operations import preflight
 from tests.operations import bench
 from tests.operations.bench import (
     APP,
@@ -22,6 +23,7 @@ from tests.operations.bench import (
     part,
     project,
 )
+from tests.operations.test_machine import NothingApplied
 
 pytestmark = pytest.mark.usefixtures("empty_bench")
 
@@ -183,3 +185,102 @@ def test_a_column_that_comes_again_after_its_removal_can_be_squashed() -> None:
     again = operations.AddColumnIfMissing("box", "a", models.TextField(null=True))
     given = [table, operations.RemoveColumnIfPresent("box", "a"), again]
     assert MigrationOptimizer().optimize(given, APP) == given
+
+
+def to_time(**options: Any) -> Any:
+    return operations.AlterColumnTypeIfDifferent(
+        "part", "amount", models.DateTimeField(null=True), allow_rewrite=True, **options
+    )
+
+
+def test_a_type_without_a_cast_is_converted_by_the_given_expression_and_kept_on_the_way_back() -> (
+    None
+):
+    fresh(PART)
+    operation = to_time(using="to_timestamp(amount)")
+    forwards(operation, STATE)
+    wanted = facts()
+    assert ("column", "part", "amount", "timestamp with time zone", "", "") in wanted
+    for _ in range(2):
+        backwards(operation, STATE)
+        assert facts() == wanted
+
+
+def test_a_type_without_a_cast_asks_for_an_expression() -> None:
+    fresh(PART)
+    start = facts()
+    with pytest.raises(operations.Refused) as caught:
+        forwards(to_time(), STATE)
+    assert caught.value.reason.startswith(
+        "PostgreSQL cannot convert amount: cannot cast type integer"
+    )
+    assert caught.value.fix == "say how by using=..., an SQL expression for the new value"
+    assert facts() == start
+
+
+def test_an_expression_that_writes_the_table_anew_is_refused_unless_allowed() -> None:
+    fresh(PART)
+    start = facts()
+    operation = operations.AlterColumnTypeIfDifferent(
+        "part", "label", models.CharField(null=True), using="upper(label)"
+    )
+    with pytest.raises(operations.Refused, match="writes table"):
+        forwards(operation, STATE)
+    assert facts() == start
+
+
+def as_migrate(monkeypatch: pytest.MonkeyPatch, state: Any, *given: Any) -> None:
+    """Looks ahead and runs, each operation as a migration of its own."""
+    monkeypatch.setattr(preflight, "MigrationExecutor", lambda _: NothingApplied(state))
+    made = [bench.migration(operation) for operation in given]
+    for number, migration in enumerate(made):
+        migration.name = f"000{number}_bench"
+    preflight.remember(using="default", plan=[(migration, False) for migration in made])
+    try:
+        for migration in made:
+            with connection.schema_editor(atomic=False) as editor:
+                state = migration.apply(state.clone(), editor)
+    finally:
+        preflight.forget(using="default")
+
+
+def test_a_check_may_go_before_a_change_of_type_and_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
+    after = models.CheckConstraint(condition=~Q(amount="none"), name="wanted")
+    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
+    as_migrate(
+        monkeypatch,
+        project(part(constraints=[before])),
+        operations.RemoveCheckIfPresent("part", "wanted"),
+        operations.AlterColumnTypeIfDifferent(
+            "part", "amount", models.TextField(null=True), allow_rewrite=True
+        ),
+        operations.AddCheckIfMissing("part", after),
+    )
+    assert [row[4] for row in facts() if row[2] == "wanted"] == [
+        "CHECK ((NOT ((amount = 'none'::text) AND (amount IS NOT NULL))))"
+    ]
+
+
+def test_a_check_goes_though_its_column_could_not_take_it_any_more() -> None:
+    fresh(
+        PART,
+        "ALTER TABLE part ALTER amount TYPE text;"
+        "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > '0')",
+    )
+    check = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
+    operation = operations.RemoveCheckIfPresent("part", "wanted")
+    forwards(operation, project(part(constraints=[check])))
+    assert not [row for row in facts() if row[2] == "wanted"]
+
+
+def test_removing_a_many_to_many_leaves_the_namesake_of_a_later_schema() -> None:
+    box, state = boxes()
+    box.state_forwards(APP, state)
+    bench.execute("ALTER TABLE box_lids SET SCHEMA aside")
+    start = facts()
+    with bench.search_path(f"{bench.SCHEMA}, {bench.ASIDE}"):
+        forwards(operations.RemoveColumnIfPresent("box", "lids"), state)
+    assert facts() == start
