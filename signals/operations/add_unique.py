@@ -211,7 +211,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         theirs, _ = snapshot.constraints(name)
         if theirs is not None:
             return [*steps, self._attach(site, new, drop_constraint(site, name).sql)]
-        swap = self._attach(site, new, *rename_index(site, name, old, found))
+        swap = self._attach(site, new, rename_index(site, name, old, found))
         return [*steps, swap, drop_index(site, old, found)]
 
     def _columns(self, site: Site) -> list[str]:

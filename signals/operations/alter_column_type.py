@@ -22,7 +22,7 @@ from signals.operations.columns import (
     same_default,
     type_of,
 )
-from signals.operations.errors import Refused, sqlstate, words
+from signals.operations.errors import Refused, is_impossible, words
 from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.implied import implied_later
 from signals.operations.refusals import keep, require_column, require_rows
@@ -111,7 +111,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         try:
             rewrites = catalog.rewrites(snapshot.found, ddl, PROBE)
         except DatabaseError as error:
-            if not sqlstate(error).startswith(("42", "0A", "22")):
+            if not is_impossible(error):
                 raise
             return replace(snapshot, has_rows=has_rows, failure=words(error))
         return replace(snapshot, has_rows=has_rows, rewrites=rewrites)
@@ -263,24 +263,17 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     ) -> list[Statement]:
         """The one statement that makes the column the target, if they differ; `other` is the way back."""
         column = site.quote(found.name)
-        is_default_kept = found.numbered or same_default(found, target)
         is_type_kept = _same_type(found, target)
+        # A default may not convert by itself; a sequence's stays with its column.
+        is_default_kept = found.numbered or (is_type_kept and same_default(found, target))
         changes = []
         if found.not_null and not target.not_null:
             changes.append("DROP NOT NULL")
-        if (
-            found.default is not None
-            and not found.numbered
-            and not (is_default_kept and is_type_kept)
-        ):
+        if found.default is not None and not is_default_kept:
             changes.append("DROP DEFAULT")
         if not is_type_kept:
             changes.append(self._type(column, target, using))
-        if (
-            target.default is not None
-            and not found.numbered
-            and not (is_default_kept and is_type_kept)
-        ):
+        if target.default is not None and not is_default_kept:
             changes.append(f"SET DEFAULT {target.default}")
         if not changes:
             return []

@@ -18,6 +18,7 @@ from signals.operations.errors import (
     Refused,
     RowsViolate,
     StatementRefused,
+    is_impossible,
     sqlstate,
     words,
 )
@@ -37,8 +38,6 @@ _REMOVALS = (
     (migrations.CreateModel, migrations.DeleteModel),
 )
 
-# Classes: there is no such thing, or it cannot be so; not supported; no such value.
-_CANNOT_TAKE = ("42", "0A", "22")
 # Classes of what PostgreSQL refuses whatever the rows: no such thing or not so, not supported, something
 # depends on it, beyond a limit, not in this state; and what an identity cannot be.
 _REFUSALS = ("42", "0A", "2B", "54", "55000", "55006", "22023")
@@ -55,9 +54,8 @@ class Convergent(Operation):
     """
 
     migration = ""  # the label of the migration that a run of `migrate` takes the operation from
-    coming: frozenset[str] = (
-        frozenset()
-    )  # columns that earlier operations of a plan are going to add
+    # Columns that earlier operations of a plan are going to add.
+    coming: frozenset[str] = frozenset()
     on_different = ""  # "stop" or "replace" where an operation offers to replace
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -123,7 +121,7 @@ class Convergent(Operation):
         try:
             wanted = catalog.probe(found, ddl, PROBE)
         except DatabaseError as error:
-            if not sqlstate(error).startswith(_CANNOT_TAKE):
+            if not is_impossible(error):
                 raise
             declaration = "; ".join(ddl).replace(PROBE, site.table)
             return Snapshot(found, failure=words(error), declaration=declaration)
@@ -277,9 +275,9 @@ class Convergent(Operation):
             session.run(connection, drop_index(site, index.name, table))
 
     def _needed(self, site: Site, *, forwards: bool) -> list[Statement]:
-        snapshot = self._settled(site)
+        snapshot, findings = self._settled(site)
         if forwards:
-            for finding in self.assess(site, snapshot):
+            for finding in findings:
                 self._announce(finding)
         snapshot = self.weigh(site, snapshot, forwards=forwards)
         return self.plan(site, snapshot) if forwards else self.plan_backwards(site, snapshot)
@@ -296,8 +294,8 @@ class Convergent(Operation):
             what = (finding.component, finding.name, finding.table, finding.note)
             logger.warning("%s %s of %s: %s", *what)
 
-    def _settled(self, site: Site) -> Any:
-        """A snapshot in which no other session builds one of the components.
+    def _settled(self, site: Site) -> tuple[Any, list[Finding]]:
+        """A snapshot in which no other session builds one of the components, and what it says.
 
         What looks unfinished is read twice: a build may end between a reading's view of the index and
         its question who builds.
@@ -318,7 +316,7 @@ class Convergent(Operation):
             return Status.BUILDING not in statuses and is_sure
 
         session.poll(settled)
-        return snapshot
+        return snapshot, findings
 
 
 def _print(editor: BaseDatabaseSchemaEditor, statements: Sequence[Statement]) -> None:

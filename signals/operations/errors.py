@@ -123,7 +123,7 @@ class Refused(ConvergenceError):
 
 
 class StatementRefused(ConvergenceError):
-    """PostgreSQL refuses a statement: something depends on what is to go, or a right is missing.
+    """PostgreSQL refuses a statement whatever the rows: something depends on it, a right is missing.
 
     Attributes: operation, sql, sqlstate, reason (PostgreSQL's message, detail and hint).
     """
@@ -212,3 +212,8 @@ def sqlstate(error: BaseException) -> str:
 def words(error: BaseException) -> str:
     """PostgreSQL's message, detail and hint on one line."""
     return " ".join(str(error).split())
+
+
+def is_impossible(error: BaseException) -> bool:
+    """Whether PostgreSQL says that what was declared cannot be: not so, not supported, no such value."""
+    return sqlstate(error).startswith(("42", "0A", "22"))

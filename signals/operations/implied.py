@@ -136,6 +136,16 @@ class _ImpliedCheck(AddCheckIfMissing):
         _, validate = self._steps(site, found.name)
         return [] if found.validated else [validate]
 
+    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        found = self._found(snapshot)
+        return [drop_constraint(site, found.name)] if found else []
+
+    def script(self, site: Site) -> list[Statement]:
+        return self._steps(site, self.name)
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        return [drop_constraint(site, self.name)]
+
     def _rivals(self, found: Table) -> list[Constraint]:
         """The checks on the column alone, of any name."""
         return [
@@ -150,16 +160,6 @@ class _ImpliedCheck(AddCheckIfMissing):
         rivals = self._rivals(snapshot.found) if snapshot.found and wanted else []
         alike = (each for each in rivals if wanted and same_check(each, wanted))
         return next(alike, None)
-
-    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
-        found = self._found(snapshot)
-        return [drop_constraint(site, found.name)] if found else []
-
-    def script(self, site: Site) -> list[Statement]:
-        return self._steps(site, self.name)
-
-    def script_backwards(self, site: Site) -> list[Statement]:
-        return [drop_constraint(site, self.name)]
 
     def _free_name(self, site: Site, found: Table) -> str:
         """The name, numbered as PostgreSQL would where something else has it or is to have it."""

@@ -134,7 +134,7 @@ def plan_index(
     is_ready = built is not None and built.valid and same_index(built, target)
     if is_ready:
         clean = [each for each in clean if each != drop_index(site, new, found)]
-    swap = rename_index(site, name, old, found) + rename_index(site, new, name, found)
+    swap = [rename_index(site, name, old, found), rename_index(site, new, name, found)]
     return [
         *clean,
         *([] if is_ready else [create(new)]),
@@ -143,9 +143,9 @@ def plan_index(
     ]
 
 
-def rename_index(site: Site, name: str, to: str, found: Table | None) -> list[str]:
+def rename_index(site: Site, name: str, to: str, found: Table | None) -> str:
     """SQL that locks the index alone, and lets its readers and writers go on."""
-    return [f"ALTER INDEX {site.beside_table(name, found)} RENAME TO {site.quote(to)}"]
+    return f"ALTER INDEX {site.beside_table(name, found)} RENAME TO {site.quote(to)}"
 
 
 def shown(site: Site, wanted: Index) -> str:
