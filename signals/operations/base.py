@@ -224,18 +224,19 @@ class Convergent(Operation):
 
     def _run(self, site: Site, editor: BaseDatabaseSchemaEditor, *, forwards: bool) -> None:
         targets = list(self.targets(site))
-        if not forwards:
-            for operation, place in targets[:-1]:  # the last one goes first and asks for itself
-                operation._needed(place, forwards=False)  # a refusal comes before the first change
-            targets.reverse()
-        for operation, place in targets:
+        for operation, _ in targets:
             operation.migration = self.migration
-            if not editor.collect_sql:
-                operation._converge(place, forwards=forwards)
-            elif forwards:
-                _print(editor, operation.script(place))
-            else:
-                _print(editor, operation.script_backwards(place))
+        if not forwards:
+            targets.reverse()
+        if editor.collect_sql:
+            for operation, place in targets:
+                script = operation.script if forwards else operation.script_backwards
+                _print(editor, script(place))
+            return
+        for operation, place in targets[1:] if not forwards else []:
+            operation._needed(place, forwards=False)  # a refusal comes before the first change
+        for operation, place in targets:
+            operation._converge(place, forwards=forwards)
 
     def _converge(self, site: Site, *, forwards: bool) -> None:
         sent: list[list[Statement]] = []

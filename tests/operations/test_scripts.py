@@ -41,6 +41,19 @@ def test_printing_asks_the_database_nothing(case: Case) -> None:
     assert case.name == "backfill" or back.count("\\gexec")
 
 
+def test_printing_a_table_and_its_many_to_many_asks_the_database_nothing() -> None:
+    """Rows would refuse the way back of a run; a script asks for them itself."""
+    fresh(PART)
+    fields = [*part().fields.items(), ("twins", models.ManyToManyField("bench.part"))]
+    operation = operations.CreateTableIfMissing("Part", fields, {"db_table": "part"})
+    with CaptureQueriesContext(connection) as queries:
+        forward = printed(operation, bench.project())
+        back = printed(operation, bench.project(), back=True)
+    assert queries.captured_queries == []
+    assert forward.index('CREATE TABLE "part"') < forward.index('CREATE TABLE "part_twins"')
+    assert back.index('DROP TABLE "part_twins"') < back.index('DROP TABLE "part"')
+
+
 @each_case
 def test_the_script_makes_the_same_as_a_clean_run_twice_and_goes_back_twice(case: Case) -> None:
     fresh(case.start, case.after_back or "")
