@@ -19,6 +19,7 @@ from signals.operations.errors import (
     RowsViolate,
     StatementRefused,
     is_impossible,
+    is_overtaken,
     sqlstate,
     words,
 )
@@ -41,6 +42,9 @@ _REMOVALS = (
 # Classes of what PostgreSQL refuses whatever the rows: no such thing or not so, not supported, something
 # depends on it, beyond a limit, not in this state; and what an identity cannot be.
 _REFUSALS = ("42", "0A", "2B", "54", "55000", "55006", "22023")
+
+# What another session may be changing between two questions.
+_UNSURE = (Status.UNFINISHED, Status.DIFFERENT)
 
 logger = logging.getLogger("signals.operations")
 
@@ -240,15 +244,22 @@ class Convergent(Operation):
 
     def _converge(self, site: Site, *, forwards: bool) -> None:
         sent: list[list[Statement]] = []
+        refused: StatementRefused | None = None
         while statements := self._needed(site, forwards=forwards):
             if statements in sent:
-                raise NotConverged(self.describe(), [statement.sql for statement in statements])
+                remaining = [statement.sql for statement in statements]
+                raise refused or NotConverged(self.describe(), remaining)
             sent.append(statements)
             for statement in statements:
                 if site.connection.in_atomic_block and not statement.transactional:
                     raise NeedsAutocommit(self.describe(), statement.sql)
-            for statement in statements:
-                self._send(site, statement)
+            try:
+                for statement in statements:
+                    self._send(site, statement)
+            except StatementRefused as error:
+                if not is_overtaken(error.__cause__):
+                    raise
+                refused = error  # unless the catalog, read again, asks for something else
 
     def _send(self, site: Site, statement: Statement) -> None:
         try:
@@ -261,7 +272,7 @@ class Convergent(Operation):
         except DatabaseError as error:
             self._retreat(site, statement)
             state = sqlstate(error)
-            if not state.startswith(_REFUSALS):
+            if not (state.startswith(_REFUSALS) or is_overtaken(error)):
                 raise
             raise StatementRefused(self.describe(), statement.sql, state, words(error)) from error
 
@@ -298,8 +309,8 @@ class Convergent(Operation):
     def _settled(self, site: Site) -> tuple[Any, list[Finding]]:
         """A snapshot in which no other session builds one of the components, and what it says.
 
-        What looks unfinished is read twice: a build may end between a reading's view of the index and
-        its question who builds.
+        What looks unfinished or different is read twice: a build may end between a reading's view of the
+        index and its question who builds, and a column go before the probe copies it.
         """
         snapshot: Any = None
         findings: list[Finding] = []
@@ -313,7 +324,7 @@ class Convergent(Operation):
             if Status.BUILDING in statuses and not is_announced:
                 logger.warning("%s: another session builds it; waiting", self.describe())
                 is_announced = True
-            is_sure = Status.UNFINISHED not in statuses or findings == before
+            is_sure = statuses.isdisjoint(_UNSURE) or findings == before
             return Status.BUILDING not in statuses and is_sure
 
         session.poll(settled)

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from django.core.management.base import CommandError
 
+# No such table, column or other object, or one of that name already; a deadlock.
+_OVERTAKEN = ("42P01", "42P07", "42703", "42701", "42704", "42710", "40P01")
+
 
 class ConvergenceError(CommandError):
     """Root of the errors here; as a CommandError it ends `migrate` with its text and no traceback."""
@@ -212,6 +215,16 @@ def sqlstate(error: BaseException) -> str:
 def words(error: BaseException) -> str:
     """PostgreSQL's message, detail and hint on one line."""
     return " ".join(str(error).split())
+
+
+def is_overtaken(error: BaseException | None) -> bool:
+    """Whether another session may have done the step, or stood in its way, since the catalog was read.
+
+    Two that make the same thing at once meet in an index of the catalog itself.
+    """
+    diagnosis = getattr(getattr(error, "__cause__", None), "diag", None)
+    is_of_catalog = getattr(diagnosis, "schema_name", None) == "pg_catalog"
+    return error is not None and (is_of_catalog or sqlstate(error) in _OVERTAKEN)
 
 
 def is_impossible(error: BaseException) -> bool:

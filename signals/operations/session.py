@@ -13,7 +13,7 @@ from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.operations.catalog import Blocker, Catalog
-from signals.operations.errors import LockWaitExceeded, RowsViolate, sqlstate, words
+from signals.operations.errors import LockWaitExceeded, RowsViolate, is_overtaken, sqlstate, words
 from signals.operations.statements import Statement
 
 logger = logging.getLogger("signals.operations")
@@ -74,7 +74,7 @@ def run(connection: BaseDatabaseWrapper, statement: Statement) -> None:
     try:
         _run(connection, statement, LockPolicy.from_settings())
     except (DataError, IntegrityError) as error:
-        if sqlstate(error) == INVALID_PARAMETER_VALUE:
+        if sqlstate(error) == INVALID_PARAMETER_VALUE or is_overtaken(error):
             raise
         raise RowsViolate(statement.sql, words(error)) from error
 

@@ -1,0 +1,141 @@
+"""Two sessions that do the same at once: the later one finds it done, whatever it had planned."""
+
+import time
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import models
+from django.db.models import Q, UniqueConstraint
+
+from signals import operations
+from tests.operations import bench
+from tests.operations.bench import PART, backwards, facts, forwards, fresh, part, project, rows
+
+pytestmark = pytest.mark.usefixtures("empty_bench")
+
+ON_AMOUNT = models.Index(fields=["amount"], name="wanted")
+ON_LABEL = models.Index(fields=["label"], name="wanted")
+CHECK = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
+UNIQUE = UniqueConstraint(fields=["amount"], name="wanted")
+INDEXED = f"{PART} CREATE INDEX wanted ON part (amount)"
+CHECKED = f"{PART} ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)"
+STATE = project(part())
+
+CASES: dict[str, tuple[str, Any, Any, Any]] = {
+    "add a column": (
+        PART,
+        forwards,
+        lambda: operations.AddColumnIfMissing("part", "size", models.IntegerField(null=True)),
+        STATE,
+    ),
+    "drop a column": (
+        PART,
+        forwards,
+        lambda: operations.RemoveColumnIfPresent("part", "amount"),
+        STATE,
+    ),
+    "add a check": (
+        PART,
+        forwards,
+        lambda: operations.AddCheckIfMissing("part", CHECK),
+        STATE,
+    ),
+    "drop a check": (
+        CHECKED,
+        forwards,
+        lambda: operations.RemoveCheckIfPresent("part", "wanted"),
+        project(part(constraints=[CHECK])),
+    ),
+    "build an index": (
+        PART,
+        forwards,
+        lambda: operations.CreateIndexConcurrentlyIfMissing("part", ON_AMOUNT),
+        STATE,
+    ),
+    "replace an index": (
+        INDEXED,
+        forwards,
+        lambda: operations.CreateIndexConcurrentlyIfMissing(
+            "part", ON_LABEL, on_different="replace"
+        ),
+        STATE,
+    ),
+    "drop an index": (
+        INDEXED,
+        forwards,
+        lambda: operations.DropIndexConcurrentlyIfPresent("part", "wanted"),
+        project(part(indexes=[ON_AMOUNT])),
+    ),
+    "take an index back": (
+        INDEXED,
+        backwards,
+        lambda: operations.CreateIndexConcurrentlyIfMissing("part", ON_AMOUNT),
+        STATE,
+    ),
+    "make a column unique": (
+        PART,
+        forwards,
+        lambda: operations.AddUniqueIfMissing("part", UNIQUE),
+        STATE,
+    ),
+}
+
+
+def waiting(holder: psycopg.Connection[Any], sessions: int) -> None:
+    """Until so many sessions wait for the holder, or for one that does."""
+    question = """SELECT count(*) FROM pg_stat_activity
+        WHERE cardinality(pg_blocking_pids(pid)) > 0 AND pid <> %s"""
+    deadline = time.monotonic() + 10
+    while rows(question, [holder.info.backend_pid])[0][0] < sessions:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_sessions_that_do_the_same_both_end_well(
+    case: str, sessions: Any, background: Any, settings: Any
+) -> None:
+    start, direction, operation, state = CASES[case]
+    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 20.0, "LOCK_WAIT": 20.0}
+    fresh(start)
+    direction(operation(), state)
+    wanted = facts()
+    fresh(start)
+    holder = sessions.holding("ROW EXCLUSIVE")
+    first = background(direction, operation(), state)
+    waiting(holder, 1)
+    second = background(direction, operation(), state)
+    if case not in ("build an index", "make a column unique", "replace an index"):
+        waiting(holder, 2)  # the second one waits without a lock for a build in progress
+    holder.rollback()
+    first.result(30)
+    second.result(30)
+    assert facts() == wanted
+
+
+def test_what_is_really_missing_is_refused_after_one_more_reading() -> None:
+    fresh(PART)
+    condition = models.expressions.RawSQL("no_such_column > 0", (), models.BooleanField())
+    check = models.CheckConstraint(condition=condition, name="wanted")
+    before = facts()
+    with pytest.raises(operations.StatementRefused) as caught:
+        forwards(operations.AddCheckIfMissing("part", check), STATE)
+    assert caught.value.sqlstate == "42703"
+    assert facts() == before
+
+
+def test_two_sessions_make_one_table_and_one_enum(background: Any) -> None:
+    fresh()
+
+    def make() -> None:
+        forwards(operations.CreateEnumIfMissing("mood", ["ok", "sad"]), project())
+        table = operations.CreateTableIfMissing("Box", [("id", bench.SERIAL)], {"db_table": "box"})
+        forwards(table, project())
+
+    for done in [background(make) for _ in range(4)]:
+        done.result(30)
+    assert [row[2] for row in facts() if row[0] in ("enum", "constraint") and row[2]] == [
+        "box_pkey",
+        "mood",
+    ]
