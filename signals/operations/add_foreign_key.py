@@ -8,7 +8,7 @@ from django.db.models import ForeignKey
 
 from signals.operations.base import Convergent
 from signals.operations.catalog import Table
-from signals.operations.columns import add_field_ddl, judge_column, probe_column
+from signals.operations.columns import add_field_ddl, judge_column, judge_existence, probe_column
 from signals.operations.findings import Finding, Snapshot
 from signals.operations.foreign_keys import (
     drop_foreign_key,
@@ -36,6 +36,7 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
 
     model_name, name, field, preserve_default: as for Django's AlterField; the field is a ForeignKey
         with db_constraint=True. A column that is still to come is AddColumnIfMissing's, whole.
+    altered_later: a later migration alters the column; here its existence is enough, there it is judged.
     """
 
     field: "ForeignKey[Any, Any]"
@@ -46,6 +47,8 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
         name: str,
         field: "ForeignKey[Any, Any]",
         preserve_default: bool = True,
+        *,
+        altered_later: bool = False,
     ) -> None:
         if not isinstance(field, ForeignKey):
             raise TypeError(
@@ -54,6 +57,13 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
         if not has_constraint(field):
             raise ValueError(f"{name} is declared with db_constraint=False (take it out)")
         super().__init__(model_name, name, field, preserve_default)
+        self.altered_later = altered_later
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        name, args, kwargs = super().deconstruct()
+        if self.altered_later:
+            kwargs["altered_later"] = True
+        return name, list(args), kwargs
 
     def describe(self) -> str:
         return f"Add foreign key {self.name} to {self.model_name} if missing"
@@ -73,7 +83,11 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         field, found = site.field(self.name), snapshot.found
-        column = judge_column(site, field, found, snapshot.wanted)
+        column = (
+            judge_existence(site, field, found)
+            if self.altered_later
+            else judge_column(site, field, found, snapshot.wanted)
+        )
         if found is None or found.column(column.name) is None:
             return [column]
         findings = [judge_foreign_key(site, field, found), column]

@@ -15,6 +15,7 @@ from signals.operations.errors import Refused
 from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.indexes import (
     drop_index,
+    held,
     judge,
     plan_index,
     refuse_invalid,
@@ -107,6 +108,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
                 if theirs
                 else finding.fix,
                 replaceable=index is not None
+                and not held(index)
                 and target is not None
                 and (theirs is None or (theirs.kind == "u" and mine is not None)),
             )

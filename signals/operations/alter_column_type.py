@@ -16,6 +16,7 @@ from signals.operations.columns import (
     add_field_ddl,
     bare_field,
     judge_column,
+    judge_existence,
     probe_column,
     require_no_other_change,
     same_column,
@@ -28,6 +29,9 @@ from signals.operations.implied import implied_later
 from signals.operations.refusals import keep, require_column, require_rows
 from signals.operations.site import PROBE, AnyField, Site
 from signals.operations.statements import Lock, Statement
+
+# Some of these have an operator =, which compares areas or numbers of points.
+_WITHOUT_EQUALITY = ("json", "xml", "point", "box", "path", "polygon", "circle")
 
 _BEFORE = "signals_operations_before"
 
@@ -46,9 +50,10 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     using: SQL for the new value, where a cast does not say it; conversions are then not checked.
     allow_rewrite: convert a table with rows though that stops its readers and writers meanwhile.
     keep_on_reverse: backwards leaves a table with rows as it is.
+    altered_later: a later migration alters the column again; here any definition but the former is enough.
     """
 
-    def __init__(  # noqa: PLR0913 - AlterField's arguments and three more
+    def __init__(  # noqa: PLR0913 - AlterField's arguments and four more
         self,
         model_name: str,
         name: str,
@@ -58,15 +63,17 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         using: str = "",
         allow_rewrite: bool = False,
         keep_on_reverse: bool = False,
+        altered_later: bool = False,
     ) -> None:
         super().__init__(model_name, name, field, preserve_default)
         self.using = using
         self.allow_rewrite = allow_rewrite
         self.keep_on_reverse = keep_on_reverse
+        self.altered_later = altered_later
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()
-        for argument in ("using", "allow_rewrite", "keep_on_reverse"):
+        for argument in ("using", "allow_rewrite", "keep_on_reverse", "altered_later"):
             if getattr(self, argument):
                 kwargs[argument] = getattr(self, argument)
         return name, list(args), kwargs
@@ -124,6 +131,8 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         is_former = found is not None and former is not None and same_column(found, former)
         if finding.status is Status.DIFFERENT and (is_former or is_unknown):
             finding = replace(finding, status=Status.MISSING, fix="")
+        elif self.altered_later:
+            finding = judge_existence(site, field, snapshot.found)
         findings = [replace(finding, component="type")]
         for part in self._parts(site, snapshot.found):
             findings += part.inspect(site, snapshot)
@@ -148,7 +157,9 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
                 "say how by using=..., an SQL expression for the new value",
             )
         _, wanted, former = self._columns(site, snapshot)
-        if wanted is not None and former is not None and not same_column(column, wanted):
+        is_altered = self.altered_later and former is not None and not same_column(column, former)
+        is_same = wanted is None or same_column(column, wanted) or is_altered
+        if wanted is not None and former is not None and not is_same:
             if snapshot.rewrites and snapshot.has_rows and not self.allow_rewrite:
                 raise Refused(
                     self.describe(),
@@ -209,9 +220,8 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         """The operation for each foreign key to the field, and for those to it in turn."""
         meta: Any = site.model._meta
         then = site.apps_before
-        if then is None or type_of(site, self._former(site)) == type_of(
-            site, site.field(self.name)
-        ):
+        former, declared = self._former(site), site.field(self.name)
+        if then is None or _kind(site, former) == _kind(site, declared):
             return
         for relation in meta._get_fields(forward=False, reverse=True, include_hidden=True):
             field, model = relation.field, relation.field.model
@@ -225,6 +235,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
                 field,
                 allow_rewrite=self.allow_rewrite,
                 keep_on_reverse=self.keep_on_reverse,
+                altered_later=self.altered_later,
             )
             place = Site(site.connection, model, model._meta.db_table, then.get_model(*key), then)
             yield from follower.targets(place)
@@ -280,7 +291,9 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         sql = f"ALTER TABLE {site.table} "
         sql += ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)
         if not is_type_kept and not using:
-            lossy = f"({column}::{target.type})::{other.type} IS DISTINCT FROM {column}"
+            kept = _comparable(found.type, target.type)
+            back = f"({column}::{target.type})::{other.type}"
+            lossy = f"({back}){kept} IS DISTINCT FROM {column}{kept}"
             refusal = guards.refusal_if_any(
                 site.table, lossy, f"values of {column} do not survive as {target.type}"
             )
@@ -294,8 +307,20 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         return f"TYPE {target.type}{collation} USING {using or f'{column}::{target.type}'}"
 
 
+def _comparable(found: str, target: str) -> str:
+    """The cast under which two values of the found type are compared, where it lacks a true equality."""
+    if (found, target) == ("json", "jsonb"):
+        return "::jsonb"  # spaces and the order of keys are no part of a value
+    return "::text" if found.removesuffix("[]") in _WITHOUT_EQUALITY else ""
+
+
 def _same_type(found: Column, target: Column) -> bool:
     return (found.type, found.collation) == (target.type, target.collation)
+
+
+def _kind(site: Site, field: AnyField) -> tuple[str, str | None]:
+    """What a foreign key to the field has in common with it: type and collation."""
+    return type_of(site, field), field.db_parameters(site.connection).get("collation")
 
 
 def _as_column(site: Site, field: AnyField) -> Column:

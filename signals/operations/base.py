@@ -200,6 +200,11 @@ class Convergent(Operation):
         """The lower-cased name of the model that the operation works on."""
         return str(getattr(self, "model_name", None) or self.name).lower()  # type: ignore[attr-defined]
 
+    @property
+    def hints(self) -> dict[str, str]:
+        """What a router is told where the model is not loaded."""
+        return {"model_name": self.model_key}
+
     def findings(self, site: Site) -> list[Finding]:
         """Reads the catalog and judges; changes nothing."""
         return [

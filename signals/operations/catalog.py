@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
@@ -55,6 +55,7 @@ class Constraint:
 class Index:
     """A row of pg_index. `keys`: expression, operator class, collation and order of each key column.
 
+    identity: whether it is the replica identity; referenced: whether foreign keys rest on it.
     folded: of its expressions and condition, as for a column.
     """
 
@@ -70,6 +71,8 @@ class Index:
     valid: bool
     building: bool
     constraint: str | None
+    identity: bool
+    referenced: bool
     folded: str = ""
 
 
@@ -83,12 +86,21 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """Another relation that foreign keys are to refer to, and its columns that each are a key of it."""
+
+    oid: int
+    kind: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table with its parts. `current`: it stands in current_schema(), where CREATE TABLE would put it.
 
     hides_rows: row level security keeps rows of it from the current role. taken: who has the names that
-    were asked for. unknown: those of the asked types that do not exist. relations: the OIDs of the asked
-    tables that exist.
+    were asked for. unknown: those of the asked types that do not exist. targets: those of the asked tables
+    that exist, by the names that they were asked by.
     """
 
     oid: int
@@ -98,7 +110,7 @@ class Table:
     current: bool
     temporary: bool
     hides_rows: bool
-    relations: dict[str, int]
+    targets: dict[str, Target]
     unknown: tuple[str, ...]
     columns: tuple[Column, ...]
     constraints: tuple[Constraint, ...]
@@ -141,15 +153,20 @@ class Enum:
 # the lock that the reporting session holds on the table.
 _TABLE = """
 SELECT pg_catalog.json_build_object(
+  'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
   'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
   'current', n.nspname = pg_catalog.current_schema(),
   'temporary', c.relpersistence = 't', 'hides_rows', pg_catalog.row_security_active(c.oid),
   'unknown', (SELECT pg_catalog.json_agg(u.name) FROM pg_catalog.unnest(%s::pg_catalog.text[]) u (name)
       WHERE pg_catalog.to_regtype(u.name) IS NULL),
-  'relations', (SELECT pg_catalog.json_object_agg(
-          u.name, pg_catalog.to_regclass(u.name)::pg_catalog.oid::pg_catalog.int8)
+  'targets', (SELECT pg_catalog.json_object_agg(u.name, pg_catalog.json_build_object(
+          'oid', r.oid::pg_catalog.int8, 'kind', r.relkind,
+          'keys', (SELECT pg_catalog.json_agg(a.attname) FROM pg_catalog.pg_index i
+                   JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum = i.indkey[0]
+                   WHERE i.indrelid = r.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+                   AND i.indnkeyatts = 1 AND i.indpred IS NULL)))
       FROM pg_catalog.unnest(%s::pg_catalog.text[]) u (name)
-      WHERE pg_catalog.to_regclass(u.name) IS NOT NULL),
+      JOIN pg_catalog.pg_class r ON r.oid = pg_catalog.to_regclass(u.name)),
   'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', a.attname,
       'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
@@ -215,7 +232,10 @@ SELECT pg_catalog.json_build_object(
               SELECT FROM pg_catalog.pg_locks h WHERE h.pid = p.pid AND h.relation = c.oid
               AND h.granted AND h.mode = 'ShareUpdateExclusiveLock'))),
       'constraint', (SELECT k.conname FROM pg_catalog.pg_constraint k
-                     WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x') LIMIT 1)
+                     WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x') LIMIT 1),
+      'identity', i.indisreplident,
+      'referenced', EXISTS (SELECT FROM pg_catalog.pg_constraint k
+                            WHERE k.conindid = i.indexrelid AND k.contype = 'f')
     ) ORDER BY ic.relname)
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
     JOIN pg_catalog.pg_am m ON m.oid = ic.relam WHERE i.indrelid = c.oid),
@@ -242,6 +262,8 @@ SELECT t.typtype, n.nspname = pg_catalog.current_schema(),
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 WHERE t.oid = pg_catalog.to_regtype(%s)
 """
+
+_IN_FULL = "SET LOCAL extra_float_digits = 1"
 
 _FILE = "SELECT pg_catalog.pg_relation_filenode(%s::pg_catalog.regclass)"
 
@@ -297,7 +319,10 @@ class Catalog:
         index_names: plain; who else has them in the table's schema is told. types, tables: quoted names
         of others to resolve in the same round trip.
         """
-        rows = self._rows(_TABLE, [list(types), list(tables), list(index_names), name])
+        parameters = [list(types), list(tables), list(index_names), name]
+        rows = self._rows(_TABLE, parameters)
+        if rows and json.loads(rows[0][0])["digits"] < 1:
+            rows = self._rows_in_full(_TABLE, parameters)
         return _table(rows[0][0]) if rows else None
 
     def probe(self, found: Table, ddl: Sequence[str], probe: str) -> Table:
@@ -387,7 +412,7 @@ class Catalog:
         answers = []
         with self.connection.cursor() as cursor:
             try:
-                cursor.execute(";\n".join([opening, copy, *script, closing]))
+                cursor.execute(";\n".join([opening, copy, _IN_FULL, *script, closing]))
             except DatabaseError:
                 cursor.execute(closing)
                 raise
@@ -395,6 +420,17 @@ class Catalog:
                 if cursor.description:
                     answers.append(list(cursor.fetchall()))
         return answers
+
+    def _rows_in_full(self, question: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """As `_rows`, where the session would round the doubles that it prints."""
+        with transaction.atomic(using=self.connection.alias), self.connection.cursor() as cursor:
+            cursor.execute("SELECT pg_catalog.current_setting('extra_float_digits')")
+            before = cursor.fetchone()[0]
+            cursor.execute(_IN_FULL)
+            cursor.execute(question, parameters)
+            rows = list(cursor.fetchall())
+            cursor.execute(f"SET LOCAL extra_float_digits = {before}")
+        return rows
 
     def _rows(
         self, question: str, parameters: Sequence[Any] | None = None
@@ -421,8 +457,13 @@ def _name(table: Table) -> str:
 
 def _table(text: str) -> Table:
     facts = json.loads(text)
+    del facts["digits"]
     facts["unknown"] = tuple(facts["unknown"] or ())
-    facts["relations"] = facts["relations"] or {}
+    targets = facts["targets"] or {}
+    facts["targets"] = {
+        name: Target(target["oid"], target["kind"], tuple(target["keys"] or ()))
+        for name, target in targets.items()
+    }
     lists: dict[str, list[dict[str, Any]]] = {
         key: facts.pop(key) or [] for key in ("columns", "constraints", "indexes", "taken")
     }

@@ -7,7 +7,6 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, router
 from django.db.migrations.loader import MigrationLoader
 
-from signals.operations.base import Convergent
 from signals.operations.report import convergent
 
 
@@ -34,11 +33,6 @@ def _allowed(alias: str) -> Iterator[str]:
     """The convergent operations that the routers let into the database, in words."""
     for (app_label, name), migration in sorted(MigrationLoader(None).disk_migrations.items()):
         for operation in convergent(migration.operations):
-            if router.allow_migrate(alias, app_label, **_hints(operation)):
+            is_managed = getattr(operation, "options", {}).get("managed", True)
+            if is_managed and router.allow_migrate(alias, app_label, **operation.hints):
                 yield f"{type(operation).__name__} of {app_label}.{name}"
-
-
-def _hints(operation: Convergent) -> dict[str, str]:
-    """What Django's own operations tell a router of the model that is not loaded yet."""
-    model = getattr(operation, "model_name", None)
-    return {"model_name": model.lower()} if model else {}

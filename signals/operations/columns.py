@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from decimal import Decimal
 
 from django.db.migrations.operations.base import Operation
 from django.db.models import Value
@@ -244,5 +245,6 @@ def _plain(column: Column) -> str | None:
         return "now()"
     literal = _LITERAL.fullmatch(default) if column.type in ("json", "jsonb") else None
     if literal:
-        return json.dumps(json.loads(literal[1].replace("''", "'")), sort_keys=True)
+        value = json.loads(literal[1].replace("''", "'"), parse_float=Decimal)
+        return json.dumps(value, sort_keys=column.type == "jsonb", default=repr)
     return default

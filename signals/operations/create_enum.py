@@ -83,10 +83,14 @@ class CreateEnumIfMissing(Convergent, Operation):
         without: ProjectState,
     ) -> Site | None:
         connection = schema_editor.connection
-        if not router.allow_migrate(connection.alias, app_label, enum=self.name):
+        if not router.allow_migrate(connection.alias, app_label, **self.hints):
             return None
         require_postgresql(connection, self)
         return Site(connection, Model, "")
+
+    @property
+    def hints(self) -> dict[str, str]:
+        return {"enum": self.name}
 
     def read(self, site: Site) -> Enum | None:
         enum = Catalog(site.connection).enum(site.quote(self.name))

@@ -56,6 +56,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
     """
 
     with_rows = False  # whether backwards drops the table with its rows
+    absorbed: frozenset[tuple[str, str]] = frozenset()  # what a squash has put into the declaration
 
     def __init__(  # noqa: PLR0913 - CreateModel's arguments and two more
         self,
@@ -166,12 +167,12 @@ class CreateTableIfMissing(Convergent, CreateModel):
         if missing:  # what stands on these columns is planned when they are there
             return [self._add(site, column, field) for column, field in missing.items()]
         statements: list[Statement] = []
+        for part in self._parts(site, found):
+            statements += part.plan(site, snapshot)
         for column, field in self._fields(site).items():
             statements += prove_not_null(site, found.column(column))
             if has_constraint(field):
                 statements += plan_foreign_key(site, field, found)
-        for part in self._parts(site, found):
-            statements += part.plan(site, snapshot)
         return statements
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
@@ -193,41 +194,55 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return self.script_backwards(site)
 
     def script(self, site: Site) -> list[Statement]:
+        fields = self._fields(site)
         statements = [self._create(site)]
-        for column, field in self._fields(site).items():
-            statements.append(self._add(site, column, field))
-            if has_constraint(field):
-                statements += script_foreign_key(site, field)
+        statements += [self._add(site, column, field) for column, field in fields.items()]
         for part in self._parts(site, None):
             statements += part.script(site)
+        for field in filter(has_constraint, fields.values()):
+            statements += script_foreign_key(site, field)
         return statements
 
     def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
-        """Takes in what only adds to the table; what alters it must meet the table as it was before."""
+        """Takes in what only adds to the table, and gives that up again where it is removed.
+
+        What alters the table must meet it as it was before.
+        """
         absorbed = self._absorb(operation)
         return [absorbed] if absorbed else super().reduce(operation, app_label)
 
     def _absorb(self, operation: Operation) -> "CreateTableIfMissing | None":
         name = getattr(operation, "model_name", None) or getattr(operation, "name", "")
-        fields, options = list(self.fields), dict(self.options)
-        altered_later = self.altered_later
         if str(name).lower() != self.name_lower or not _is_plain(operation):
             return None
+        fields, options = list(self.fields), dict(self.options)
+        altered_later, absorbed = self.altered_later, self.absorbed
         if isinstance(operation, migrations.AddField):
             if operation.name_lower in (known.lower() for known, _ in fields):
                 return None  # what stands between, a removal, is looked at only afterwards
             fields.append((operation.name, operation.field))
+            absorbed |= {("fields", operation.name_lower)}
             if getattr(operation, "altered_later", False):
                 altered_later += (operation.name,)
         elif isinstance(operation, migrations.AddIndex):
             options["indexes"] = [*options.get("indexes", []), operation.index]
+            absorbed |= {("indexes", operation.index.name)}
         elif isinstance(operation, migrations.AddConstraint) and isinstance(
             operation.constraint, CheckConstraint | UniqueConstraint
         ):
             options["constraints"] = [*options.get("constraints", []), operation.constraint]
+            absorbed |= {("constraints", operation.constraint.name)}
+        elif (subject := _removed(operation)) in absorbed:
+            kind, gone = subject
+            absorbed -= {subject}
+            if kind == "fields":
+                fields = [(known, field) for known, field in fields if known.lower() != gone]
+                altered_later = tuple(known for known in altered_later if known.lower() != gone)
+            else:
+                options[kind] = [each for each in options[kind] if each.name != gone]
         else:
             return None
-        return CreateTableIfMissing(
+        merged = CreateTableIfMissing(
             self.name,
             fields,
             options,
@@ -236,6 +251,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
             altered_later=altered_later,
             keep_on_reverse=self.keep_on_reverse,
         )
+        merged.absorbed = absorbed
+        return merged
 
     def _add(self, site: Site, column: str, field: AnyField) -> Statement:
         guard = guards.has_column(site.table, column)
@@ -322,6 +339,18 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 yield from implied_unique(self.name, site, names, found)
         for field in fields:
             yield from implied(self.name, site, field, found)
+
+
+def _removed(operation: Operation) -> tuple[str, str]:
+    """Which part of a table the operation removes, and its name."""
+    match operation:
+        case migrations.RemoveField():
+            return "fields", operation.name_lower
+        case migrations.RemoveIndex():
+            return "indexes", operation.name
+        case migrations.RemoveConstraint():
+            return "constraints", operation.name
+    return "", ""
 
 
 def _is_plain(operation: Operation) -> bool:

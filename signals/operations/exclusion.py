@@ -1,5 +1,6 @@
 """Exclusion constraints of a declared table: no operation of their own, for none can build them gently."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.db.migrations.operations.models import AddConstraint
@@ -10,6 +11,7 @@ from signals.operations.catalog import Table
 from signals.operations.constraints import drop_constraint
 from signals.operations.errors import Refused
 from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.indexes import judge
 from signals.operations.refusals import require_table
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
@@ -35,6 +37,9 @@ class Exclusion(Convergent):
     def is_missing(self, found: Table) -> bool:
         return found.constraint(self.constraint.name) is None
 
+    def names(self, site: Site) -> list[str]:
+        return [self.constraint.name]
+
     def probe(self, site: Site, found: Table) -> list[str]:
         return [] if self.is_missing(found) else list(self._ddl(site))
 
@@ -42,7 +47,7 @@ class Exclusion(Convergent):
         name = self.constraint.name
         found, wanted = snapshot.constraints(name)
         if found is None:
-            return [Finding("exclusion", name, site.table, Status.MISSING)]
+            return [self._judge_name(site, snapshot.found)]
         is_same = wanted is not None and found.definition == wanted.definition
         status = Status.EXISTS if is_same else Status.DIFFERENT
         declared = wanted.definition if wanted else ""
@@ -65,6 +70,17 @@ class Exclusion(Convergent):
         sql, done = "; ".join(self._ddl(site)), self.constraint.name
         guard = guards.has_constraint(site.table, done)
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
+
+    def _judge_name(self, site: Site, found: Table | None) -> Finding:
+        """The status of a constraint that the table lacks: its index needs the name too."""
+        name = self.constraint.name
+        if found is None:
+            return Finding("exclusion", name, site.table, Status.MISSING)
+        finding = replace(judge(site, name, found, None), component="exclusion", replaceable=False)
+        if finding.status is Status.MISSING:
+            return finding
+        wanted = finding.wanted or "an exclusion constraint"
+        return replace(finding, status=Status.DIFFERENT, wanted=wanted)
 
     def _ddl(self, site: Site) -> tuple[str, ...]:
         return site.ddl(lambda editor: editor.add_constraint(site.model, self.constraint)).now

@@ -14,6 +14,12 @@ from signals.operations.indexes import same_index
 from signals.operations.site import PROBE
 
 _CHECK = re.compile(r"CHECK (\(.*\))((?: NO INHERIT)?)(?: NOT VALID)?", re.DOTALL)
+_COLUMN = re.compile(r'[a-z_][\w$]*|"(?:[^"]|"")+"')
+_CALL = re.compile(rf"((?:{_COLUMN.pattern})(?:\.(?:{_COLUMN.pattern}))*)\(")
+# What looks like a call and is none: within a string, or a type with its length.
+_NO_CALL = re.compile(
+    r"'(?:[^']|'')*'|\b(?:varying|character|numeric|bit|timestamp|time|interval)\(\d+(?:,-?\d+)?\)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +39,13 @@ def fold(catalog: Catalog, found: Table, wanted: Table, ddl: Sequence[str]) -> t
     immutable functions.
     """
     spelled = [*_defaults(found, wanted), *_checks(found, wanted), *_indexes(found, wanted)]
-    # A plan does not show the collation that an expression is compared by.
-    pairs = [pair for pair in spelled if "COLLATE" not in pair.theirs + pair.ours]
+    # A plan does not show the collation that an expression is compared by, nor the function that the
+    # planner has put the body of in its place, which may be another tomorrow.
+    pairs = [
+        pair
+        for pair in spelled
+        if "COLLATE" not in pair.theirs + pair.ours and _calls(pair.theirs) == _calls(pair.ours)
+    ]
     if not pairs:
         return found, wanted
     lists = [text for pair in pairs for text in (pair.theirs, pair.ours)]
@@ -57,7 +68,9 @@ def _defaults(found: Table, wanted: Table) -> Iterator[_Pair]:
         is_plain = not (column.generated or target.generated or column.numbered or target.numbered)
         is_other = not same_default(column, target)
         if is_plain and is_other and column.default is not None and target.default is not None:
-            casts = (f"({each.default})::{each.type}" for each in (column, target))
+            # A cast to a length would cut what an INSERT refuses.
+            kind = "text" if column.type.startswith(("character", "bit")) else column.type
+            casts = (f"({each.default})::{kind}" for each in (column, target))
             yield _Pair(column, target, *casts)
 
 
@@ -74,12 +87,25 @@ def _checks(found: Table, wanted: Table) -> Iterator[_Pair]:
 def _indexes(found: Table, wanted: Table) -> Iterator[_Pair]:
     for index in found.indexes:
         target = wanted.index(index.name)
-        if target is not None and not same_index(index, target):
+        if target is None or same_index(index, target):
+            continue
+        if [_is_column(key[0]) for key in index.keys] == [
+            _is_column(key[0]) for key in target.keys
+        ]:
             yield _Pair(index, target, _expressions(index), _expressions(target))
 
 
 def _expressions(index: Index) -> str:
     return ", ".join([*(f"({key[0]})" for key in index.keys), f"({index.predicate or 'true'})"])
+
+
+def _is_column(key: str) -> bool:
+    return _COLUMN.fullmatch(key) is not None
+
+
+def _calls(expression: str) -> list[str]:
+    """The functions that an expression calls; PostgreSQL prints its keywords in capitals."""
+    return sorted(_CALL.findall(_NO_CALL.sub("", expression)))
 
 
 def _told(table: Table, folded: dict[Column | Constraint | Index, str]) -> Table:

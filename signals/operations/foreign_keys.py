@@ -9,10 +9,12 @@ from django.db.migrations.operations.base import Operation
 from signals.operations import guards
 from signals.operations.catalog import Constraint, Table
 from signals.operations.constraints import drop_constraint, validate_constraint
-from signals.operations.errors import TableMissing
+from signals.operations.errors import Refused, TableMissing
 from signals.operations.findings import Finding, Status
 from signals.operations.site import AnyField, Site, short
 from signals.operations.statements import Lock, Statement
+
+_TABLES = ("r", "p")  # what a foreign key may refer to
 
 _ACTION = re.compile(
     r"\b(?:MATCH FULL|ON (?:UPDATE|DELETE) (?:CASCADE|RESTRICT|SET NULL|SET DEFAULT))\b"
@@ -30,10 +32,26 @@ def target_table(site: Site, field: AnyField) -> str:
 
 
 def require_target(operation: Operation, site: Site, field: AnyField, found: Table) -> None:
-    """Says that the other table is missing before anything is changed for its sake."""
-    target = target_table(site, field) if has_constraint(field) else ""
-    if target and target not in found.relations:
-        raise TableMissing(operation.describe(), target)
+    """Says what the other table lacks before anything is changed for its sake.
+
+    What the table itself lacks, its own operation builds first.
+    """
+    if not has_constraint(field):
+        return
+    name, column = target_table(site, field), _target(field)[1]
+    target = found.targets.get(name)
+    if target is None:
+        raise TableMissing(operation.describe(), name)
+    if target.kind not in _TABLES:
+        reason, fix = f"{name} is no table", "declare the field with db_constraint=False"
+        raise Refused(operation.describe(), site.table, f"{field.name}: {reason}", fix)
+    if column not in target.keys and target.oid != found.oid:
+        raise Refused(
+            operation.describe(),
+            site.table,
+            f"{field.name} would refer to {site.quote(column)} of {name}, which is not unique there",
+            "make that column unique before (AddUniqueIfMissing), and run again",
+        )
 
 
 def judge_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
@@ -124,8 +142,8 @@ def _present(site: Site, field: AnyField, found: Table) -> Constraint | None:
 
 def _leads_to(site: Site, key: Constraint, field: AnyField, found: Table) -> bool:
     _, column = _target(field)
-    target = found.relations.get(target_table(site, field))
-    return key.target == target and key.target_columns == (column,)
+    target = found.targets.get(target_table(site, field))
+    return target is not None and key.target == target.oid and key.target_columns == (column,)
 
 
 def _target(field: AnyField) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """What a field asks for beside its column, known by its columns and definition, not by its name."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count
@@ -17,9 +18,10 @@ from signals.operations.constraints import drop_constraint, same_check
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.refusals import require_table
-from signals.operations.site import AnyField, Site, short
+from signals.operations.site import LONGEST, AnyField, Site, short
 from signals.operations.statements import Statement
 
+_NUMBER_CAST = re.compile(r"\(([^()]+)\)::(?:smallint|integer|bigint|numeric|double precision)")
 _PATTERNS = {"varchar": "varchar_pattern_ops", "text": "text_pattern_ops"}
 
 
@@ -115,7 +117,8 @@ class _ImpliedCheck(AddCheckIfMissing):
         # The name on the probe, where those of the model's constraints stand too.
         probed = short(f"{table}_{self.column}_implied_check")
         super().__init__(model_name, CheckConstraint(condition=condition, name=probed))
-        self.name = short(f"{table}_{self.column}_check")
+        self.table_name = table
+        self.name = self._name_for("check")
 
     def probe(self, site: Site, found: Table) -> list[str]:
         has_rival = found.column(self.column) and self._rivals(found)
@@ -158,17 +161,32 @@ class _ImpliedCheck(AddCheckIfMissing):
         """The table's check that has the definition."""
         _, wanted = snapshot.constraints(self.constraint.name)
         rivals = self._rivals(snapshot.found) if snapshot.found and wanted else []
-        alike = (each for each in rivals if wanted and same_check(each, wanted))
+        alike = (each for each in rivals if wanted and _same_number_check(each, wanted))
         return next(alike, None)
 
     def _free_name(self, site: Site, found: Table) -> str:
         """The name, numbered as PostgreSQL would where something else has it or is to have it."""
         taken = {each.name for each in (*found.constraints, *site.model._meta.constraints)}
-        numbered = (short(f"{self.name}{number}") for number in count(1))
+        numbered = (self._name_for(f"check{number}") for number in count(1))
         return next(each for each in chain([self.name], numbered) if each not in taken)
+
+    def _name_for(self, label: str) -> str:
+        """The name that PostgreSQL would choose: the longer of table and column is shortened first."""
+        table, column = self.table_name.encode(), self.column.encode()
+        first, second, room = len(table), len(column), LONGEST - len(f"__{label}")
+        while first + second > room:
+            first, second = (first - 1, second) if first > second else (first, second - 1)
+        parts = (table[:first].decode(errors="ignore"), column[:second].decode(errors="ignore"))
+        return "_".join([*parts, label])
 
     def _columns(self, site: Site) -> list[str]:
         return [self.column]
+
+
+def _same_number_check(found: Constraint, wanted: Constraint) -> bool:
+    """Equal, or in the type that the numbers had before their column got another."""
+    bare = replace(found, definition=_NUMBER_CAST.sub(r"\1", found.definition))
+    return same_check(found, wanted) or same_check(bare, wanted)
 
 
 def _has_another(

@@ -65,14 +65,21 @@ def judge(site: Site, name: str, found: Table, wanted: Table | None) -> Finding:
         name,
         site.table,
         status,
-        index.definition,
+        index.definition + held(index),
         shown(site, target) if target else "",
         f"{drop_index(site, name, found).sql}; and run again"
         if is_free
         else f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(index.constraint or name)}; "
         "and run again",
-        replaceable=is_free and target is not None,
+        replaceable=is_free and target is not None and not held(index),
     )
+
+
+def held(index: Index) -> str:
+    """Why the index cannot be replaced without a loss, in words behind its definition."""
+    if index.identity:
+        return " (the replica identity of its table)"
+    return " (foreign keys rest on it)" if index.referenced else ""
 
 
 def _judge_name(site: Site, name: str, found: Table) -> Finding:

@@ -1,6 +1,7 @@
 """Looks at the whole plan of `migrate` before the first statement of a run changes anything."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,21 @@ from django.db.migrations.state import ProjectState
 
 from signals.operations import session
 from signals.operations.base import Convergent
+from signals.operations.catalog import Catalog
 from signals.operations.create_enum import CreateEnumIfMissing
-from signals.operations.findings import Finding
+from signals.operations.findings import Finding, Status
 from signals.operations.refusals import refuse_different
 from signals.operations.report import convergent, steps
+
+# Components by what they are in the catalog, where that is not called the same.
+_KINDS = {
+    "check": ("constraint",),
+    "exclusion": ("constraint", "index"),
+    "foreign key": ("constraint",),
+    "not null": ("column",),
+    "type": ("column",),
+    "unique": ("constraint", "index"),
+}
 
 
 def remember(*, using: str, plan: Sequence[tuple[Migration, bool]], **_unused: Any) -> None:
@@ -49,7 +61,7 @@ def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
     state = executor._create_project_state(with_applied_migrations=True)
     opaque: set[str] = set()
     types: set[str] = set()
-    changing: set[tuple[str, str]] = set()
+    changing: set[_Part] = set()
     for migration in migrations:
         label = migration.app_label
         if (label, migration.name) in applied:
@@ -61,18 +73,48 @@ def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
                 for finding in _judge(connection, label, operation, (before, after), changing):
                     if operation.stops_at(finding) and not _is_moving(finding, changing):
                         refuse_different(operation, finding)
-                    if not finding.status.is_right and finding.component != "rows":
-                        changing.add((finding.table, finding.name))
+                    if not finding.status.is_right:
+                        changing |= _changed(connection, finding)
                         types |= (
                             {finding.name} if isinstance(operation, CreateEnumIfMissing) else set()
                         )
 
 
-def _is_moving(finding: Finding, changing: set[tuple[str, str]]) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a component is in the catalog; the name of an index is one of the schema, not of its table."""
+
+    kind: str
+    name: str
+    table: str = ""
+
+
+def _parts(finding: Finding) -> set[_Part]:
+    table = finding.table
+    kinds = _KINDS.get(finding.component, (finding.component,))
+    return {_Part(kind, finding.name, "" if kind == "index" else table) for kind in kinds}
+
+
+def _is_moving(finding: Finding, changing: set[_Part]) -> bool:
     """Whether the plan changes the component before, or what the table can take at all."""
     if finding.component == "declaration":
-        return any(table == finding.table for table, _ in changing)
-    return (finding.table, finding.name) in changing
+        return any(part.table == finding.table for part in changing)
+    return not changing.isdisjoint(_parts(finding))
+
+
+def _changed(connection: BaseDatabaseWrapper, finding: Finding) -> set[_Part]:
+    """The component, and what goes or changes with a column: all whose definition may name it."""
+    parts = _parts(finding)
+    is_column = finding.component in ("column", "type") and finding.status is not Status.MISSING
+    is_column |= finding.component == "type"
+    table = Catalog(connection).table(finding.table) if is_column else None
+    if table is None:
+        return parts
+    constraints = (each for each in table.constraints if finding.name in each.definition)
+    parts |= {_Part("constraint", each.name, finding.table) for each in constraints}
+    return parts | {
+        _Part("index", each.name) for each in table.indexes if finding.name in each.definition
+    }
 
 
 def _judge(
@@ -80,7 +122,7 @@ def _judge(
     label: str,
     operation: Convergent,
     states: tuple[ProjectState, ProjectState],
-    changing: set[tuple[str, str]],
+    changing: set[_Part],
 ) -> list[Finding]:
     """The operation's findings, where the columns that the plan is going to add count as there."""
     before, after = states
@@ -89,7 +131,9 @@ def _judge(
     if site is None:
         return []
     table = site.table if site.db_table else ""  # an enum has none
-    operation.coming = frozenset(name for place, name in changing if place == table)
+    operation.coming = frozenset(
+        part.name for part in changing if part.kind == "column" and part.table == table
+    )
     try:
         return operation.findings(site)
     finally:

@@ -61,7 +61,9 @@ class Removal(Convergent):
             return [finding]
         if snapshot.found is None or not self.is_present(site, snapshot.found):
             return [Finding(finding.component, finding.name, finding.table, Status.ABSENT)]
-        left = replace(finding, note="", replaceable=False)
+        index = snapshot.found.index(finding.name)
+        note = "its table has no replica identity without it" if index and index.identity else ""
+        left = replace(finding, note=note, replaceable=False)
         if self.is_removable(site, snapshot):
             return [replace(left, status=Status.LEFTOVER, wanted="", fix="")]
         wanted = f"no {finding.component} of that name; what was declared is {finding.wanted}"

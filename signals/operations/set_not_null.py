@@ -12,6 +12,7 @@ from signals.operations.catalog import Table
 from signals.operations.columns import (
     add_field_ddl,
     judge_column,
+    judge_existence,
     probe_column,
     prove_not_null,
     require_no_other_change,
@@ -32,9 +33,10 @@ class SetNotNullIfNullable(Convergent, AlterField):
 
     model_name, name, field, preserve_default: as for Django's AlterField; the field is not null.
     keep_on_reverse: backwards leaves the column NOT NULL.
+    altered_later: a later migration alters the column again; here another definition is enough.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - AlterField's arguments and two more
         self,
         model_name: str,
         name: str,
@@ -42,16 +44,19 @@ class SetNotNullIfNullable(Convergent, AlterField):
         preserve_default: bool = True,
         *,
         keep_on_reverse: bool = False,
+        altered_later: bool = False,
     ) -> None:
         if field.null:
             raise ValueError(f"{name} is declared with null=True (take it out)")
         super().__init__(model_name, name, field, preserve_default)
         self.keep_on_reverse = keep_on_reverse
+        self.altered_later = altered_later
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()
-        if self.keep_on_reverse:
-            kwargs["keep_on_reverse"] = True
+        for flag in ("keep_on_reverse", "altered_later"):
+            if getattr(self, flag):
+                kwargs[flag] = True
         return name, list(args), kwargs
 
     def describe(self) -> str:
@@ -72,7 +77,9 @@ class SetNotNullIfNullable(Convergent, AlterField):
         strict = replace(column, not_null=True)
         columns = tuple(strict if each is column else each for each in table.columns)
         finding = judge_column(site, field, replace(table, columns=columns), snapshot.wanted)
-        if finding.status is Status.EXISTS and table.constraint(self._proof(site)):
+        if finding.status is Status.DIFFERENT and self.altered_later:
+            finding = judge_existence(site, field, table)
+        elif finding.status is Status.EXISTS and table.constraint(self._proof(site)):
             finding = replace(finding, status=Status.UNFINISHED)
         elif finding.status is Status.EXISTS and not column.not_null:
             finding = replace(finding, status=Status.MISSING)

@@ -3,14 +3,15 @@
 from typing import Any
 
 import pytest
-from django.db import connection, models
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import IntegerRangeField
+from django.db import models
 from django.db.migrations.optimizer import MigrationOptimizer
 from django.db.models import F, Q, UniqueConstraint
 from django.db.models.functions import Cast
 from django.db.models.lookups import GreaterThan
 
 from signals import operations
-from signals.operations import preflight
 from tests.operations import bench
 from tests.operations.bench import (
     APP,
@@ -23,7 +24,6 @@ from tests.operations.bench import (
     part,
     project,
 )
-from tests.operations.test_machine import NothingApplied
 
 pytestmark = pytest.mark.usefixtures("empty_bench")
 
@@ -229,41 +229,6 @@ def test_an_expression_that_writes_the_table_anew_is_refused_unless_allowed() ->
     assert facts() == start
 
 
-def as_migrate(monkeypatch: pytest.MonkeyPatch, state: Any, *given: Any) -> None:
-    """Looks ahead and runs, each operation as a migration of its own."""
-    monkeypatch.setattr(preflight, "MigrationExecutor", lambda _: NothingApplied(state))
-    made = [bench.migration(operation) for operation in given]
-    for number, migration in enumerate(made):
-        migration.name = f"000{number}_bench"
-    preflight.remember(using="default", plan=[(migration, False) for migration in made])
-    try:
-        for migration in made:
-            with connection.schema_editor(atomic=False) as editor:
-                state = migration.apply(state.clone(), editor)
-    finally:
-        preflight.forget(using="default")
-
-
-def test_a_check_may_go_before_a_change_of_type_and_come_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    before = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
-    after = models.CheckConstraint(condition=~Q(amount="none"), name="wanted")
-    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
-    as_migrate(
-        monkeypatch,
-        project(part(constraints=[before])),
-        operations.RemoveCheckIfPresent("part", "wanted"),
-        operations.AlterColumnTypeIfDifferent(
-            "part", "amount", models.TextField(null=True), allow_rewrite=True
-        ),
-        operations.AddCheckIfMissing("part", after),
-    )
-    assert [row[4] for row in facts() if row[2] == "wanted"] == [
-        "CHECK ((NOT ((amount = 'none'::text) AND (amount IS NOT NULL))))"
-    ]
-
-
 def test_a_check_goes_though_its_column_could_not_take_it_any_more() -> None:
     fresh(
         PART,
@@ -284,3 +249,133 @@ def test_removing_a_many_to_many_leaves_the_namesake_of_a_later_schema() -> None
     with bench.search_path(f"{bench.SCHEMA}, {bench.ASIDE}"):
         forwards(operations.RemoveColumnIfPresent("box", "lids"), state)
     assert facts() == start
+
+
+KEYS: dict[str, tuple[str, str]] = {
+    "a column that is no key": (
+        "CREATE TABLE box (id bigint PRIMARY KEY, code integer)",
+        'would refer to "code" of "box", which is not unique there',
+    ),
+    "a column of a key that may wait": (
+        "CREATE TABLE box (id bigint PRIMARY KEY, code integer UNIQUE DEFERRABLE)",
+        'would refer to "code" of "box", which is not unique there',
+    ),
+    "a column that is unique where a condition holds": (
+        (
+            "CREATE TABLE box (id bigint PRIMARY KEY, code integer);"
+            "CREATE UNIQUE INDEX ON box (code) WHERE code > 0"
+        ),
+        'would refer to "code" of "box", which is not unique there',
+    ),
+    "a view": (
+        "CREATE TABLE cup (id bigint PRIMARY KEY, code integer UNIQUE); CREATE VIEW box AS TABLE cup",
+        '"box" is no table',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", KEYS)
+def test_a_foreign_key_that_cannot_be_leaves_no_column_behind(what: str) -> None:
+    sql, reason = KEYS[what]
+    fresh(PART, sql)
+    start = facts()
+
+    def key(column: str) -> Any:
+        return models.ForeignKey(
+            "bench.box", models.CASCADE, to_field="code", null=True, db_column=column
+        )
+
+    for operation in (
+        operations.AddColumnIfMissing("part", "box", key("box")),
+        operations.AddForeignKeyIfMissing("part", "amount", key("amount")),
+    ):
+        with pytest.raises(operations.Refused) as caught:
+            forwards(operation, project(part(), BOX))
+        assert reason in caught.value.reason
+        assert facts() == start
+
+
+def test_a_table_makes_its_column_unique_before_it_refers_to_it() -> None:
+    own = models.ForeignKey("bench.box", models.CASCADE, to_field="code", null=True)
+    fields: Any = [
+        ("id", SERIAL),
+        ("code", models.IntegerField(unique=True)),
+        ("above", own),
+    ]
+    operation = operations.CreateTableIfMissing("Box", fields, {"db_table": "box"})
+    fresh()
+    forwards(operation, project())
+    wanted = sorted(row[4] for row in facts() if row[0] == "constraint")
+    fresh(
+        "CREATE TABLE box (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, code integer NOT NULL)"
+    )
+    forwards(operation, project())
+    assert sorted(row[4] for row in facts() if row[0] == "constraint") == wanted
+    fresh(
+        "CREATE TABLE box (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, code integer NOT NULL)"
+    )
+    for _ in range(2):
+        assert bench.psql(bench.printed(operation, project())).stderr == ""
+    assert sorted(row[4] for row in facts() if row[0] == "constraint") == wanted
+
+
+def test_the_name_of_an_exclusion_that_another_table_has_is_seen_before_anything_changes() -> None:
+    fresh(
+        "CREATE TABLE box (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, span int4range);"
+        "CREATE TABLE other (id bigint); CREATE INDEX apart ON other (id)"
+    )
+    start = facts()
+    apart: Any = ExclusionConstraint(name="apart", expressions=[("span", "&&")])
+    operation = operations.CreateTableIfMissing(
+        "Box",
+        [
+            ("id", SERIAL),
+            ("span", IntegerRangeField(null=True)),
+            ("size", models.IntegerField(null=True)),
+        ],
+        {"db_table": "box", "constraints": [apart]},
+    )
+    with pytest.raises(operations.DifferentDefinition) as caught:
+        forwards(operation, project())
+    assert (caught.value.component, caught.value.found) == ("exclusion", "an index of table other")
+    assert facts() == start
+
+
+HELD: dict[str, tuple[str, str]] = {
+    "the replica identity": (
+        (
+            "ALTER TABLE part ALTER label SET NOT NULL; CREATE UNIQUE INDEX wanted ON part (label, id);"
+            "ALTER TABLE part REPLICA IDENTITY USING INDEX wanted"
+        ),
+        "(the replica identity of its table)",
+    ),
+    "what foreign keys rest on": (
+        "CREATE UNIQUE INDEX wanted ON part (amount); CREATE TABLE k (a integer REFERENCES part (amount))",
+        "(foreign keys rest on it)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_an_index_that_something_holds_is_not_replaced(what: str) -> None:
+    sql, held = HELD[what]
+    fresh(PART, sql)
+    start = facts()
+    unique = UniqueConstraint(fields=["label"], include=["amount"], name="wanted")
+    index = models.Index(fields=["label"], name="wanted")
+    for operation in (
+        operations.AddUniqueIfMissing("part", unique, on_different="replace"),
+        operations.CreateIndexConcurrentlyIfMissing("part", index, on_different="replace"),
+    ):
+        with pytest.raises(operations.DifferentDefinition) as caught:
+            forwards(operation, STATE)
+        assert caught.value.found.endswith(held)
+        assert facts() == start
+
+
+def test_dropping_a_replica_identity_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    fresh(PART, HELD["the replica identity"][0])
+    index = models.Index(fields=["label", "id"], name="wanted")
+    operation = operations.DropIndexConcurrentlyIfPresent("part", "wanted")
+    forwards(operation, project(part(indexes=[index])))
+    assert 'index wanted of "part": its table has no replica identity without it' in caplog.messages

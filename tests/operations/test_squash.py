@@ -137,6 +137,27 @@ def test_what_is_added_and_removed_is_neither() -> None:
         assert squashed(made, gone) == []
 
 
+def test_what_a_table_has_taken_in_and_is_removed_is_neither() -> None:
+    add_index = operations.CreateIndexConcurrentlyIfMissing("box", INDEX)
+    drop_index = operations.DropIndexConcurrentlyIfPresent("box", INDEX.name)
+    add_check = operations.AddCheckIfMissing("box", CHECK)
+    drop_check = operations.RemoveCheckIfPresent("box", CHECK.name)
+    drop = operations.RemoveColumnIfPresent("box", "size")
+    (made,) = squashed(
+        TABLE, add(altered_later=True), add_index, add_check, drop_check, drop_index, drop
+    )
+    assert made.deconstruct()[2]["fields"] == TABLE.fields
+    assert made.options == {"db_table": "box", "indexes": [], "constraints": []}
+    assert made.altered_later == ()
+    (made,) = squashed(TABLE, add(), drop, add())
+    assert [name for name, _ in made.fields] == ["id", "size"]
+
+
+def test_what_a_table_has_from_the_beginning_is_removed_from_databases_too() -> None:
+    table = operations.CreateTableIfMissing("Box", [KEY, ("size", SIZE)], {"db_table": "box"})
+    assert len(squashed(table, operations.RemoveColumnIfPresent("box", "size"))) == 2
+
+
 def test_a_column_goes_past_another_table() -> None:
     other = operations.CreateTableIfMissing("Lid", [KEY], {"db_table": "lid"})
     reference = operations.AddColumnIfMissing(
