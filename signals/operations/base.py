@@ -10,6 +10,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from signals.operations import session, violations
+from signals.operations.at_once import at_once, is_worthwhile
 from signals.operations.catalog import Catalog, Table
 from signals.operations.columns import type_of
 from signals.operations.errors import (
@@ -251,6 +252,8 @@ class Convergent(Operation):
         sent: list[list[Statement]] = []
         refused: StatementRefused | None = None
         while statements := self._needed(site, forwards=forwards):
+            if not refused and is_worthwhile(statements) and self._is_empty(site):
+                statements = [at_once(statements)]
             if statements in sent:
                 remaining = [statement.sql for statement in statements]
                 raise refused or NotConverged(self.describe(), remaining)
@@ -265,6 +268,9 @@ class Convergent(Operation):
                 if not is_overtaken(error.__cause__):
                     raise
                 refused = error  # unless the catalog, read again, asks for something else
+
+    def _is_empty(self, site: Site) -> bool:
+        return bool(site.db_table) and Catalog(site.connection).is_empty(site.table)
 
     def _send(self, site: Site, statement: Statement) -> None:
         try:

@@ -267,6 +267,13 @@ _IN_FULL = "SET LOCAL extra_float_digits = 1"
 
 _FILE = "SELECT pg_catalog.pg_relation_filenode(%s::pg_catalog.regclass)"
 
+_EMPTY = """
+SELECT CASE WHEN c.relkind = 'r' AND NOT pg_catalog.row_security_active(c.oid)
+                 AND pg_catalog.pg_relation_size(c.oid) <= 1048576
+            THEN NOT EXISTS (SELECT FROM {table}) ELSE false END
+FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass(%s)
+"""
+
 # The holders of locks that conflict with the wanted one.
 _BLOCKERS = """
 SELECT DISTINCT a.pid, a.application_name, a.usename, a.state,
@@ -370,6 +377,14 @@ class Catalog:
         """Whether a row of the table, its partitions and children included, meets the SQL condition."""
         question = f"SELECT EXISTS (SELECT FROM {_name(table)} WHERE {condition})"  # noqa: S608 - quoted
         return bool(self._rows(question)[0][0])
+
+    def is_empty(self, name: str) -> bool:
+        """Whether the quoted table is small on disk and has no row, as far as the current role may see.
+
+        A large one, though all its rows are dead, is not worth a look.
+        """
+        question = _EMPTY.format(table=name.replace("%", "%%"))
+        return bool(self._rows(question, [name])[0][0])
 
     def count(self, table: Table, condition: str, most: int) -> int:
         """How many rows meet the SQL condition; beyond `most` they are not counted."""

@@ -160,6 +160,15 @@ def refusal_if_any(table: str, condition: str, message: str) -> str:
     return f"DO {literal(body)}"
 
 
+def refusal_if_filled(table: str, sqlstate: str) -> str:
+    """A statement that stops with the SQLSTATE if the table has a row."""
+    body = (
+        f"BEGIN IF EXISTS (SELECT FROM {table}) THEN RAISE EXCEPTION USING "
+        f"ERRCODE = {literal(sqlstate)}, MESSAGE = 'rows have come'; END IF; END"
+    )
+    return f"DO {literal(body)}"
+
+
 def either(*conditions: str) -> str:
     return " OR ".join(f"({condition})" for condition in conditions)
 

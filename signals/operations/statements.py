@@ -1,5 +1,6 @@
 """A statement and the lock that it takes."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +22,12 @@ class Lock(StrEnum):
     def conflicts(self) -> tuple["Lock", ...]:
         """The modes that another session must not hold (PostgreSQL manual, table 13.2)."""
         return _CONFLICTS[self]
+
+    @property
+    def mode(self) -> str:
+        """The mode as LOCK TABLE spells it."""
+        words = re.findall("[A-Z][a-z]+", self.value)
+        return " ".join(words[:-1]).upper()
 
     @property
     def waits(self) -> bool:
