@@ -129,7 +129,10 @@ def test_a_killed_run_is_continued(
         operations.SetNotNullIfNullable("odd", "label", text),
         operations.AddColumnIfMissing("odd", "parent", key),
     ):
-        fresh(f'CREATE TABLE {quoted(table)} (id bigserial PRIMARY KEY, "{column}" text)')
+        fresh(
+            f'CREATE TABLE {quoted(table)} (id bigserial PRIMARY KEY, "{column}" text);'
+            f"INSERT INTO {quoted(table)} VALUES (1, 'kept')"
+        )
         start = facts()
         for limit in (1, 2, 3):
             with monkeypatch.context() as patch:
