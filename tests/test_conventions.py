@@ -122,7 +122,10 @@ LAYERS = [
     ("statements", ()),
     ("guards", ()),
     ("catalog", ("errors",)),
-    ("session", ("catalog", "errors", "statements")),
+    ("limits", ()),
+    ("progress", ("catalog",)),
+    ("watch", ("catalog",)),
+    ("session", ("catalog", "errors", "limits", "progress", "statements", "watch")),
 ]
 
 

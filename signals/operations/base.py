@@ -1,7 +1,7 @@
 """The shape of convergence, written once: read, plan, act, read again."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import DatabaseError, migrations
@@ -29,6 +29,7 @@ from signals.operations.folding import fold
 from signals.operations.foreign_keys import has_constraint, target_table
 from signals.operations.guards import literal
 from signals.operations.indexes import drop_index
+from signals.operations.limits import accept_limits
 from signals.operations.refusals import refuse_different, require_postgresql
 from signals.operations.site import PROBE, AnyField, Site
 from signals.operations.statements import Statement
@@ -62,9 +63,11 @@ class Convergent(Operation):
     # Columns that earlier operations of a plan are going to add.
     coming: frozenset[str] = frozenset()
     on_different = ""  # "stop" or "replace" where an operation offers to replace
+    limits: Mapping[str, float] = {}  # of this operation, in the place of the settings
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        accept_limits(cls)
         cls.__module__ = "signals.operations"  # the path that the migration writer prints
 
     def names(self, site: Site) -> Sequence[str]:
@@ -235,7 +238,7 @@ class Convergent(Operation):
     def _run(self, site: Site, editor: BaseDatabaseSchemaEditor, *, forwards: bool) -> None:
         targets = list(self.targets(site))
         for operation, _ in targets:
-            operation.migration = self.migration
+            operation.migration, operation.limits = self.migration, self.limits
         if not forwards:
             targets.reverse()
         if editor.collect_sql:
@@ -274,7 +277,7 @@ class Convergent(Operation):
 
     def _send(self, site: Site, statement: Statement) -> None:
         try:
-            session.run(site.connection, statement)
+            session.run(site.connection, statement, self.limits)
         except RowsViolate as error:
             table = Catalog(site.connection).table(statement.table)
             explained = violations.explain(site.connection, table, statement, error)
@@ -295,7 +298,7 @@ class Convergent(Operation):
         table = Catalog(connection).table(statement.table)
         index = table.index(statement.unique) if table else None
         if index is not None and not index.valid and not index.building:
-            session.run(connection, drop_index(site, index.name, table))
+            session.run(connection, drop_index(site, index.name, table), self.limits)
 
     def _needed(self, site: Site, *, forwards: bool) -> list[Statement]:
         snapshot, findings = self._settled(site)
@@ -325,20 +328,19 @@ class Convergent(Operation):
         """
         snapshot: Any = None
         findings: list[Finding] = []
-        is_announced = False
 
         def settled() -> bool:
-            nonlocal snapshot, findings, is_announced
+            nonlocal snapshot, findings
             snapshot = self.read(site)
             before, findings = findings, self.assess(site, snapshot)
             statuses = {finding.status for finding in findings}
-            if Status.BUILDING in statuses and not is_announced:
-                logger.warning("%s: another session builds it; waiting", self.describe())
-                is_announced = True
+            if Status.BUILDING in statuses:
+                others.look(site.table)
             is_sure = statuses.isdisjoint(_UNSURE) or findings == before
             return Status.BUILDING not in statuses and is_sure
 
-        session.poll(settled)
+        with session.OthersBuild(site.connection, self.describe()) as others:
+            session.poll(settled)
         return snapshot, findings
 
 

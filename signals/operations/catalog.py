@@ -278,7 +278,7 @@ FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass(%s)
 _BLOCKERS = """
 SELECT DISTINCT a.pid, a.application_name, a.usename, a.state,
   EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
-  pg_catalog.left(a.query, 200)
+  pg_catalog.left(a.query, %s)
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
 WHERE l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                     WHERE d.datname = pg_catalog.current_database())
@@ -288,24 +288,110 @@ AND l.granted AND l.mode = ANY(%s)
 AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
 """
 
+# What backends are at, and for whom each waits: first itself, then the others. Who waits for an old snapshot
+# waits for a virtual transaction, which pg_blocking_pids knows too; 0 stands for a prepared transaction.
+# pg_class tells the size of a table by its last VACUUM or ANALYZE, and takes no lock on it.
+_ACTIVITY = """
+SELECT a.state = 'active',
+  EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.query_start)::pg_catalog.float8,
+  p.phase, p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total,
+  (SELECT pg_catalog.pg_size_pretty(pg_catalog.max(c.relpages::pg_catalog.int8)
+                                    * pg_catalog.current_setting('block_size')::pg_catalog.int8)
+   FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
+   WHERE l.pid = a.pid AND l.granted AND l.mode <> 'AccessShareLock' AND c.relkind IN ('r', 'p')
+   AND c.relpages > 0 AND c.relnamespace <> 'pg_catalog'::pg_catalog.regnamespace),
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(b.pid, o.application_name, o.usename, o.state,
+      EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - o.xact_start), pg_catalog.left(o.query, %s))
+      ORDER BY b.pid <> a.pid, b.pid)::pg_catalog.text
+   FROM (SELECT a.pid
+         UNION SELECT pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid))
+         UNION SELECT p.current_locker_pid::pg_catalog.int4
+         WHERE p.current_locker_pid > 0 AND a.wait_event_type = 'Lock') b (pid)
+   LEFT JOIN pg_catalog.pg_stat_activity o ON o.pid = b.pid)
+FROM pg_catalog.pg_stat_activity a
+LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.pid = a.pid
+"""
+
+_BY_PID = f"{_ACTIVITY} WHERE a.pid = %s"
+
+# As in _TABLE: another role's build hides its table, not that it holds the lock.
+_BUILDS = f"""{_ACTIVITY}
+WHERE p.pid <> pg_catalog.pg_backend_pid() AND p.datname = pg_catalog.current_database()
+AND (p.relid = pg_catalog.to_regclass(%s) OR p.relid IS NULL AND EXISTS (
+    SELECT FROM pg_catalog.pg_locks h WHERE h.pid = p.pid AND h.granted
+    AND h.mode = 'ShareUpdateExclusiveLock' AND h.relation = pg_catalog.to_regclass(%s)))
+ORDER BY a.pid
+"""
+
+_ROWS = """
+SELECT c.reltuples::pg_catalog.float8 * COALESCE((
+    SELECT s.null_frac FROM pg_catalog.pg_stats s
+    WHERE s.schemaname = %s AND s.tablename = c.relname AND s.attname = %s
+    ORDER BY s.inherited DESC LIMIT 1), 1)
+FROM pg_catalog.pg_class c WHERE c.oid = %s AND c.reltuples > 0
+"""
+
+LETTERS = 200  # of a query that are shown
+
+OURS = " signals.operations"  # ends the application_name of a session while it runs a statement from here
+
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session that holds a conflicting lock; `age` of its transaction in seconds, its query cut at 200."""
+    """A session that is in the way; `age` of its transaction in seconds, its query cut at LETTERS.
+
+    pid: 0 is a prepared transaction, which has no session.
+    """
 
     pid: int
-    application: str
+    application: str | None
     user: str | None
     state: str | None
     age: float | None
-    query: str
+    query: str | None
 
     def __str__(self) -> str:
+        if not self.pid:
+            return "a prepared transaction (pg_catalog.pg_prepared_xacts has its name)"
         age = f"{self.age:.1f} s" if self.age is not None else "unknown age"
+        query = " ".join((self.query or "").split())
         return (
             f"pid {self.pid}, {self.application or 'no application name'}, user {self.user}, "
-            f"{self.state}, transaction {age}: {' '.join((self.query or '').split())!r}"
+            f"{self.state}, transaction {age}{f': {query!r}' if query else ''}"
         )
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the session runs a statement of these operations."""
+        return (self.application or "").endswith(OURS)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a backend is at: its statement since `age` seconds, and who is in its way.
+
+    phase and the numbers are those of pg_stat_progress_create_index, None for other statements.
+    size: of the largest table that it has locked, in words.
+    """
+
+    session: Blocker
+    blockers: tuple[Blocker, ...]
+    active: bool
+    age: float | None
+    phase: str | None
+    blocks_done: int | None
+    blocks_total: int | None
+    tuples_done: int | None
+    tuples_total: int | None
+    size: str | None
+
+    @property
+    def measure(self) -> tuple[int, int, str] | None:
+        """Done, total and the unit of the phase; a scan's blocks stay as they are while rows are loaded."""
+        blocks, tuples = self.blocks_total or 0, self.tuples_total or 0
+        if tuples and (self.blocks_done or 0) >= blocks:
+            return self.tuples_done or 0, tuples, "rows"
+        return (self.blocks_done or 0, blocks, "blocks") if blocks else None
 
 
 class Catalog:
@@ -369,9 +455,26 @@ class Catalog:
         kind, current, labels, used = rows[0]
         return Enum(kind, current, tuple(labels), used)
 
-    def blockers(self, tables: Sequence[str], modes: Sequence[str]) -> tuple[Blocker, ...]:
+    def blockers(
+        self, tables: Sequence[str], modes: Sequence[str], letters: int = LETTERS
+    ) -> tuple[Blocker, ...]:
         """The other sessions that hold one of the lock modes on one of the quoted tables."""
-        return tuple(Blocker(*row) for row in self._rows(_BLOCKERS, [list(tables), list(modes)]))
+        parameters = [letters, list(tables), list(modes)]
+        return tuple(Blocker(*row) for row in self._rows(_BLOCKERS, parameters))
+
+    def activity(self, pid: int, letters: int = LETTERS) -> Activity | None:
+        """What the backend of that number is at."""
+        rows = self._rows(_BY_PID, [letters, pid])
+        return _activity(rows[0]) if rows else None
+
+    def builds(self, table: str, letters: int = LETTERS) -> list[Activity]:
+        """What the other sessions are at that build an index of the quoted table."""
+        return [_activity(row) for row in self._rows(_BUILDS, [letters, table, table])]
+
+    def estimate(self, table: Table, column: str) -> int | None:
+        """About how many rows have NULL in the column, by the last ANALYZE."""
+        rows = self._rows(_ROWS, [table.schema, column, table.oid])
+        return round(rows[0][0]) if rows else None
 
     def has_rows(self, table: Table, condition: str = "true") -> bool:
         """Whether a row of the table, its partitions and children included, meets the SQL condition."""
@@ -468,6 +571,11 @@ def quoted(name: str) -> str:
 
 def _name(table: Table) -> str:
     return f"{quoted(table.schema)}.{quoted(table.name)}"
+
+
+def _activity(row: tuple[Any, ...]) -> Activity:
+    own, *others = (Blocker(*each) for each in json.loads(row[-1]))
+    return Activity(own, tuple(others), *row[:-1])
 
 
 def _table(text: str) -> Table:

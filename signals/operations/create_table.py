@@ -209,11 +209,16 @@ class CreateTableIfMissing(Convergent, CreateModel):
         What alters the table must meet it as it was before.
         """
         absorbed = self._absorb(operation)
-        return [absorbed] if absorbed else super().reduce(operation, app_label)
+        if absorbed is None:
+            return super().reduce(operation, app_label)
+        absorbed.limits = self.limits
+        return [absorbed]
 
     def _absorb(self, operation: Operation) -> "CreateTableIfMissing | None":
         name = getattr(operation, "model_name", None) or getattr(operation, "name", "")
         if str(name).lower() != self.name_lower or not _is_plain(operation):
+            return None
+        if getattr(operation, "limits", self.limits) != self.limits:
             return None
         fields, options = list(self.fields), dict(self.options)
         altered_later, absorbed = self.altered_later, self.absorbed

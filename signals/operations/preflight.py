@@ -30,8 +30,10 @@ _KINDS = {
 }
 
 
-def remember(*, using: str, plan: Sequence[tuple[Migration, bool]], **_unused: Any) -> None:
-    """Receiver of pre_migrate: names the migration to each operation, and keeps the plan.
+def remember(
+    *, using: str, plan: Sequence[tuple[Migration, bool]], verbosity: int = 1, **_unused: Any
+) -> None:
+    """Receiver of pre_migrate: names the migration to each operation, keeps the plan, and how much to say.
 
     The plan is looked at when the first statement is about to be sent: a run that finds all in place,
     or that only records (--fake), reads nothing more than its operations do.
@@ -41,11 +43,13 @@ def remember(*, using: str, plan: Sequence[tuple[Migration, bool]], **_unused: A
             operation.migration = f"{migration.app_label}.{migration.name}"
     forwards = [migration for migration, backwards in plan if not backwards]
     session.before_change[using] = partial(_look_ahead, using, forwards)
+    session.verbosity[using] = verbosity
 
 
 def forget(*, using: str, **_unused: Any) -> None:
     """Receiver of post_migrate: the plan is done."""
     session.before_change.pop(using, None)
+    session.verbosity.pop(using, None)
 
 
 def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:

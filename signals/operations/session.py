@@ -1,78 +1,161 @@
-"""Sends a statement under the timeouts that its lock asks for."""
+"""Sends a statement under the timeouts that its lock asks for, and says for whom it waits."""
 
+import json
 import logging
+import os
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals.operations.catalog import Blocker, Catalog
+from signals.operations.catalog import LETTERS, OURS, Activity, Blocker, Catalog
 from signals.operations.errors import LockWaitExceeded, RowsViolate, is_overtaken, sqlstate, words
+from signals.operations.limits import seconds
+from signals.operations.progress import Display, Meter
 from signals.operations.statements import Statement
+from signals.operations.watch import Watch
 
 logger = logging.getLogger("signals.operations")
 
 LOCK_NOT_AVAILABLE = "55P03"
-INVALID_PARAMETER_VALUE = "22023"  # of the statement, not of a row
+INVALID_PARAMETER_VALUE = "22023"  # of the statement, not of a row; or of a setting
 
+PREFIX = "SIGNALS_OPERATIONS_"  # of the environment variables
+
+NO_TIMEOUTS = {"lock_timeout": "0", "statement_timeout": "0", "transaction_timeout": "0"}
+# The server looks so often whether its client still lives, and else ends the statement.
+CHECK = {"client_connection_check_interval": "5s"}
+NAMED = {"application_name": OURS}
+# What a session beside has: it waits for nobody either.
+WATCHING = {"application_name": f"{OURS} watch", "lock_timeout": "100ms", "statement_timeout": "5s"}
+
+_NO_TIMEOUTS_IN_TRANSACTION = {  # in which the transaction's own runs already
+    name: value for name, value in NO_TIMEOUTS.items() if name != "transaction_timeout"
+}
+
+# The values before are read, all of them, before the first is changed.
+_CHANGE = """
+WITH wanted (name, before, value) AS MATERIALIZED (
+  SELECT w.name, s.before, CASE w.name WHEN 'application_name'
+      THEN pg_catalog.left(s.before, 63 - pg_catalog.length(w.value)) || w.value ELSE w.value END
+  FROM pg_catalog.json_each_text(%s::pg_catalog.json) w (name, value)
+  CROSS JOIN LATERAL (SELECT pg_catalog.current_setting(w.name, true)) s (before))
+SELECT name, before, pg_catalog.set_config(name, value, %s) FROM wanted
+WHERE before <> value AND (name <> 'client_connection_check_interval' OR before = '0')
+"""
+
+_SET = """
+SELECT pg_catalog.set_config(w.name, w.value, %s)
+FROM pg_catalog.json_each_text(%s::pg_catalog.json) w (name, value)
+"""
+
+LONG = 1.0  # seconds; what lasts longer is looked at from a second connection
 
 # What to do once, by database alias, before the next statement of a run.
 before_change: dict[str, Callable[[], None]] = {}
 
+# What `migrate` was asked to say, by database alias.
+verbosity: dict[str, int] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class LockPolicy:
-    """The setting SIGNALS_OPERATIONS, each value in seconds.
+    """The setting SIGNALS_OPERATIONS, times in seconds.
 
     lock_timeout: one try's wait for a lock that stops writers; they queue behind it for no longer.
     lock_timeout_in_transaction: the same where no second try is possible.
     longest_pause: the pauses between tries grow to this.
     lock_wait: after this long in all the run stops and names the blockers.
+    progress_interval: between two lines on the progress of a long step, or on who blocks it.
+    show_queries: whether lines and errors show what the sessions in the way are at.
     """
 
     lock_timeout: float = 0.1
     lock_timeout_in_transaction: float = 2.0
     longest_pause: float = 2.0
     lock_wait: float = 600.0
+    progress_interval: float = 10.0
+    show_queries: bool = True
 
     @classmethod
     def from_settings(cls) -> "LockPolicy":
-        """Reads and validates the setting; raises ImproperlyConfigured with the key and the fix."""
-        given = getattr(settings, "SIGNALS_OPERATIONS", {})
-        known = {field.name.upper(): field.name for field in fields(cls)}
-        values: dict[str, float] = {}
-        for key, value in given.items():
+        """Reads and validates the setting and the environment, which goes before it.
+
+        Raises ImproperlyConfigured with the key or the variable, and the fix.
+        """
+        known = {field.name.upper(): field for field in fields(cls)}
+        given = {
+            f"SIGNALS_OPERATIONS[{key!r}]": (key, value)
+            for key, value in getattr(settings, "SIGNALS_OPERATIONS", {}).items()
+        }
+        given |= {
+            name: (name.removeprefix(PREFIX), _parsed(text))
+            for name, text in os.environ.items()
+            if name.startswith(PREFIX)
+        }
+        values: dict[str, Any] = {}
+        for what, (key, value) in given.items():
             if key not in known:
-                raise ImproperlyConfigured(
-                    f"SIGNALS_OPERATIONS[{key!r}] is not a setting (use {', '.join(known)})"
-                )
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-                raise ImproperlyConfigured(
-                    f"SIGNALS_OPERATIONS[{key!r}] is {value!r} (use a number of seconds above 0)"
-                )
-            values[known[key]] = float(value)
+                raise ImproperlyConfigured(f"{what} is not a setting (use {', '.join(known)})")
+            field = known[key]
+            is_switch = isinstance(field.default, bool)
+            if is_switch and not isinstance(value, bool):
+                raise ImproperlyConfigured(f"{what} is {value!r} (use True or False)")
+            if not is_switch and seconds(value) is None:
+                raise ImproperlyConfigured(f"{what} is {value!r} (use a number of seconds above 0)")
+            values[field.name] = value
         return cls(**values)
 
+    def limited(self, limits: Mapping[str, float]) -> "LockPolicy":
+        """The policy with an operation's own limits; its lock_timeout holds in a transaction too."""
+        values: dict[str, Any] = dict(limits)
+        if "lock_timeout" in values:
+            values["lock_timeout_in_transaction"] = values["lock_timeout"]
+        return replace(self, **values)
 
-def run(connection: BaseDatabaseWrapper, statement: Statement) -> None:
+    @property
+    def letters(self) -> int:
+        """How much is shown of another session's query."""
+        return LETTERS if self.show_queries else 0
+
+
+def _parsed(text: str) -> object:
+    """An environment variable's text as the value that it spells; itself where it spells none."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def run(
+    connection: BaseDatabaseWrapper, statement: Statement, limits: Mapping[str, float] | None = None
+) -> None:
     """Executes the statement once its lock is granted.
 
     A lock that stops writers is tried for a short time, again and again, so that what queues behind
     it goes on between the tries; raises LockWaitExceeded after the last one, and RowsViolate where
     existing rows stand against the statement. A statement that lets writers through waits as long as
-    it must. A failed run leaves nothing of this statement, except that a failed concurrent build
-    leaves an invalid index, which the next run drops.
+    it must. What lasts is told: for whom it waits, and how far it is. A failed run leaves nothing of
+    this statement, except that a failed concurrent build leaves an invalid index, which the next run
+    drops. Where the client is killed, the server ends the statement within seconds.
+
+    limits: the operation's own, in the place of the settings of that name.
     """
+    policy = LockPolicy.from_settings().limited(limits or {})
     about_to_change(connection)
     logger.info("%s", statement.sql)
     try:
-        _run(connection, statement, LockPolicy.from_settings())
+        _run(connection, statement, policy)
     except (DataError, IntegrityError) as error:
         if sqlstate(error) == INVALID_PARAMETER_VALUE or is_overtaken(error):
             raise
@@ -84,17 +167,6 @@ def about_to_change(connection: BaseDatabaseWrapper) -> None:
     check = before_change.pop(connection.alias, None)
     if check is not None:
         check()
-
-
-def _run(connection: BaseDatabaseWrapper, statement: Statement, policy: LockPolicy) -> None:
-    if statement.lock.waits:
-        _wait(connection, statement)
-    elif connection.in_atomic_block:
-        advice = "wait for them, or set atomic = False on the migration, which makes it try again"
-        if not _try(connection, statement, policy.lock_timeout_in_transaction):
-            raise _exceeded(connection, statement, advice)
-    else:
-        _retry(connection, statement, policy)
 
 
 def pauses(longest: float, first: float = 0.05) -> Iterator[float]:
@@ -113,29 +185,164 @@ def poll(done: Callable[[], bool], longest: float = 1.0) -> None:
         time.sleep(pause)
 
 
-def _retry(connection: BaseDatabaseWrapper, statement: Statement, policy: LockPolicy) -> None:
-    deadline = time.monotonic() + policy.lock_wait
-    for pause in pauses(policy.longest_pause):
-        if _try(connection, statement, policy.lock_timeout):
-            return
-        if time.monotonic() + pause > deadline:
-            advice = "end those sessions, or run again when they are done"
-            raise _exceeded(connection, statement, advice)
-        for blocker in _blockers(connection, statement):
-            logger.warning("waiting for %s on %s: %s", statement.lock, statement.table, blocker)
-        time.sleep(pause)
+def display(connection: BaseDatabaseWrapper, label: str) -> Display:
+    """Where a step's progress is shown, as the policy and `migrate --verbosity` ask."""
+    interval = LockPolicy.from_settings().progress_interval
+    return Display(label, interval, quiet=_is_quiet(connection))
+
+
+class Report:
+    """What is said of a step while it runs or waits: its progress, and who blocks it.
+
+    A line names the blockers when they change, and at least each interval.
+    """
+
+    def __init__(self, policy: LockPolicy, shown: Display, what: str, *, quiet: bool) -> None:
+        self._policy, self._shown, self._what, self._quiet = policy, shown, what, quiet
+        self._meter = Meter()
+        self._named: tuple[int, ...] = ()
+        self._next = 0.0
+
+    def look(self, activity: Activity) -> None:
+        """Says what there is to say of the activity."""
+        pids, now = tuple(each.pid for each in activity.blockers), time.monotonic()
+        if pids != self._named or now >= self._next:
+            self._named, self._next = pids, now + self._policy.progress_interval
+            phase = f" ({activity.phase})" if activity.phase else ""
+            self.name(activity.blockers, phase)
+        self._shown.show(*self._meter.read(activity))
+
+    def name(self, blockers: tuple[Blocker, ...], phase: str = "") -> None:
+        """A line for each of the blockers."""
+        for blocker in blockers:
+            _say(self._quiet)("waiting for %s%s: %s", self._what, phase, blocker)
+
+
+class OthersBuild:
+    """Says of the builds of other sessions on a table who they are, how far, and who blocks them."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, label: str) -> None:
+        self._connection, self._label = connection, label
+        self._policy = LockPolicy.from_settings()
+        self._quiet = _is_quiet(connection)
+        self._shown = display(connection, label)
+        self._reports: dict[int, Report] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._shown.__exit__(*error)
+
+    def look(self, table: str) -> None:
+        """Asks over the migrator's own connection, which is idle while it waits for them."""
+        for activity in Catalog(self._connection).builds(table, self._policy.letters):
+            builder = activity.session
+            if builder.pid not in self._reports:
+                what = f"the build of pid {builder.pid} on {table}"
+                report = Report(self._policy, self._shown, what, quiet=self._quiet)
+                self._reports[builder.pid] = report
+                text = "%s: another session builds it; waiting for %s: %s"
+                _say(self._quiet)(text, self._label, _OURS if builder.is_ours else _OTHERS, builder)
+            if (activity.age or 0) >= LONG:
+                self._reports[builder.pid].look(activity)
+
+
+_OURS = "a run of these operations, or what a killed one left"
+_OTHERS = "a stranger"
+
+
+def _run(connection: BaseDatabaseWrapper, statement: Statement, policy: LockPolicy) -> None:
+    label = " ".join(statement.sql.split())
+    with Display(label, policy.progress_interval, quiet=_is_quiet(connection)) as shown:
+        sending = _Sending(connection, statement, policy, shown)
+        if statement.lock.waits:
+            sending.wait()
+        elif connection.in_atomic_block:
+            sending.try_once()
+        else:
+            sending.retry()
+
+
+class _Sending:
+    """One statement on its way, looked at from a second connection where it takes long.
+
+    blockers: those of the last try, as seen while it waited; where nobody saw it, who holds the locks.
+    """
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        statement: Statement,
+        policy: LockPolicy,
+        shown: Display,
+    ) -> None:
+        self._connection, self._statement, self._policy = connection, statement, policy
+        what = f"{statement.lock} on {statement.table}"
+        self._report = Report(policy, shown, what, quiet=_is_quiet(connection))
+        self._timeout = policy.lock_timeout
+        self.blockers: tuple[Blocker, ...] = ()
+
+    def wait(self) -> None:
+        with self._watch(LONG) as watch, watch.due():
+            _wait(self._connection, self._statement)
+
+    def try_once(self) -> None:
+        self._timeout = self._policy.lock_timeout_in_transaction
+        with self._watch(min(LONG, self._timeout / 2)) as watch:
+            if not self._is_done(watch):
+                raise self._exceeded(
+                    "wait for them, or set atomic = False on the migration, which makes it try again"
+                )
+
+    def retry(self) -> None:
+        deadline = time.monotonic() + self._policy.lock_wait
+        with self._watch(LONG) as watch:
+            for pause in pauses(self._policy.longest_pause):
+                if self._is_done(watch):
+                    return
+                if time.monotonic() + pause > deadline:
+                    raise self._exceeded("end those sessions, or run again when they are done")
+                self._report.name(self.blockers)
+                watch.hurry()
+                time.sleep(pause)
+
+    def _is_done(self, watch: Watch) -> bool:
+        """Tries once."""
+        self.blockers = ()
+        with watch.due():
+            is_done = _try(self._connection, self._statement, self._timeout)
+        if not is_done and not self.blockers:
+            tables = [self._statement.table, *self._statement.also]
+            conflicts = self._statement.lock.conflicts
+            catalog = Catalog(self._connection)
+            self.blockers = catalog.blockers(tables, conflicts, self._policy.letters)
+        return is_done
+
+    def _watch(self, after: float) -> Watch:
+        connect = partial(beside, self._connection)
+        return Watch(connect, self._look, after=after, retry=self._policy.progress_interval)
+
+    def _look(self, catalog: Catalog) -> float:
+        pid = self._connection.connection.info.backend_pid
+        activity = catalog.activity(pid, self._policy.letters)
+        is_long = activity is not None and activity.active and (activity.age or 0) >= LONG
+        if activity is None or self._statement.lock.waits or (is_long and not activity.blockers):
+            if activity is not None and activity.active:
+                self._report.look(activity)
+            return LONG
+        self.blockers = activity.blockers or self.blockers
+        return max(0.02, self._timeout / 5)
+
+    def _exceeded(self, advice: str) -> LockWaitExceeded:
+        blockers = [str(blocker) for blocker in self.blockers]
+        return LockWaitExceeded(self._statement.sql, self._statement.table, blockers, advice)
 
 
 def _try(connection: BaseDatabaseWrapper, statement: Statement, timeout: float) -> bool:
-    """Whether the lock was granted in time; SET LOCAL ends with the transaction, whatever happens."""
+    """Whether the lock was granted in time."""
     try:
-        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_catalog.current_setting('lock_timeout')")
-            before = cursor.fetchone()[0]
-            cursor.execute(f"SET LOCAL lock_timeout = {round(timeout * 1000)}")
-            cursor.execute(statement.sql)
-            if connection.savepoint_ids:
-                cursor.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [before])
+        _execute(connection, statement, {"lock_timeout": str(max(1, round(timeout * 1000)))})
     except DatabaseError as error:
         if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
@@ -144,43 +351,99 @@ def _try(connection: BaseDatabaseWrapper, statement: Statement, timeout: float) 
 
 
 def _wait(connection: BaseDatabaseWrapper, statement: Statement) -> None:
-    """In a transaction within a savepoint, so that a failure can be looked into."""
-    alias, is_within = connection.alias, connection.in_atomic_block
-    savepoint = transaction.atomic(using=alias) if is_within else nullcontext()
-    with no_timeouts(connection), savepoint, connection.cursor() as cursor:
+    """Outside a transaction, because CONCURRENTLY can run in none, if none is open."""
+    if connection.in_atomic_block:
+        _execute(connection, statement, _NO_TIMEOUTS_IN_TRANSACTION)
+        return
+    with _under(connection, {**NO_TIMEOUTS, **NAMED, **CHECK}), connection.cursor() as cursor:
         cursor.execute(statement.sql)
+
+
+def _execute(
+    connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str]
+) -> None:
+    """In a transaction, or a savepoint of the one that is open; the settings go back with its end.
+
+    Sent once more without CHECK where a value is refused: either the server's platform cannot check,
+    or the statement itself is refused, which then says so again.
+    """
+    for further in ({**NAMED, **CHECK}, NAMED):
+        try:
+            with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+                before = _change(connection, {**values, **further})
+                cursor.execute(statement.sql)
+                if connection.savepoint_ids:
+                    _set(connection, before)
+        except DatabaseError as error:
+            if sqlstate(error) != INVALID_PARAMETER_VALUE or further is NAMED:
+                raise
+        else:
+            return
 
 
 @contextmanager
 def no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Lifts the session's timeouts and puts each back to what it was, also after a failure."""
-    names = ["lock_timeout", "statement_timeout", "transaction_timeout"]  # the last from 17 on
-    values = ", ".join(f"pg_catalog.current_setting('{name}', true)" for name in names)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {values}")
-        before = dict(zip(names, cursor.fetchone(), strict=True))
-        lifted = [name for name in names if before[name] not in (None, "0")]
-        if connection.in_atomic_block:
-            lifted = [name for name in lifted if name != "transaction_timeout"]  # it runs already
-        for name in lifted:
-            cursor.execute(f"SET {name} = 0")
+    is_within = connection.in_atomic_block
+    with _under(connection, _NO_TIMEOUTS_IN_TRANSACTION if is_within else NO_TIMEOUTS):
+        yield
+
+
+@contextmanager
+def beside(connection: BaseDatabaseWrapper) -> Iterator[Catalog]:
+    """Asks over a second connection to the same database, which is closed in every case."""
+    second = connection.copy()
+    options = {**second.settings_dict["OPTIONS"], "connect_timeout": 5}
+    options.pop("pool", None)  # whose last connection may be the first one
+    second.settings_dict |= {"AUTOCOMMIT": True, "OPTIONS": options}
+    try:
+        with second.cursor():
+            _change(second, WATCHING)
+        yield Catalog(second)
+    finally:
+        second.close()
+
+
+@contextmanager
+def _under(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> Iterator[None]:
+    """Changes settings and puts each back to what it was, also after a failure."""
+    before = _change(connection, values)
+    is_done = False
     try:
         yield
+        is_done = True
     finally:
-        if lifted and not connection.needs_rollback and connection.is_usable():
-            with connection.cursor() as cursor:
-                for name in lifted:
-                    cursor.execute(f"SET {name} = '{before[name]}'")
+        if is_done or (not connection.needs_rollback and connection.is_usable()):
+            _set(connection, before)
 
 
-def _exceeded(
-    connection: BaseDatabaseWrapper, statement: Statement, advice: str
-) -> LockWaitExceeded:
-    blockers = [str(blocker) for blocker in _blockers(connection, statement)]
-    return LockWaitExceeded(statement.sql, statement.table, blockers, advice)
+def _change(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> dict[str, str]:
+    """Gives the settings the values, until the end of the transaction if one is open.
+
+    Returns what was changed with the values before: an application_name is added to, an interval that
+    is set already stays, and what this server does not know is left out.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_CHANGE, [json.dumps(dict(values)), connection.in_atomic_block])
+            return {name: before for name, before, _ in cursor.fetchall()}
+    except DatabaseError as error:
+        can_do_without = CHECK.keys() & values.keys() and not connection.in_atomic_block
+        if sqlstate(error) != INVALID_PARAMETER_VALUE or not can_do_without:
+            raise
+    return _change(connection, {name: values[name] for name in values if name not in CHECK})
 
 
-def _blockers(connection: BaseDatabaseWrapper, statement: Statement) -> tuple[Blocker, ...]:
-    return Catalog(connection).blockers(
-        [statement.table, *statement.also], statement.lock.conflicts
-    )
+def _set(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> None:
+    if values:
+        with connection.cursor() as cursor:
+            cursor.execute(_SET, [connection.in_atomic_block, json.dumps(dict(values))])
+
+
+def _is_quiet(connection: BaseDatabaseWrapper) -> bool:
+    return verbosity.get(connection.alias, 1) == 0
+
+
+def _say(quiet: bool) -> Callable[..., None]:
+    """At INFO, which nobody sees who did not ask, in a run that shall be quiet."""
+    return logger.info if quiet else logger.warning

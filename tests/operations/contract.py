@@ -99,6 +99,12 @@ class Case:
     def operation_class(self) -> type[Any]:
         return type(self.make())
 
+    def limited(self, **limits: float) -> Any:
+        """The full operation with its own limits of waiting."""
+        _, args, kwargs = self.full().deconstruct()
+        limits = limits or {"lock_timeout": 0.02, "lock_wait": 0.2}
+        return self.operation_class(*args, **kwargs, **limits)
+
 
 WAITING = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
 

@@ -1,0 +1,115 @@
+"""How far a long step is: what there is to say, and where it is shown."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from signals.operations.catalog import Activity
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_LONGEST = 72  # characters of a label
+
+
+class Meter:
+    """Says what a backend is at; the rate is that of the phase since it was first seen."""
+
+    def __init__(self) -> None:
+        self._phase: str | None = None
+        self._since = self._first = 0.0
+
+    def read(self, activity: Activity) -> tuple[str, float | None]:
+        """In words, and the share that is done of what the server can measure."""
+        parts = [activity.phase or "", *self._measured(activity)]
+        parts.append(f"{activity.age or 0:.0f} s")
+        if activity.phase is None and activity.size:
+            parts.append(f"table of about {activity.size}")
+        if activity.blockers:
+            parts.append(f"waits for pid {', '.join(str(each.pid) for each in activity.blockers)}")
+        measure = activity.measure
+        share = min(1.0, measure[0] / measure[1]) if measure else None
+        return ", ".join(filter(None, parts)), share
+
+    def _measured(self, activity: Activity) -> list[str]:
+        if activity.measure is None:
+            return []
+        done, total, unit = activity.measure
+        now, phase = time.monotonic(), f"{activity.phase} {unit}"
+        if phase != self._phase or done < self._first:
+            self._phase, self._since, self._first = phase, now, done
+        said = f"{min(1.0, done / total):.0%} ({done:,} of {total:,} {unit}"
+        elapsed = now - self._since
+        rate = (done - self._first) / elapsed if elapsed else 0
+        return [f"{said}, {rate:,.0f}/s)" if rate else f"{said})"]
+
+
+class Display:
+    """Shows a long step on stderr: as a bar on a terminal with rich, else as a line each interval.
+
+    Nothing is shown before the first `show`, and nothing at all to who asked for quiet. The bar
+    leaves the terminal as it was.
+    """
+
+    def __init__(self, label: str, interval: float, *, quiet: bool = False) -> None:
+        self._label = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+        self._interval, self._quiet = interval, quiet
+        self._next = 0.0
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, text: str, share: float | None = None) -> None:
+        """Says how far the step is; may be called as often as there is news."""
+        if self._quiet:
+            return
+        is_first, now = not self._next, time.monotonic()
+        if is_first:
+            _leave_line()
+            self._bar = _bar()
+        if self._bar is not None:
+            self._next = now
+            self._draw(self._bar, text, share)
+        elif now >= self._next:
+            self._next = now + self._interval
+            sys.stderr.write(f"{self._label}: {text}\n")
+            sys.stderr.flush()
+
+    def _draw(self, bar: "Progress", text: str, share: float | None) -> None:
+        """Without a share the bar pulses."""
+        if not bar.tasks:
+            bar.add_task(self._label, text="")
+            bar.start()
+        bar.update(bar.task_ids[0], completed=share or 0, total=share and 1, text=text)
+        bar.refresh()
+
+
+def _leave_line() -> None:
+    """Off the line on the terminal that `migrate` ends with its OK."""
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        sys.stderr.write("\n")
+
+
+def _bar() -> "Progress | None":
+    """A bar where stderr is a terminal that can be drawn on and rich is installed; it honours NO_COLOR."""
+    if not sys.stderr.isatty():
+        return None
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+    except ImportError:
+        return None
+    console = Console(stderr=True)
+    if console.is_dumb_terminal:
+        return None
+    columns: list[Any] = [
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[text]}", markup=False),
+    ]
+    return Progress(*columns, console=console, transient=True, auto_refresh=False)
