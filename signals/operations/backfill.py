@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.db.migrations.operations.base import Operation, OperationCategory
@@ -16,6 +17,7 @@ from signals.operations.base import Convergent
 from signals.operations.catalog import Catalog, Table, compose
 from signals.operations.errors import NeedsAutocommit, RowsViolate
 from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.progress import Walk
 from signals.operations.refusals import require_column, require_rows
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
@@ -142,11 +144,28 @@ class BackfillInBatches(Convergent, Operation):
         rows = site.model._base_manager.using(site.connection.alias).order_by("pk")
         left = rows.filter(**{f"{self.name}__isnull": True})
         filled, last = 0, None
-        while batch := _keys(left if last is None else left.filter(pk__gt=last), self.batch_size):
-            last = batch[-1]
-            filled += left.order_by().filter(pk__in=batch).update(**{self.name: self.value})
-            logger.info("%s: %s rows filled, up to key %s", self.describe(), filled, last)
-            time.sleep(self.pause)
+        walk = Walk(partial(self._left, site), after=session.LONG)
+        with session.display(site.connection, self.describe()) as shown:
+            while batch := _keys(
+                left if last is None else left.filter(pk__gt=last), self.batch_size
+            ):
+                last = batch[-1]
+                filled += left.order_by().filter(pk__in=batch).update(**{self.name: self.value})
+                logger.info("%s: %s rows filled, up to key %s", self.describe(), filled, last)
+                walk.show(shown, filled)
+                time.sleep(self.pause)
+
+    def _left(self, site: Site) -> tuple[int | None, bool]:
+        """How many rows are left, and whether they were counted; else the last ANALYZE estimates them."""
+        catalog, column = Catalog(site.connection), site.column(self.name)
+        table = catalog.table(site.table)
+        if table is None:
+            return None, False
+        condition = f"{site.quote(column)} IS NULL"
+        count = session.within(
+            site.connection, session.LONG, partial(catalog.count, table, condition)
+        )
+        return (catalog.estimate(table, column), False) if count is None else (count, True)
 
 
 def _keys(rows: Any, size: int) -> Sequence[Any]:

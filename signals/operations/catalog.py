@@ -489,9 +489,9 @@ class Catalog:
         question = _EMPTY.format(table=name.replace("%", "%%"))
         return bool(self._rows(question, [name])[0][0])
 
-    def count(self, table: Table, condition: str, most: int) -> int:
+    def count(self, table: Table, condition: str, most: int | None = None) -> int:
         """How many rows meet the SQL condition; beyond `most` they are not counted."""
-        some = f"SELECT FROM {_name(table)} WHERE {condition} LIMIT {most}"
+        some = f"SELECT FROM {_name(table)} WHERE {condition} LIMIT {most or 'ALL'}"
         return int(self._rows(f"SELECT pg_catalog.count(*) FROM ({some}) rows")[0][0])  # noqa: S608
 
     def keys(

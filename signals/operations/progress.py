@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from signals.operations.catalog import Activity
@@ -42,6 +43,33 @@ class Meter:
         elapsed = now - self._since
         rate = (done - self._first) / elapsed if elapsed else 0
         return [f"{said}, {rate:,.0f}/s)" if rate else f"{said})"]
+
+
+class Walk:
+    """How far a walk over the rows of a table is.
+
+    left: asks how many rows are left, and whether they were counted; asked once, if the walk takes longer
+    than `after` seconds.
+    """
+
+    def __init__(self, left: Callable[[], tuple[int | None, bool]], *, after: float) -> None:
+        self._left, self._after, self._begin = left, after, time.monotonic()
+        self._total: int | None = None
+        self._said = ""
+
+    def show(self, shown: "Display", done: int) -> None:
+        """Says it, once the walk is long."""
+        elapsed = time.monotonic() - self._begin
+        if elapsed < self._after:
+            return
+        if not self._said:
+            left, is_counted = self._left()
+            self._total = None if left is None else done + left
+            about = "" if is_counted else "about "
+            self._said = "rows" if left is None else f"of {about}{self._total:,} rows"
+        share = min(1.0, done / self._total) if self._total else None
+        percent = f"{share:.0%}, " if share is not None else ""
+        shown.show(f"{percent}{done:,} {self._said}, {done / elapsed:,.0f}/s", share)
 
 
 class Display:

@@ -26,6 +26,7 @@ from signals.operations.watch import Watch
 logger = logging.getLogger("signals.operations")
 
 LOCK_NOT_AVAILABLE = "55P03"
+QUERY_CANCELED = "57014"  # by statement_timeout too
 INVALID_PARAMETER_VALUE = "22023"  # of the statement, not of a row; or of a setting
 
 PREFIX = "SIGNALS_OPERATIONS_"  # of the environment variables
@@ -387,6 +388,18 @@ def no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
     is_within = connection.in_atomic_block
     with _under(connection, _NO_TIMEOUTS_IN_TRANSACTION if is_within else NO_TIMEOUTS):
         yield
+
+
+def within(connection: BaseDatabaseWrapper, limit: float, ask: Callable[[], int]) -> int | None:
+    """What it returns, in a transaction of its own; None where that takes longer than `limit` seconds."""
+    try:
+        with transaction.atomic(using=connection.alias):
+            _change(connection, {"statement_timeout": str(round(limit * 1000))})
+            return ask()
+    except DatabaseError as error:
+        if sqlstate(error) != QUERY_CANCELED:
+            raise
+    return None
 
 
 @contextmanager

@@ -266,7 +266,7 @@ def test_a_step_that_lets_writers_through_is_not_cut_off_by_the_sessions_timeout
     holder, watcher = sessions.with_snapshot(), sessions()
 
     def build() -> None:
-        bench.execute("SET lock_timeout = '100ms'; SET statement_timeout = '500ms'")
+        bench.execute("SET lock_timeout = '10ms'; SET statement_timeout = '500ms'")
         forwards(add_index(), STATE)
 
     future = background(build)
@@ -274,7 +274,7 @@ def test_a_step_that_lets_writers_through_is_not_cut_off_by_the_sessions_timeout
         watcher,
         "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
         "AND query LIKE 'CREATE INDEX CONCURRENTLY%' "
-        "AND clock_timestamp() - query_start > '600 ms'",
+        "AND clock_timestamp() - query_start > '800 ms'",
     )
     holder.rollback()
     future.result(timeout=10)
