@@ -387,7 +387,12 @@ class Activity:
 
     @property
     def measure(self) -> tuple[int, int, str] | None:
-        """Done, total and the unit of the phase; a scan's blocks stay as they are while rows are loaded."""
+        """Done, total and the unit of the phase; None while it waits, when they are those before.
+
+        A scan's blocks stay as they are while rows are loaded.
+        """
+        if self.blockers:
+            return None
         blocks, tuples = self.blocks_total or 0, self.tuples_total or 0
         if tuples and (self.blocks_done or 0) >= blocks:
             return self.tuples_done or 0, tuples, "rows"

@@ -11,6 +11,7 @@ from django.db.migrations.state import ProjectState
 from django.test.utils import CaptureQueriesContext
 
 from signals import operations
+from signals.operations import session
 from signals.operations.report import judge
 from tests.operations import bench
 from tests.operations.bench import backwards, facts, forwards, fresh, marks, project
@@ -109,6 +110,25 @@ def test_what_stands_is_known_after_two_questions(case: Case) -> None:
     with CaptureQueriesContext(connection) as queries:
         forwards(case.make(), project(*case.models))
     assert len(queries) <= 2
+
+
+@each_case
+def test_its_own_limits_of_waiting_reach_every_statement(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh(case.start)
+    send, seen = session._run, []
+
+    def noted(connection: Any, statement: Any, policy: session.LockPolicy) -> None:
+        seen.append((policy.lock_timeout, policy.lock_wait))
+        send(connection, statement, policy)
+
+    monkeypatch.setattr(session, "_run", noted)
+    _, args, kwargs = case.make().deconstruct()
+    operation = case.operation_class(*args, **kwargs, lock_timeout=0.7, lock_wait=77)
+    forwards(operation, project(*case.models))
+    bench.backwards(operation, project(*case.models))
+    assert set(seen) == ({(0.7, 77)} if case.name != "backfill" else set())
 
 
 @each_case

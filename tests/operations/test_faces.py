@@ -1,6 +1,7 @@
 """What every public operation keeps without a database: its text, its state, its place in a squash."""
 
 import inspect
+import re
 from typing import Any
 
 import pytest
@@ -60,6 +61,17 @@ def test_deconstruct_keeps_every_argument(case: Case) -> None:
     parameters = list(inspect.signature(case.operation_class.__init__).parameters)[1:]
     assert name == case.operation_class.__name__
     assert set(parameters[len(args) :]) <= set(kwargs), "deconstruct() leaves out what was given"
+
+
+@each_case
+@pytest.mark.parametrize("value", [0, -1, True, "9", float("inf"), float("nan")])
+def test_a_limit_of_waiting_that_is_none_is_refused_while_the_migration_is_written(
+    case: Case, value: Any
+) -> None:
+    for name in ("lock_timeout", "lock_wait"):
+        message = re.escape(f"{name} is {value!r} (use a number of seconds above 0)")
+        with pytest.raises(ValueError, match=message):
+            case.limited(**{name: value})
 
 
 @each_case

@@ -214,7 +214,10 @@ def test_killed_while_it_builds_an_index_the_server_ends_the_build_and_the_next_
     database.until(COMPLETE)
 
 
-WATCHED = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '%watch' AND query LIKE '%phase%'"
+WATCHED = """
+SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+AND application_name LIKE '%watch' AND query LIKE '%phase%'
+"""
 
 
 def test_a_run_that_is_held_up_says_by_whom_and_how_far_it_is(database: Database) -> None:

@@ -8,10 +8,11 @@ from typing import Any, Self
 import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.utils import DatabaseError, OperationalError
 
 from signals import operations
+from signals.operations import session
 from signals.operations.catalog import Catalog
 from signals.operations.statements import Lock
 from tests.databases import new_database
@@ -25,8 +26,12 @@ TIMEOUT, SLACK = 0.05, 0.5
 SETTINGS = (
     "lock_timeout",
     "statement_timeout",
-    "search_path",
+    "transaction_timeout",
     "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "client_connection_check_interval",
+    "application_name",
+    "search_path",
 )
 
 
@@ -54,7 +59,9 @@ def add_unique() -> Any:
 
 
 def settings_now() -> dict[str, str]:
-    return {name: bench.value(f"SHOW {name}") for name in SETTINGS}
+    """Each that this server knows."""
+    known = "SELECT name FROM pg_catalog.pg_settings WHERE name = ANY(%s)"
+    return {name: bench.value(f"SHOW {name}") for (name,) in bench.rows(known, [list(SETTINGS)])}
 
 
 class Waits(logging.Handler):
@@ -182,23 +189,105 @@ def test_within_a_transaction_it_tries_once_and_says_what_would_help(
     assert marks() == before
 
 
-SESSION = "SET lock_timeout = '7s'; SET statement_timeout = '9s'"
+SESSION = (
+    "SET lock_timeout = '7s'; SET statement_timeout = '9s'; SET application_name = 'mine';"
+    "SET client_connection_check_interval = '13s'; SET idle_in_transaction_session_timeout = '17s';"
+    "SELECT set_config(name, '23s', false) FROM pg_settings WHERE name = 'transaction_timeout'"
+)
+OWN = pytest.mark.parametrize("own", ["", SESSION], ids=["defaults", "its own"])
 
 
+@OWN
 @pytest.mark.parametrize("atomic", [False, True], ids=["autocommit", "transaction"])
 @pytest.mark.parametrize(
     "make",
     [add_column, add_check, add_index, add_unique],
     ids=["column", "check", "index", "unique"],
 )
-def test_the_sessions_settings_are_what_they_were(make: Any, atomic: bool) -> None:
-    fresh(PART, SESSION)
+def test_the_sessions_settings_are_what_they_were(make: Any, atomic: bool, own: str) -> None:
+    fresh(PART, own)
     before = settings_now()
     try:
         forwards(make(), STATE, atomic=atomic)
     except operations.NeedsAutocommit:
         assert atomic
     assert settings_now() == before
+
+
+@OWN
+@pytest.mark.parametrize("atomic", [False, True], ids=["autocommit", "transaction"])
+def test_the_sessions_settings_are_what_they_were_after_a_lock_timeout(
+    atomic: bool, own: str, sessions: Any, settings: Any
+) -> None:
+    settings.SIGNALS_OPERATIONS = {
+        "LOCK_TIMEOUT": 0.02,
+        "LOCK_WAIT": 0.1,
+        "LOCK_TIMEOUT_IN_TRANSACTION": 0.1,
+    }
+    fresh(PART, own)
+    before = settings_now()
+    sessions.holding("ACCESS SHARE")
+    with pytest.raises(operations.LockWaitExceeded):
+        forwards(add_column(), STATE, atomic=atomic)
+    assert settings_now() == before
+
+
+@OWN
+def test_the_settings_of_a_transaction_hold_after_each_step_in_it_and_no_longer(own: str) -> None:
+    """After a step that waits, one that tries, and one that fails."""
+    fresh(PART, own)
+    after = settings_now()
+    with transaction.atomic():
+        bench.execute("SET LOCAL lock_timeout = '3s'; SET LOCAL application_name = 'local'")
+        before = settings_now()
+        forwards(add_check(), STATE, atomic=True)
+        assert settings_now() == before
+        forwards(add_column(), STATE, atomic=True)
+        assert settings_now() == before
+        with pytest.raises(operations.RowsViolate):
+            forwards(
+                operations.SetNotNullIfNullable("part", "made_at", models.DateTimeField()),
+                STATE,
+                atomic=True,
+            )
+        assert settings_now() == before
+    assert settings_now() == after
+
+
+@pytest.mark.parametrize("atomic", [False, True], ids=["autocommit", "transaction"])
+@pytest.mark.parametrize(
+    "make", [add_column, add_check, add_unique], ids=["column", "check", "unique"]
+)
+def test_a_server_that_cannot_look_after_its_client_is_asked_without(
+    make: Any, atomic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses the interval by the SQLSTATE with which every server refuses a value that is none."""
+    monkeypatch.setitem(session.CHECK, "client_connection_check_interval", "often")
+    fresh(PART, SESSION, "SET client_connection_check_interval = 0")
+    before = settings_now()
+    try:
+        forwards(make(), STATE, atomic=atomic)
+    except operations.NeedsAutocommit:
+        assert atomic
+    else:
+        assert [row for row in facts() if row[2] in ("state", "wanted")]
+    assert settings_now() == before
+
+
+def test_an_operations_own_limits_hold_in_the_place_of_the_settings(
+    sessions: Any, settings: Any
+) -> None:
+    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 60, "LOCK_WAIT": 60}
+    fresh(PART)
+    sessions.holding("ACCESS SHARE")
+    start = time.monotonic()
+    for atomic in (False, True):
+        operation = operations.AddColumnIfMissing(
+            "part", "state", models.TextField(null=True), lock_timeout=0.02, lock_wait=0.1
+        )
+        with pytest.raises(operations.LockWaitExceeded):
+            forwards(operation, STATE, atomic=atomic)
+    assert time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,13 @@ def test_a_table_keeps_its_own_arguments_when_it_takes_in_a_column() -> None:
     assert made.options == {"db_table": "box", "ordering": ["code"]}
 
 
+def test_limits_of_waiting_are_not_lost_in_a_table_that_has_others() -> None:
+    assert len(squashed(TABLE, add(lock_wait=9))) == 2
+    table = operations.CreateTableIfMissing("Box", [KEY], {"db_table": "box"}, lock_wait=9)
+    (made,) = squashed(table, add(lock_wait=9))
+    assert made.limits == {"lock_wait": 9}
+
+
 def test_what_is_added_and_removed_is_neither() -> None:
     assert squashed(add(), operations.RemoveColumnIfPresent("box", "size")) == []
     for made, gone in (
