@@ -292,7 +292,7 @@ AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
 # waits for a virtual transaction, which pg_blocking_pids knows too; 0 stands for a prepared transaction.
 # pg_class tells the size of a table by its last VACUUM or ANALYZE, and takes no lock on it.
 _ACTIVITY = """
-SELECT a.state = 'active',
+SELECT COALESCE(a.state = 'active', true),  -- unknown to a role that may not see it
   EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.query_start)::pg_catalog.float8,
   p.phase, p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total,
   (SELECT pg_catalog.pg_size_pretty(pg_catalog.max(c.relpages::pg_catalog.int8)

@@ -406,7 +406,7 @@ def within(connection: BaseDatabaseWrapper, limit: float, ask: Callable[[], int]
 def beside(connection: BaseDatabaseWrapper) -> Iterator[Catalog]:
     """Asks over a second connection to the same database, which is closed in every case."""
     second = connection.copy()
-    options = {**second.settings_dict["OPTIONS"], "connect_timeout": 5}
+    options = {"connect_timeout": 5, **second.settings_dict["OPTIONS"]}
     options.pop("pool", None)  # whose last connection may be the first one
     second.settings_dict |= {"AUTOCOMMIT": True, "OPTIONS": options}
     try:
