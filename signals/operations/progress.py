@@ -111,9 +111,11 @@ class Display:
     def _draw(self, bar: "Progress", text: str, share: float | None) -> None:
         """Without a share the bar pulses."""
         if not bar.tasks:
-            bar.add_task(self._label, text="")
-            bar.start()
-        bar.update(bar.task_ids[0], completed=share or 0, total=share and 1, text=text)
+            bar.add_task(self._label)
+        (task,) = bar.tasks
+        task.total = None if share is None else 1.0  # update() takes None for no news
+        bar.update(task.id, completed=share or 0.0, text=text)
+        bar.start()
         bar.refresh()
 
 

@@ -362,6 +362,18 @@ def test_on_a_terminal_it_is_a_bar_that_leaves_nothing(monkeypatch: pytest.Monke
     assert text.endswith("\x1b[2K")
 
 
+def test_the_bar_pulses_while_nothing_is_known_of_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    def wait() -> None:
+        with Display("Build", 10.0) as display:
+            display.show("scans", 0.5)
+            display.show("waits")
+
+    scans, waits = on_terminal(monkeypatch, wait).rsplit("\r\x1b[2KBuild", 2)[:2]
+    assert len(COLOUR.findall(waits)) > len(COLOUR.findall(scans)), (scans, waits)
+
+
 def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     text = on_terminal(monkeypatch, show_twice)
