@@ -15,7 +15,7 @@ OPERATIONS = ROOT / "signals/operations"
 MODULES = sorted(OPERATIONS.glob("*.py"))
 MIGRATIONS = sorted((ROOT / "signals/migrations").glob("[0-9]*.py"))
 MIXINS = ("Convergent", "Removal")
-EXECUTORS = {"base.py", "catalog.py", "session.py"}
+EXECUTORS = {"base.py", "catalog.py", "migrators.py", "session.py"}
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 
@@ -88,7 +88,7 @@ def test_every_operation_states_its_promise(path: Path) -> None:
 
 
 @each_module
-def test_only_three_files_execute(path: Path) -> None:
+def test_only_four_files_execute(path: Path) -> None:
     """In the others a schema editor that collects may be called, to learn Django's SQL."""
     lines = [
         node.lineno
@@ -105,7 +105,7 @@ def test_only_three_files_execute(path: Path) -> None:
 
 
 @each_module
-def test_only_the_catalog_and_the_session_open_a_cursor(path: Path) -> None:
+def test_only_the_catalog_the_session_and_the_lock_open_a_cursor(path: Path) -> None:
     lines = [
         node.lineno
         for node in ast.walk(tree(path))
@@ -126,6 +126,7 @@ LAYERS = [
     ("progress", ("catalog",)),
     ("watch", ("catalog",)),
     ("session", ("catalog", "errors", "limits", "progress", "statements", "watch")),
+    ("migrators", ("catalog", "errors", "session")),
 ]
 
 

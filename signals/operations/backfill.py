@@ -132,7 +132,6 @@ class BackfillInBatches(Convergent, Operation):
             return
         if site.connection.in_atomic_block:
             raise NeedsAutocommit(self.describe(), "one short transaction for each batch")
-        session.about_to_change(site.connection)
         self._fill(site)
         if self.read(site).has_rows:  # written behind the walk, or with a value that is NULL
             self._fill(site)
@@ -149,6 +148,7 @@ class BackfillInBatches(Convergent, Operation):
             while batch := _keys(
                 left if last is None else left.filter(pk__gt=last), self.batch_size
             ):
+                session.about_to_change(site.connection)
                 last = batch[-1]
                 filled += left.order_by().filter(pk__in=batch).update(**{self.name: self.value})
                 logger.info("%s: %s rows filled, up to key %s", self.describe(), filled, last)

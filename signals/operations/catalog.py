@@ -335,6 +335,28 @@ LETTERS = 200  # of a query that are shown
 
 OURS = " signals.operations"  # ends the application_name of a session while it runs a statement from here
 
+_PLACE = "SELECT pg_catalog.current_database(), pg_catalog.current_schema()"
+
+# The holders of an advisory lock on one 64-bit key, which pg_locks shows in two halves.
+_ADVISORS = """
+SELECT a.pid, a.application_name, a.usename, a.state,
+  EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
+  pg_catalog.left(a.query, 200)
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                                                WHERE d.datname = pg_catalog.current_database())
+AND l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8 = %s AND l.objsubid = 1
+AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The database of the session, and the schema where it creates tables; None where it has none."""
+
+    database: str
+    schema: str | None
+
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
@@ -480,6 +502,14 @@ class Catalog:
         """About how many rows have NULL in the column, by the last ANALYZE."""
         rows = self._rows(_ROWS, [table.schema, column, table.oid])
         return round(rows[0][0]) if rows else None
+
+    def place(self) -> Place:
+        """Where the session is, whatever its settings were when it began."""
+        return Place(*self._rows(_PLACE)[0])
+
+    def advisors(self, key: int) -> tuple[Blocker, ...]:
+        """The other sessions that hold the advisory lock on the key."""
+        return tuple(Blocker(*row) for row in self._rows(_ADVISORS, [key]))
 
     def has_rows(self, table: Table, condition: str = "true") -> bool:
         """Whether a row of the table, its partitions and children included, meets the SQL condition."""

@@ -101,6 +101,42 @@ class LockWaitExceeded(ConvergenceError):
         super().__init__(f"no lock on table {table} for: {sql}{who}\n  to fix: {advice}")
 
 
+class MigratorRunning(ConvergenceError):
+    """Another run of `migrate` was at work in the schema for all of the time to wait; nothing was changed.
+
+    Attributes: database, schema, holders (the sessions that hold the lock, one line each).
+    """
+
+    def __init__(
+        self, database: str, schema: str | None, holders: Sequence[str], waited: float
+    ) -> None:
+        self.database = database
+        self.schema = schema
+        self.holders = tuple(holders)
+        who = "".join(f"\n  held by {line}" for line in holders) or "\n  held by nobody any more"
+        super().__init__(
+            f"another migrator is at work on database {database}, schema {schema}; waited {waited:g} s "
+            f"for its lock, and nothing was changed{who}\n  to fix: run again when it is done, or end "
+            "its session, which stops it before its next change: SELECT pg_catalog.pg_terminate_backend(pid)"
+        )
+
+
+class MigratorsLockLost(ConvergenceError):
+    """The connection that held the migrators' lock has ended, so that another migrator may be at work.
+
+    What was done stays, and the next run continues from there. Attributes: database, schema.
+    """
+
+    def __init__(self, database: str, schema: str | None) -> None:
+        self.database = database
+        self.schema = schema
+        super().__init__(
+            f"the connection that kept other migrators out of database {database}, schema {schema} has "
+            "ended; stopped before the next change, because another migrator may be at work "
+            "(run again; the next run continues from here)"
+        )
+
+
 class TableMissing(ConvergenceError):
     """The table that a component belongs to does not exist. Attributes: operation, table."""
 

@@ -65,6 +65,8 @@ before_change: dict[str, Callable[[], None]] = {}
 
 # What `migrate` was asked to say, by database alias.
 verbosity: dict[str, int] = {}
+# What to ask, by the connection of a run, before each of its statements; raises where it must stop.
+before_each_change: dict[BaseDatabaseWrapper, Callable[[], None]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class LockPolicy:
     lock_wait: after this long in all the run stops and names the blockers.
     progress_interval: between two lines on the progress of a long step, or on who blocks it.
     show_queries: whether lines and errors show what the sessions in the way are at.
+    migrators_wait: a run of `migrate` waits this long for another one in the same schema to end.
     """
 
     lock_timeout: float = 0.1
@@ -85,6 +88,7 @@ class LockPolicy:
     lock_wait: float = 600.0
     progress_interval: float = 10.0
     show_queries: bool = True
+    migrators_wait: float = 3600.0
 
     @classmethod
     def from_settings(cls) -> "LockPolicy":
@@ -164,7 +168,9 @@ def run(
 
 
 def about_to_change(connection: BaseDatabaseWrapper) -> None:
-    """Called before anything is changed; raises where the rest of the plan is known to stop."""
+    """Called before anything is changed; raises where the run must stop, or is known to later on."""
+    if connection in before_each_change:
+        before_each_change[connection]()
     check = before_change.pop(connection.alias, None)
     if check is not None:
         check()

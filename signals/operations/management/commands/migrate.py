@@ -1,0 +1,40 @@
+"""manage.py migrate: Django's, one run at a time in each schema of a PostgreSQL database."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from django.core.management.commands import migrate
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from signals.operations import migrators
+
+INTERRUPTED = 130  # as a shell says it
+
+
+class Command(migrate.Command):
+    still_alone: Callable[[], None] | None = None
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """The plan is made once the lock is granted: what the other run applied is no part of it."""
+        connection = connections[options["database"]]
+        only_looks = options["plan"] or options["check_unapplied"]
+        with ExitStack() as stack:
+            if connection.vendor == "postgresql" and not only_looks:
+                self.still_alone = _enter(stack, connection)
+            super().handle(*args, **options)
+
+    def migration_progress_callback(
+        self, action: str, migration: Any = None, fake: bool = False
+    ) -> None:
+        if self.still_alone and action in ("apply_start", "unapply_start"):
+            self.still_alone()
+        super().migration_progress_callback(action, migration, fake)
+
+
+def _enter(stack: ExitStack, connection: BaseDatabaseWrapper) -> Callable[[], None]:
+    try:
+        return stack.enter_context(migrators.alone(connection))
+    except KeyboardInterrupt:  # nothing was begun
+        raise SystemExit(INTERRUPTED) from None

@@ -1,0 +1,144 @@
+"""The migrators' lock: one run of `migrate` at a time in each schema of a database."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from signals.operations import session
+from signals.operations.catalog import Catalog, Place
+from signals.operations.errors import MigratorRunning, MigratorsLockLost, Refused, words
+
+logger = logging.getLogger("signals.operations")
+
+LONGEST_PAUSE = 1.0
+BETWEEN_LINES = 10.0
+
+# READ COMMITTED and idle, the transaction that has the lock has no snapshot, and READ ONLY no number:
+# neither a concurrent build nor vacuum waits for it. It pins a pooler's connection, as a session-level
+# lock would not.
+_TRY = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; "
+    "SELECT pg_catalog.pg_try_advisory_xact_lock({key})"
+)
+
+# Nothing may end an idle transaction that is as old as the run; transaction_timeout came with 17. The
+# keepalives tell a server whose migrator's machine is gone, and a firewall that the connection is not.
+_KEEP = """
+SELECT pg_catalog.set_config('application_name', pg_catalog.concat_ws(' ', NULLIF(
+    pg_catalog.left(pg_catalog.current_setting('application_name'), 48), ''), 'migrate (lock)'), true),
+  pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true),
+  pg_catalog.set_config('tcp_keepalives_idle', '60', true),
+  CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+    THEN pg_catalog.set_config('transaction_timeout', '0', true) END
+"""
+
+# The locks of this process, by the connection that migrates and the key.
+_held: dict[tuple[BaseDatabaseWrapper, int], Callable[[], None]] = {}
+
+
+def key(schema: str | None) -> int:
+    """The number of the lock; the same in every release, so that old and new ones exclude each other."""
+    digest = hashlib.sha256(f"signals.operations migrators {schema or ''}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+@contextmanager
+def alone(connection: BaseDatabaseWrapper) -> Iterator[Callable[[], None]]:
+    """Waits until no other migrator is at work in the connection's schema, and then keeps others out.
+
+    Yields what raises MigratorsLockLost once the lock is gone; every statement of an operation asks it
+    too. Raises MigratorRunning after MIGRATORS_WAIT, and Refused where there is no second connection
+    to be had. A run that dies, even by kill -9, gives the lock back with its connection. A run within
+    a run, by `call_command`, is a part of it.
+    """
+    place = Catalog(connection).place()
+    mine = (connection, key(place.schema))
+    if mine in _held:
+        yield _held[mine]
+        return
+    own = _further(connection, place)
+    outer = session.before_each_change.get(connection)
+
+    def check() -> None:
+        if own.connection is None or not own.is_usable():
+            own.close()
+            raise MigratorsLockLost(place.database, place.schema)
+
+    try:
+        _wait(connection, own, place)
+        _held[mine] = session.before_each_change[connection] = check
+        yield check
+    finally:
+        if _held.pop(mine, None):
+            session.before_each_change.pop(connection)
+        if outer:
+            session.before_each_change[connection] = outer
+        _give_back(own)
+
+
+def _further(connection: BaseDatabaseWrapper, place: Place) -> BaseDatabaseWrapper:
+    """A second session with the same settings; a pool of the process may have none to spare."""
+    own = connection.copy()
+    own.settings_dict["AUTOCOMMIT"] = True
+    own.settings_dict["OPTIONS"].pop("pool", None)
+    try:
+        own.ensure_connection()
+    except Error as error:
+        raise Refused(
+            "migrate",
+            "",
+            f"it needs a second connection to database {place.database}, for the lock that keeps other "
+            f"migrators out, and gets none: {words(error)}",
+            "give the role and the database a connection more, or end another session, and run again",
+        ) from error
+    return own
+
+
+def _wait(connection: BaseDatabaseWrapper, own: BaseDatabaseWrapper, place: Place) -> None:
+    """Returns once the lock is granted; between two tries it holds no transaction."""
+    longest = session.LockPolicy.from_settings().migrators_wait
+    start = time.monotonic()
+    next_line = start
+    for pause in session.pauses(LONGEST_PAUSE):
+        if _try(own, key(place.schema)):
+            return
+        now = time.monotonic()
+        holders = [str(holder) for holder in Catalog(own).advisors(key(place.schema))]
+        if now + pause > start + longest:
+            raise MigratorRunning(place.database, place.schema, holders, longest)
+        if holders and now >= next_line:
+            next_line = now + BETWEEN_LINES
+            what = (place.database, place.schema, now - start, "; ".join(holders))
+            logger.warning("waiting for the migrator of %s, schema %s (%.0f s so far): %s", *what)
+        time.sleep(pause)
+        Catalog(connection).place()  # a session that does nothing may fall to idle_session_timeout
+
+
+def _try(own: BaseDatabaseWrapper, number: int) -> bool:
+    with own.cursor() as cursor:
+        cursor.execute(_TRY.format(key=number))
+        cursor.nextset()
+        is_granted = bool(cursor.fetchone()[0])
+        cursor.execute(_KEEP if is_granted else "ROLLBACK")
+    return is_granted
+
+
+def _give_back(own: BaseDatabaseWrapper) -> None:
+    """Ends the transaction, at once for whoever waits, and the session; says so if it ended before."""
+    if own.connection is None:
+        return
+    try:
+        with own.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+    except Error as error:
+        logger.warning(
+            "the migrators' lock was lost; what ran last may have run beside another migrator: %s",
+            words(error),
+        )
+    finally:
+        own.close()
