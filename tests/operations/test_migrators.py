@@ -326,15 +326,16 @@ def test_the_holders_session_has_no_snapshot_and_its_own_run_builds_concurrently
 ) -> None:
     fresh(PART)
     watcher = sessions()
-    bench.execute("SET statement_timeout = '20s'")
-    with alone():
-        forwards(add_index(), STATE)
-        bench.execute("DELETE FROM part")
-        bench.execute("VACUUM part")
-        (holder,) = watcher.execute(HOLDERS).fetchall()
+    guard = threading.Timer(30, connections["default"].connection.cancel)
+    guard.start()
+    try:
+        with alone():
+            forwards(add_index(), STATE)
+            (holder,) = watcher.execute(HOLDERS).fetchall()
+    finally:
+        guard.cancel()
     assert holder[1:] == ("migrate (lock)", "idle in transaction", None, None)
-    assert watcher.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'wanted'::regclass")
-    assert bench.value("SELECT pg_relation_size('part')") == 0
+    assert bench.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'wanted'::regclass")
     assert watcher.execute(HOLDERS).fetchall() == []
 
 
