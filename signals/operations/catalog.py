@@ -337,11 +337,12 @@ OURS = " signals.operations"  # ends the application_name of a session while it 
 
 _PLACE = "SELECT pg_catalog.current_database(), pg_catalog.current_schema()"
 
-# The holders of an advisory lock on one 64-bit key, which pg_locks shows in two halves.
+# The holders of an advisory lock on one 64-bit key, which pg_locks shows in two halves; they are idle,
+# so their last query says nothing.
 _ADVISORS = """
 SELECT a.pid, a.application_name, a.usename, a.state,
   EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
-  pg_catalog.left(a.query, 200)
+  ''
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                                                 WHERE d.datname = pg_catalog.current_database())
@@ -376,10 +377,10 @@ class Blocker:
         if not self.pid:
             return "a prepared transaction (pg_catalog.pg_prepared_xacts has its name)"
         age = f"{self.age:.1f} s" if self.age is not None else "unknown age"
-        query = " ".join((self.query or "").split())
+        query = f": {' '.join(self.query.split())!r}" if self.query else ""
         return (
             f"pid {self.pid}, {self.application or 'no application name'}, user {self.user}, "
-            f"{self.state}, transaction {age}{f': {query!r}' if query else ''}"
+            f"{self.state}, transaction {age}{query}"
         )
 
     @property

@@ -313,6 +313,7 @@ class _Sending:
                 self._report.name(self.blockers)
                 watch.hurry()
                 time.sleep(pause)
+                about_to_change(self._connection)
 
     def _is_done(self, watch: Watch) -> bool:
         """Tries once."""

@@ -25,6 +25,7 @@ from signals.operations.session import LockPolicy
 from tests.databases import new_database
 from tests.operations import bench
 from tests.operations.bench import PART, SCHEMA, forwards, fresh, marks, part
+from tests.operations.test_locks import Waits
 
 pytestmark = pytest.mark.usefixtures("empty_bench")
 
@@ -427,6 +428,15 @@ def test_a_run_whose_lock_is_lost_stops_before_its_next_statement(sessions: Any)
     with alone():
         forwards(add_column(), STATE)
     assert marks() != before
+
+
+def test_a_run_whose_lock_is_lost_stops_trying_for_the_lock_of_a_table(sessions: Any) -> None:
+    fresh(PART)
+    sessions.holding("ACCESS SHARE")
+    watcher, before = sessions(), marks()
+    with alone(), Waits(1, lambda: terminate(watcher)), pytest.raises(operations.MigratorsLockLost):
+        forwards(add_column(), STATE)
+    assert marks() == before
 
 
 def test_what_is_lost_stays_lost(sessions: Any) -> None:
