@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection, connections
 
+from project.demo.legacy import build, fill
+from tests.databases import new_database
 from tests.operations import bench
 from tests.operations.bench import Sessions
+from tests.operations.processes import Database
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +83,18 @@ def elsewhere(tmp_path: Path) -> Any:
     connections["other"].close()
     del connections["other"]
     del connections.settings["other"]
+
+
+@pytest.fixture(scope="session")
+def legacy(test_database: None, django_db_blocker: Any) -> Iterator[str]:
+    """The URL of a legacy database with rows that 0001 to 0011 have adopted; each test takes a copy."""
+    with ExitStack() as stack:
+        with django_db_blocker.unblock():
+            url = stack.enter_context(new_database())
+        with psycopg.connect(url) as target:
+            build(target, "011")
+            fill(target, "011", rows=2000, seed=1)
+        made = Database(url)
+        made.finish("migrate", "signals", "0011", "-v0")
+        made.close()
+        yield url

@@ -1,26 +1,38 @@
-"""Real processes that migrate a real database, killed with -9 while another session is in their way."""
+"""Real processes that migrate a real database, killed at every statement and at drawn moments.
+
+The ordinary run draws twelve moments, the same each time; this draws a hundred new ones:
+
+    NIGHTLY=1 make test ARGS="tests/operations/test_killed.py"
+
+The seed stands in the names of the tests; KILL_SEED=… draws its moments again.
+"""
 
 import os
-import signal
-import subprocess
-import sys
+import secrets
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from random import Random
+from subprocess import Popen
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
 from tests.databases import new_database
-from tests.operations import bench
+from tests.operations.processes import GATES, Database, copy_of, migrating
+
+NIGHTLY = "NIGHTLY" in os.environ
+COUNT = 100 if NIGHTLY else 12
+SEED = os.environ.get("KILL_SEED") or (secrets.token_hex(4) if NIGHTLY else "0012")
+WAYS = tuple(map(frozenset, (["process"], ["backend"], ["process", "backend"])))
 
 pytestmark = pytest.mark.usefixtures("empty_bench")
 
-ROOT = Path(__file__).resolve().parents[2]
 INDEX = "idx_signals_state_created_at"
 COMPLETE = f"""
 SELECT 1 FROM pg_attribute, pg_constraint, pg_index
@@ -28,82 +40,6 @@ WHERE attrelid = 'signals'::regclass AND attname = 'state' AND attnotnull
 AND conrelid = attrelid AND conname = 'signals_state_check' AND convalidated
 AND indrelid = attrelid AND indexrelid = to_regclass('{INDEX}') AND indisvalid
 """
-
-
-class Database:
-    """A database with the application's migrations up to 0011, and processes that migrate it further."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.watcher = psycopg.connect(url, autocommit=True)
-        self.processes: list[subprocess.Popen[str]] = []
-
-    def start(
-        self, *arguments: str, name: str = "migrator", **variables: str
-    ) -> "subprocess.Popen[str]":
-        return self._start(
-            [sys.executable, "manage.py", *arguments],
-            {"DATABASE_URL": self.url, "PGAPPNAME": name, **variables},
-        )
-
-    def psql(self, script: str) -> "subprocess.Popen[str]":
-        """A stranger's psql that runs the script."""
-        command = [
-            bench.psql_binary(),
-            "-X",
-            "-q",
-            "-d",
-            self.url,
-            "-c",
-            "SET client_connection_check_interval = 0",
-        ]
-        with NamedTemporaryFile("w", suffix=".sql") as file:
-            file.write(script)
-            file.flush()
-            process = self._start([*command, "-f", file.name], {"PGAPPNAME": "stranger"})
-            self.until(migrating("CREATE INDEX CONCURRENTLY%", "stranger"))
-        return process
-
-    def _start(self, command: list[str], variables: dict[str, str]) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.processes.append(process)
-        return process
-
-    def finish(self, *arguments: str) -> str:
-        return self.result(self.start(*arguments))
-
-    def result(self, process: "subprocess.Popen[str]") -> str:
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, output
-        return output
-
-    def kill(self, process: "subprocess.Popen[str]") -> None:
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=10)
-        assert process.returncode == -signal.SIGKILL
-
-    def until(self, question: str) -> list[Any]:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            found = self.watcher.execute(question).fetchall()  # type: ignore[arg-type]
-            if found:
-                return found
-        running = [process.poll() for process in self.processes]
-        raise AssertionError(f"never true: {question} (processes: {running})")
-
-    def close(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
-        self.watcher.close()
 
 
 @pytest.fixture(scope="module")
@@ -118,25 +54,11 @@ def before_0012(cleared_bench: None, django_db_blocker: Any) -> Iterator[str]:
 
 @pytest.fixture
 def database(before_0012: str) -> Iterator[Database]:
-    name = psycopg.conninfo.conninfo_to_dict(before_0012)["dbname"]
-    with psycopg.connect(bench.conninfo(), autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}_copy TEMPLATE {name}")  # type: ignore[arg-type]
-        made = Database(before_0012.replace(str(name), f"{name}_copy"))
-        try:
-            yield made
-        finally:
-            made.close()
-            server.execute(f"DROP DATABASE {name}_copy WITH (FORCE)")  # type: ignore[arg-type]
+    with copy_of(before_0012) as made:
+        yield made
 
 
-def migrating(query: str, name: str = "migrator") -> str:
-    return (
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
-        f"AND application_name LIKE '{name}%' AND query LIKE '{query}' AND wait_event_type = 'Lock'"
-    )
-
-
-def said(process: "subprocess.Popen[str]", text: str) -> bool:
+def said(process: Popen[str], text: str) -> bool:
     """Whether the process prints the text within half a minute; the rest is read by who ends it."""
     assert process.stdout is not None
     deadline = threading.Timer(30, process.kill)
@@ -162,92 +84,32 @@ def test_killed_while_it_waits_for_a_lock_leaves_nothing_and_the_next_run_does_i
     database.until(COMPLETE)
 
 
-@contextmanager
-def old_snapshot(database: Database) -> Iterator[psycopg.Connection[Any]]:
-    """A session that keeps concurrent builds from ending."""
-    with psycopg.connect(database.url, application_name="old report") as holder:
-        holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        holder.execute("SELECT 1")
-        yield holder
-
-
-def test_a_strangers_build_goes_on_without_its_client_and_the_next_run_waits_for_it(
+def test_killed_while_it_builds_an_index_the_next_run_waits_for_the_servers_build(
     database: Database,
 ) -> None:
-    """To drop the index would be to kill a healthy build."""
-    script = database.finish("sqlmigrate", "signals", "0012")
-    with old_snapshot(database) as holder:
-        process = database.psql(script)
-        ((pid,),) = database.until(migrating("CREATE INDEX CONCURRENTLY%", "stranger"))
+    """The server goes on without its client; to drop the index would be to kill a healthy build."""
+    with psycopg.connect(database.url) as holder:
+        holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        holder.execute("SELECT 1")
+        process = database.start("migrate", "signals", "0012")
+        database.until(migrating("CREATE INDEX CONCURRENTLY%"))
         database.kill(process)
         question = f"SELECT '{INDEX}'::regclass::oid"
         number = database.until(question)
         second = database.start("migrate", "signals", "0012", name="second")
-        assert said(
-            second, f"another session builds it; waiting for a stranger: pid {pid}, stranger, "
-        )
-        assert said(
-            second,
-            f'the build of pid {pid} on "signals" (waiting for old snapshots): '
-            f"pid {holder.info.backend_pid}, old report, ",
-        )
+        assert said(second, "another session builds it")
         assert second.poll() is None
     database.result(second)
     assert database.until(question) == number
     database.until(COMPLETE)
 
 
-def test_killed_while_it_builds_an_index_the_server_ends_the_build_and_the_next_run_heals(
-    database: Database,
-) -> None:
-    with old_snapshot(database):
-        process = database.start("migrate", "signals", "0012")
-        ((pid,),) = database.until(migrating("CREATE INDEX CONCURRENTLY%"))
-        database.kill(process)
-        database.until(
-            f"SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {pid})"
-        )
-        database.until(
-            f"SELECT 1 FROM pg_index WHERE indexrelid = '{INDEX}'::regclass AND NOT indisvalid"
-        )
-    database.finish("migrate", "signals", "0012")
-    database.until(COMPLETE)
-
-
-WATCHED = """
-SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
-AND application_name LIKE '%watch' AND query LIKE '%phase%'
-"""
-
-
-def test_a_run_that_is_held_up_says_by_whom_and_how_far_it_is(database: Database) -> None:
-    with old_snapshot(database) as holder:
-        process = database.start(
-            "migrate", "signals", "0012", SIGNALS_OPERATIONS_PROGRESS_INTERVAL="0.2"
-        )
-        assert said(
-            process,
-            f"(waiting for old snapshots): pid {holder.info.backend_pid}, old report, user ",
-        )
-        assert said(process, "waiting for old snapshots, ")
-    database.result(process)
-    database.until(COMPLETE)
-
-
-def test_a_run_that_is_held_up_is_silent_if_asked_to_be(database: Database) -> None:
-    with old_snapshot(database):
-        process = database.start(
-            "migrate", "signals", "0012", "-v0", SIGNALS_OPERATIONS_PROGRESS_INTERVAL="0.2"
-        )
-        database.until(WATCHED)
-    assert database.result(process) == ""
-    database.until(COMPLETE)
-
-
 def test_killed_together_with_its_build_leaves_an_invalid_index_that_the_next_run_heals(
     database: Database,
 ) -> None:
-    with old_snapshot(database):
+    with psycopg.connect(database.url) as holder:
+        holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        holder.execute("SELECT 1")
         process = database.start("migrate", "signals", "0012")
         ((pid,),) = database.until(migrating("CREATE INDEX CONCURRENTLY%"))
         database.kill(process)
@@ -257,3 +119,171 @@ def test_killed_together_with_its_build_leaves_an_invalid_index_that_the_next_ru
     )
     database.finish("migrate", "signals", "0012")
     database.until(COMPLETE)
+
+
+def at_once(databases: list[Database]) -> list[Popen[str]]:
+    """A migrator of each; they start side by side, because starting is what takes time here."""
+    return [each.start("migrate", "signals", "0012") for each in databases]
+
+
+def terminate(database: Database, pid: int) -> None:
+    """Ends the backend as an administrator does; returns when it is gone."""
+    database.watcher.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+
+
+@pytest.fixture
+def pair(legacy: str) -> Iterator[list[Database]]:
+    """Of one the process is killed with -9, of the other the backend is terminated."""
+    with copy_of(legacy, 1) as first, copy_of(legacy, 2) as second:
+        yield [first, second]
+
+
+@dataclass(frozen=True)
+class CleanRun:
+    """Of an undisturbed run: its catalog, the DDL that the server saw, and its seconds in the database."""
+
+    catalog: list[tuple[Any, ...]]
+    sent: list[str]
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def clean_run(legacy: str) -> CleanRun:
+    with copy_of(legacy) as database:
+        database.watcher.execute(GATES)
+        process = database.start("migrate", "signals", "0012")
+        database.until(CONNECTED)
+        start = time.monotonic()
+        database.result(process)
+        seconds = time.monotonic() - start
+        sent = database.watcher.execute("SELECT sql FROM gates.sent ORDER BY number").fetchall()
+        return CleanRun(database.catalog(), [sql for (sql,) in sent], seconds)
+
+
+def assert_next_run_completes(pair: list[Database], clean_run: CleanRun) -> None:
+    """Of both it ends with 0, and in exactly the catalog of a clean run."""
+    runs = [each.start("migrate", "signals", "0012", name="second") for each in pair]
+    for database, run in zip(pair, runs, strict=True):
+        database.result(run)
+        assert database.catalog() == clean_run.catalog
+
+
+CONNECTED = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+    "AND application_name = 'migrator'"
+)
+# What 0012 sends, and then its record.
+STATEMENTS = (
+    'ALTER TABLE "signals" ADD COLUMN "state" %',
+    'ALTER TABLE "signals" ADD CONSTRAINT "signals_state_check" % NOT VALID',
+    'ALTER TABLE "signals" VALIDATE CONSTRAINT "signals_state_check"',
+    "CREATE INDEX CONCURRENTLY %",
+)
+RECORD = 'INSERT INTO "django_migrations" %'
+
+
+def test_the_statements_at_which_it_is_killed_are_all_that_it_sends(
+    clean_run: CleanRun,
+) -> None:
+    assert len(clean_run.sent) == len(STATEMENTS)
+    for sql, pattern in zip(clean_run.sent, STATEMENTS, strict=True):
+        assert fnmatchcase(sql, pattern.replace("%", "*"))
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize(
+    "statement", [*STATEMENTS, RECORD], ids=["column", "check", "validation", "index", "record"]
+)
+def test_killed_at_a_statement_the_next_run_ends_as_a_clean_run(
+    statement: str, place: str, pair: list[Database], clean_run: CleanRun
+) -> None:
+    """Before it locks anything, or when it has done its work and has not committed.
+
+    Killed with -9, its backend stands there still when the next run begins, and then goes on.
+    """
+    killed, terminated = pair
+    with ExitStack() as gates:
+        for database in pair:
+            gates.enter_context(database.gate(place, statement))
+        process, cut_off = at_once(pair)
+        terminate(terminated, terminated.at_the_gate())
+        assert pair[1].ends_with_an_error(cut_off)
+        killed.at_the_gate()
+        killed.kill(process)
+        runs = [each.start("migrate", "signals", "0012", name="second") for each in pair]
+        killed.until(CONNECTED.replace("migrator", "second"))
+    for database, run in zip(pair, runs, strict=True):
+        database.result(run)
+        assert database.catalog() == clean_run.catalog
+
+
+WRITERS, LATER_WRITERS, SNAPSHOTS = (
+    "waiting for writers before build",
+    "waiting for writers before validation",
+    "waiting for old snapshots",
+)
+WRITE = "INSERT INTO signals (market_type) VALUES ('dex')"
+LOOK = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1"
+
+
+def building(phase: str) -> str:
+    return (
+        "SELECT pid FROM pg_stat_progress_create_index "
+        f"WHERE datname = current_database() AND phase = '{phase}'"
+    )
+
+
+@pytest.mark.parametrize("phase", [WRITERS, LATER_WRITERS, SNAPSHOTS])
+def test_killed_in_a_phase_of_the_build_the_next_run_ends_as_a_clean_run(
+    phase: str, pair: list[Database], clean_run: CleanRun
+) -> None:
+    with ExitStack() as sessions:
+
+        def hold(database: Database, sql: LiteralString) -> psycopg.Connection[Any]:
+            holder = sessions.enter_context(psycopg.connect(database.url))
+            holder.execute(sql)
+            return holder
+
+        with ExitStack() as gates:
+            for database in pair:
+                gates.enter_context(database.gate("before", STATEMENTS[-1]))
+            process, cut_off = at_once(pair)
+            for database in pair:
+                database.at_the_gate()
+            holders = [hold(each, LOOK if phase == SNAPSHOTS else WRITE) for each in pair]
+        for database, holder in zip(pair, holders, strict=True):
+            if phase == LATER_WRITERS:
+                database.until(building(WRITERS))
+                hold(database, WRITE)
+                holder.rollback()
+        pids = [int(each.until(building(phase))[0][0]) for each in pair]
+        terminate(pair[1], pids[1])
+        assert pair[1].ends_with_an_error(cut_off)
+        pair[0].kill(process)
+    assert_next_run_completes(pair, clean_run)
+
+
+@pytest.mark.parametrize(
+    "number", range(COUNT // 2), ids=lambda number: f"KILL_SEED={SEED}, {number}"
+)
+def test_killed_at_any_moment_the_next_run_ends_as_a_clean_run(
+    number: int, pair: list[Database], clean_run: CleanRun
+) -> None:
+    dice = Random(f"{SEED} {number}")  # noqa: S311 - no secret
+    draws = [(dice.uniform(0, clean_run.seconds), dice.choice(WAYS)) for _ in pair]
+    print(f"KILL_SEED={SEED}, {number}: {draws} of {clean_run.seconds:.3f} s")  # noqa: T201 - shown with a failure
+    with ThreadPoolExecutor(len(pair)) as pool:
+        list(pool.map(kill_at, pair, at_once(pair), draws))
+    assert_next_run_completes(pair, clean_run)
+
+
+def kill_at(database: Database, process: Popen[str], draw: tuple[float, frozenset[str]]) -> None:
+    """That long after the migrator has connected; it may have come to its end by then."""
+    moment, what = draw
+    pid = int(database.until(CONNECTED)[0][0])
+    time.sleep(moment)
+    if "process" in what:
+        process.kill()
+    if "backend" in what:
+        terminate(database, pid)
+    process.communicate(timeout=20)

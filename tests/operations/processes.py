@@ -1,0 +1,221 @@
+"""Databases before 0012, real processes that migrate them, and gates that stop one at a statement."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.operations import bench
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CATALOG = """
+SELECT 'column', attrelid::regclass::text, attname::text, concat_ws(' ', attnum,
+    format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid))
+FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+LEFT JOIN pg_attrdef ON (adrelid, adnum) = (attrelid, attnum)
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0
+UNION ALL
+SELECT 'constraint', conrelid::regclass::text, conname::text,
+    concat_ws(' ', pg_get_constraintdef(oid), convalidated)
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'index', indrelid::regclass::text, c.relname::text,
+    concat_ws(' ', pg_get_indexdef(indexrelid), indisvalid, indisready, indislive)
+FROM pg_index JOIN pg_class c ON c.oid = indexrelid
+WHERE c.relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'migration', app::text, name::text, count(*)::text FROM django_migrations GROUP BY 2, 3
+ORDER BY 1, 2, 3
+"""
+
+# A migrator comes to the statement, or to its end and not yet to its commit, and waits there for this
+# advisory lock, whatever its lock_timeout.
+GATE = 1012
+GATES = f"""
+CREATE SCHEMA gates;
+CREATE TABLE gates.shut (place text, pattern text);
+CREATE TABLE gates.sent (number bigserial, sql text);
+CREATE FUNCTION gates.wait(at text) RETURNS void LANGUAGE plpgsql SET lock_timeout = 0 AS $$ BEGIN
+    IF current_setting('application_name') = 'migrator' AND EXISTS
+        (SELECT FROM gates.shut WHERE place = at AND current_query() LIKE pattern)
+    THEN PERFORM pg_advisory_xact_lock_shared({GATE}); END IF;
+END $$;
+CREATE FUNCTION gates.of_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF tg_event = 'ddl_command_end' AND current_setting('application_name') = 'migrator'
+        AND current_query() NOT LIKE 'BEGIN READ WRITE%' -- the probe, which is rolled back
+    THEN INSERT INTO gates.sent (sql) VALUES (current_query()); END IF;
+    PERFORM gates.wait(CASE tg_event WHEN 'ddl_command_start' THEN 'before' ELSE 'after' END);
+END $$;
+CREATE FUNCTION gates.of_rows() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM gates.wait(lower(tg_when)); RETURN NEW;
+END $$;
+CREATE EVENT TRIGGER before_ddl ON ddl_command_start EXECUTE FUNCTION gates.of_ddl();
+CREATE EVENT TRIGGER after_ddl ON ddl_command_end EXECUTE FUNCTION gates.of_ddl();
+CREATE TRIGGER before BEFORE INSERT ON django_migrations FOR EACH ROW EXECUTE FUNCTION gates.of_rows();
+CREATE TRIGGER after AFTER INSERT ON django_migrations FOR EACH ROW EXECUTE FUNCTION gates.of_rows();
+"""
+
+
+class Database:
+    """A database with the application's migrations up to 0011, and processes that migrate it further."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.watcher = psycopg.connect(url, autocommit=True)
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str, name: str = "migrator") -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": self.url, "PGAPPNAME": name},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def finish(self, *arguments: str) -> str:
+        return self.result(self.start(*arguments))
+
+    def result(self, process: "subprocess.Popen[str]") -> str:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+        return output
+
+    def ends_with_an_error(self, process: "subprocess.Popen[str]") -> bool:
+        process.communicate(timeout=20)
+        return process.returncode != 0
+
+    def kill(self, process: "subprocess.Popen[str]") -> None:
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=10)
+        assert process.returncode == -signal.SIGKILL
+
+    def until(self, question: str) -> list[Any]:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            found = self.watcher.execute(question).fetchall()  # type: ignore[arg-type]
+            if found:
+                return found
+            time.sleep(0.005)
+        running = [process.poll() for process in self.processes]
+        raise AssertionError(f"never true: {question} (processes: {running})")
+
+    @contextmanager
+    def gate(self, place: str, pattern: str) -> Iterator[None]:
+        """Within it a migrator that comes `before` or `after` such a statement waits there."""
+        with psycopg.connect(self.url, autocommit=True) as keeper:
+            keeper.execute("SELECT pg_advisory_lock(%s)", [GATE])
+            self.watcher.execute(GATES)
+            self.watcher.execute("INSERT INTO gates.shut VALUES (%s, %s)", [place, pattern])
+            yield
+
+    def at_the_gate(self) -> int:
+        """The migrator's backend, once it waits there."""
+        found = self.until(
+            "SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database "
+            f"WHERE datname = current_database() AND locktype = 'advisory' AND objid = {GATE} "
+            "AND NOT granted"
+        )
+        return int(found[0][0])
+
+    def catalog(self) -> list[tuple[Any, ...]]:
+        """Everything in the schema and the recorded migrations; the gates are gone then."""
+        self.watcher.execute(
+            "SET client_min_messages = warning; DROP SCHEMA IF EXISTS gates CASCADE"
+        )
+        return self.watcher.execute(CATALOG).fetchall()
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+        self.watcher.close()
+
+
+@contextmanager
+def copy_of(url: str, number: int = 1) -> Iterator[Database]:
+    """A copy of the database, to which nobody is connected; dropped in the end."""
+    name = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+    copy = f"{name}_copy{number}"
+    with psycopg.connect(bench.conninfo(), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {copy} TEMPLATE {name}")  # type: ignore[arg-type]
+        made = Database(url.replace(name, copy))
+        try:
+            yield made
+        finally:
+            made.close()
+            server.execute(f"DROP DATABASE {copy} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+def migrating(query: str, name: str = "migrator") -> str:
+    return (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+        f"AND application_name = '{name}' AND query LIKE '{query}' AND wait_event_type = 'Lock'"
+    )
+
+
+STATEMENTS = {
+    "read": "SELECT count(*) FROM signals WHERE id <= 10",
+    "insert": "INSERT INTO signals (market_type) VALUES ('dex')",
+    "update": "UPDATE signals SET confidence = 1 WHERE id = (SELECT min(id) FROM signals)",
+}
+
+
+@dataclass
+class Traffic:
+    """Threads that read, insert and update signals, each on a session of its own, until they are ended.
+
+    longest: the longest wait for one statement, in seconds, by what it does.
+    """
+
+    url: str
+    done: threading.Event = field(default_factory=threading.Event)
+    longest: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+    failures: list[Exception] = field(default_factory=list)
+
+    @contextmanager
+    def flowing(self) -> Iterator["Traffic"]:
+        threads = [threading.Thread(target=self._go, args=each) for each in STATEMENTS.items()]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self.done.set()
+            for thread in threads:
+                thread.join()
+        assert self.failures == []
+
+    def _go(self, what: str, sql: str) -> None:
+        try:
+            with psycopg.connect(self.url, autocommit=True) as session:
+                while not self.done.wait(0.002):
+                    start = time.monotonic()
+                    session.execute(sql)  # type: ignore[arg-type]
+                    waited = time.monotonic() - start
+                    self.longest[what] = max(self.longest.get(what, 0), waited)
+                    self.count += 1
+        except psycopg.Error as error:
+            self.failures.append(error)
+
+    def goes_on(self) -> None:
+        """Returns when a hundred more statements are done."""
+        seen, deadline = self.count, time.monotonic() + 20
+        while self.count < seen + 100:
+            assert time.monotonic() < deadline, f"stopped: {self.failures}"
+            time.sleep(0.01)
