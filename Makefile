@@ -2,7 +2,7 @@
 # Paths are relative throughout, so a checkout may lie in a folder of any name.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve lint peers constraints clean
+.PHONY: help setup demo test serve lint peers stalls constraints clean
 
 # python3 if it is new enough, else the newest that is: make setup PYTHON=/opt/python/bin/python3.13
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
@@ -25,6 +25,7 @@ help:
 	@echo "make test         all tests (some of them: ARGS='tests/demo -x')"
 	@echo "make lint         ruff and mypy"
 	@echo "make peers        five tools on twelve wrong states of a database, side by side (docs/peers.md)"
+	@echo "make stalls       how long others wait while seven tools make one change (docs/stalls.md)"
 	@echo "make setup        only the virtual environment .venv, from the pins of constraints.txt"
 	@echo "make constraints  pin the newest versions (needs uv)"
 	@echo "make clean        stop the embedded PostgreSQL; remove it with its data, the environments and caches"
@@ -54,6 +55,10 @@ lint: setup
 peers: setup
 	$(BOOTSTRAP) peers
 	@$(RUN) -m benchmarks.peers $(ARGS)
+
+stalls: setup
+	$(BOOTSTRAP) peers
+	@$(RUN) -m benchmarks.stalls $(ARGS)
 
 constraints:
 	$(BOOTSTRAP) constraints

@@ -27,6 +27,13 @@ class Component(Enum):
         r"ALTER TABLE {table} ADD CONSTRAINT part_percent_check CHECK (NOT label LIKE '50\%%')"
     )
     PERCENT_INDEX = r"CREATE INDEX part_percent_idx ON {table} (amount) WHERE label LIKE '50\%%'"
+    # What benchmarks/stalls declares: the column that 0012 adds to signals, its check and its index.
+    STATE = "ALTER TABLE {table} ADD COLUMN state text DEFAULT 'candidate' NOT NULL"
+    STATE_CHECK = (
+        "ALTER TABLE {table} ADD CONSTRAINT part_state_check "
+        "CHECK (state IN ('candidate', 'verified', 'downgraded'))"
+    )
+    STATE_INDEX = "CREATE INDEX part_state_idx ON {table} (state, made_at)"
 
 
 class Again(Enum):

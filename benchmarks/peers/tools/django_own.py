@@ -14,6 +14,9 @@ OPERATIONS = {
     Component.UNIQUE: AddConstraint(of.MODEL, of.UNIQUE),
     Component.PERCENT_CHECK: AddConstraint(of.MODEL, of.PERCENT_CHECK),
     Component.PERCENT_INDEX: AddIndexConcurrently(of.MODEL, of.PERCENT_INDEX),
+    Component.STATE: AddField(of.MODEL, "state", of.STATE),
+    Component.STATE_CHECK: AddConstraint(of.MODEL, of.STATE_CHECK),
+    Component.STATE_INDEX: AddIndexConcurrently(of.MODEL, of.STATE_INDEX),
 }
 
 if __name__ == "__main__":

@@ -24,6 +24,11 @@ UNIQUE = models.UniqueConstraint(fields=["label"], name="part_label_key")
 IS_HALF = models.Q(label__startswith="50%")
 PERCENT_CHECK = models.CheckConstraint(condition=~IS_HALF, name="part_percent_check")
 PERCENT_INDEX = models.Index(fields=["amount"], condition=IS_HALF, name="part_percent_idx")
+STATE = models.TextField(db_default="candidate")
+STATE_CHECK = models.CheckConstraint(
+    condition=models.Q(state__in=("candidate", "verified", "downgraded")), name="part_state_check"
+)
+STATE_INDEX = models.Index(fields=["state", "made_at"], name="part_state_idx")
 
 
 class DjangoTool:

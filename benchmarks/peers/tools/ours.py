@@ -14,6 +14,9 @@ OPERATIONS = {
     Component.PERCENT_INDEX: operations.CreateIndexConcurrentlyIfMissing(
         of.MODEL, of.PERCENT_INDEX
     ),
+    Component.STATE: operations.AddColumnIfMissing(of.MODEL, "state", of.STATE),
+    Component.STATE_CHECK: operations.AddCheckIfMissing(of.MODEL, of.STATE_CHECK),
+    Component.STATE_INDEX: operations.CreateIndexConcurrentlyIfMissing(of.MODEL, of.STATE_INDEX),
 }
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ OPERATIONS = {
     Component.UNIQUE: SaferAddUniqueConstraint(of.MODEL, of.UNIQUE),
     Component.PERCENT_CHECK: SaferAddCheckConstraint(of.MODEL, of.PERCENT_CHECK),
     Component.PERCENT_INDEX: SaferAddIndexConcurrently(of.MODEL, of.PERCENT_INDEX),
+    Component.STATE: AddField(of.MODEL, "state", of.STATE),
+    Component.STATE_CHECK: SaferAddCheckConstraint(of.MODEL, of.STATE_CHECK),
+    Component.STATE_INDEX: SaferAddIndexConcurrently(of.MODEL, of.STATE_INDEX),
 }
 
 if __name__ == "__main__":

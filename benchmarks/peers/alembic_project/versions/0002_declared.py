@@ -31,6 +31,14 @@ def add(component: Component, table: str) -> None:
             op.create_check_constraint("part_percent_check", table, f"NOT {IS_HALF}")
         case Component.PERCENT_INDEX:
             create_index("part_percent_idx", table, ["amount"], sa.text(IS_HALF))
+        case Component.STATE:
+            default = sa.Column("state", sa.Text(), nullable=False, server_default="candidate")
+            op.add_column(table, default)
+        case Component.STATE_CHECK:
+            states = "state IN ('candidate', 'verified', 'downgraded')"
+            op.create_check_constraint("part_state_check", table, states)
+        case Component.STATE_INDEX:
+            create_index("part_state_idx", table, ["state", "made_at"])
 
 
 def create_index(

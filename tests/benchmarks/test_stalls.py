@@ -1,0 +1,69 @@
+"""benchmarks/stalls: it runs, with the tools that this environment has; how long is no test's business."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers.facts import Outcome
+from benchmarks.peers.run import DJANGO, OURS
+from benchmarks.stalls.__main__ import as_json, as_table, main, rounds
+from benchmarks.stalls.measure import TOOLS, Sample
+
+ROOT = Path(__file__).resolve().parents[2]
+DOC = (ROOT / "docs/stalls.md").read_text()
+PINS = (ROOT / "benchmarks/peers/requirements.txt").read_text()
+HERE = (*TOOLS[:2], DJANGO, OURS)  # of these Python has all that they need
+
+
+@pytest.fixture(scope="module")
+def samples() -> dict[str, list[Sample]]:
+    """As `make stalls` takes them, but for an instant, and once."""
+    return rounds(HERE, Path(sys.executable), hold=0.3, count=1)[0]
+
+
+def table(text: str) -> dict[str, list[str]]:
+    """The cells behind each tool's name."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0]: row[1:] for row in rows[2:]}
+
+
+def test_each_tool_makes_the_change_that_is_declared_and_is_timed(
+    samples: dict[str, list[Sample]],
+) -> None:
+    assert list(samples) == [tool.name for tool in HERE]
+    for (sample,) in samples.values():
+        assert (sample.outcome, sample.error) == (Outcome.CONVERGED, "")
+        assert min(sample.writer, sample.reader, sample.took) > 0
+
+
+def test_the_table_has_ours_as_the_measure_and_json_has_every_round(
+    samples: dict[str, list[Sample]],
+) -> None:
+    rows = table(as_table(samples))
+    assert list(rows) == [tool.name for tool in HERE]
+    assert rows[OURS.name][1] == "1.0"
+    tools = json.loads(as_json(samples))["tools"]
+    assert {name: [each["outcome"] for each in tools[name]] for name in tools} == {
+        tool.name: ["converged"] for tool in HERE
+    }
+
+
+def test_the_documented_table_is_of_these_tools_and_of_the_pinned_versions() -> None:
+    assert list(table(DOC)) == [tool.name for tool in TOOLS]
+    (line,) = re.findall(r"^PostgreSQL [^,]+, (.*)$", DOC, re.MULTILINE)
+    for name, version in (package.split(" ") for package in line.split(", ")):
+        assert f"\n{name}=={version} " in f"\n{PINS}", "run make stalls, and copy its table"
+
+
+def test_without_the_peers_environment_it_says_how_to_make_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("benchmarks.stalls.__main__.PYTHON", tmp_path / "python")
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert ".venv-peers is missing (run `make stalls`)" in capsys.readouterr().err
