@@ -210,10 +210,17 @@ def test_killed_at_a_statement_the_next_run_ends_as_a_clean_run(
         assert pair[1].ends_with_an_error(cut_off)
         killed.at_the_gate()
         killed.kill(process)
-        runs = [each.start("migrate", "signals", "0012", name="second") for each in pair]
-        killed.until(CONNECTED.replace("migrator", "second"))
-    for database, run in zip(pair, runs, strict=True):
-        database.result(run)
+        if statement != RECORD:
+            second = killed.start("migrate", "signals", "0012", name="second")
+            killed.until(CONNECTED.replace("migrator", "second"))
+    if statement == RECORD:
+        # The record is Django's, and not convergent: a run that begins before it is committed writes
+        # another one.
+        killed.until(f"SELECT 1 WHERE NOT EXISTS ({CONNECTED})")
+        second = killed.start("migrate", "signals", "0012", name="second")
+    terminated.finish("migrate", "signals", "0012")
+    killed.result(second)
+    for database in pair:
         assert database.catalog() == clean_run.catalog
 
 
