@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import psycopg
@@ -46,12 +47,12 @@ CREATE SCHEMA gates;
 CREATE TABLE gates.shut (place text, pattern text);
 CREATE TABLE gates.sent (number bigserial, sql text);
 CREATE FUNCTION gates.wait(at text) RETURNS void LANGUAGE plpgsql SET lock_timeout = 0 AS $$ BEGIN
-    IF current_setting('application_name') = 'migrator' AND EXISTS
+    IF current_setting('application_name') LIKE 'migrator%' AND EXISTS
         (SELECT FROM gates.shut WHERE place = at AND current_query() LIKE pattern)
     THEN PERFORM pg_advisory_xact_lock_shared({GATE}); END IF;
 END $$;
 CREATE FUNCTION gates.of_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF tg_event = 'ddl_command_end' AND current_setting('application_name') = 'migrator'
+    IF tg_event = 'ddl_command_end' AND current_setting('application_name') LIKE 'migrator%'
         AND current_query() NOT LIKE 'BEGIN READ WRITE%' -- the probe, which is rolled back
     THEN INSERT INTO gates.sent (sql) VALUES (current_query()); END IF;
     PERFORM gates.wait(CASE tg_event WHEN 'ddl_command_start' THEN 'before' ELSE 'after' END);
@@ -74,11 +75,30 @@ class Database:
         self.watcher = psycopg.connect(url, autocommit=True)
         self.processes: list[subprocess.Popen[str]] = []
 
-    def start(self, *arguments: str, name: str = "migrator") -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
+    def start(
+        self, *arguments: str, name: str = "migrator", **variables: str
+    ) -> "subprocess.Popen[str]":
+        return self._start(
             [sys.executable, "manage.py", *arguments],
+            {"DATABASE_URL": self.url, "PGAPPNAME": name, **variables},
+        )
+
+    def psql(self, script: str) -> "subprocess.Popen[str]":
+        """A stranger's psql that runs the script, once it builds an index and waits there."""
+        never = "SET client_connection_check_interval = 0"
+        command = [bench.psql_binary(), "-X", "-q", "-d", self.url, "-c", never]
+        with NamedTemporaryFile("w", suffix=".sql") as file:
+            file.write(script)
+            file.flush()
+            process = self._start([*command, "-f", file.name], {"PGAPPNAME": "stranger"})
+            self.until(migrating("CREATE INDEX CONCURRENTLY%", "stranger"))
+        return process
+
+    def _start(self, command: list[str], variables: dict[str, str]) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            command,
             cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": self.url, "PGAPPNAME": name},
+            env={**os.environ, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -164,7 +184,7 @@ def copy_of(url: str, number: int = 1) -> Iterator[Database]:
 def migrating(query: str, name: str = "migrator") -> str:
     return (
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
-        f"AND application_name = '{name}' AND query LIKE '{query}' AND wait_event_type = 'Lock'"
+        f"AND application_name LIKE '{name}%' AND query LIKE '{query}' AND wait_event_type = 'Lock'"
     )
 
 

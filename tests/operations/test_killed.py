@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from random import Random
@@ -48,6 +48,7 @@ def before_0012(cleared_bench: None, django_db_blocker: Any) -> Iterator[str]:
     with django_db_blocker.unblock(), new_database() as url:
         made = Database(url)
         made.finish("migrate", "signals", "0011", "-v0")
+        made.watcher.execute("INSERT INTO signals (market_type) VALUES ('dex')")
         made.close()
         yield url
 
@@ -84,32 +85,92 @@ def test_killed_while_it_waits_for_a_lock_leaves_nothing_and_the_next_run_does_i
     database.until(COMPLETE)
 
 
-def test_killed_while_it_builds_an_index_the_next_run_waits_for_the_servers_build(
-    database: Database,
-) -> None:
-    """The server goes on without its client; to drop the index would be to kill a healthy build."""
-    with psycopg.connect(database.url) as holder:
+@contextmanager
+def old_snapshot(database: Database) -> Iterator[psycopg.Connection[Any]]:
+    """A session that keeps concurrent builds from ending."""
+    with psycopg.connect(database.url, application_name="old report") as holder:
         holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         holder.execute("SELECT 1")
-        process = database.start("migrate", "signals", "0012")
-        database.until(migrating("CREATE INDEX CONCURRENTLY%"))
+        yield holder
+
+
+def test_a_strangers_build_goes_on_without_its_client_and_the_next_run_waits_for_it(
+    database: Database,
+) -> None:
+    """To drop the index would be to kill a healthy build."""
+    script = database.finish("sqlmigrate", "signals", "0012")
+    with old_snapshot(database) as holder:
+        process = database.psql(script)
+        ((pid,),) = database.until(migrating("CREATE INDEX CONCURRENTLY%", "stranger"))
         database.kill(process)
         question = f"SELECT '{INDEX}'::regclass::oid"
         number = database.until(question)
         second = database.start("migrate", "signals", "0012", name="second")
-        assert said(second, "another session builds it")
+        assert said(
+            second, f"another session builds it; waiting for a stranger: pid {pid}, stranger, "
+        )
+        assert said(
+            second,
+            f'the build of pid {pid} on "signals" (waiting for old snapshots): '
+            f"pid {holder.info.backend_pid}, old report, ",
+        )
         assert second.poll() is None
     database.result(second)
     assert database.until(question) == number
     database.until(COMPLETE)
 
 
+def test_killed_while_it_builds_an_index_the_server_ends_the_build_and_the_next_run_heals(
+    database: Database,
+) -> None:
+    with old_snapshot(database):
+        process = database.start("migrate", "signals", "0012")
+        ((pid,),) = database.until(migrating("CREATE INDEX CONCURRENTLY%"))
+        database.kill(process)
+        database.until(
+            f"SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {pid})"
+        )
+        database.until(
+            f"SELECT 1 FROM pg_index WHERE indexrelid = '{INDEX}'::regclass AND NOT indisvalid"
+        )
+    database.finish("migrate", "signals", "0012")
+    database.until(COMPLETE)
+
+
+WATCHED = """
+SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+AND application_name LIKE '%watch' AND query LIKE '%phase%'
+"""
+
+
+def test_a_run_that_is_held_up_says_by_whom_and_how_far_it_is(database: Database) -> None:
+    with old_snapshot(database) as holder:
+        process = database.start(
+            "migrate", "signals", "0012", SIGNALS_OPERATIONS_PROGRESS_INTERVAL="0.2"
+        )
+        assert said(
+            process,
+            f"(waiting for old snapshots): pid {holder.info.backend_pid}, old report, user ",
+        )
+        assert said(process, "waiting for old snapshots, ")
+    database.result(process)
+    database.until(COMPLETE)
+
+
+def test_a_run_that_is_held_up_is_silent_if_asked_to_be(database: Database) -> None:
+    with old_snapshot(database):
+        process = database.start(
+            "migrate", "signals", "0012", "-v0", SIGNALS_OPERATIONS_PROGRESS_INTERVAL="0.2"
+        )
+        database.until(WATCHED)
+    assert database.result(process) == ""
+    database.until(COMPLETE)
+
+
 def test_killed_together_with_its_build_leaves_an_invalid_index_that_the_next_run_heals(
     database: Database,
 ) -> None:
-    with psycopg.connect(database.url) as holder:
-        holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        holder.execute("SELECT 1")
+    with old_snapshot(database):
         process = database.start("migrate", "signals", "0012")
         ((pid,),) = database.until(migrating("CREATE INDEX CONCURRENTLY%"))
         database.kill(process)
