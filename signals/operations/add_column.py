@@ -25,6 +25,7 @@ from signals.operations.foreign_keys import (
     has_constraint,
     judge_foreign_key,
     plan_foreign_key,
+    referenced,
     require_target,
     script_foreign_key,
 )
@@ -180,7 +181,8 @@ class AddColumnIfMissing(Convergent, AddField):
         column = site.column(self.name)
         sql = f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column)}"
         guard = guards.negated(guards.has_column(site.table, column))
-        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
+        also = referenced(site, [site.field(self.name)])
+        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
         return implied(self.model_name, site, site.field(self.name), found)

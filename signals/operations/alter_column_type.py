@@ -25,6 +25,7 @@ from signals.operations.columns import (
 )
 from signals.operations.errors import Refused, is_impossible, words
 from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.foreign_keys import has_constraint, referenced
 from signals.operations.implied import implied_later
 from signals.operations.refusals import keep, require_column, require_rows
 from signals.operations.site import PROBE, AnyField, Site
@@ -300,7 +301,18 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             sql = f"LOCK TABLE {site.table} IN ACCESS EXCLUSIVE MODE; {refusal}; {sql}"
         if not is_type_kept and found.numbered and found.default is not None:
             sql += f"; {guards.alter_serial(site.table, found.name, target.type)}"
-        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guards.NEVER)]
+        also = () if is_type_kept else self._linked(site)
+        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guards.NEVER, also)]
+
+    def _linked(self, site: Site) -> tuple[str, ...]:
+        """The tables at the other end of foreign keys, which PostgreSQL makes anew for another type."""
+        relations = site.model._meta.related_objects
+        referring = (
+            site.quote(each.related_model._meta.db_table)
+            for each in relations
+            if has_constraint(each.field) and each.field.target_field.name == self.name
+        )
+        return tuple(dict.fromkeys([*referenced(site, [site.field(self.name)]), *referring]))
 
     def _type(self, column: str, target: Column, using: str = "") -> str:
         collation = f" COLLATE {target.collation}" if target.collation else ""

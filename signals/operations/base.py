@@ -301,6 +301,16 @@ class Convergent(Operation):
             session.run(connection, drop_index(site, index.name, table), self.limits)
 
     def _needed(self, site: Site, *, forwards: bool) -> list[Statement]:
+        """The plan; read once more without the session's timeouts where those have cut off the reading."""
+        try:
+            return self._planned(site, forwards=forwards)
+        except DatabaseError as error:
+            if sqlstate(error) != session.LOCK_NOT_AVAILABLE or site.connection.needs_rollback:
+                raise
+        with session.no_timeouts(site.connection):
+            return self._planned(site, forwards=forwards)
+
+    def _planned(self, site: Site, *, forwards: bool) -> list[Statement]:
         snapshot, findings = self._settled(site)
         if forwards:
             for finding in findings:

@@ -274,7 +274,7 @@ SELECT CASE WHEN c.relkind = 'r' AND NOT pg_catalog.row_security_active(c.oid)
 FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass(%s)
 """
 
-# The holders of locks that conflict with the wanted one.
+# The holders of locks that conflict with the wanted one, on the tables or those that inherit from them.
 _BLOCKERS = """
 SELECT DISTINCT a.pid, a.application_name, a.usename, a.state,
   EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
@@ -282,8 +282,11 @@ SELECT DISTINCT a.pid, a.application_name, a.usename, a.state,
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
 WHERE l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                     WHERE d.datname = pg_catalog.current_database())
-AND l.relation IN (SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid
-                   FROM pg_catalog.unnest(%s::pg_catalog.text[]) t (name))
+AND l.relation IN (WITH RECURSIVE locked (oid) AS (
+    SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid
+    FROM pg_catalog.unnest(%s::pg_catalog.text[]) t (name)
+    UNION SELECT i.inhrelid FROM locked JOIN pg_catalog.pg_inherits i ON i.inhparent = locked.oid)
+  SELECT locked.oid FROM locked)
 AND l.granted AND l.mode = ANY(%s)
 AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
 """

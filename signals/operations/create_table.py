@@ -32,6 +32,7 @@ from signals.operations.foreign_keys import (
     has_constraint,
     judge_foreign_key,
     plan_foreign_key,
+    referenced,
     require_target,
     script_foreign_key,
 )
@@ -272,14 +273,10 @@ class CreateTableIfMissing(Convergent, CreateModel):
             editor.alter_index_together(site.model, set(), self._index_together)
 
         ddl = site.ddl(act)
-        referenced = [
-            site.quote(field.remote_field.model._meta.db_table)
-            for field in self._fields(site).values()
-            if has_constraint(field) and field.remote_field
-        ]
         # Nobody else can hold the new table; a foreign key locks the table that it refers to.
-        lock = Lock.SHARE_ROW_EXCLUSIVE if referenced else Lock.NONE
-        table, *also = referenced or [site.table]
+        others = referenced(site, self._fields(site).values())
+        lock = Lock.SHARE_ROW_EXCLUSIVE if others else Lock.NONE
+        table, *also = others or [site.table]
         sql = "; ".join([*ddl.now, *ddl.deferred])
         return Statement(sql, lock, table, guards.has_table(site.table), also=tuple(also))
 
@@ -289,7 +286,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
         drop = f"DROP TABLE {site.table}"
         sql = drop if self.with_rows else f"{lock}; {refusal}; {drop}"
         guard = guards.negated(guards.has_table(site.table))
-        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
+        also = referenced(site, self._fields(site).values())
+        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
 
     def _is_there(self, site: Site, found: Table) -> bool:
         """An unqualified name means the schema in which CREATE TABLE would put the table."""

@@ -1,6 +1,7 @@
 """Foreign keys, known by their columns and target, not by their name."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,13 @@ def has_constraint(field: AnyField) -> bool:
 def target_table(site: Site, field: AnyField) -> str:
     """The quoted name of the table that the foreign key leads to."""
     return site.quote(_target(field)[0])
+
+
+def referenced(site: Site, fields: Iterable[AnyField]) -> tuple[str, ...]:
+    """The quoted names of the tables that the fields refer to; who makes or drops a key locks them too."""
+    return tuple(
+        dict.fromkeys(target_table(site, field) for field in fields if has_constraint(field))
+    )
 
 
 def require_target(operation: Operation, site: Site, field: AnyField, found: Table) -> None:

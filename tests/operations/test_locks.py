@@ -468,3 +468,38 @@ def test_a_wrong_setting_names_its_key_and_the_fix(given: Any, text: str, settin
     with pytest.raises(ImproperlyConfigured, match=text):
         forwards(add_column(), STATE)
     assert marks() == before
+
+
+@pytest.mark.parametrize("add", [add_column, add_check], ids=["column", "check"])
+def test_who_holds_a_table_that_inherits_is_named(add: Any, sessions: Any, settings: Any) -> None:
+    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
+    fresh(
+        PART, "CREATE TABLE child () INHERITS (part); CREATE TABLE grandchild () INHERITS (child)"
+    )
+    holder = sessions.holding("ACCESS SHARE", "grandchild")
+    with pytest.raises(operations.LockWaitExceeded) as caught:
+        forwards(add(), STATE)
+    assert [line.split(",")[0] for line in caught.value.blockers] == [
+        f"pid {holder.info.backend_pid}"
+    ]
+
+
+def test_the_sessions_timeout_does_not_cut_off_the_reading(sessions: Any, background: Any) -> None:
+    """As after ALTER ROLE ... SET lock_timeout, while VACUUM FULL has the table."""
+    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount >= 0) NOT VALID")
+    holder, watcher = sessions.holding("ACCESS EXCLUSIVE"), sessions()
+
+    def run() -> str:
+        bench.execute("SET lock_timeout = '50ms'")
+        forwards(add_check(), STATE)
+        return str(bench.value("SHOW lock_timeout"))
+
+    running = background(run)
+    until(
+        watcher,
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "AND clock_timestamp() - query_start > '200 ms'",
+    )
+    holder.rollback()
+    assert running.result(timeout=10) == "50ms"
+    assert ("constraint", "part", "wanted", "c", "CHECK ((amount >= 0))", "true") in facts()
