@@ -7,7 +7,7 @@ from typing import Any
 from django.db.migrations.operations.models import AddConstraint
 from django.db.models import Index, UniqueConstraint
 
-from signals.operations import catalog, guards
+from signals.operations import catalog, guards, partitions
 from signals.operations.base import Convergent
 from signals.operations.catalog import Table
 from signals.operations.constraints import drop_constraint
@@ -20,10 +20,10 @@ from signals.operations.indexes import (
     plan_index,
     refuse_invalid,
     rename_index,
-    require_whole,
     same_index,
     shown,
     spares,
+    tables_below,
 )
 from signals.operations.refusals import require_choice, require_name, require_table
 from signals.operations.site import Site, predecessor, successor
@@ -74,16 +74,23 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         has_rival = (
             found.index(name) or found.constraint(name) or found.index(successor(name)) is not None
         )
+        has_rival = has_rival or found.kind == "p"  # any index of a partition may be a part of it
         return [self._ddl(site)] if has_rival and found.has_columns(self._columns(site)) else []
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
+        finding = self._judge(site, snapshot)
+        if snapshot.found is None or snapshot.found.kind != "p":
+            return [finding]
+        return partitions.judge(self._recipe(site, snapshot), finding, snapshot.found)
+
+    def _judge(self, site: Site, snapshot: Snapshot) -> Finding:
         name, found = self.constraint.name, snapshot.found
         if found is None:
-            return [Finding("unique", name, site.table, Status.MISSING)]
+            return Finding("unique", name, site.table, Status.MISSING)
         theirs, mine = snapshot.constraints(name)
         index, target = snapshot.indexes(name)
         if index is None and (theirs is None or self._is_index):
-            return [replace(judge(site, name, found, None), component="unique")]
+            return replace(judge(site, name, found, None), component="unique")
         finding = judge(site, name, found, snapshot.wanted)
         wanted = f"UNIQUE on ({', '.join(self._columns(site))})"
         if target is not None:
@@ -96,33 +103,32 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         there = theirs.definition if theirs else finding.found
         if there == wanted and target is not None:  # a constraint's text has no storage parameters
             there, wanted = finding.found, shown(site, target)
-        return [
-            Finding(
-                "unique",
-                name,
-                site.table,
-                status,
-                there,
-                wanted,
-                f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}; and run again"
-                if theirs
-                else finding.fix,
-                replaceable=index is not None
-                and not held(index)
-                and target is not None
-                and (theirs is None or (theirs.kind == "u" and mine is not None)),
-            )
-        ]
+        is_joint = found.kind == "p" and not self._is_index
+        return Finding(
+            "unique",
+            name,
+            site.table,
+            status,
+            there,
+            wanted,
+            f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}; and run again"
+            if theirs
+            else finding.fix,
+            replaceable=index is not None
+            and not held(index)
+            and target is not None
+            and not is_joint
+            and (theirs is None or (theirs.kind == "u" and mine is not None)),
+        )
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         table = require_table(self, site, snapshot)
-        (finding,) = self.inspect(site, snapshot)
+        finding, *_ = self.inspect(site, snapshot)
+        if table.kind == "p":
+            return self._plan_parts(site, snapshot, finding, table)
         if self._is_index:
-            steps = plan_index(site, partial(self._build, site), finding, snapshot)
-        else:
-            steps = self._plan_constraint(site, snapshot, finding, table)
-        require_whole(self, table, steps)
-        return steps
+            return plan_index(site, partial(self._build, site), finding, snapshot)
+        return self._plan_constraint(site, snapshot, finding, table)
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         name = self.constraint.name
@@ -131,12 +137,14 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         steps = [
             drop_index(site, each.name, snapshot.found) for each in spares(name, snapshot.found)
         ]
+        found = snapshot.found
+        if found is not None and found.kind == "p":
+            steps += partitions.leftovers(site, self._recipe(site, snapshot), found)
         if constraint is not None and constraint.kind == "u":
-            steps.append(drop_constraint(site, name))
+            below = tables_below(found) if found else ()
+            steps.append(replace(drop_constraint(site, name), also=below))
         elif index is not None and index.unique and index.constraint is None:
             steps.append(drop_index(site, name, snapshot.found))
-        if snapshot.found is not None and constraint is None:
-            require_whole(self, snapshot.found, steps)
         return steps
 
     def script(self, site: Site) -> list[Statement]:
@@ -153,6 +161,8 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
     ) -> Status:
         theirs, mine = snapshot.constraints(self.constraint.name)
         is_other = theirs is not None and (mine is None or theirs.deferral != mine.deferral)
+        if theirs is None and snapshot.found is not None and snapshot.found.kind == "p":
+            is_other = True  # PostgreSQL makes no constraint of a partitioned table's index
         if is_other or not same_index(index, target):
             return Status.DIFFERENT
         if not index.valid or theirs is None or spares(index.name, snapshot.found):
@@ -176,6 +186,41 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
             return [*clean, *again, self._attach(site, name)]
         return clean if found.constraint(name) else [*clean, self._attach(site, name)]
 
+    def _plan_parts(
+        self, site: Site, snapshot: Snapshot, finding: Finding, found: Table
+    ) -> list[Statement]:
+        recipe = self._recipe(site, snapshot)
+        steps = partitions.plan(site, recipe, finding, found)
+        constraint: Any = self.constraint
+        columns = site.columns_of(constraint.fields)
+        if not columns and recipe.wanted is not None:
+            columns = [key[0] for key in recipe.wanted.keys]
+        if steps and columns:
+            partitions.require_unique(self, site, found, columns)
+        return steps
+
+    def _recipe(self, site: Site, snapshot: Snapshot) -> partitions.Recipe:
+        name, build = self.constraint.name, partial(self._build, site)
+        recipe = partitions.recipe_of_index(site, name, snapshot.wanted, build)
+        if self._is_index:
+            return recipe
+        _, mine = snapshot.constraints(name)
+        deferral = mine.deferral if mine else ""
+        alone, join = partial(self._add_alone, site), partial(self._join, site)
+        return replace(recipe, alone=alone, join=join, deferral=deferral)
+
+    def _add_alone(self, site: Site, name: str) -> Statement:
+        """The constraint of a partitioned table without its partitions, which scans nothing."""
+        constraint = self.constraint.clone()
+        constraint.name = name
+        (sql,) = site.ddl(lambda editor: editor.add_constraint(site.model, constraint)).now
+        sql = sql.replace("ALTER TABLE ", "ALTER TABLE ONLY ", 1)
+        done = guards.has_constraint(site.table, name)
+        return Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, done, part=True)
+
+    def _join(self, site: Site, name: str) -> Statement:
+        return self._attach(site, name, constraint=name)
+
     def _build(self, site: Site, name: str) -> Statement:
         return Statement(
             self._index_ddl(site, name),
@@ -186,9 +231,9 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
             unique=name,
         )
 
-    def _attach(self, site: Site, index: str, *before: str) -> Statement:
+    def _attach(self, site: Site, index: str, *before: str, constraint: str = "") -> Statement:
         """Makes the index the constraint, which gives it the constraint's name."""
-        name = self.constraint.name
+        name = constraint or self.constraint.name
         deferral = self.constraint.deferrable
         sql = f"ALTER TABLE {site.table} ADD CONSTRAINT {site.quote(name)} "
         sql += f"UNIQUE USING INDEX {site.quote(index)}"

@@ -268,7 +268,7 @@ class Convergent(Operation):
                 for statement in statements:
                     self._send(site, statement)
             except StatementRefused as error:
-                if not is_overtaken(error.__cause__):
+                if not (statement.part or is_overtaken(error.__cause__)):
                     raise
                 refused = error  # unless the catalog, read again, asks for something else
 

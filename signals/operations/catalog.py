@@ -5,7 +5,7 @@ Nothing here decides anything, and no exception is caught: a missing object is N
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import DatabaseError, transaction
@@ -55,10 +55,12 @@ class Constraint:
 class Index:
     """A row of pg_index. `keys`: expression, operator class, collation and order of each key column.
 
-    identity: whether it is the replica identity; referenced: whether foreign keys rest on it.
-    folded: of its expressions and condition, as for a column.
+    identity: whether it is the replica identity; referenced: whether foreign keys rest on it. part_of: the
+    OID of the partitioned index that it is attached to. folded: of its expressions and condition, as for
+    a column.
     """
 
+    oid: int
     name: str
     definition: str
     method: str
@@ -73,7 +75,47 @@ class Index:
     constraint: str | None
     identity: bool
     referenced: bool
+    part_of: int | None
     folded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A table in the tree of a partitioned one. `kind` is relkind, `parent` the OID of the table above.
+
+    key: the columns of its own partition key, None for an expression. uniques: its unique constraints,
+    each with its deferral as a Constraint has it.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    parent: int | None
+    key: tuple[str | None, ...]
+    uniques: dict[str, str]
+    indexes: tuple[Index, ...]
+
+    def beside(self, name: str) -> str:
+        """The quoted name of a relation in the part's schema."""
+        return f"{quoted(self.schema)}.{quoted(name)}"
+
+    @property
+    def table(self) -> str:
+        """Its name as SQL."""
+        return self.beside(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A partitioned table as `root` and the tables below it, those above before those below.
+
+    taken: names that an index of a part might have, each with its schema, and somebody has.
+    """
+
+    root: Part
+    parts: tuple[Part, ...]
+    taken: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +142,8 @@ class Table:
 
     hides_rows: row level security keeps rows of it from the current role. taken: who has the names that
     were asked for. unknown: those of the asked types that do not exist. targets: those of the asked tables
-    that exist, by the names that they were asked by.
+    that exist, by the names that they were asked by. tree: of a partitioned table, if names of indexes
+    were asked for.
     """
 
     oid: int
@@ -116,6 +159,7 @@ class Table:
     constraints: tuple[Constraint, ...]
     indexes: tuple[Index, ...]
     taken: tuple[Relation, ...]
+    tree: Tree | None = None
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -151,6 +195,49 @@ class Enum:
 # indnullsnotdistinct came with PostgreSQL 15; through to_jsonb the question stands on 14 too.
 # A build is told by its progress report; where that hides its index, because another role builds, by
 # the lock that the reporting session holds on the table.
+_INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'oid', i.indexrelid::pg_catalog.int8, 'name', ic.relname,
+      'definition', pg_catalog.pg_get_indexdef(i.indexrelid),
+      'method', m.amname,
+      'keys', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+                   pg_catalog.pg_get_indexdef(i.indexrelid, u.place::pg_catalog.int4, false),
+                   (SELECT pg_catalog.concat(NULLIF(o.opcnamespace::pg_catalog.regnamespace::pg_catalog.text,
+                        'pg_catalog') || '.', o.opcname)
+                    FROM pg_catalog.pg_opclass o WHERE o.oid = i.indclass[u.place - 1]),
+                   NULLIF(i.indcollation[u.place - 1], 0)::pg_catalog.regcollation::pg_catalog.text,
+                   i.indoption[u.place - 1]::pg_catalog.text,
+                   a.attoptions::pg_catalog.text) ORDER BY u.place)
+               FROM pg_catalog.generate_series(1, i.indnkeyatts) u (place)
+               JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid AND a.attnum = u.place),
+      'include', (SELECT pg_catalog.json_agg(
+                   pg_catalog.pg_get_indexdef(i.indexrelid, u.place::pg_catalog.int4, false)
+                   ORDER BY u.place)
+               FROM pg_catalog.generate_series(i.indnkeyatts + 1, i.indnatts) u (place)),
+      'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
+      'unique', i.indisunique,
+      'nulls_not_distinct', COALESCE(
+          (pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::pg_catalog.bool, false),
+      'options', COALESCE(pg_catalog.to_json(ic.reloptions), '[]'),
+      'valid', i.indisvalid,
+      'building', NOT i.indisvalid AND EXISTS (
+          SELECT FROM pg_catalog.pg_stat_progress_create_index p
+          WHERE p.pid <> pg_catalog.pg_backend_pid() AND (p.index_relid = i.indexrelid
+          OR p.relid = c.oid AND p.command = 'REINDEX CONCURRENTLY'
+          OR p.index_relid IS NULL AND EXISTS (
+              SELECT FROM pg_catalog.pg_locks h WHERE h.pid = p.pid AND h.relation = c.oid
+              AND h.granted AND h.mode = 'ShareUpdateExclusiveLock'))),
+      'constraint', (SELECT k.conname FROM pg_catalog.pg_constraint k
+                     WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x') LIMIT 1),
+      'identity', i.indisreplident,
+      'referenced', EXISTS (SELECT FROM pg_catalog.pg_constraint k
+                            WHERE k.conindid = i.indexrelid AND k.contype = 'f'),
+      'part_of', CASE WHEN ic.relispartition THEN (
+          SELECT h.inhparent::pg_catalog.int8 FROM pg_catalog.pg_inherits h
+          WHERE h.inhrelid = i.indexrelid) END
+    ) ORDER BY ic.relname)
+    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
+    JOIN pg_catalog.pg_am m ON m.oid = ic.relam WHERE i.indrelid = c.oid)"""
+
 _TABLE = """
 SELECT pg_catalog.json_build_object(
   'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
@@ -200,45 +287,7 @@ SELECT pg_catalog.json_build_object(
                        WHEN k.condeferrable THEN 'DEFERRABLE' ELSE '' END
     ) ORDER BY k.conname)
     FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid),
-  'indexes', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', ic.relname,
-      'definition', pg_catalog.pg_get_indexdef(i.indexrelid),
-      'method', m.amname,
-      'keys', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
-                   pg_catalog.pg_get_indexdef(i.indexrelid, u.place::pg_catalog.int4, false),
-                   (SELECT pg_catalog.concat(NULLIF(o.opcnamespace::pg_catalog.regnamespace::pg_catalog.text,
-                        'pg_catalog') || '.', o.opcname)
-                    FROM pg_catalog.pg_opclass o WHERE o.oid = i.indclass[u.place - 1]),
-                   NULLIF(i.indcollation[u.place - 1], 0)::pg_catalog.regcollation::pg_catalog.text,
-                   i.indoption[u.place - 1]::pg_catalog.text,
-                   a.attoptions::pg_catalog.text) ORDER BY u.place)
-               FROM pg_catalog.generate_series(1, i.indnkeyatts) u (place)
-               JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid AND a.attnum = u.place),
-      'include', (SELECT pg_catalog.json_agg(
-                   pg_catalog.pg_get_indexdef(i.indexrelid, u.place::pg_catalog.int4, false)
-                   ORDER BY u.place)
-               FROM pg_catalog.generate_series(i.indnkeyatts + 1, i.indnatts) u (place)),
-      'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
-      'unique', i.indisunique,
-      'nulls_not_distinct', COALESCE(
-          (pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::pg_catalog.bool, false),
-      'options', COALESCE(pg_catalog.to_json(ic.reloptions), '[]'),
-      'valid', i.indisvalid,
-      'building', NOT i.indisvalid AND EXISTS (
-          SELECT FROM pg_catalog.pg_stat_progress_create_index p
-          WHERE p.pid <> pg_catalog.pg_backend_pid() AND (p.index_relid = i.indexrelid
-          OR p.relid = c.oid AND p.command = 'REINDEX CONCURRENTLY'
-          OR p.index_relid IS NULL AND EXISTS (
-              SELECT FROM pg_catalog.pg_locks h WHERE h.pid = p.pid AND h.relation = c.oid
-              AND h.granted AND h.mode = 'ShareUpdateExclusiveLock'))),
-      'constraint', (SELECT k.conname FROM pg_catalog.pg_constraint k
-                     WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x') LIMIT 1),
-      'identity', i.indisreplident,
-      'referenced', EXISTS (SELECT FROM pg_catalog.pg_constraint k
-                            WHERE k.conindid = i.indexrelid AND k.contype = 'f')
-    ) ORDER BY ic.relname)
-    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
-    JOIN pg_catalog.pg_am m ON m.oid = ic.relam WHERE i.indrelid = c.oid),
+  'indexes', <indexes>,
   'taken', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', r.relname, 'kind', r.relkind,
       'table', COALESCE((SELECT i.indrelid::pg_catalog.regclass::pg_catalog.text
@@ -250,7 +299,39 @@ SELECT pg_catalog.json_build_object(
 )::pg_catalog.text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass(%s)
-"""
+""".replace("<indexes>", _INDEXES)
+
+# What pg_partition_tree leaves out, another session is about to detach. A name that an index of a part
+# might have ends in one of the asked names, or is about as long as a name can be.
+_TREE = """
+SELECT pg_catalog.json_build_object(
+  'parts', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
+      'parent', t.parentrelid::pg_catalog.oid::pg_catalog.int8,
+      'key', (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
+              FROM pg_catalog.pg_partitioned_table k,
+                   pg_catalog.unnest(k.partattrs::pg_catalog.int2[]) WITH ORDINALITY u (number, place)
+              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number
+              WHERE k.partrelid = c.oid),
+      'uniques', (SELECT pg_catalog.json_object_agg(k.conname,
+              CASE WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED'
+                   WHEN k.condeferrable THEN 'DEFERRABLE' ELSE '' END)
+              FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'u'),
+      'indexes', <indexes>
+    ) ORDER BY t.level, n.nspname, c.relname)
+    FROM pg_catalog.pg_partition_tree(%s::pg_catalog.regclass) t
+    JOIN pg_catalog.pg_class c ON c.oid = t.relid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace),
+  'taken', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, r.relname))
+    FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+    WHERE r.relnamespace IN (
+        SELECT c.relnamespace FROM pg_catalog.pg_partition_tree(%s::pg_catalog.regclass) t
+        JOIN pg_catalog.pg_class c ON c.oid = t.relid)
+    AND (pg_catalog.octet_length(r.relname::pg_catalog.text) > 55 OR EXISTS (
+        SELECT FROM pg_catalog.unnest(%s::pg_catalog.text[]) u (name)
+        WHERE pg_catalog.right(r.relname::pg_catalog.text, pg_catalog.length(u.name)) = u.name)))
+)::pg_catalog.text
+""".replace("<indexes>", _INDEXES)
 
 _ENUM = """
 SELECT t.typtype, n.nspname = pg_catalog.current_schema(),
@@ -441,13 +522,25 @@ class Catalog:
         """The table that the quoted name resolves to on the search_path, with all its parts.
 
         index_names: plain; who else has them in the table's schema is told. types, tables: quoted names
-        of others to resolve in the same round trip.
+        of others to resolve in the same round trip. The indexes of all partitions are a second one.
         """
         parameters = [list(types), list(tables), list(index_names), name]
         rows = self._rows(_TABLE, parameters)
         if rows and json.loads(rows[0][0])["digits"] < 1:
             rows = self._rows_in_full(_TABLE, parameters)
-        return _table(rows[0][0]) if rows else None
+        found = _table(rows[0][0]) if rows else None
+        if found is None or found.kind != "p" or not index_names:
+            return found
+        return replace(found, tree=self._tree(found, index_names))
+
+    def _tree(self, found: Table, index_names: Sequence[str]) -> Tree | None:
+        """The table and its partitions; None if it was dropped since."""
+        facts = json.loads(self._rows(_TREE, [found.oid, found.oid, list(index_names)])[0][0])
+        if not facts["parts"]:
+            return None
+        root, *parts = map(_part, facts["parts"])
+        taken = frozenset((schema, name) for schema, name in facts["taken"] or ())
+        return Tree(root, tuple(parts), taken)
 
     def probe(self, found: Table, ddl: Sequence[str], probe: str) -> Table:
         """What PostgreSQL makes of the DDL on a temporary copy of the table.
@@ -632,14 +725,24 @@ def _table(text: str) -> Table:
     for constraint in lists["constraints"]:
         for key in ("columns", "target_columns"):
             constraint[key] = tuple(constraint[key] or ())
-    for index in lists["indexes"]:
-        index["keys"] = tuple(tuple(key) for key in index["keys"] or ())
-        for key in ("include", "options"):
-            index[key] = tuple(index[key] or ())
     return Table(
         **facts,
         columns=tuple(Column(**column) for column in lists["columns"]),
         constraints=tuple(Constraint(**constraint) for constraint in lists["constraints"]),
-        indexes=tuple(Index(**index) for index in lists["indexes"]),
+        indexes=tuple(map(_index, lists["indexes"])),
         taken=tuple(Relation(**relation) for relation in lists["taken"]),
     )
+
+
+def _index(facts: dict[str, Any]) -> Index:
+    facts["keys"] = tuple(tuple(key) for key in facts["keys"] or ())
+    for key in ("include", "options"):
+        facts[key] = tuple(facts[key] or ())
+    return Index(**facts)
+
+
+def _part(facts: dict[str, Any]) -> Part:
+    facts["key"] = tuple(facts["key"] or ())
+    facts["uniques"] = facts["uniques"] or {}
+    facts["indexes"] = tuple(map(_index, facts["indexes"] or ()))
+    return Part(**facts)

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.migrations.operations.models import AddIndex
 from django.db.models import Index
 
-from signals.operations import guards
+from signals.operations import guards, partitions
 from signals.operations.base import Convergent
 from signals.operations.catalog import Table
 from signals.operations.errors import Refused
@@ -19,7 +19,6 @@ from signals.operations.indexes import (
     judge,
     plan_index,
     refuse_invalid,
-    require_whole,
     spares,
 )
 from signals.operations.refusals import require_choice, require_name, require_table
@@ -93,7 +92,12 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
 
     def probe(self, site: Site, found: Table) -> list[str]:
         chosen = self._chosen(site, found)
-        if chosen is None or not any(map(found.index, (chosen.name, successor(chosen.name)))):
+        if chosen is None:
+            return []
+        has_rival = any(map(found.index, (chosen.name, successor(chosen.name))))
+        # Any index of a partition may be a part of the wanted one.
+        is_compared = found.kind == "p" and found.has_columns(columns_of(site, chosen))
+        if not (has_rival or is_compared):
             return []
         return [self._ddl(site, chosen, concurrently=False)]
 
@@ -105,7 +109,10 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         if chosen is None and finding.status is Status.EXISTS:
             columns = ", ".join(columns_of(site, self.index))
             finding = replace(finding, status=Status.DIFFERENT, wanted=f"an index on ({columns})")
-        return [finding]
+        if chosen is None or snapshot.found.kind != "p":
+            return [finding]
+        recipe = self._recipe(site, chosen, snapshot)
+        return partitions.judge(recipe, finding, snapshot.found)
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         table = require_table(self, site, snapshot)
@@ -120,10 +127,10 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
                 ),
                 "add the missing column, or a fallback on columns that the table has",
             )
-        (finding,) = self.inspect(site, snapshot)
-        steps = plan_index(site, partial(self._create, site, chosen), finding, snapshot)
-        require_whole(self, table, steps)
-        return steps
+        finding, *_ = self.inspect(site, snapshot)
+        if table.kind == "p":
+            return partitions.plan(site, self._recipe(site, chosen, snapshot), finding, table)
+        return plan_index(site, partial(self._create, site, chosen), finding, snapshot)
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         found = snapshot.found
@@ -132,13 +139,17 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         names = [variant.name for variant in self.variants]
         names += [spare.name for name in names for spare in spares(name, found)]
         present = [found.index(name) for name in names]
-        steps = [
+        chosen = self._chosen(site, found)
+        loose = (
+            partitions.leftovers(site, self._recipe(site, chosen, snapshot), found)
+            if chosen is not None and found.kind == "p"
+            else []
+        )
+        return loose + [
             drop_index(site, index.name, found)
             for index in present
             if index is not None and index.constraint is None
         ]
-        require_whole(self, found, steps)
-        return steps
 
     def script(self, site: Site) -> list[Statement]:
         steps = []
@@ -167,6 +178,10 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
             if found.has_columns(set(columns_of(site, variant)) - self.coming):
                 return variant
         return None
+
+    def _recipe(self, site: Site, chosen: Index, snapshot: Snapshot) -> partitions.Recipe:
+        build = partial(self._create, site, chosen)
+        return partitions.recipe_of_index(site, chosen.name, snapshot.wanted, build)
 
     def _create(self, site: Site, variant: Index, name: str) -> Statement:
         named = variant.clone()

@@ -1,14 +1,12 @@
 """When two indexes are the same index, and which columns an index needs."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from django.db.migrations.operations.base import Operation
 from django.db.models import Index as DeclaredIndex
 
 from signals.operations import guards
 from signals.operations.catalog import Index, Table
-from signals.operations.errors import Refused
 from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.site import LONGEST, Site, predecessor, successor
 from signals.operations.statements import Lock, Statement
@@ -160,17 +158,6 @@ def shown(site: Site, wanted: Index) -> str:
     return _PROBE.sub(lambda _: site.table, wanted.definition, count=1)
 
 
-def require_whole(operation: Operation, table: Table, statements: Sequence[Statement]) -> None:
-    """Refuses what would need an index of a partitioned table concurrently, which PostgreSQL cannot build."""
-    if table.kind == "p" and statements:
-        raise Refused(
-            operation.describe(),
-            table.name,
-            f"PostgreSQL cannot build or drop an index of the partitioned table {table.name} concurrently",
-            "build it on each partition concurrently, then on the parent, and run again",
-        )
-
-
 def refuse_invalid(site: Site, name: str, *elsewhere: str) -> Statement:
     """For printed scripts: stops at an index that a failed build left, unless a condition holds."""
     invalid = guards.has_index(site.table, name, valid=False)
@@ -183,7 +170,19 @@ def refuse_invalid(site: Site, name: str, *elsewhere: str) -> Statement:
 
 
 def drop_index(site: Site, name: str, found: Table | None = None) -> Statement:
-    """Drops the table's index while readers and writers go on."""
+    """Drops the table's index while readers and writers go on.
+
+    PostgreSQL drops that of a partitioned table with those attached to it, for an instant under ACCESS
+    EXCLUSIVE on all of them.
+    """
+    if found is not None and found.kind == "p":
+        return Statement(
+            f"DROP INDEX {site.beside_table(name, found)}",
+            Lock.ACCESS_EXCLUSIVE,
+            site.table,
+            guards.negated(guards.has_index(site.table, name)),
+            also=tables_below(found),
+        )
     return Statement(
         f"DROP INDEX CONCURRENTLY {site.beside_table(name, found)}",
         Lock.SHARE_UPDATE_EXCLUSIVE,
@@ -192,6 +191,11 @@ def drop_index(site: Site, name: str, found: Table | None = None) -> Statement:
         transactional=False,
         question=f"SELECT 'DROP INDEX CONCURRENTLY ' || {guards.index_of(site.table, name)}",
     )
+
+
+def tables_below(found: Table) -> tuple[str, ...]:
+    """The quoted names of the partitions, which a step on the partitioned table locks too."""
+    return tuple(part.table for part in found.tree.parts) if found.tree else ()
 
 
 _SWITCHES = {"on": "true", "yes": "true", "1": "true", "off": "false", "no": "false", "0": "false"}

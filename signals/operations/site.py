@@ -1,7 +1,7 @@
 """Where an operation works: a model on a connection, and Django's DDL for both."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -129,10 +129,14 @@ class Site:
             tuple(str(sql) for sql in editor.deferred_sql),
         )
 
-    @contextmanager
-    def on_probe(self) -> Iterator[None]:
+    def on_probe(self) -> AbstractContextManager[None]:
         """Within it, DDL is made for the temporary probe in place of the table."""
-        self.model._meta.db_table = PROBE
+        return self.on(PROBE)
+
+    @contextmanager
+    def on(self, table: str) -> Iterator[None]:
+        """Within it, DDL is made for the table of that quoted name in place of the model's."""
+        self.model._meta.db_table = table
         try:
             yield
         finally:

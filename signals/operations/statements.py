@@ -62,6 +62,7 @@ class Statement:
     rows: an SQL condition that the rows of the table meet which stand against it.
     unique: the name of the index whose uniqueness the rows may stand against.
     is_reference: whether those rows lack the row that they refer to.
+    part: whether it is about a partition, which another session may detach, drop or index meanwhile.
     """
 
     sql: str
@@ -74,3 +75,4 @@ class Statement:
     rows: str = ""
     unique: str = ""
     is_reference: bool = False
+    part: bool = False

@@ -452,24 +452,6 @@ def test_an_index_that_a_partitioned_table_has_is_present() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [
-        operations.AddUniqueIfMissing("part", UniqueConstraint(fields=["id"], **N)),
-        operations.AddColumnIfMissing("part", "c", models.IntegerField(null=True, db_index=True)),
-    ],
-    ids=["unique", "column with an index"],
-)
-def test_what_needs_an_index_on_a_partitioned_table_is_refused_before_anything_is_changed(
-    operation: Any,
-) -> None:
-    fresh(PARTITIONED)
-    before = marks()
-    with pytest.raises(operations.Refused, match="partitioned table"):
-        forwards(operation, project(part()))
-    assert marks() == before
-
-
 def test_a_key_of_two_columns_is_known_again() -> None:
     fresh()
     fields: Any = [

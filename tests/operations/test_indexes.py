@@ -296,18 +296,6 @@ def test_a_constraints_own_index_is_not_taken_for_a_declared_index() -> None:
     assert marks() == before
 
 
-def test_a_partitioned_table_is_refused_in_words() -> None:
-    fresh(
-        "CREATE TABLE part (id bigint, label text, amount int, made_at timestamptz) "
-        "PARTITION BY RANGE (id)"
-    )
-    before = marks()
-    operation = operations.CreateIndexConcurrentlyIfMissing("part", Index(fields=["label"], **N))
-    with pytest.raises(operations.Refused, match="partitioned table"):
-        forwards(operation, bench.project(part()))
-    assert marks() == before
-
-
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
