@@ -19,6 +19,7 @@ from signals.operations.indexes import (
     judge,
     plan_index,
     refuse_invalid,
+    refuse_partitioned,
     rename_index,
     same_index,
     shown,
@@ -222,12 +223,14 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         return self._attach(site, name, constraint=name)
 
     def _build(self, site: Site, name: str) -> Statement:
+        sql = self._index_ddl(site, name)
         return Statement(
-            self._index_ddl(site, name),
+            sql,
             Lock.SHARE_UPDATE_EXCLUSIVE,
             site.table,
             guards.has_index(site.table, name),
             transactional=False,
+            question=refuse_partitioned(site, name, sql),
             unique=name,
         )
 

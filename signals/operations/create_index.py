@@ -19,6 +19,7 @@ from signals.operations.indexes import (
     judge,
     plan_index,
     refuse_invalid,
+    refuse_partitioned,
     spares,
 )
 from signals.operations.refusals import require_choice, require_name, require_table
@@ -162,7 +163,7 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
             steps.append(refuse_invalid(site, variant.name, *elsewhere))
             create = self._create(site, variant, variant.name)
             done = guards.either(*elsewhere, guards.has_index(site.table, variant.name))
-            steps.append(Statement(create.sql, create.lock, site.table, done, transactional=False))
+            steps.append(replace(create, unless=done))
             better.append(possible)
         names = ", ".join(variant.name for variant in self.variants)
         refusal = guards.refusal(f"table {site.table} has the columns of none of {names}")
@@ -186,12 +187,14 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
     def _create(self, site: Site, variant: Index, name: str) -> Statement:
         named = variant.clone()
         named.name = name
+        sql = self._ddl(site, named, concurrently=True)
         return Statement(
-            self._ddl(site, named, concurrently=True),
+            sql,
             Lock.SHARE_UPDATE_EXCLUSIVE,
             site.table,
             guards.has_index(site.table, name),
             transactional=False,
+            question=refuse_partitioned(site, name, sql),
         )
 
     def _ddl(self, site: Site, variant: Index, *, concurrently: bool) -> str:

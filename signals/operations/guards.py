@@ -25,6 +25,13 @@ def has_table(table: str) -> str:
     )
 
 
+def is_partitioned(table: str) -> str:
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_partitioned_table "
+        f"WHERE partrelid = pg_catalog.to_regclass({literal(table)}))"
+    )
+
+
 def has_column(table: str, column: str) -> str:
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE NOT attisdropped "

@@ -162,10 +162,28 @@ def refuse_invalid(site: Site, name: str, *elsewhere: str) -> Statement:
     """For printed scripts: stops at an index that a failed build left, unless a condition holds."""
     invalid = guards.has_index(site.table, name, valid=False)
     return Statement(
-        guards.refusal(f"index {name} is invalid: drop it, and run again"),
+        guards.refusal(
+            f"index {name} is invalid: drop it, and run again "
+            "(that of a partitioned table is finished by migrate)"
+        ),
         Lock.NONE,
         site.table,
         guards.either(*elsewhere, guards.negated(invalid)),
+    )
+
+
+def refuse_partitioned(site: Site, name: str, sql: str) -> str:
+    """For printed scripts: the question for the SQL, which builds the index of an ordinary table alone.
+
+    What a partitioned one needs depends on its partitions, and would bury the script of every other.
+    """
+    refusal = guards.refusal(
+        f"table {site.table} is partitioned: index {name} is built on each partition by migrate, "
+        "not by this script"
+    )
+    return (
+        f"SELECT CASE WHEN {guards.is_partitioned(site.table)} THEN {guards.literal(refusal)} "
+        f"ELSE {guards.literal(sql)} END"
     )
 
 
@@ -189,7 +207,8 @@ def drop_index(site: Site, name: str, found: Table | None = None) -> Statement:
         site.table,
         guards.negated(guards.has_index(site.table, name)),
         transactional=False,
-        question=f"SELECT 'DROP INDEX CONCURRENTLY ' || {guards.index_of(site.table, name)}",
+        question=f"SELECT CASE WHEN {guards.is_partitioned(site.table)} THEN 'DROP INDEX ' "
+        f"ELSE 'DROP INDEX CONCURRENTLY ' END || {guards.index_of(site.table, name)}",
     )
 
 

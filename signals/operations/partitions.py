@@ -53,9 +53,13 @@ class Recipe:
         return self.join is not None and part.uniques.get(index.constraint) == self.deferral
 
     def names(self, part: Part) -> list[str]:
-        """The names for the partition's index, in order of preference; they tell it from others' too."""
+        """The names for the partition's index, in order of preference; they tell it from others' too.
+
+        Without quotation marks, which Django would not double.
+        """
         numbers = ["", *(f"_{number}" for number in _NUMBERS if number)]
-        return [short(f"{part.name}{number}_{self.name}") for number in numbers]
+        bare = part.name.replace('"', "")
+        return [short(f"{bare}{number}_{self.name}") for number in numbers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,15 +270,15 @@ def _grow_around_foreign(
 def _revalidate(names: dict[int, str], places: list[_Place], tree: Tree) -> list[Statement]:
     """Attaches again what is attached: PostgreSQL looks then whether none is lacking any more.
 
-    That is the case after the only partition that lacked its index has been detached.
+    That is so after the only partition that lacked its index is gone. Nothing where the last partition
+    of a table is: its index stays invalid for ever, and so do those above.
     """
-    firsts = {place.part.parent: place for place in reversed(places)}
+    firsts = {place.part.parent: place.part for place in reversed(places)}
     invalid = [place.part for place in places if place.index and not place.index.valid]
-    return [
-        _attach(names[part.oid], names[firsts[part.oid].part.oid])
-        for part in (*reversed(invalid), tree.root)
-        if part.oid in firsts
-    ]
+    nodes = [*reversed(invalid), tree.root]
+    if any(node.oid not in firsts for node in nodes):
+        return []
+    return [_attach(names[node.oid], names[firsts[node.oid].oid]) for node in nodes]
 
 
 def _on(
