@@ -21,6 +21,8 @@ _ACTION = re.compile(
     r"\b(?:MATCH FULL|ON (?:UPDATE|DELETE) (?:CASCADE|RESTRICT|SET NULL|SET DEFAULT))\b"
 )
 
+_NOT_VALID_ON_PARTITIONED = 180000  # the version that brought it
+
 
 def has_constraint(field: AnyField) -> bool:
     """Whether Django would guard the field by a foreign key in the database."""
@@ -59,6 +61,16 @@ def require_target(operation: Operation, site: Site, field: AnyField, found: Tab
             site.table,
             f"{field.name} would refer to {site.quote(column)} of {name}, which is not unique there",
             "make that column unique before (AddUniqueIfMissing), and run again",
+        )
+    connection: Any = site.connection  # PostgreSQL's knows its version
+    is_supported = found.kind != "p" or connection.pg_version >= _NOT_VALID_ON_PARTITIONED
+    if not is_supported and _present(site, field, found) is None:
+        raise Refused(
+            operation.describe(),
+            site.table,
+            f"table {site.table} is partitioned: PostgreSQL before 18 adds no foreign key to it NOT VALID",
+            f"add the column {site.column(field.name)} if it is missing, the foreign key to each partition "
+            "NOT VALID, VALIDATE it there, then add it to the whole table, which scans none of them again",
         )
 
 

@@ -182,6 +182,46 @@ def test_killed_together_with_its_build_leaves_an_invalid_index_that_the_next_ru
     database.until(COMPLETE)
 
 
+PARTITIONED = """
+ALTER TABLE signals RENAME TO signals_whole;
+CREATE TABLE signals (LIKE signals_whole INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY)
+    PARTITION BY HASH (id);
+CREATE TABLE signals_1 PARTITION OF signals FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE signals_2 PARTITION OF signals FOR VALUES WITH (MODULUS 2, REMAINDER 1)
+    PARTITION BY HASH (id);
+CREATE TABLE signals_21 PARTITION OF signals_2 FOR VALUES WITH (MODULUS 1, REMAINDER 0)
+"""
+ATTACHED = f"""
+SELECT 1 FROM pg_inherits WHERE inhparent = '{INDEX}'::regclass HAVING count(*) = 2
+"""
+
+
+def test_killed_with_its_build_of_a_partitions_index_the_next_run_ends_what_is_left(
+    database: Database,
+) -> None:
+    for sql in PARTITIONED.split(";"):
+        database.watcher.execute(sql)  # type: ignore[arg-type]
+    leaf = f"signals_21_{INDEX}"
+    with psycopg.connect(database.url) as later:
+        with old_snapshot(database):
+            process = database.start("migrate", "signals", "0012")
+            database.until(migrating(f"CREATE INDEX CONCURRENTLY%signals_1_{INDEX}%"))
+            # Too young for the build that waits already, and old for the next one.
+            later.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            later.execute("SELECT 1")
+        ((pid,),) = database.until(migrating(f"CREATE INDEX CONCURRENTLY%{leaf}%"))
+        database.kill(process)
+        number = database.until(f"SELECT '{leaf}'::regclass::oid")
+        database.watcher.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+        second = database.start("migrate", "signals", "0012", name="second")
+        database.until(migrating("% INDEX CONCURRENTLY%", name="second"))
+        assert second.poll() is None
+    database.result(second)
+    database.until(COMPLETE)
+    database.until(ATTACHED)
+    assert database.until(f"SELECT '{leaf}'::regclass::oid") != number
+
+
 def at_once(databases: list[Database]) -> list[Popen[str]]:
     """A migrator of each; they start side by side, because starting is what takes time here."""
     return [each.start("migrate", "signals", "0012") for each in databases]
