@@ -129,20 +129,19 @@ class AddColumnIfMissing(Convergent, AddField):
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         found, field = require_table(self, site, snapshot), site.field(self.name)
         require_target(self, site, field, found)
-        if found.column(site.column(self.name)) is None:
+        column = site.column(self.name)
+        statements = prove_not_null(site, found.column(column))
+        if found.column(column) is None:
             instead = (
                 "leave_existing_null=True and BackfillInBatches, or insist: allow_rewrite=True"
             )
             instead = "" if self.allow_rewrite else instead
             refuse_new_columns(self, site, snapshot, [self._added(site)], instead)
-            for part in self._parts(site, found):
-                part.coming = frozenset([site.column(self.name)])
-                part.plan(site, snapshot)  # refuses what the table cannot have
-            return [self._add(site)]  # what stands on the column is planned when it is there
-        statements = prove_not_null(site, found.column(site.column(self.name)))
+            statements = [self._add(site)]
         if has_constraint(field):
             statements += plan_foreign_key(site, field, found)
         for part in self._parts(site, found):
+            part.coming = frozenset([column])
             statements += part.plan(site, snapshot)
         return statements
 

@@ -180,6 +180,14 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """Of a table: bytes with its indexes; rows by its last VACUUM or ANALYZE, None before the first."""
+
+    size: int
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Enum:
     """A type: `kind` is typtype, 'e' for an enum; `current` as for a table; its labels in order.
 
@@ -407,6 +415,24 @@ AND (p.relid = pg_catalog.to_regclass(%s) OR p.relid IS NULL AND EXISTS (
 ORDER BY a.pid
 """
 
+_SNAPSHOTS = """
+SELECT a.pid, a.application_name, a.usename, a.state,
+  EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
+  pg_catalog.left(a.query, %s)
+FROM pg_catalog.pg_stat_activity a
+WHERE a.datname = pg_catalog.current_database() AND a.backend_xmin IS NOT NULL
+AND a.pid <> pg_catalog.pg_backend_pid() AND a.backend_type = 'client backend' ORDER BY a.pid
+"""
+
+_SIZE = """
+SELECT pg_catalog.sum(pg_catalog.pg_total_relation_size(t.oid))::pg_catalog.int8,
+  NULLIF(pg_catalog.sum(GREATEST(t.reltuples, 0)), 0)::pg_catalog.int8
+FROM pg_catalog.pg_class c
+LEFT JOIN LATERAL pg_catalog.pg_partition_tree(c.oid) p ON c.relkind = 'p'
+JOIN pg_catalog.pg_class t ON t.oid = COALESCE(p.relid, c.oid)
+WHERE c.oid = pg_catalog.to_regclass(%s) AND c.relkind IN ('r', 'p') GROUP BY c.oid
+"""
+
 _ROWS = """
 SELECT c.reltuples::pg_catalog.float8 * COALESCE((
     SELECT s.null_frac FROM pg_catalog.pg_stats s
@@ -594,6 +620,15 @@ class Catalog:
     def builds(self, table: str, letters: int = LETTERS) -> list[Activity]:
         """What the other sessions are at that build an index of the quoted table."""
         return [_activity(row) for row in self._rows(_BUILDS, [letters, table, table])]
+
+    def snapshots(self, letters: int = LETTERS) -> tuple[Blocker, ...]:
+        """The other sessions of the database whose snapshots a concurrent build would wait for."""
+        return tuple(Blocker(*row) for row in self._rows(_SNAPSHOTS, [letters]))
+
+    def size(self, table: str) -> Size | None:
+        """How large the quoted table is with its indexes and partitions, and about how many rows it has."""
+        rows = self._rows(_SIZE, [table])
+        return Size(*rows[0]) if rows else None
 
     def estimate(self, table: Table, column: str) -> int | None:
         """About how many rows have NULL in the column, by the last ANALYZE."""

@@ -165,10 +165,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
         missing = self._missing(site, found)
         instead = "add it by AddColumnIfMissing with allow_rewrite=True, or fill it in batches"
         refuse_new_columns(self, site, snapshot, list(missing.values()), instead)
-        if missing:  # what stands on these columns is planned when they are there
-            return [self._add(site, column, field) for column, field in missing.items()]
-        statements: list[Statement] = []
+        statements = [self._add(site, column, field) for column, field in missing.items()]
         for part in self._parts(site, found):
+            part.coming = frozenset(missing)
             statements += part.plan(site, snapshot)
         for column, field in self._fields(site).items():
             statements += prove_not_null(site, found.column(column))

@@ -389,7 +389,7 @@ def kill_at(database: Database, process: Popen[str], draw: tuple[float, frozense
     """That long after the migrator has connected; it may have come to its end by then."""
     moment, what = draw
     pid = int(database.until(CONNECTED)[0][0])
-    time.sleep(moment)
+    threading.Event().wait(moment)
     if "process" in what:
         process.kill()
     if "backend" in what:

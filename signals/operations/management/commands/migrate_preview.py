@@ -1,0 +1,106 @@
+"""manage.py migrate_preview: what `migrate` would send to this database now, and for whom it would wait."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.template.defaultfilters import filesizeformat, pluralize
+
+from signals.operations.management.commands.verify_schema import UNAVAILABLE, USAGE, find
+from signals.operations.preview import Preview, Step, preview
+
+SOMETHING = 1
+
+
+class Command(BaseCommand):
+    help = (
+        "Prints the statements that this database still needs, with their locks; changes nothing."
+    )
+    requires_system_checks: list[str] = []  # noqa: RUF012 - Django reads it from the class
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("app_label", nargs="?", help="as for migrate")
+        parser.add_argument(
+            "migration_name", nargs="?", help="the migration, a unique beginning of it, or zero"
+        )
+        parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="alias of the database")
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        alias = options["database"]
+        if alias not in connections:
+            known = ", ".join(connections)
+            raise CommandError(
+                f"there is no database {alias!r} (use one of {known})", returncode=USAGE
+            )
+        connection = connections[alias]
+        if connection.vendor != "postgresql":
+            what = f"the database {alias!r} is {connection.display_name}, and no PostgreSQL"
+            raise CommandError(what, returncode=USAGE)
+        try:
+            executor = MigrationExecutor(connection)
+            targets = _targets(executor, options["app_label"], options["migration_name"])
+            found = list(preview(connection, executor.migration_plan(targets)))
+        except DatabaseError as error:
+            what = f"the database {alias!r} cannot be read: {error}"
+            raise CommandError(what, returncode=UNAVAILABLE) from error
+        self.stdout.write(_as_json(alias, found) if options["json"] else "\n".join(_lines(found)))
+        if found:
+            raise SystemExit(SOMETHING)
+
+
+def _targets(
+    executor: Any, app_label: str | None, name: str | None
+) -> list[tuple[str, str | None]]:
+    """What migrate would be asked for."""
+    leaves: list[tuple[str, str | None]] = executor.loader.graph.leaf_nodes(app_label)
+    if app_label is None or name is None:
+        if app_label is not None and app_label not in executor.loader.migrated_apps:
+            raise CommandError(f"the app {app_label!r} has no migrations", returncode=USAGE)
+        return leaves
+    if name == "zero":
+        return [(app_label, None)]
+    migration = find(executor.loader, app_label, name)
+    key = (app_label, migration.name)
+    replaced = executor.loader.replacements.get(key)
+    return [key if key in executor.loader.graph.nodes or not replaced else replaced.replaces[-1]]
+
+
+def _as_json(alias: str, found: Iterable[Preview]) -> str:
+    migrations = [asdict(each) for each in found]
+    return json.dumps({"version": 1, "database": alias, "migrations": migrations}, indent=2)
+
+
+def _lines(found: list[Preview]) -> Iterator[str]:
+    for each in found:
+        yield f"{each.app_label}.{each.name}{', backwards' if each.backwards else ''}"
+        for part in each.parts:
+            yield f"  {part.operation}"
+            for step in part.steps:
+                yield from _of_step(step)
+            if part.stops:
+                yield f"    stops here: {part.stops}"
+            elif not part.steps:
+                yield "    nothing to send"
+        if not each.parts:
+            yield "  nothing to send"
+    count = sum(len(part.steps) for each in found for part in each.parts)
+    migrations = f"{len(found)} migration{pluralize(len(found))}"
+    yield f"{migrations}, {count} statement{pluralize(count)}" if found else "Nothing to do."
+
+
+def _of_step(step: Step) -> Iterator[str]:
+    yield f"    {step.sql}{'' if step.sql.endswith(';') or step.sql.startswith('--') else ';'}"
+    if step.lock:
+        size = "a new table"
+        if step.size is not None:
+            count = step.size.rows or 0
+            rows = f", about {count:,} row{pluralize(count)}" if count else ""
+            size = f"{filesizeformat(step.size.size)}{rows}".replace("\xa0", " ")
+        yield f"      {step.lock} on {step.table} ({size})"
+    for blocker in step.blockers:
+        yield f"      would wait for {blocker}"
