@@ -125,8 +125,9 @@ LAYERS = [
     ("limits", ()),
     ("progress", ("catalog",)),
     ("watch", ("catalog",)),
-    ("session", ("catalog", "errors", "limits", "progress", "statements", "watch")),
-    ("migrators", ("catalog", "errors", "session")),
+    ("policy", ("catalog", "limits")),
+    ("session", ("catalog", "errors", "policy", "progress", "statements", "watch")),
+    ("migrators", ("catalog", "errors", "policy", "session")),
 ]
 
 

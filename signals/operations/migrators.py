@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from signals.operations import session
 from signals.operations.catalog import Catalog, Place
 from signals.operations.errors import MigratorRunning, MigratorsLockLost, Refused, words
+from signals.operations.policy import LockPolicy
 
 logger = logging.getLogger("signals.operations")
 
@@ -101,7 +102,7 @@ def _further(connection: BaseDatabaseWrapper, place: Place) -> BaseDatabaseWrapp
 
 def _wait(connection: BaseDatabaseWrapper, own: BaseDatabaseWrapper, place: Place) -> None:
     """Returns once the lock is granted; between two tries it holds no transaction."""
-    longest = session.LockPolicy.from_settings().migrators_wait
+    longest = LockPolicy.from_settings().migrators_wait
     start = time.monotonic()
     next_line = start
     for pause in session.pauses(LONGEST_PAUSE):

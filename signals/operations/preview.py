@@ -31,9 +31,9 @@ from signals.operations.create_enum import CreateEnumIfMissing
 from signals.operations.errors import ConvergenceError
 from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.foreign_keys import referenced
+from signals.operations.policy import LockPolicy
 from signals.operations.refusals import refuse_different
 from signals.operations.report import steps
-from signals.operations.session import LockPolicy
 from signals.operations.site import AnyField, Site
 from signals.operations.statements import Lock, Statement
 

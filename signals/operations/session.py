@@ -2,23 +2,19 @@
 
 import json
 import logging
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals.operations.catalog import LETTERS, OURS, Activity, Blocker, Catalog
+from signals.operations.catalog import OURS, Activity, Blocker, Catalog
 from signals.operations.errors import LockWaitExceeded, RowsViolate, is_overtaken, sqlstate, words
-from signals.operations.limits import seconds
+from signals.operations.policy import LockPolicy
 from signals.operations.progress import Display, Meter
 from signals.operations.statements import Statement
 from signals.operations.watch import Watch
@@ -28,8 +24,6 @@ logger = logging.getLogger("signals.operations")
 LOCK_NOT_AVAILABLE = "55P03"
 QUERY_CANCELED = "57014"  # by statement_timeout too
 INVALID_PARAMETER_VALUE = "22023"  # of the statement, not of a row; or of a setting
-
-PREFIX = "SIGNALS_OPERATIONS_"  # of the environment variables
 
 NO_TIMEOUTS = {"lock_timeout": "0", "statement_timeout": "0", "transaction_timeout": "0"}
 # The server looks so often whether its client still lives, and else ends the statement.
@@ -67,79 +61,6 @@ before_change: dict[str, Callable[[], None]] = {}
 verbosity: dict[str, int] = {}
 # What to ask, by the connection of a run, before each of its statements; raises where it must stop.
 before_each_change: dict[BaseDatabaseWrapper, Callable[[], None]] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class LockPolicy:
-    """The setting SIGNALS_OPERATIONS, times in seconds.
-
-    lock_timeout: one try's wait for a lock that stops writers; they queue behind it for no longer.
-    lock_timeout_in_transaction: the same where no second try is possible.
-    longest_pause: the pauses between tries grow to this.
-    lock_wait: after this long in all the run stops and names the blockers.
-    progress_interval: between two lines on the progress of a long step, or on who blocks it.
-    show_queries: whether lines and errors show what the sessions in the way are at.
-    migrators_wait: a run of `migrate` waits this long for another one in the same schema to end.
-    """
-
-    lock_timeout: float = 0.1
-    lock_timeout_in_transaction: float = 2.0
-    longest_pause: float = 2.0
-    lock_wait: float = 600.0
-    progress_interval: float = 10.0
-    show_queries: bool = True
-    migrators_wait: float = 3600.0
-
-    @classmethod
-    def from_settings(cls) -> "LockPolicy":
-        """Reads and validates the setting and the environment, which goes before it.
-
-        Raises ImproperlyConfigured with the key or the variable, and the fix.
-        """
-        known = {field.name.upper(): field for field in fields(cls)}
-        given = {
-            f"SIGNALS_OPERATIONS[{key!r}]": (key, value)
-            for key, value in getattr(settings, "SIGNALS_OPERATIONS", {}).items()
-        }
-        given |= {
-            name: (name.removeprefix(PREFIX), _parsed(text))
-            for name, text in os.environ.items()
-            if name.startswith(PREFIX)
-        }
-        values: dict[str, Any] = {}
-        for what, (key, value) in given.items():
-            if key not in known:
-                raise ImproperlyConfigured(f"{what} is not a setting (use {', '.join(known)})")
-            field = known[key]
-            is_switch = isinstance(field.default, bool)
-            if is_switch and not isinstance(value, bool):
-                raise ImproperlyConfigured(f"{what} is {value!r} (use True or False)")
-            if not is_switch and seconds(value) is None:
-                raise ImproperlyConfigured(f"{what} is {value!r} (use a number of seconds above 0)")
-            values[field.name] = value
-        return cls(**values)
-
-    def limited(self, limits: Mapping[str, float]) -> "LockPolicy":
-        """The policy with an operation's own limits; its lock_timeout holds in a transaction too."""
-        values: dict[str, Any] = dict(limits)
-        if "lock_timeout" in values:
-            values["lock_timeout_in_transaction"] = values["lock_timeout"]
-        return replace(self, **values)
-
-    @property
-    def letters(self) -> int:
-        """How much is shown of another session's query."""
-        return LETTERS if self.show_queries else 0
-
-
-def _parsed(text: str) -> object:
-    """An environment variable's text as the value that it spells; itself where it spells none."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def run(

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from signals import operations
 from signals.operations import session
+from signals.operations.policy import LockPolicy
 from signals.operations.report import judge
 from tests.operations import bench
 from tests.operations.bench import backwards, facts, forwards, fresh, marks, project
@@ -119,7 +120,7 @@ def test_its_own_limits_of_waiting_reach_every_statement(
     fresh(case.start)
     send, seen = session._run, []
 
-    def noted(connection: Any, statement: Any, policy: session.LockPolicy) -> None:
+    def noted(connection: Any, statement: Any, policy: LockPolicy) -> None:
         seen.append((policy.lock_timeout, policy.lock_wait))
         send(connection, statement, policy)
 

@@ -21,7 +21,7 @@ from django.db import connection, connections, models
 
 from signals import operations
 from signals.operations import migrators
-from signals.operations.session import LockPolicy
+from signals.operations.policy import LockPolicy
 from tests.databases import new_database
 from tests.operations import bench
 from tests.operations.bench import PART, SCHEMA, forwards, fresh, marks, part

@@ -22,6 +22,7 @@ from django.test.utils import CaptureQueriesContext
 from signals import operations
 from signals.operations import preflight, session
 from signals.operations.catalog import Activity, Blocker, Catalog
+from signals.operations.policy import LockPolicy
 from signals.operations.progress import Display, Meter, Walk
 from tests.operations import bench
 from tests.operations.bench import PART, facts, forwards, fresh, part
@@ -533,7 +534,7 @@ def test_a_wrong_environment_variable_is_named_with_the_fix(
 ) -> None:
     monkeypatch.setenv(f"SIGNALS_OPERATIONS_{name}", text)
     with pytest.raises(ImproperlyConfigured, match=error):
-        session.LockPolicy.from_settings()
+        LockPolicy.from_settings()
 
 
 def test_the_environment_goes_before_the_settings_and_the_operation_before_both(
@@ -542,7 +543,7 @@ def test_the_environment_goes_before_the_settings_and_the_operation_before_both(
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 3, "LOCK_WAIT": 5}
     monkeypatch.setenv("SIGNALS_OPERATIONS_LOCK_TIMEOUT", "0.5")
     monkeypatch.setenv("SIGNALS_OPERATIONS_SHOW_QUERIES", "false")
-    policy = session.LockPolicy.from_settings()
+    policy = LockPolicy.from_settings()
     assert (policy.lock_timeout, policy.lock_wait, policy.show_queries) == (0.5, 5, False)
     own = policy.limited({"lock_timeout": 0.01, "lock_wait": 7})
     assert (own.lock_timeout, own.lock_timeout_in_transaction, own.lock_wait) == (0.01, 0.01, 7)
