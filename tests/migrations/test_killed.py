@@ -1,6 +1,7 @@
 """Real processes of `manage.py migrate`, killed with -9 at drawn moments; the next run ends the work."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
 
@@ -86,25 +87,26 @@ def test_a_migrator_killed_at_a_drawn_command_is_followed_by_one_that_ends_the_w
         assert database.verify(f"{migration:04}")[0] == 0
 
 
-def test_a_build_that_outlives_its_migrator_is_waited_for_and_not_dropped(copy: Copy) -> None:
-    """kill -9 of the client does not stop the server, which goes on building."""
+def test_a_build_by_hand_is_waited_for_and_not_dropped(copy: Copy) -> None:
     database = copy("adopted 011")
     database.run("DROP INDEX idx_signals_state_created_at")
     database.run("DELETE FROM django_migrations WHERE app = 'signals' AND name LIKE '0012%'")
-    with database.connect(autocommit=False) as writer:
+    sql = "CREATE INDEX CONCURRENTLY idx_signals_state_created_at ON signals (state, created_at)"
+    with ThreadPoolExecutor(1) as pool, database.connect(autocommit=False) as writer:
         writer.execute("UPDATE signals SET confidence = confidence WHERE id = 1")
-        with database.running("migrate", "signals", "0012") as first:
-            until(waiting(database, "CREATE INDEX CONCURRENTLY"), "the build waits for the writer")
-            first.kill()
-            first.wait(timeout=30)
+        build = pool.submit(database.run, sql)
+        pid = until(
+            waiting(database, "CREATE INDEX CONCURRENTLY"), "the build waits for the writer"
+        )
         oid = database.value("SELECT 'idx_signals_state_created_at'::regclass::oid")
-        with database.running("migrate", "signals", "0012") as second:
-            told = until(lambda: second.stderr and second.stderr.readline(), "the second run tells")
-            assert told.endswith("another session builds it; waiting\n")
+        with database.running("migrate", "signals", "0012") as run:
+            told = until(lambda: run.stderr and run.stderr.readline(), "the run tells")
+            assert f"another session builds it; waiting for a stranger: pid {pid}, " in told
             assert "… Building" in database.verify("0012")[1]
             writer.rollback()
-            second.communicate(timeout=60)
-            assert second.returncode == 0
+            run.communicate(timeout=60)
+            assert run.returncode == 0
+        build.result(30)
     assert database.value("SELECT 'idx_signals_state_created_at'::regclass::oid") == oid
     assert database.verify("0012")[0] == 0
 

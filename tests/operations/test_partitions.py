@@ -576,12 +576,12 @@ class Between:
     ) -> None:
         run, self.is_done = session.run, False
 
-        def run_between(to: Any, statement: Statement) -> None:
+        def run_between(to: Any, statement: Statement, *limits: Any) -> None:
             if text in statement.sql and not self.is_done:
                 self.is_done = True
                 for sql in statements:
                     other.execute(sql)
-            run(to, statement)
+            run(to, statement, *limits)
 
         patch.setattr(session, "run", run_between)
 
@@ -788,7 +788,7 @@ def test_each_step_takes_no_stronger_lock_than_it_declares_and_on_no_other_table
     fresh(TREE, start)
     run, order, tried = session.run, list(Lock), []
 
-    def watched(to: Any, statement: Statement) -> None:
+    def watched(to: Any, statement: Statement, *limits: Any) -> None:
         if statement.transactional:
             with transaction.atomic():
                 bench.execute(statement.sql)
@@ -803,7 +803,7 @@ def test_each_step_takes_no_stronger_lock_than_it_declares_and_on_no_other_table
             modes = [order.index(Lock(mode)) for _, mode in locks]
             assert max(modes, default=0) <= order.index(statement.lock), statement
             tried.append(statement.sql.split()[0])
-        run(to, statement)
+        run(to, statement, *limits)
 
     monkeypatch.setattr(session, "run", watched)
     operation = MAKES[what](on_different="replace" if start else "stop")
