@@ -196,6 +196,8 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         columns = site.columns_of(constraint.fields)
         if not columns and recipe.wanted is not None:
             columns = [key[0] for key in recipe.wanted.keys]
+        if steps:
+            partitions.require_owned(self, site, found)
         if steps and columns:
             partitions.require_unique(self, site, found, columns)
         return steps

@@ -1,4 +1,4 @@
-"""A plan for a table without rows: in one short transaction, for there is nothing to scan."""
+"""A plan for a table without rows: in short transactions, for there is nothing to scan."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,19 @@ def is_worthwhile(statements: Sequence[Statement]) -> bool:
     return len(statements) > 1 or not all(statement.transactional for statement in statements)
 
 
-def at_once(statements: Sequence[Statement]) -> Statement:
+def at_once(statements: Sequence[Statement]) -> list[Statement]:
     """The steps as one transaction; it changes nothing where rows have come meanwhile (TABLE_FILLED).
 
-    An index is then built in an instant, and so without waiting for the old snapshots of others.
+    An index is then built in an instant, and so without waiting for the old snapshots of others. What
+    locks other tables too follows in one of its own, so that these are not locked more than they must.
     """
+    first = next((place for place, each in enumerate(statements) if each.also), len(statements))
+    return [_joined(steps) for steps in (statements[:first], statements[first:]) if steps]
+
+
+def _joined(statements: Sequence[Statement]) -> Statement:
+    if not is_worthwhile(statements):
+        return statements[0]
     table = statements[0].table
     lock = max(map(_lock, statements), key=list(Lock).index)
     also = dict.fromkeys(name for statement in statements for name in statement.also)

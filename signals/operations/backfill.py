@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from django.db import DatabaseError, DataError, IntegrityError
 from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.state import ProjectState
 from django.db.models import Expression
@@ -15,8 +16,15 @@ from django.db.models.sql import UpdateQuery
 from signals.operations import session
 from signals.operations.base import Convergent
 from signals.operations.catalog import Catalog, Table, compose
-from signals.operations.errors import NeedsAutocommit, RowsViolate
+from signals.operations.errors import (
+    LockWaitExceeded,
+    NeedsAutocommit,
+    RowsViolate,
+    sqlstate,
+    words,
+)
 from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.policy import LockPolicy
 from signals.operations.progress import Walk
 from signals.operations.refusals import require_column, require_rows
 from signals.operations.site import Site
@@ -150,10 +158,28 @@ class BackfillInBatches(Convergent, Operation):
             ):
                 session.about_to_change(site.connection)
                 last = batch[-1]
-                filled += left.order_by().filter(pk__in=batch).update(**{self.name: self.value})
+                filled += self._write(site, left.order_by().filter(pk__in=batch))
                 logger.info("%s: %s rows filled, up to key %s", self.describe(), filled, last)
                 walk.show(shown, filled)
                 time.sleep(self.pause)
+
+    def _write(self, site: Site, rows: Any) -> int:
+        """Fills one batch; tried again where transactions of others were in its way."""
+        (statement,) = self.script(site)
+        longest = LockPolicy.from_settings().limited(self.limits).lock_wait
+        update = partial(rows.update, **{self.name: self.value})
+        try:
+            return session.patiently(site.connection, update, longest)
+        except (IntegrityError, DataError) as error:
+            raise RowsViolate(statement.sql, words(error)) from error
+        except DatabaseError as error:
+            if sqlstate(error) not in session.IN_THE_WAY:
+                self.refuse(statement.sql, error)
+                raise
+            advice = (
+                "run again when others write less to these rows; the next run continues from here"
+            )
+            raise LockWaitExceeded(statement.sql, site.table, [words(error)], advice) from error
 
     def _left(self, site: Site) -> tuple[int | None, bool]:
         """How many rows are left, and whether they were counted; else the last ANALYZE estimates them."""

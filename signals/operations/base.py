@@ -1,7 +1,9 @@
 """The shape of convergence, written once: read, plan, act, read again."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, migrations
@@ -32,7 +34,7 @@ from signals.operations.indexes import drop_index
 from signals.operations.limits import accept_limits
 from signals.operations.refusals import refuse_different, require_postgresql
 from signals.operations.site import PROBE, AnyField, Site
-from signals.operations.statements import Statement
+from signals.operations.statements import Lock, Statement
 
 _REMOVALS = (
     (migrations.AddField, migrations.RemoveField),
@@ -42,8 +44,11 @@ _REMOVALS = (
 )
 
 # Classes of what PostgreSQL refuses whatever the rows: no such thing or not so, not supported, something
-# depends on it, beyond a limit, not in this state; and what an identity cannot be.
-_REFUSALS = ("42", "0A", "2B", "54", "55000", "55006", "22023")
+# depends on it, beyond a limit, not in this state, cancelled, read-only; what a trigger forbids, what an
+# identity cannot be.
+_REFUSALS = ("42", "0A", "2B", "54", "55000", "55006", "57014", "22023", "25006", "P0")
+
+_TRIES = 6  # of a plan that other sessions overtake
 
 # What another session may be changing between two questions.
 _UNSURE = (Status.UNFINISHED, Status.DIFFERENT)
@@ -129,9 +134,10 @@ class Convergent(Operation):
         try:
             wanted = catalog.probe(found, ddl, PROBE)
         except DatabaseError as error:
-            if not is_impossible(error):
-                raise
             declaration = "; ".join(ddl).replace(PROBE, site.table)
+            if not is_impossible(error):
+                self.refuse(declaration, error)
+                raise
             return Snapshot(found, failure=words(error), declaration=declaration)
         return Snapshot(*fold(catalog, found, wanted, ddl))
 
@@ -236,6 +242,9 @@ class Convergent(Operation):
         return super().reduce(operation, app_label)
 
     def _run(self, site: Site, editor: BaseDatabaseSchemaEditor, *, forwards: bool) -> None:
+        connection = site.connection
+        if not (editor.collect_sql or connection.in_atomic_block or connection.get_autocommit()):
+            raise NeedsAutocommit(self.describe(), "the connection has autocommit off")
         targets = list(self.targets(site))
         for operation, _ in targets:
             operation.migration, operation.limits = self.migration, self.limits
@@ -254,15 +263,22 @@ class Convergent(Operation):
     def _converge(self, site: Site, *, forwards: bool) -> None:
         sent: list[list[Statement]] = []
         refused: StatementRefused | None = None
-        while statements := self._needed(site, forwards=forwards):
-            if not refused and is_worthwhile(statements) and self._is_empty(site):
-                statements = [at_once(statements)]
+        is_hasty = True
+        pauses = session.pauses(1.0)
+        while statements := self._needed(site, forwards=forwards, hastily=is_hasty):
             if statements in sent:
-                remaining = [statement.sql for statement in statements]
-                raise refused or NotConverged(self.describe(), remaining)
+                if refused is None:
+                    remaining = [statement.sql for statement in statements]
+                    raise NotConverged(self.describe(), remaining)
+                if not is_overtaken(refused.__cause__) or len(sent) > _TRIES:
+                    raise refused
+                time.sleep(next(pauses))
             sent.append(statements)
+            refused = None
             for statement in statements:
-                if site.connection.in_atomic_block and not statement.transactional:
+                if site.connection.in_atomic_block and not session.fits_transaction(
+                    site.connection, statement
+                ):
                     raise NeedsAutocommit(self.describe(), statement.sql)
             try:
                 for statement in statements:
@@ -270,12 +286,12 @@ class Convergent(Operation):
             except StatementRefused as error:
                 if not (statement.part or is_overtaken(error.__cause__)):
                     raise
-                refused = error  # unless the catalog, read again, asks for something else
-
-    def _is_empty(self, site: Site) -> bool:
-        return bool(site.db_table) and Catalog(site.connection).is_empty(site.table)
+                # What the catalog, read again, asks for; the same again where others undo it meanwhile.
+                refused, is_hasty = error, False
 
     def _send(self, site: Site, statement: Statement) -> None:
+        if statement.lock is Lock.SHARE_UPDATE_EXCLUSIVE:
+            self._give_way(site, statement)
         try:
             session.run(site.connection, statement, self.limits)
         except RowsViolate as error:
@@ -284,39 +300,83 @@ class Convergent(Operation):
             self._retreat(site, statement)
             raise explained from error
         except DatabaseError as error:
-            self._retreat(site, statement)
-            state = sqlstate(error)
-            if not (state.startswith(_REFUSALS) or is_overtaken(error)):
-                raise
-            raise StatementRefused(self.describe(), statement.sql, state, words(error)) from error
+            if not is_overtaken(error):
+                self._retreat(site, statement)
+            self.refuse(statement.sql, error)
+            raise
+
+    def refuse(self, sql: str, error: DatabaseError) -> None:
+        """Raises StatementRefused where PostgreSQL refuses the SQL whatever the rows."""
+        state = sqlstate(error)
+        if state.startswith(_REFUSALS) or is_overtaken(error):
+            raise StatementRefused(self.describe(), sql, state, words(error)) from error
+
+    def _give_way(self, site: Site, statement: Statement) -> None:
+        """Waits, holding nothing, until no other session builds an index of the table.
+
+        Its build ends by waiting for all older snapshots, and this statement would wait for its lock
+        with one: a deadlock, which the build would lose.
+        """
+
+        def is_free() -> bool:
+            builds = others.look(statement.table)
+            if builds and site.connection.in_atomic_block:
+                raise NeedsAutocommit(self.describe(), statement.sql)
+            return not builds
+
+        what = "another session builds an index of the table"
+        with session.OthersBuild(site.connection, self.describe(), what) as others:
+            session.poll(is_free)
 
     def _retreat(self, site: Site, statement: Statement) -> None:
         """Drops the invalid unique index of a failed build, which would go on refusing rows."""
         connection = site.connection
         if not statement.unique or connection.in_atomic_block or not connection.is_usable():
             return
-        table = Catalog(connection).table(statement.table)
-        index = table.index(statement.unique) if table else None
-        if index is not None and not index.valid and not index.building:
-            session.run(connection, drop_index(site, index.name, table), self.limits)
-
-    def _needed(self, site: Site, *, forwards: bool) -> list[Statement]:
-        """The plan; read once more without the session's timeouts where those have cut off the reading."""
         try:
-            return self._planned(site, forwards=forwards)
+            table = Catalog(connection).table(statement.table)
+            index = table.index(statement.unique) if table else None
+            if index is not None and not index.valid and not index.building:
+                session.run(connection, drop_index(site, index.name, table), self.limits)
         except DatabaseError as error:
-            if sqlstate(error) != session.LOCK_NOT_AVAILABLE or site.connection.needs_rollback:
+            if not is_overtaken(error):
+                raise
+
+    def _needed(self, site: Site, *, forwards: bool, hastily: bool = False) -> list[Statement]:
+        """The plan; read once more, without the session's timeouts, where those have cut off the reading.
+
+        The same where another session has changed the catalog between a reading's view and its words.
+        hastily: for an empty table as one statement.
+        """
+        plan = partial(self._planned, site, forwards=forwards, hastily=hastily)
+        try:
+            return plan()
+        except DatabaseError as error:
+            if sqlstate(error) not in session.UNREADABLE or site.connection.needs_rollback:
                 raise
         with session.no_timeouts(site.connection):
-            return self._planned(site, forwards=forwards)
+            return plan()
 
-    def _planned(self, site: Site, *, forwards: bool) -> list[Statement]:
+    def _planned(self, site: Site, *, forwards: bool, hastily: bool) -> list[Statement]:
         snapshot, findings = self._settled(site)
         if forwards:
             for finding in findings:
                 self._announce(finding)
         snapshot = self.weigh(site, snapshot, forwards=forwards)
-        return self.plan(site, snapshot) if forwards else self.plan_backwards(site, snapshot)
+        plan = self.plan if forwards else self.plan_backwards
+        statements = plan(site, snapshot)
+        if site.connection.in_atomic_block and not all(each.transactional for each in statements):
+            return statements  # refused here too, not only where the table has rows
+        is_short = hastily and is_worthwhile(statements) and self._is_empty(site)
+        return at_once(statements) if is_short else statements
+
+    def _is_empty(self, site: Site) -> bool:
+        try:
+            return bool(site.db_table) and Catalog(site.connection).is_empty(site.table)
+        except DatabaseError as error:
+            if site.connection.in_atomic_block or not is_overtaken(error):
+                raise
+            return False  # what the plan then meets, it says
 
     def _announce(self, finding: Finding) -> None:
         """Says what deserves a line before anything is sent; raises where the run stops."""
@@ -345,6 +405,8 @@ class Convergent(Operation):
             before, findings = findings, self.assess(site, snapshot)
             statuses = {finding.status for finding in findings}
             if Status.BUILDING in statuses:
+                if site.connection.in_atomic_block:  # which the build may be waiting for
+                    raise NeedsAutocommit(self.describe(), "another session builds it")
                 others.look(site.table)
             is_sure = statuses.isdisjoint(_UNSURE) or findings == before
             return Status.BUILDING not in statuses and is_sure

@@ -55,7 +55,8 @@ class Constraint:
 class Index:
     """A row of pg_index. `keys`: expression, operator class, collation and order of each key column.
 
-    identity: whether it is the replica identity; referenced: whether foreign keys rest on it. part_of: the
+    identity, clustered: whether it is the table's replica identity, or what CLUSTER orders it by.
+    referenced: whether foreign keys rest on it. part_of: the
     OID of the partitioned index that it is attached to. folded: of its expressions and condition, as for
     a column.
     """
@@ -74,6 +75,7 @@ class Index:
     building: bool
     constraint: str | None
     identity: bool
+    clustered: bool
     referenced: bool
     part_of: int | None
     folded: str = ""
@@ -84,7 +86,7 @@ class Part:
     """A table in the tree of a partitioned one. `kind` is relkind, `parent` the OID of the table above.
 
     key: the columns of its own partition key, None for an expression. uniques: its unique constraints,
-    each with its deferral as a Constraint has it.
+    each with its deferral as a Constraint has it. owned: whether the current role may alter it.
     """
 
     oid: int
@@ -92,6 +94,7 @@ class Part:
     name: str
     kind: str
     parent: int | None
+    owned: bool
     key: tuple[str | None, ...]
     uniques: dict[str, str]
     indexes: tuple[Index, ...]
@@ -129,11 +132,17 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Another relation that foreign keys are to refer to, and its columns that each are a key of it."""
+    """Another relation that foreign keys are to refer to.
+
+    keys: its columns that each are a key of it, with their types. persistence: relpersistence.
+    granted: whether the current role may refer to it.
+    """
 
     oid: int
     kind: str
-    keys: tuple[str, ...]
+    persistence: str
+    granted: bool
+    keys: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +161,7 @@ class Table:
     kind: str
     current: bool
     temporary: bool
+    unlogged: bool
     hides_rows: bool
     targets: dict[str, Target]
     unknown: tuple[str, ...]
@@ -236,7 +246,7 @@ _INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
               AND h.granted AND h.mode = 'ShareUpdateExclusiveLock'))),
       'constraint', (SELECT k.conname FROM pg_catalog.pg_constraint k
                      WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x') LIMIT 1),
-      'identity', i.indisreplident,
+      'identity', i.indisreplident, 'clustered', i.indisclustered,
       'referenced', EXISTS (SELECT FROM pg_catalog.pg_constraint k
                             WHERE k.conindid = i.indexrelid AND k.contype = 'f'),
       'part_of', CASE WHEN ic.relispartition THEN (
@@ -251,12 +261,15 @@ SELECT pg_catalog.json_build_object(
   'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
   'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
   'current', n.nspname = pg_catalog.current_schema(),
-  'temporary', c.relpersistence = 't', 'hides_rows', pg_catalog.row_security_active(c.oid),
+  'temporary', c.relpersistence = 't', 'unlogged', c.relpersistence = 'u',
+  'hides_rows', pg_catalog.row_security_active(c.oid),
   'unknown', (SELECT pg_catalog.json_agg(u.name) FROM pg_catalog.unnest(%s::pg_catalog.text[]) u (name)
       WHERE pg_catalog.to_regtype(u.name) IS NULL),
   'targets', (SELECT pg_catalog.json_object_agg(u.name, pg_catalog.json_build_object(
-          'oid', r.oid::pg_catalog.int8, 'kind', r.relkind,
-          'keys', (SELECT pg_catalog.json_agg(a.attname) FROM pg_catalog.pg_index i
+          'oid', r.oid::pg_catalog.int8, 'kind', r.relkind, 'persistence', r.relpersistence,
+          'granted', pg_catalog.has_table_privilege(r.oid, 'REFERENCES'),
+          'keys', (SELECT pg_catalog.json_object_agg(
+                       a.attname, pg_catalog.format_type(a.atttypid, NULL)) FROM pg_catalog.pg_index i
                    JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum = i.indkey[0]
                    WHERE i.indrelid = r.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
                    AND i.indnkeyatts = 1 AND i.indpred IS NULL)))
@@ -316,6 +329,7 @@ SELECT pg_catalog.json_build_object(
   'parts', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
       'parent', t.parentrelid::pg_catalog.oid::pg_catalog.int8,
+      'owned', pg_catalog.pg_has_role(c.relowner, 'USAGE'),
       'key', (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
               FROM pg_catalog.pg_partitioned_table k,
                    pg_catalog.unnest(k.partattrs::pg_catalog.int2[]) WITH ORDINALITY u (number, place)
@@ -656,8 +670,10 @@ class Catalog:
 
         A large one, though all its rows are dead, is not worth a look.
         """
-        is_small = self._rows(_SMALL, [name])[0][0]
-        return is_small and not self._rows(f"SELECT EXISTS (SELECT FROM {name})")[0][0]  # noqa: S608
+        small = self._rows(_SMALL, [name])
+        if not (small and small[0][0]):
+            return False
+        return not self._rows(f"SELECT EXISTS (SELECT FROM {name})")[0][0]  # noqa: S608 - quoted
 
     def count(self, table: Table, condition: str, most: int | None = None) -> int:
         """How many rows meet the SQL condition; beyond `most` they are not counted."""
@@ -754,8 +770,7 @@ def _table(text: str) -> Table:
     facts["unknown"] = tuple(facts["unknown"] or ())
     targets = facts["targets"] or {}
     facts["targets"] = {
-        name: Target(target["oid"], target["kind"], tuple(target["keys"] or ()))
-        for name, target in targets.items()
+        name: Target(**{**target, "keys": target["keys"] or {}}) for name, target in targets.items()
     }
     lists: dict[str, list[dict[str, Any]]] = {
         key: facts.pop(key) or [] for key in ("columns", "constraints", "indexes", "taken")

@@ -244,7 +244,17 @@ def _plain(column: Column) -> str | None:
     if _NOW.match(default):
         return "now()"
     literal = _LITERAL.fullmatch(default) if column.type in ("json", "jsonb") else None
-    if literal:
-        value = json.loads(literal[1].replace("''", "'"), parse_float=Decimal)
-        return json.dumps(value, sort_keys=column.type == "jsonb", default=repr)
-    return default
+    return _json(literal[1].replace("''", "'"), column.type) if literal else default
+
+
+def _json(text: str, kind: str) -> str:
+    """One spelling of the value; json, unlike jsonb, keeps the order of keys and their repetitions."""
+
+    def kept(pairs: list[tuple[str, object]]) -> object:
+        return {"pairs": pairs} if kind == "json" else dict(pairs)
+
+    try:
+        value = json.loads(text, parse_float=Decimal, object_pairs_hook=kept)
+    except ValueError:  # an escape as standard_conforming_strings = off prints it
+        return text
+    return json.dumps(value, sort_keys=True, default=repr)

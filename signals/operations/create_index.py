@@ -130,7 +130,10 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
             )
         finding, *_ = self.inspect(site, snapshot)
         if table.kind == "p":
-            return partitions.plan(site, self._recipe(site, chosen, snapshot), finding, table)
+            steps = partitions.plan(site, self._recipe(site, chosen, snapshot), finding, table)
+            if steps:
+                partitions.require_owned(self, site, table)
+            return steps
         return plan_index(site, partial(self._create, site, chosen), finding, snapshot)
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:

@@ -6,8 +6,9 @@ from django.core.management.base import CommandError
 
 TABLE_FILLED = "SO001"  # of a plan for an empty table that has rows by now
 
-# No such table, column or other object, or one of that name already; a deadlock; a table with rows by now.
-_OVERTAKEN = ("42P01", "42P07", "42703", "42701", "42704", "42710", "40P01", TABLE_FILLED)
+# No such table, column or other object, or one of that name already; a deadlock; a row of the catalog
+# that another session changed in the same instant; a table with rows by now.
+_OVERTAKEN = ("XX000", "42P01", "42P07", "42703", "42701", "42704", "42710", "40P01", TABLE_FILLED)
 
 
 class ConvergenceError(CommandError):

@@ -8,12 +8,19 @@ from typing import Any
 from django.db.migrations.operations.base import Operation
 
 from signals.operations import guards
-from signals.operations.catalog import Constraint, Table
+from signals.operations.catalog import Constraint, Table, Target
 from signals.operations.constraints import drop_constraint, validate_constraint
 from signals.operations.errors import Refused, TableMissing
 from signals.operations.findings import Finding, Status
 from signals.operations.site import AnyField, Site, short
 from signals.operations.statements import Lock, Statement
+
+# Types that a foreign key may have against each other, among those that it never crosses.
+_FAMILIES = {
+    **dict.fromkeys(("smallint", "integer", "bigint", "numeric"), "number"),
+    **dict.fromkeys(("text", "varchar", "character varying"), "text"),
+    **{name: name for name in ("uuid", "boolean", "date", "inet", "jsonb", "bytea")},
+}
 
 _TABLES = ("r", "p")  # what a foreign key may refer to
 
@@ -62,9 +69,14 @@ def require_target(operation: Operation, site: Site, field: AnyField, found: Tab
             f"{field.name} would refer to {site.quote(column)} of {name}, which is not unique there",
             "make that column unique before (AddUniqueIfMissing), and run again",
         )
+    if _present(site, field, found) is not None:
+        return
+    problem = _mismatch(site, field, found, target)
+    if problem:
+        raise Refused(operation.describe(), site.table, f"{field.name}: {problem[0]}", problem[1])
     connection: Any = site.connection  # PostgreSQL's knows its version
     is_supported = found.kind != "p" or connection.pg_version >= _NOT_VALID_ON_PARTITIONED
-    if not is_supported and _present(site, field, found) is None:
+    if not is_supported:
         raise Refused(
             operation.describe(),
             site.table,
@@ -72,6 +84,26 @@ def require_target(operation: Operation, site: Site, field: AnyField, found: Tab
             f"add the column {site.column(field.name)} if it is missing, the foreign key to each partition "
             "NOT VALID, VALIDATE it there, then add it to the whole table, which scans none of them again",
         )
+
+
+def _mismatch(site: Site, field: AnyField, found: Table, target: Target) -> tuple[str, str] | None:
+    """Why PostgreSQL would refuse the foreign key, and what to do; None where it would not."""
+    name, column = target_table(site, field), _target(field)[1]
+    if not target.granted:
+        return f"the current role may not refer to {name}", f"GRANT REFERENCES ON {name} TO it"
+    if target.persistence == "u" and not found.unlogged:
+        return f"{name} is unlogged, and {site.table} is not", f"ALTER TABLE {name} SET LOGGED"
+    own = found.column(site.column(field.name))
+    kind = own.type if own else str(field.db_type(site.connection))
+    theirs, ours = (
+        _FAMILIES.get(each.partition("(")[0]) for each in (target.keys.get(column, ""), kind)
+    )
+    if theirs and ours and theirs != ours:
+        return (
+            f"{name} has {site.quote(column)} as {target.keys[column]}, and {kind} cannot refer to it",
+            "give the one the type of the other (AlterColumnTypeIfDifferent)",
+        )
+    return None
 
 
 def judge_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:

@@ -77,6 +77,10 @@ def held(index: Index) -> str:
     """Why the index cannot be replaced without a loss, in words behind its definition."""
     if index.identity:
         return " (the replica identity of its table)"
+    if index.clustered:
+        return " (CLUSTER orders its table by it)"
+    if index.part_of is not None:
+        return " (a part of the index of the partitioned table)"
     return " (foreign keys rest on it)" if index.referenced else ""
 
 

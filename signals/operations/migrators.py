@@ -30,7 +30,8 @@ _TRY = (
 # Nothing may end an idle transaction that is as old as the run; transaction_timeout came with 17. The
 # keepalives tell a server whose migrator's machine is gone, and a firewall that the connection is not.
 _KEEP = """
-SELECT pg_catalog.set_config('application_name', pg_catalog.concat_ws(' ', NULLIF(
+SELECT pg_catalog.pg_backend_pid(),
+  pg_catalog.set_config('application_name', pg_catalog.concat_ws(' ', NULLIF(
     pg_catalog.left(pg_catalog.current_setting('application_name'), 48), ''), 'migrate (lock)'), true),
   pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true),
   pg_catalog.set_config('tcp_keepalives_idle', '60', true),
@@ -38,8 +39,10 @@ SELECT pg_catalog.set_config('application_name', pg_catalog.concat_ws(' ', NULLI
     THEN pg_catalog.set_config('transaction_timeout', '0', true) END
 """
 
-# The locks of this process, by the connection that migrates and the key.
+# The locks of this process: what checks each, by the connection that migrates and the key, and by the
+# database and the process number of the session that has it, for another alias of the same database.
 _held: dict[tuple[BaseDatabaseWrapper, int], Callable[[], None]] = {}
+_holders: dict[tuple[str, int], Callable[[], None]] = {}
 
 
 def key(schema: str | None) -> int:
@@ -70,13 +73,20 @@ def alone(connection: BaseDatabaseWrapper) -> Iterator[Callable[[], None]]:
             own.close()
             raise MigratorsLockLost(place.database, place.schema)
 
+    holder = (place.database, 0)
     try:
-        _wait(connection, own, place)
-        _held[mine] = session.before_each_change[connection] = check
+        pid = _wait(connection, own, place)
+        holder = (place.database, pid)
+        if holder in _holders:
+            yield _holders[holder]
+            return
+        _require_work(connection, place)
+        _held[mine] = _holders[holder] = session.before_each_change[connection] = check
         yield check
     finally:
         if _held.pop(mine, None):
             session.before_each_change.pop(connection)
+            _holders.pop(holder)
         if outer:
             session.before_each_change[connection] = outer
         _give_back(own)
@@ -90,26 +100,45 @@ def _further(connection: BaseDatabaseWrapper, place: Place) -> BaseDatabaseWrapp
     try:
         own.ensure_connection()
     except Error as error:
-        raise Refused(
-            "migrate",
-            "",
-            f"it needs a second connection to database {place.database}, for the lock that keeps other "
-            f"migrators out, and gets none: {words(error)}",
-            "give the role and the database a connection more, or end another session, and run again",
-        ) from error
+        raise _refused(place, error) from error
     return own
 
 
-def _wait(connection: BaseDatabaseWrapper, own: BaseDatabaseWrapper, place: Place) -> None:
-    """Returns once the lock is granted; between two tries it holds no transaction."""
+def _refused(place: Place, error: Error) -> Refused:
+    return Refused(
+        "migrate",
+        "",
+        f"it needs a second connection to database {place.database}, for the lock that keeps other "
+        f"migrators out, and gets none: {words(error)}",
+        "give the role, the database or the pooler a connection more, or end another session, and run again",
+    )
+
+
+def _require_work(connection: BaseDatabaseWrapper, place: Place) -> None:
+    """A pooler may have given its only connection to the lock."""
+    try:
+        Catalog(connection).place()
+    except Error as error:
+        raise _refused(place, error) from error
+
+
+def _wait(connection: BaseDatabaseWrapper, own: BaseDatabaseWrapper, place: Place) -> int:
+    """Returns once the lock is granted, or is this process's; between two tries it holds no transaction.
+
+    The number of the session that has it is returned.
+    """
     longest = LockPolicy.from_settings().migrators_wait
     start = time.monotonic()
     next_line = start
     for pause in session.pauses(LONGEST_PAUSE):
-        if _try(own, key(place.schema)):
-            return
+        if pid := _try(own, key(place.schema)):
+            return pid
         now = time.monotonic()
-        holders = [str(holder) for holder in Catalog(own).advisors(key(place.schema))]
+        found = Catalog(own).advisors(key(place.schema))
+        holders = [str(holder) for holder in found]
+        for holder in found:
+            if (place.database, holder.pid) in _holders:
+                return holder.pid
         if now + pause > start + longest:
             raise MigratorRunning(place.database, place.schema, holders, longest)
         if holders and now >= next_line:
@@ -118,15 +147,17 @@ def _wait(connection: BaseDatabaseWrapper, own: BaseDatabaseWrapper, place: Plac
             logger.warning("waiting for the migrator of %s, schema %s (%.0f s so far): %s", *what)
         time.sleep(pause)
         Catalog(connection).place()  # a session that does nothing may fall to idle_session_timeout
+    raise AssertionError  # the pauses have no end
 
 
-def _try(own: BaseDatabaseWrapper, number: int) -> bool:
+def _try(own: BaseDatabaseWrapper, number: int) -> int:
+    """The number of the session that has the lock now; 0 where it is not granted."""
     with own.cursor() as cursor:
         cursor.execute(_TRY.format(key=number))
         cursor.nextset()
         is_granted = bool(cursor.fetchone()[0])
         cursor.execute(_KEEP if is_granted else "ROLLBACK")
-    return is_granted
+        return int(cursor.fetchone()[0]) if is_granted else 0
 
 
 def _give_back(own: BaseDatabaseWrapper) -> None:

@@ -139,6 +139,19 @@ def leftovers(site: Site, recipe: Recipe, found: Table) -> list[Statement]:
     ]
 
 
+def require_owned(operation: Operation, site: Site, found: Table) -> None:
+    """Refuses before anything is changed what the current role could not do to each partition."""
+    tables = [found.tree.root, *found.tree.parts] if found.tree else []
+    for part in tables:
+        if not part.owned:
+            raise Refused(
+                operation.describe(),
+                site.table,
+                f"the partition {part.table} belongs to another role, which alone may index it",
+                f"migrate as a member of that role, or ALTER TABLE {part.table} OWNER TO ...",
+            )
+
+
 def require_unique(operation: Operation, site: Site, found: Table, columns: list[str]) -> None:
     """Refuses what PostgreSQL cannot make unique over all partitions."""
     if found.tree is None:

@@ -49,7 +49,7 @@ class LockPolicy:
         given |= {
             name: (name.removeprefix(PREFIX), _parsed(text))
             for name, text in os.environ.items()
-            if name.startswith(PREFIX)
+            if name.startswith(PREFIX) and text
         }
         values: dict[str, Any] = {}
         for what, (key, value) in given.items():

@@ -121,7 +121,9 @@ class _Course:
             if (table, each.column) in self.made and each.column not in names
         ]
         targets = {
-            name: Target(0, "r", tuple(column for place, column in self.made if place == name))
+            name: Target(
+                0, "r", "p", True, {column: "" for place, column in self.made if place == name}
+            )
             for name in referenced(site, site.model._meta.local_fields)
             if any(place == name for place, _ in self.made)
         }
@@ -220,7 +222,7 @@ def _needed(
     if not site.db_table or not is_worthwhile(statements):
         return statements
     is_empty = is_new or Catalog(site.connection).is_empty(site.table)
-    return [at_once(statements)] if is_empty else statements
+    return at_once(statements) if is_empty else statements
 
 
 def _waits(operation: Convergent, site: Site, course: _Course) -> bool:
@@ -279,6 +281,7 @@ def _nothing(site: Site) -> Table:
         kind="r",
         current=True,
         temporary=False,
+        unlogged=False,
         hides_rows=False,
         targets={},
         unknown=(),

@@ -7,13 +7,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Self
+from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.operations.catalog import OURS, Activity, Blocker, Catalog
-from signals.operations.errors import LockWaitExceeded, RowsViolate, is_overtaken, sqlstate, words
+from signals.operations.errors import (
+    LockWaitExceeded,
+    Refused,
+    RowsViolate,
+    is_overtaken,
+    sqlstate,
+    words,
+)
 from signals.operations.policy import LockPolicy
 from signals.operations.progress import Display, Meter
 from signals.operations.statements import Statement
@@ -23,6 +31,13 @@ logger = logging.getLogger("signals.operations")
 
 LOCK_NOT_AVAILABLE = "55P03"
 QUERY_CANCELED = "57014"  # by statement_timeout too
+CHANGED = "XX000"  # "cache lookup failed": what the catalog's view shows was dropped meanwhile
+UNREADABLE = (LOCK_NOT_AVAILABLE, QUERY_CANCELED, CHANGED)
+IN_THE_WAY = (
+    "40001",
+    "40P01",
+    LOCK_NOT_AVAILABLE,
+)  # of rows: another transaction was, and may be gone
 INVALID_PARAMETER_VALUE = "22023"  # of the statement, not of a row; or of a setting
 
 NO_TIMEOUTS = {"lock_timeout": "0", "statement_timeout": "0", "transaction_timeout": "0"}
@@ -51,6 +66,15 @@ _SET = """
 SELECT pg_catalog.set_config(w.name, w.value, %s)
 FROM pg_catalog.json_each_text(%s::pg_catalog.json) w (name, value)
 """
+
+_TIMEOUTS = """
+SELECT t.name, pg_catalog.current_setting(t.name, true)
+FROM pg_catalog.unnest(%s::pg_catalog.text[]) t (name)
+WHERE pg_catalog.current_setting(t.name, true) <> '0'
+"""
+
+# By the driver's connection.
+_pooled: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 LONG = 1.0  # seconds; what lasts longer is looked at from a second connection
 
@@ -94,7 +118,8 @@ def about_to_change(connection: BaseDatabaseWrapper) -> None:
         before_each_change[connection]()
     check = before_change.pop(connection.alias, None)
     if check is not None:
-        check()
+        with no_timeouts(connection):
+            check()
 
 
 def pauses(longest: float, first: float = 0.05) -> Iterator[float]:
@@ -149,8 +174,10 @@ class Report:
 class OthersBuild:
     """Says of the builds of other sessions on a table who they are, how far, and who blocks them."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, label: str) -> None:
-        self._connection, self._label = connection, label
+    def __init__(
+        self, connection: BaseDatabaseWrapper, label: str, what: str = "another session builds it"
+    ) -> None:
+        self._connection, self._label, self._what = connection, label, what
         self._policy = LockPolicy.from_settings()
         self._quiet = _is_quiet(connection)
         self._shown = display(connection, label)
@@ -162,18 +189,21 @@ class OthersBuild:
     def __exit__(self, *error: object) -> None:
         self._shown.__exit__(*error)
 
-    def look(self, table: str) -> None:
-        """Asks over the migrator's own connection, which is idle while it waits for them."""
-        for activity in Catalog(self._connection).builds(table, self._policy.letters):
+    def look(self, table: str) -> bool:
+        """Whether there are any; asked over the migrator's own connection, which is idle meanwhile."""
+        builds = Catalog(self._connection).builds(table, self._policy.letters)
+        for activity in builds:
             builder = activity.session
             if builder.pid not in self._reports:
                 what = f"the build of pid {builder.pid} on {table}"
                 report = Report(self._policy, self._shown, what, quiet=self._quiet)
                 self._reports[builder.pid] = report
-                text = "%s: another session builds it; waiting for %s: %s"
-                _say(self._quiet)(text, self._label, _OURS if builder.is_ours else _OTHERS, builder)
+                who = _OURS if builder.is_ours else _OTHERS
+                text = f"%s: {self._what}; waiting for %s: %s"
+                _say(self._quiet)(text, self._label, who, builder)
             if (activity.age or 0) >= LONG:
                 self._reports[builder.pid].look(activity)
+        return bool(builds)
 
 
 _OURS = "a run of these operations, or what a killed one left"
@@ -253,6 +283,8 @@ class _Sending:
         return Watch(connect, self._look, after=after, retry=self._policy.progress_interval)
 
     def _look(self, catalog: Catalog) -> float:
+        if _pooled.get(self._connection.connection):
+            return LONG  # whose number that is, nobody knows
         pid = self._connection.connection.info.backend_pid
         activity = catalog.activity(pid, self._policy.letters)
         is_long = activity is not None and activity.active and (activity.age or 0) >= LONG
@@ -279,10 +311,43 @@ def _try(connection: BaseDatabaseWrapper, statement: Statement, timeout: float) 
     return True
 
 
+def is_pooled(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a pooler stands in between, which makes up the number of the backend.
+
+    What is set for a session would then stay with one that it gives to somebody else.
+    """
+    connection.ensure_connection()
+    driver: Any = connection.connection
+    if driver not in _pooled:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_catalog.pg_backend_pid()")
+            _pooled[driver] = cursor.fetchone()[0] != driver.info.backend_pid
+    return _pooled[driver]
+
+
+def _require_no_timeouts(connection: BaseDatabaseWrapper, statement: Statement) -> None:
+    """Refuses what a timeout would cut off and leave invalid, where none can be lifted."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TIMEOUTS, [list(NO_TIMEOUTS)])
+        timeouts = [f"{name} = {value}" for name, value in cursor.fetchall()]
+    if timeouts:
+        raise Refused(
+            statement.sql,
+            statement.table,
+            f"a pooler stands before the server, and {', '.join(timeouts)} would cut the statement off",
+            "migrate over a direct connection, or as a role without these timeouts",
+        )
+
+
 def _wait(connection: BaseDatabaseWrapper, statement: Statement) -> None:
     """Outside a transaction, because CONCURRENTLY can run in none, if none is open."""
     if connection.in_atomic_block:
         _execute(connection, statement, _NO_TIMEOUTS_IN_TRANSACTION)
+        return
+    if is_pooled(connection):
+        _require_no_timeouts(connection, statement)
+        with connection.cursor() as cursor:
+            cursor.execute(statement.sql)
         return
     with _under(connection, {**NO_TIMEOUTS, **NAMED, **CHECK}), connection.cursor() as cursor:
         cursor.execute(statement.sql)
@@ -298,7 +363,7 @@ def _execute(
     """
     for further in ({**NAMED, **CHECK}, NAMED):
         try:
-            with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            with _transaction(connection), connection.cursor() as cursor:
                 before = _change(connection, {**values, **further})
                 cursor.execute(statement.sql)
                 if connection.savepoint_ids:
@@ -311,8 +376,51 @@ def _execute(
 
 
 @contextmanager
+def _transaction(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """A transaction, or a savepoint; one of its own sees what was committed while it waited for a lock."""
+    is_own = not connection.in_atomic_block
+    with transaction.atomic(using=connection.alias):
+        if is_own:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        yield
+
+
+def fits_transaction(connection: BaseDatabaseWrapper, statement: Statement) -> bool:
+    """Whether the statement can run in the open transaction.
+
+    Under its lock it may look at the rows, and a transaction's old snapshot would not show the newest.
+    """
+    if not statement.transactional or not statement.sql.startswith("LOCK TABLE"):
+        return statement.transactional
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_catalog.current_setting('transaction_isolation')")
+        return bool(cursor.fetchone()[0] in ("read committed", "read uncommitted"))
+
+
+def patiently(connection: BaseDatabaseWrapper, act: Callable[[], int], longest: float) -> int:
+    """What it returns, in a transaction of its own; again where other transactions were in its way.
+
+    After `longest` seconds the last error is raised.
+    """
+    deadline = time.monotonic() + longest
+    for pause in pauses(LockPolicy.from_settings().longest_pause):
+        try:
+            with _transaction(connection):
+                return act()
+        except DatabaseError as error:
+            if sqlstate(error) not in IN_THE_WAY or time.monotonic() + pause > deadline:
+                raise
+        time.sleep(pause)
+    raise AssertionError  # the pauses have no end
+
+
+@contextmanager
 def no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Lifts the session's timeouts and puts each back to what it was, also after a failure."""
+    if not connection.in_atomic_block and is_pooled(connection):
+        yield
+        return
     is_within = connection.in_atomic_block
     with _under(connection, _NO_TIMEOUTS_IN_TRANSACTION if is_within else NO_TIMEOUTS):
         yield

@@ -9,7 +9,6 @@ import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, models, transaction
-from django.db.utils import DatabaseError, OperationalError
 
 from signals import operations
 from signals.operations import session
@@ -323,8 +322,8 @@ def test_the_sessions_settings_are_what_they_were_after_a_cancelled_build(
         bench.execute(SESSION)
         try:
             forwards(add_index(), STATE)
-        except DatabaseError as error:
-            seen["sqlstate"] = error.__cause__.sqlstate  # type: ignore[union-attr]
+        except operations.StatementRefused as refused:
+            seen["sqlstate"] = refused.sqlstate
         seen["settings"] = settings_now()
 
     future = background(build)
@@ -406,8 +405,9 @@ def test_a_statement_timeout_of_the_session_holds_for_steps_that_stop_writers(
     before = marks()
     sessions.holding("ACCESS SHARE")
     bench.execute("SET statement_timeout = '60ms'")
-    with pytest.raises(OperationalError):
+    with pytest.raises(operations.StatementRefused) as refused:
         forwards(add_column(), STATE)
+    assert refused.value.sqlstate == "57014"
     assert bench.value("SHOW statement_timeout") == "60ms"
     assert marks() == before
 

@@ -556,8 +556,8 @@ def test_a_role_without_a_second_connection_is_told_what_it_lacks(
         " for the lock that keeps other migrators out, and gets none: "
     )
     assert run.err[0].endswith(
-        "; nothing was changed. To fix: give the role and the database a connection more, or end "
-        "another session, and run again\n"
+        "; nothing was changed. To fix: give the role, the database or the pooler a connection more, or "
+        "end another session, and run again\n"
     )
     assert database.rows("SELECT to_regclass('django_migrations')") == [(None,)]
 
@@ -565,3 +565,26 @@ def test_a_role_without_a_second_connection_is_told_what_it_lacks(
 def test_a_database_that_is_no_postgresql_is_migrated_as_ever(elsewhere: Any) -> None:
     call_command("migrate", "contenttypes", database="other", verbosity=0)
     assert "django_content_type" in elsewhere.introspection.table_names()
+
+
+def test_a_run_over_another_alias_of_the_database_is_a_part_of_the_run() -> None:
+    fresh()
+    other = connection.copy()
+    try:
+        bench.execute(f"SET search_path TO {SCHEMA}")
+        with other.cursor() as cursor:
+            cursor.execute(f"SET search_path TO {SCHEMA}")
+        with alone() as outer, migrators.alone(other) as inner:
+            assert inner is outer
+    finally:
+        other.close()
+
+
+def test_a_wrong_setting_ends_migrate_with_words_and_an_empty_one_is_none(
+    database: Database,
+) -> None:
+    run = database.start("migrate", "--plan", SIGNALS_OPERATIONS_LOCK_WAIT="soon")
+    assert run.code() == 3
+    assert "Traceback" not in run.err[0]
+    assert "SIGNALS_OPERATIONS_LOCK_WAIT is 'soon' (use a number of seconds above 0)" in run.err[0]
+    database.start("migrate", "--plan", SIGNALS_OPERATIONS_LOCK_WAIT="").succeeds()

@@ -404,8 +404,8 @@ def test_what_is_fast_opens_no_second_connection_and_sends_no_more_than_it_must(
     finally:
         connection_created.disconnect(note)
     assert opened == []
-    sending = ["BEGIN", "WITH", "ALTER", "COMMIT"]
-    start = short.index("WITH") - 1
+    sending = ["BEGIN", "SET", "WITH", "ALTER", "COMMIT"]
+    start = short.index("WITH") - 2
     assert short[start : start + len(sending)] == sending
 
 

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.operations import migrators
+from signals.operations.policy import LockPolicy
 
-INTERRUPTED = 130  # as a shell says it
+CONFIGURATION, INTERRUPTED = 3, 130  # the latter as a shell says it
 
 
 class Command(migrate.Command):
@@ -18,6 +21,10 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """The plan is made once the lock is granted: what the other run applied is no part of it."""
+        try:
+            LockPolicy.from_settings()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error), returncode=CONFIGURATION) from error
         connection = connections[options["database"]]
         only_looks = options["plan"] or options["check_unapplied"]
         with ExitStack() as stack:
