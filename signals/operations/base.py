@@ -421,6 +421,10 @@ def _print(editor: BaseDatabaseSchemaEditor, statements: Sequence[Statement]) ->
     stop = "\\set ON_ERROR_STOP on"
     if statements and stop not in editor.collected_sql:
         editor.collected_sql.append(stop)
-    for statement in statements:
-        question = statement.question or f"SELECT {literal(statement.sql)}"
-        editor.collected_sql.append(f"{question} WHERE NOT ({statement.unless}) \\gexec")
+    editor.collected_sql += map(guarded, statements)
+
+
+def guarded(statement: Statement) -> str:
+    """The step for psql: it asks for itself, when it runs, whether it is done."""
+    question = statement.question or f"SELECT {literal(statement.sql)}"
+    return f"{question} WHERE NOT ({statement.unless}) \\gexec"

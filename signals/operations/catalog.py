@@ -464,6 +464,16 @@ OURS = " signals.operations"  # ends the application_name of a session while it 
 
 _PLACE = "SELECT pg_catalog.current_database(), pg_catalog.current_schema()"
 
+_PATH = "SELECT pg_catalog.current_setting('search_path')"
+
+# Those that stand where CREATE TABLE would put them, or in the schema that they name.
+_TABLES = """
+SELECT u.name FROM pg_catalog.unnest(%s::pg_catalog.text[]) u (name)
+JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(u.name) AND c.relkind IN ('r', 'p')
+WHERE c.relnamespace::pg_catalog.regnamespace::pg_catalog.text = pg_catalog.quote_ident(
+    pg_catalog.current_schema()) OR pg_catalog.strpos(u.name, '.') > 0
+"""
+
 # The holders of an advisory lock on one 64-bit key, which pg_locks shows in two halves; they are idle,
 # so their last query says nothing.
 _ADVISORS = """
@@ -655,6 +665,14 @@ class Catalog:
     def place(self) -> Place:
         """Where the session is, whatever its settings were when it began."""
         return Place(*self._rows(_PLACE)[0])
+
+    def search_path(self) -> str:
+        """The setting, as SQL."""
+        return str(self._rows(_PATH)[0][0])
+
+    def tables(self, names: Sequence[str]) -> set[str]:
+        """Those of the quoted names that are tables, in the schema of the session or in their own."""
+        return {name for (name,) in self._rows(_TABLES, [list(names)])} if names else set()
 
     def advisors(self, key: int) -> tuple[Blocker, ...]:
         """The other sessions that hold the advisory lock on the key."""

@@ -1,6 +1,6 @@
 """CreateTableIfMissing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from signals.operations.columns import (
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.errors import Refused
 from signals.operations.exclusion import Exclusion
-from signals.operations.findings import Finding, Snapshot, Status
+from signals.operations.findings import Finding, Piece, Snapshot, Source, Status
 from signals.operations.foreign_keys import (
     has_constraint,
     judge_foreign_key,
@@ -58,6 +58,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
 
     with_rows = False  # whether backwards drops the table with its rows
     absorbed: frozenset[tuple[str, str]] = frozenset()  # what a squash has put into the declaration
+    # By their names, the operations that declare parts of the table in the place of the plain ones.
+    declared_by: Mapping[str, Convergent] = {}
 
     def __init__(  # noqa: PLR0913 - CreateModel's arguments and two more
         self,
@@ -138,23 +140,32 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return weigh_new_columns(self, site, snapshot, added)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        found, wanted = snapshot.found, snapshot.wanted
+        found = snapshot.found
         if found is None:
             return [Finding("table", site.model._meta.db_table, site.table, Status.MISSING)]
         findings = [self._judge_table(site, found)]
         if findings[0].status is Status.DIFFERENT:
             return findings
+        return [*findings, *(piece.finding for piece in self.pieces(site, snapshot))]
+
+    def pieces(self, site: Site, snapshot: Snapshot) -> Iterator[Piece]:
+        """What a table that is there is judged by, piece by piece: its columns, then their parts."""
+        found, wanted = snapshot.found, snapshot.wanted
+        if found is None:
+            return
         for field in self.declared(site):
-            findings.append(
+            source = Source("field", field.name)
+            column = (
                 judge_existence(site, field, found)
                 if field.name in self.altered_later
                 else judge_column(site, field, found, wanted)
             )
+            yield Piece(source, field, column)
             if has_constraint(field):
-                findings.append(judge_foreign_key(site, field, found))
-        for part in self._parts(site, found):
-            findings += part.inspect(site, snapshot)
-        return findings
+                yield Piece(source, field, judge_foreign_key(site, field, found))
+        for source, part in self.sources(site, found):
+            for finding in part.inspect(site, snapshot):
+                yield Piece(source, part, finding)
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         found = snapshot.found
@@ -321,26 +332,38 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return Finding("table", name, site.table, Status.DIFFERENT, found_text, wanted_text, fix)
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
-        """The operations that stand for the constraints and indexes of the table."""
+        return (part for _, part in self.sources(site, found))
+
+    def sources(self, site: Site, found: Table | None) -> Iterator[tuple[Source, Convergent]]:
+        """The operations that stand for the constraints and indexes of the table, and what asks for each."""
         meta = site.model._meta
         for constraint in meta.constraints:
-            if isinstance(constraint, CheckConstraint):
-                yield AddCheckIfMissing(self.name, constraint)
-            elif isinstance(constraint, UniqueConstraint):
-                yield AddUniqueIfMissing(self.name, constraint)
-            else:
-                yield Exclusion(self.name, constraint)
+            yield Source("constraint", constraint.name), self._of_constraint(constraint)
         for index in meta.indexes:
-            yield CreateIndexConcurrentlyIfMissing(self.name, index)
+            operation = self.declared_by.get(index.name)
+            plain = CreateIndexConcurrentlyIfMissing(self.name, index)
+            yield Source("index", index.name), operation or plain
         for names in sorted(self._index_together):
-            yield from implied_index(self.name, site, names, found, "_idx")
+            for part in implied_index(self.name, site, names, found, "_idx"):
+                yield Source("index_together", tuple(names)), part
         fields = self._fields(site).values()
         alone = {(field.name,) for field in fields if field.unique}
         for names in meta.unique_together:
             if tuple(names) not in alone:
-                yield from implied_unique(self.name, site, names, found)
+                for part in implied_unique(self.name, site, names, found):
+                    yield Source("unique_together", tuple(names)), part
         for field in fields:
-            yield from implied(self.name, site, field, found)
+            for part in implied(self.name, site, field, found):
+                yield Source("field", field.name), part
+
+    def _of_constraint(self, constraint: Any) -> Convergent:
+        if constraint.name in self.declared_by:
+            return self.declared_by[constraint.name]
+        if isinstance(constraint, CheckConstraint):
+            return AddCheckIfMissing(self.name, constraint)
+        if isinstance(constraint, UniqueConstraint):
+            return AddUniqueIfMissing(self.name, constraint)
+        return Exclusion(self.name, constraint)
 
 
 def _removed(operation: Operation) -> tuple[str, str]:

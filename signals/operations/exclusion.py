@@ -7,12 +7,12 @@ from django.db.migrations.operations.models import AddConstraint
 
 from signals.operations import guards
 from signals.operations.base import Convergent
-from signals.operations.catalog import Table
+from signals.operations.catalog import Catalog, Table
 from signals.operations.constraints import drop_constraint
 from signals.operations.errors import Refused
 from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.indexes import judge
-from signals.operations.refusals import require_table
+from signals.operations.refusals import require_rows, require_table
 from signals.operations.site import Site
 from signals.operations.statements import Lock, Statement
 
@@ -42,6 +42,13 @@ class Exclusion(Convergent):
 
     def probe(self, site: Site, found: Table) -> list[str]:
         return [] if self.is_missing(found) else list(self._ddl(site))
+
+    def weigh(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
+        found = snapshot.found
+        if found is None or not forwards or not self.is_missing(found):
+            return snapshot
+        require_rows(self, site, found)
+        return replace(snapshot, has_rows=Catalog(site.connection).has_rows(found))
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         name = self.constraint.name

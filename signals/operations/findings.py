@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from signals.operations.catalog import Column, Constraint, Index, Table
 
@@ -16,6 +17,7 @@ class Status(Enum):
     BUILDING = "… Building"
     DIFFERENT = "≠ Different"
     LEFTOVER = "? Leftover"
+    UNDECLARED = "+ Undeclared"
 
     @property
     def is_right(self) -> bool:
@@ -40,6 +42,26 @@ class Finding:
     fix: str = ""
     note: str = ""
     replaceable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What in a model's state asks for a component: `kind` is field, index, constraint or an old together.
+
+    name: the field's, index's or constraint's; for a together, the names of its fields.
+    """
+
+    kind: str
+    name: str | tuple[str, ...] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A finding on a table with what asks for it; `subject` is its field, or the operation for the part."""
+
+    source: Source
+    subject: Any
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,13 @@ def _has_another(
     """
     if found is None or found.index(name) is not None:
         return False
+    return bool(serving(found, columns, unique=unique, operator_class=operator_class))
+
+
+def serving(
+    found: Table, columns: Sequence[str], *, unique: bool = False, operator_class: str = ""
+) -> list[CatalogIndex]:
+    """The table's indexes that do for the columns what an implied one does, whatever their names."""
 
     def serves(index: CatalogIndex) -> bool:
         constraint = found.constraint(index.constraint or "")
@@ -220,7 +227,7 @@ def _has_another(
             )
         )
 
-    return any(map(serves, found.indexes))
+    return [index for index in found.indexes if serves(index)]
 
 
 def _is_key(key: tuple[str, ...], column: Column | None, operator_class: str) -> bool:

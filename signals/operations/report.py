@@ -13,6 +13,7 @@ from django.db.migrations.state import ProjectState
 
 from signals.operations.base import Convergent
 from signals.operations.findings import Finding, Status
+from signals.operations.survey import survey
 
 _SIGNS = tuple(status.value.split()[0] + " " for status in Status)
 
@@ -49,12 +50,7 @@ class Report:
             if finding.note:
                 lines += ["", f"{finding.component} {finding.name} of {finding.table}"]
                 lines += [f"  note:   {finding.note}"]
-        text = "\n".join(lines)
-        if text.encode(encoding, "replace").decode(encoding) == text:
-            return text
-        for sign in _SIGNS:
-            text = text.replace(sign, "")
-        return text.replace("─", "-").encode(encoding, "backslashreplace").decode(encoding)
+        return in_encoding("\n".join(lines), encoding)
 
     def as_json(self) -> str:
         """One object; each component with its status's name in lower case."""
@@ -86,7 +82,10 @@ class Report:
 def report(
     connection: BaseDatabaseWrapper, loader: MigrationLoader, migration: Migration
 ) -> Report:
-    """Judges each component that the migration's convergent operations declare; changes nothing."""
+    """Judges each component that the migration's convergent operations declare; changes nothing.
+
+    What its other operations declare is judged by the folded state, once the migration is applied.
+    """
     state = loader.project_state((migration.app_label, migration.name), at_end=False)
     findings = tuple(
         finding
@@ -94,7 +93,23 @@ def report(
         if isinstance(operation, Convergent)
         for finding in judge(connection, migration.app_label, operation, before, after)
     )
+    if not all(isinstance(each, Convergent) for each in migration.operations):
+        known = {(each.component, each.name, each.table) for each in findings}
+        rows = survey(connection, migration.app_label, migration.name).rows
+        others = (row.finding for row in rows)
+        findings += tuple(
+            each for each in others if (each.component, each.name, each.table) not in known
+        )
     return Report(migration.app_label, migration.name, connection.alias, findings)
+
+
+def in_encoding(text: str, encoding: str) -> str:
+    """The text as it is; where the encoding lacks the signs, with the words alone."""
+    if text.encode(encoding, "replace").decode(encoding) == text:
+        return text
+    for sign in _SIGNS:
+        text = text.replace(sign, "")
+    return text.replace("─", "-").encode(encoding, "backslashreplace").decode(encoding)
 
 
 def convergent(operations: Sequence[Operation]) -> Iterator[Convergent]:

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals.operations.catalog import OURS, Activity, Blocker, Catalog
+from signals.operations.catalog import OURS, Activity, Blocker, Catalog, quoted
 from signals.operations.errors import (
     LockWaitExceeded,
     Refused,
@@ -436,6 +436,14 @@ def within(connection: BaseDatabaseWrapper, limit: float, ask: Callable[[], int]
         if sqlstate(error) != QUERY_CANCELED:
             raise
     return None
+
+
+@contextmanager
+def in_schema(connection: BaseDatabaseWrapper, schema: str) -> Iterator[None]:
+    """Puts the schema in front of the search_path, and the path back to what it was, also after a failure."""
+    before = Catalog(connection).search_path()
+    with _under(connection, {"search_path": f"{quoted(schema)}, {before}".rstrip(", ")}):
+        yield
 
 
 @contextmanager

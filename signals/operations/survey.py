@@ -1,0 +1,403 @@
+"""What stands of the folded declarations: a row for each component, with what would build it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ModelState
+from django.db.models import ForeignKey, Index, UniqueConstraint
+from django.db.models.options import normalize_together
+
+from signals.operations.add_column import AddColumnIfMissing
+from signals.operations.add_foreign_key import AddForeignKeyIfMissing
+from signals.operations.base import Convergent
+from signals.operations.catalog import Catalog, Column, Table
+from signals.operations.catalog import Index as CatalogIndex
+from signals.operations.columns import definition, same_column
+from signals.operations.constraints import drop_constraint
+from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
+from signals.operations.create_table import CreateTableIfMissing
+from signals.operations.findings import Finding, Piece, Snapshot, Source, Status
+from signals.operations.implied import serving
+from signals.operations.indexes import drop_index, spares
+from signals.operations.ledger import TABLE, Ledger, Memory, ModelKey, fold, table_of
+from signals.operations.set_not_null import SetNotNullIfNullable
+from signals.operations.site import AnyField, Site
+
+_TABLES = ("r", "p")  # ordinary and partitioned
+_KINDS = {"c": "check", "f": "foreign key", "u": "unique", "x": "exclusion", "p": "primary key"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A component: what is found of it, the migration that declares it, and what would build it where.
+
+    progress: of another session's build, as in 42 %.
+    """
+
+    finding: Finding
+    migration: str
+    operation: Convergent | None = None
+    site: Site | None = None
+    progress: str = ""
+
+    def is_wrong(self, *, strict: bool = False) -> bool:
+        """Whether it is a finding; what no migration declares is a note, unless strict."""
+        status = self.finding.status
+        return strict if status is Status.UNDECLARED else not status.is_right
+
+    def is_repairable(self, *, replacing: bool = False) -> bool:
+        """Whether a run of the operation would put it right."""
+        status = self.finding.status
+        if self.operation is None:
+            return False
+        if status is Status.DIFFERENT:
+            return replacing and self.finding.replaceable
+        return status in (Status.MISSING, Status.UNFINISHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The rows of one schema of one database."""
+
+    database: str
+    schema: str
+    migrations: int
+    rows: tuple[Row, ...]
+
+    def is_clean(self, *, strict: bool = False) -> bool:
+        """Whether every component stands as declared, or is gone as declared."""
+        return not any(row.is_wrong(strict=strict) for row in self.rows)
+
+
+def survey(
+    connection: BaseDatabaseWrapper, app_label: str | None = None, migration: str | None = None
+) -> Survey:
+    """Judges what the applied migrations declare, or those of one app, or one of them; changes nothing.
+
+    Two round trips for each table, and one more where a definition is spelled otherwise.
+    """
+    loader = MigrationLoader(connection)
+    ledger = fold(connection, loader)
+    rows: list[Row] = []
+    for row in _rows(connection, ledger, app_label):
+        app, _, name = row.migration.partition(".")
+        if app_label in (None, app or app_label) and migration in (None, name):
+            rows.append(row)
+    applied = [each for each in ledger.applied if app_label in (None, each.app_label)]
+    return Survey(
+        connection.alias, Catalog(connection).place().schema or "", len(applied), tuple(rows)
+    )
+
+
+def _rows(connection: BaseDatabaseWrapper, ledger: Ledger, app_label: str | None) -> Iterator[Row]:
+    editor = connection.SchemaEditorClass(connection, collect_sql=True)
+    for operation, app, migration in ledger.enums.values():
+        site = operation.locate(app, editor, ledger.state, ledger.state)
+        for finding in operation.findings(site) if site and app_label in (None, app) else ():
+            yield Row(finding, migration, operation, site)
+    for key, model in ledger.state.models.items():
+        if app_label in (None, key[0]):
+            yield from _Model(connection, ledger, key, model).rows()
+    yield from _dropped(connection, ledger)
+
+
+def _dropped(connection: BaseDatabaseWrapper, ledger: Ledger) -> Iterator[Row]:
+    """Tables that a migration dropped, and that are there."""
+    declared = {table_of(each, connection) for each in ledger.state.models.values()}
+    for name, migration in ledger.dropped.items():
+        site = Site(connection, _no_model(name), name)
+        if name not in declared and Catalog(connection).tables([site.table]):
+            fix = f"DROP TABLE {site.table};"
+            yield Row(Finding("table", name, site.table, Status.LEFTOVER, fix=fix), migration)
+
+
+def _no_model(table: str) -> Any:
+    """Stands where only the name of a table is asked for."""
+    meta = type("Meta", (), {"db_table": table})
+    return type("NoModel", (), {"_meta": meta})
+
+
+class _Model:
+    """A model of the folded state on a connection."""
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, ledger: Ledger, key: ModelKey, state: ModelState
+    ) -> None:
+        self.connection, self.ledger, self.key, self.state = connection, ledger, key, state
+        self.memory = ledger.models.get(key, Memory())
+
+    def rows(self) -> Iterator[Row]:
+        """None where the routers or the model's options keep this database out."""
+        model = self.ledger.state.apps.get_model(*self.key)
+        together = normalize_together(self.state.options.get("index_together") or ())
+        table = CreateTableIfMissing(self.state.name, [], {"index_together": together})
+        if not table.allow_migrate_model(self.connection.alias, model):
+            return
+        table.declared_by = dict(self._declared_by())
+        site = Site(self.connection, model, model._meta.db_table)
+        (operation, _), *through = table.targets(site)
+        found = yield from _Judged(self, table, site, self._origin).rows()
+        if found is not None:
+            yield from self._fills(site, found)
+        for operation, place in through:
+            name = next(
+                each.name
+                for each in model._meta.local_many_to_many
+                if each.remote_field.through is place.model
+            )
+            origin = self._origin(Source("field", name))
+            yield from _Judged(self, operation, place, _always(origin)).rows()
+
+    def _origin(self, source: Source) -> str:
+        return self.ledger.origin(self.key, source)
+
+    def _declared_by(self) -> Iterator[tuple[str, Convergent]]:
+        for kind, option in (("index", "indexes"), ("constraint", "constraints")):
+            for part in self.state.options.get(option, []):
+                operation = self.ledger.declared(self.key, Source(kind, part.name), part)
+                if operation is not None:
+                    yield part.name, operation
+
+    def _fills(self, site: Site, found: Table) -> Iterator[Row]:
+        """The rows of backfills whose column is declared NOT NULL by now, and is not so found.
+
+        In a column that may be NULL, whoever wrote a NULL since may have meant it.
+        """
+        for name, (former, migration) in self.memory.fills.items():
+            if name not in self.state.fields or site.field(name).null:
+                continue
+            operation = copy(former)
+            operation.model_name, operation.name = self.state.name, name
+            column = found.column(site.column(name))
+            if column is not None:
+                for finding in operation.findings(site):
+                    yield Row(finding, migration, operation, site)
+
+
+def _always(origin: str) -> Callable[[Source], str]:
+    return lambda _: origin
+
+
+class _Judged:
+    """One table of a model, its own or one behind a ManyToManyField."""
+
+    def __init__(
+        self, of: _Model, operation: Any, site: Site, origin: Callable[[Source], str]
+    ) -> None:
+        self.of, self.operation, self.site, self.origin = of, operation, site, origin
+
+    def rows(self) -> Any:
+        """Yields the rows and returns the table, or None."""
+        site, operation = self.site, self.operation
+        snapshot = self._collated(operation.read(site))
+        found = snapshot.found
+        (first, *_) = operation.inspect(site, snapshot)
+        yield Row(first, self.origin(TABLE), operation if found is None else None, site)
+        if found is None or found.kind not in _TABLES:
+            return None
+        pieces = self._one_by_one(found) if snapshot.failure else operation.pieces(site, snapshot)
+        judged = []
+        for piece in pieces:
+            row = self._row(piece, snapshot)
+            if row is not None:
+                judged.append(row)
+        yield from judged
+        yield from self._undeclared(found, judged)
+        return found
+
+    def _collated(self, snapshot: Snapshot) -> Snapshot:
+        """A field without db_collation says nothing of its column's, which plain SQL may have set."""
+        found, wanted = snapshot.found, snapshot.wanted
+        if found is None or wanted is None:
+            return snapshot
+        silent = {
+            each.column: column.collation
+            for each in self.operation.declared(self.site)
+            if not getattr(each, "db_collation", None)
+            and (column := found.column(str(each.column)))
+            and column.collation
+        }
+        if not silent:
+            return snapshot
+        columns = tuple(
+            replace(each, collation=silent[each.name]) if each.name in silent else each
+            for each in wanted.columns
+        )
+        indexes = tuple(
+            replace(each, keys=tuple(_collated(key, silent) for key in each.keys))
+            for each in wanted.indexes
+        )
+        return replace(snapshot, wanted=replace(wanted, columns=columns, indexes=indexes))
+
+    def _one_by_one(self, found: Table) -> Iterator[Piece]:
+        """Where the table cannot take the whole declaration, what of it can be judged by itself."""
+        site = self.site
+        for field in self.operation.declared(site):
+            alone = AddColumnIfMissing(self.operation.name, field.name, field)
+            for finding in alone.assess(site, alone.read(site))[:2]:
+                if finding.component in ("column", "foreign key", "declaration"):
+                    yield Piece(Source("field", field.name), field, finding)
+        for source, part in self.operation.sources(site, found):
+            for finding in part.assess(site, part.read(site)):
+                yield Piece(source, part, finding)
+
+    def _row(self, piece: Piece, snapshot: Snapshot) -> Row | None:
+        finding, operation = piece.finding, piece.subject
+        origin = self.origin(piece.source)
+        if not isinstance(operation, Convergent):
+            finding, operation = self._of_field(piece, snapshot)
+        elif finding.status is Status.MISSING and self._is_doubtful(piece):
+            return None
+        if finding.status is Status.DIFFERENT and finding.replaceable:
+            operation = copy(operation)
+            operation.on_different = "replace"
+        progress = self._progress() if finding.status is Status.BUILDING else ""
+        return Row(finding, origin, operation, self.site, progress)
+
+    def _of_field(self, piece: Piece, snapshot: Snapshot) -> tuple[Finding, Convergent]:
+        """The finding of a column or foreign key, and what would build it."""
+        finding, field, site = piece.finding, piece.subject, self.site
+        column, wanted = snapshot.columns(finding.name)
+        is_silent = not getattr(field, "db_collation", None)
+        if finding.component == "column" and is_silent and column and column.collation:
+            note = f"COLLATE {column.collation} in the database, none in the declaration"
+            finding = replace(finding, note=note)
+        name = self.operation.name
+        if finding.component == "foreign key" and isinstance(field, ForeignKey):
+            return finding, AddForeignKeyIfMissing(name, field.name, field, altered_later=True)
+        if finding.component == "column" and column is not None and not field.null:
+            strict = SetNotNullIfNullable(name, field.name, field)
+            if snapshot.found and snapshot.found.constraint(strict._proof(site)):
+                if finding.status is Status.EXISTS or _lacks_not_null(column, wanted):
+                    return replace(finding, status=Status.UNFINISHED), strict
+            elif finding.status is Status.DIFFERENT and _lacks_not_null(column, wanted):
+                return replace(finding, replaceable=True), strict
+        return finding, self._column(field)
+
+    def _column(self, field: AnyField) -> Convergent:
+        """The operation that adds the column; with the value that rows got when it was added first."""
+        memory = self.of.memory
+        former = memory.operations.get(Source("field", field.name))
+        options = {"allow_rewrite": bool(getattr(former, "allow_rewrite", False))}
+        name = str(field.name)
+        if name in memory.once:
+            field = field.clone()
+            field.default = memory.once[name]
+            options["preserve_default"] = False
+        operation = AddColumnIfMissing(self.operation.name, name, field, **options)
+        operation.limits = former.limits if former else {}
+        return operation
+
+    def _is_doubtful(self, piece: Piece) -> bool:
+        """Whether the index is one for LIKE of a column whose type was changed, when Django drops it."""
+        if piece.source.kind != "field" or not _is_for_patterns(piece.subject):
+            return False
+        field: Any = self.site.field(str(piece.source.name))
+        memories, names = self.of.ledger.models, set()
+        while field is not None:
+            key = (field.model._meta.app_label, field.model._meta.model_name)
+            names |= {field.name} & memories.get(key, Memory()).retyped
+            field = field.target_field if field.is_relation else None
+        return bool(names)
+
+    def _progress(self) -> str:
+        for activity in Catalog(self.site.connection).builds(self.site.table):
+            if activity.measure:
+                done, total, _ = activity.measure
+                return f"{100 * done // max(total, 1)} %"
+        return ""
+
+    def _undeclared(self, found: Table, rows: Sequence[Row]) -> Iterator[Row]:
+        """What the table has and no migration declares; left over, where a migration removed it."""
+        site = self.site
+        columns = {site.column(each.name) for each in self.operation.declared(site)}
+        names = {row.finding.name for row in rows} | set(self._serving(found))
+        for column in found.columns:
+            if column.name not in columns:
+                drop = f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column.name)};"
+                yield self._extra("column", column.name, definition(column), drop)
+        for each in found.constraints:
+            if each.kind in _KINDS and each.kind != "p" and each.name not in names:
+                if each.kind == "f" and self._is_declared_key(each.columns):
+                    continue
+                drop = f"{drop_constraint(site, each.name).sql};"
+                yield self._extra(_KINDS[each.kind], each.name, each.definition, drop)
+        for index in found.indexes:
+            if index.constraint is None and index.name not in names:
+                drop = f"{drop_index(site, index.name, found).sql};"
+                yield self._extra("index", index.name, index.definition, drop)
+
+    def _extra(self, component: str, name: str, found: str, drop: str) -> Row:
+        removed = self.of.memory.removed
+        kinds = ["column"] if component == "column" else ["constraint", "index"]
+        origin = next((removed[kind, name] for kind in kinds if (kind, name) in removed), "")
+        status = Status.LEFTOVER if origin else Status.UNDECLARED
+        return Row(Finding(component, name, self.site.table, status, found, fix=drop), origin)
+
+    def _is_declared_key(self, columns: tuple[str, ...]) -> bool:
+        """Whether the columns are a declared foreign key's, which one of any name may stand for."""
+        return any(
+            (each.column,) == columns and getattr(each, "db_constraint", False)
+            for each in self.operation.declared(self.site)
+            if each.is_relation
+        )
+
+    def _serving(self, found: Table) -> Iterator[str]:
+        """The names of indexes and constraints that stand for declared ones by their definition."""
+        site = self.site
+        for source, part in self.operation.sources(site, None):
+            for name in part.names(site):
+                yield name
+                yield from (spare.name for spare in spares(name, found))
+            if source.kind in ("index", "constraint"):
+                continue
+            declared = getattr(part, "index", None) or getattr(part, "constraint", None)
+            if isinstance(declared, Index | UniqueConstraint):
+                yield from self._standing_in(found, declared)
+        keys = {each.column for each in self.operation.declared(site) if each.unique}
+        for index in found.indexes:
+            if _pattern_column(index) in keys:
+                yield index.name
+
+    def _standing_in(self, found: Table, declared: Any) -> Iterator[str]:
+        if found.index(declared.name) is not None:
+            return
+        columns = [self.site.column(name) for name in declared.fields]
+        operator_class = next(iter(getattr(declared, "opclasses", ())), "")
+        unique = isinstance(declared, UniqueConstraint)
+        for index in serving(found, columns, unique=unique, operator_class=operator_class):
+            yield index.name
+            if index.constraint:
+                yield index.constraint
+
+
+def _collated(key: tuple[str, ...], silent: Mapping[str | None, str | None]) -> tuple[str, ...]:
+    """The key of an index, in the collation that the column has."""
+    expression, operator_class, collation, *rest = key
+    name = expression.strip('"')
+    return (expression, operator_class, silent.get(name) or collation, *rest)
+
+
+def _lacks_not_null(column: Column, wanted: Column | None) -> bool:
+    return (
+        wanted is not None
+        and not column.not_null
+        and same_column(replace(column, not_null=True), wanted)
+    )
+
+
+def _is_for_patterns(operation: Convergent) -> bool:
+    is_index = isinstance(operation, CreateIndexConcurrentlyIfMissing)
+    classes = operation.index.opclasses if is_index else ()  # type: ignore[attr-defined]
+    return any(each.endswith("_pattern_ops") for each in classes)
+
+
+def _pattern_column(index: CatalogIndex) -> str | None:
+    """The column of an index for LIKE, which a unique text has beside its uniqueness."""
+    if len(index.keys) != 1 or not index.keys[0][1].endswith("_pattern_ops"):
+        return None
+    return index.keys[0][0].strip('"') if index.predicate is None else None
