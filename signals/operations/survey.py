@@ -358,7 +358,11 @@ class _Judged:
             declared = getattr(part, "index", None) or getattr(part, "constraint", None)
             if isinstance(declared, Index | UniqueConstraint):
                 yield from self._standing_in(found, declared)
-        keys = {each.column for each in self.operation.declared(site) if each.unique}
+        keys = {
+            each.column
+            for each in self.operation.declared(site)
+            if each.unique or getattr(each, "db_index", False)
+        }
         for index in found.indexes:
             if _pattern_column(index) in keys:
                 yield index.name
@@ -397,7 +401,7 @@ def _is_for_patterns(operation: Convergent) -> bool:
 
 
 def _pattern_column(index: CatalogIndex) -> str | None:
-    """The column of an index for LIKE, which a unique text has beside its uniqueness."""
+    """The column of an index for LIKE, which a unique or indexed text has beside its own."""
     if len(index.keys) != 1 or not index.keys[0][1].endswith("_pattern_ops"):
         return None
     return index.keys[0][0].strip('"') if index.predicate is None else None

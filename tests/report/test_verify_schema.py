@@ -194,8 +194,31 @@ def test_a_wrong_question_is_exit_code_2_and_a_way_out(
     assert "Traceback" not in done.stderr
 
 
-def test_missing_words_are_exit_code_2(copy: Copy) -> None:
-    assert copy("empty").manage("verify_schema", "signals").returncode == 2
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--replace",),
+        ("--dry-run",),
+        ("--json", "--sql"),
+        ("--repair", "--sql"),
+        ("--repair", "--dry-run", "--json"),
+        ("--database", "default", "--all-databases"),
+        ("signals", "0012", "--all-databases"),
+        ("--schema", "nowhere"),
+        ("nothing",),
+        ("--unknown",),
+    ],
+)
+def test_what_makes_no_sense_is_exit_code_2(copy: Copy, words: tuple[str, ...]) -> None:
+    done = copy("empty").manage("verify_schema", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+def test_where_nothing_was_migrated_nothing_is_declared(copy: Copy) -> None:
+    done = copy("empty").manage("verify_schema")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "default, schema public: 0 components of 0 migrations: none\n"
 
 
 def test_a_database_that_is_not_there_is_exit_code_4() -> None:
