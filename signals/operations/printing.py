@@ -53,7 +53,11 @@ def summary(survey: Survey) -> str:
     ]
     place = f"{survey.database}, schema {survey.schema}"
     text = f"{place}: {counts.total()} components of {survey.migrations} migrations: "
-    return text + (", ".join(parts) or "none") + (f"; {extra} undeclared" if extra else "")
+    notes = sum(1 for row in survey.rows if row.finding.note and not row.is_wrong())
+    parts = [", ".join(parts) or "none"]
+    parts += [f"{extra} undeclared"] if extra else []
+    parts += [f"{notes} with a note (--all shows it)"] if notes else []
+    return text + "; ".join(parts)
 
 
 def as_json(surveys: Sequence[Survey], *, strict: bool = False) -> str:

@@ -5,6 +5,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ModelState
@@ -14,7 +15,7 @@ from django.db.models.options import normalize_together
 from signals.operations.add_column import AddColumnIfMissing
 from signals.operations.add_foreign_key import AddForeignKeyIfMissing
 from signals.operations.base import Convergent
-from signals.operations.catalog import Catalog, Column, Table
+from signals.operations.catalog import Catalog, Column, Table, quoted
 from signals.operations.catalog import Index as CatalogIndex
 from signals.operations.columns import definition, same_column
 from signals.operations.constraints import drop_constraint
@@ -101,7 +102,11 @@ def _rows(connection: BaseDatabaseWrapper, ledger: Ledger, app_label: str | None
             yield Row(finding, migration, operation, site)
     for key, model in ledger.state.models.items():
         if app_label in (None, key[0]):
-            yield from _Model(connection, ledger, key, model).rows()
+            judged = _Model(connection, ledger, key, model)
+            try:
+                yield from list(judged.rows())
+            except (FieldDoesNotExist, FieldError) as error:
+                yield judged.contradiction(error)
     yield from _dropped(connection, ledger)
 
 
@@ -151,6 +156,20 @@ class _Model:
             )
             origin = self._origin(Source("field", name))
             yield from _Judged(self, operation, place, _always(origin)).rows()
+
+    def contradiction(self, error: Exception) -> Row:
+        """For migrations whose folded state contradicts itself, as an index on a field that is none."""
+        table = quoted(table_of(self.state, self.connection))
+        finding = Finding(
+            "declaration",
+            self.state.name,
+            table,
+            Status.DIFFERENT,
+            f"migrations that contradict themselves: {error}",
+            "each index and constraint on fields that the model has",
+            "correct the migrations by one that removes what names that field",
+        )
+        return Row(finding, self._origin(TABLE))
 
     def _origin(self, source: Source) -> str:
         return self.ledger.origin(self.key, source)
@@ -358,6 +377,9 @@ class _Judged:
             declared = getattr(part, "index", None) or getattr(part, "constraint", None)
             if isinstance(declared, Index | UniqueConstraint):
                 yield from self._standing_in(found, declared)
+        for field in self.operation.declared(site):
+            if not field.null:  # what a run that died before its end left, judged with the column
+                yield SetNotNullIfNullable(self.operation.name, field.name, field)._proof(site)
         keys = {
             each.column
             for each in self.operation.declared(site)

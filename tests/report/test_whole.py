@@ -6,7 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import connections, models
+from django.db.migrations.state import ModelState, ProjectState
 
+from signals.operations.ledger import Ledger
+from signals.operations.site import Site
+from signals.operations.survey import _rows
 from tests.migrations.server import Database, until, waiting, written
 from tests.report.stock import Stock
 
@@ -338,3 +344,42 @@ def test_a_build_of_another_session_is_told_as_such(stock: Stock) -> None:
             old.rollback()
             assert process.wait(timeout=30) == 0
     assert stock.wrong() == {NOTE}
+
+
+def test_what_a_not_null_that_died_half_way_left_is_healed(stock: Stock) -> None:
+    filled(stock)
+    site = Site(connections[stock.database.alias], User, "auth_user")
+    proof = site.name_for(["email"], "_notnull")
+    stock.psql(f"ALTER TABLE auth_user ADD CONSTRAINT {proof} CHECK (email IS NOT NULL) NOT VALID")
+    assert stock.wrong() == {NOTE, ("column", "email", "unfinished")}
+    stock.psql("ALTER TABLE auth_user ALTER email DROP NOT NULL")
+    assert stock.wrong() == {NOTE, ("column", "email", "unfinished")}
+    assert stock.verify("--repair", "--no-input").returncode == 0
+    assert stock.wrong() == {NOTE}
+
+
+def test_a_collation_that_plain_sql_gave_a_column_is_a_note(stock: Stock) -> None:
+    stock.psql('ALTER TABLE django_site ALTER domain TYPE varchar(100) COLLATE "C"')
+    assert stock.wrong() == {NOTE}
+    components = stock.told()["components"]
+    assert [each["note"] for each in components if each["note"]] == [
+        'COLLATE "C" in the database, none in the declaration'
+    ]
+    assert stock.verify("sites").stdout.endswith("; 1 with a note (--all shows it)\n")
+
+
+def test_a_state_that_contradicts_itself_is_told_and_the_others_are_judged(stock: Stock) -> None:
+    connection = connections[stock.database.alias]
+    key = ("id", models.AutoField(primary_key=True))
+    index = models.Index(fields=["gone"], name="on_gone")
+    state = ProjectState()
+    for name, options in (("Wrong", {"indexes": [index]}), ("Right", {"db_table": "auth_group"})):
+        state.add_model(ModelState("bench", name, [key], options))
+    rows = list(_rows(connection, Ledger(state), None))
+    assert [(row.finding.component, row.finding.name) for row in rows if row.is_wrong()] == [
+        ("table", "bench_wrong")
+    ]
+    stock.psql("CREATE TABLE bench_wrong (id serial PRIMARY KEY)")
+    (wrong,) = (row.finding for row in _rows(connection, Ledger(state), None) if row.is_wrong())
+    assert (wrong.component, wrong.name, wrong.table) == ("declaration", "Wrong", '"bench_wrong"')
+    assert "gone" in wrong.found
