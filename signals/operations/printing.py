@@ -150,7 +150,11 @@ def _steps(row: Row) -> Iterator[str]:
     is_safe = isinstance(row.operation, SetNotNullIfNullable)  # proves it before it is enforced
     if row.is_repairable(replacing=is_safe):
         try:
-            yield from map(guarded, statements(row))
+            steps = statements(row)
+            if any(step.part for step in steps):  # they depend on the partitions that there are
+                yield _comment("the indexes of a partitioned table are finished by --repair")
+            else:
+                yield from map(guarded, steps)
         except ConvergenceError as error:
             yield _comment(str(error))
     elif finding.status is Status.DIFFERENT and _SAFE.fullmatch(finding.fix):

@@ -383,3 +383,24 @@ def test_a_state_that_contradicts_itself_is_told_and_the_others_are_judged(stock
     (wrong,) = (row.finding for row in _rows(connection, Ledger(state), None) if row.is_wrong())
     assert (wrong.component, wrong.name, wrong.table) == ("declaration", "Wrong", '"bench_wrong"')
     assert "gone" in wrong.found
+
+
+def test_an_index_of_a_partitioned_table_is_repaired_and_no_script_is_printed_for_its_parts(
+    stock: Stock,
+) -> None:
+    stock.psql(
+        "DROP TABLE django_session; CREATE TABLE django_session (session_key varchar(40) PRIMARY KEY,"
+        " session_data text NOT NULL, expire_date timestamptz NOT NULL) PARTITION BY HASH (session_key);"
+        "CREATE TABLE half PARTITION OF django_session FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+        "CREATE TABLE other PARTITION OF django_session FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+        "INSERT INTO django_session SELECT n::text, '', now() FROM generate_series(1, 9) n"
+    )
+    name = "django_session_expire_date_a5c62663"
+    assert stock.wrong() == {NOTE, ("index", name, "missing")}
+    stock.psql(f"CREATE INDEX {name} ON ONLY django_session (expire_date)")
+    assert ("index", name, "unfinished") in stock.wrong()
+    assert "-- the indexes of a partitioned table are finished by --repair" in (
+        stock.verify("--sql").stdout
+    )
+    assert stock.verify("--repair", "--no-input").returncode == 0
+    assert stock.wrong() == {NOTE}
