@@ -1,6 +1,7 @@
 """CreateTableIfMissing."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,7 @@ from signals.operations.foreign_keys import (
     referenced,
     require_target,
     script_foreign_key,
+    target_table,
 )
 from signals.operations.implied import implied, implied_index, implied_unique
 from signals.operations.refusals import keep, require_rows
@@ -58,6 +60,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
 
     with_rows = False  # whether backwards drops the table with its rows
     absorbed: frozenset[tuple[str, str]] = frozenset()  # what a squash has put into the declaration
+    postponed: frozenset[str] = frozenset()  # quoted tables to come, which foreign keys wait for
     # By their names, the operations that declare parts of the table in the place of the plain ones.
     declared_by: Mapping[str, Convergent] = {}
 
@@ -171,7 +174,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         found = snapshot.found
         if found is None:
             return [self._create(site)]
-        for field in self.declared(site):
+        for field in self._guarded(site):
             require_target(self, site, field, found)
         missing = self._missing(site, found)
         instead = "add it by AddColumnIfMissing with allow_rewrite=True, or fill it in batches"
@@ -180,10 +183,10 @@ class CreateTableIfMissing(Convergent, CreateModel):
         for part in self._parts(site, found):
             part.coming = frozenset(missing)
             statements += part.plan(site, snapshot)
-        for column, field in self._fields(site).items():
+        for column in self._fields(site):
             statements += prove_not_null(site, found.column(column))
-            if has_constraint(field):
-                statements += plan_foreign_key(site, field, found)
+        for field in self._guarded(site):
+            statements += plan_foreign_key(site, field, found)
         return statements
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
@@ -279,12 +282,13 @@ class CreateTableIfMissing(Convergent, CreateModel):
         def act(editor: Any) -> None:
             create_model = editor.create_model
             editor.create_model = lambda _: None  # a through table has an operation of its own
-            create_model(site.model)
+            with self._without_postponed(site):
+                create_model(site.model)
             editor.alter_index_together(site.model, set(), self._index_together)
 
         ddl = site.ddl(act)
         # Nobody else can hold the new table; a foreign key locks the table that it refers to.
-        others = referenced(site, self._fields(site).values())
+        others = referenced(site, self._guarded(site))
         lock = Lock.SHARE_ROW_EXCLUSIVE if others else Lock.NONE
         table, *also = others or [site.table]
         sql = "; ".join([*ddl.now, *ddl.deferred])
@@ -307,6 +311,24 @@ class CreateTableIfMissing(Convergent, CreateModel):
         """The table's own columns with their fields; generated ones behind those that they read."""
         fields = sorted(site.model._meta.local_fields, key=lambda field: field.generated)
         return {field.column: field for field in fields if field.column}
+
+    def _guarded(self, site: Site) -> list[AnyField]:
+        """The fields whose foreign keys can be made by now."""
+        fields = filter(has_constraint, self._fields(site).values())
+        return [field for field in fields if target_table(site, field) not in self.postponed]
+
+    @contextmanager
+    def _without_postponed(self, site: Site) -> Iterator[None]:
+        """Within it, the fields whose tables are to come have no foreign key."""
+        fields: list[Any] = list(filter(has_constraint, self._fields(site).values()))
+        waiting = [field for field in fields if target_table(site, field) in self.postponed]
+        for field in waiting:
+            field.db_constraint = False
+        try:
+            yield
+        finally:
+            for field in waiting:
+                field.db_constraint = True
 
     def _missing(self, site: Site, found: Table) -> dict[str, AnyField]:
         fields = self._fields(site).items()

@@ -9,7 +9,7 @@ from typing import Any
 from signals.operations.base import guarded
 from signals.operations.errors import ConvergenceError
 from signals.operations.findings import Status
-from signals.operations.repair import in_order, statements
+from signals.operations.repair import in_order, postponed, statements
 from signals.operations.set_not_null import SetNotNullIfNullable
 from signals.operations.survey import Row, Survey
 
@@ -86,13 +86,15 @@ def as_sql(survey: Survey, *, path: str = "") -> str:
     """A script for psql that may run twice; what is not safe to run stands in it as a comment."""
     lines = [f"-- {summary(survey)}", "\\set ON_ERROR_STOP on"]
     lines += [f"SET search_path TO {path};"] if path else []
-    for row in in_order([row for row in survey.rows if row.is_wrong(strict=True)]):
+    rows = in_order(row for row in survey.rows if row.is_wrong(strict=True))
+    for row in rows:
         finding = row.finding
         lines += [
             "",
             _comment(f"{_words(row)} {finding.component} {finding.name} of {finding.table}"),
         ]
         lines += _steps(row)
+    lines += [guarded(step) for row in rows for step in postponed(row)]
     return "\n".join(lines)
 
 

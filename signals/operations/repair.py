@@ -8,14 +8,22 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.operations import guards, migrators
+from signals.operations.create_table import CreateTableIfMissing
 from signals.operations.errors import ConvergenceError, MigratorsLockLost
 from signals.operations.findings import Status
-from signals.operations.foreign_keys import referenced, script_foreign_key
+from signals.operations.foreign_keys import (
+    has_constraint,
+    referenced,
+    script_foreign_key,
+    target_table,
+)
 from signals.operations.set_not_null import SetNotNullIfNullable
 from signals.operations.statements import Statement
 from signals.operations.survey import Row, Survey
 
 logger = logging.getLogger("signals.operations")
+
+_PASSES = 5  # each brings what the next one stands on; more than two need tables in a circle
 
 # What others stand on goes first.
 _ORDER = ("enum", "table", "column", "rows", "index", "unique", "check", "exclusion", "foreign key")
@@ -46,7 +54,7 @@ def repair(
     """
     with migrators.alone(connection) as still_alone:
         before = look()
-        while True:
+        for _ in range(_PASSES):
             todo = in_order(row for row in before.rows if row.is_repairable(replacing=replacing))
             failures = []
             for row in todo:
@@ -56,9 +64,10 @@ def repair(
                 failures += [(row, reason)] if reason else []
             after = look()
             left = [row for row in after.rows if row.is_repairable(replacing=replacing)]
-            if not failures or len(left) >= len(todo):
-                return Repaired(after, tuple(failures))
+            if not left or {_name(row) for row in left} >= {_name(row) for row in todo}:
+                break
             before = after
+        return Repaired(after, tuple(failures))
 
 
 def statements(row: Row) -> list[Statement]:
@@ -80,11 +89,27 @@ def statements(row: Row) -> list[Statement]:
     ]
 
 
+def postponed(row: Row) -> list[Statement]:
+    """The foreign keys of a missing table that wait for another one."""
+    operation, site = row.operation, row.site
+    if not isinstance(operation, CreateTableIfMissing) or site is None:
+        return []
+    fields = filter(has_constraint, operation.declared(site))
+    waiting = [field for field in fields if target_table(site, field) in operation.postponed]
+    return [step for field in waiting for step in script_foreign_key(site, field)]
+
+
 def in_order(rows: Iterable[Row]) -> list[Row]:
-    """What others stand on first; of tables those before that the foreign keys of others lead to."""
+    """What others stand on first; of tables those before that the foreign keys of others lead to.
+
+    Where tables refer to each other in a circle, the foreign key to the later one waits for it.
+    """
     listed = list(rows)
-    tables = [row for row in listed if row.finding.component == "table"]
-    places = {id(row): place for place, row in enumerate(_by_reference(tables))}
+    tables = list(_by_reference([row for row in listed if row.finding.component == "table"]))
+    for place, row in enumerate(tables):
+        if isinstance(row.operation, CreateTableIfMissing):
+            row.operation.postponed = frozenset(each.finding.table for each in tables[place + 1 :])
+    places = {id(row): place for place, row in enumerate(tables)}
     return sorted(listed, key=lambda row: (_rank(row), places.get(id(row), 0)))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.exceptions import BadMigrationError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ModelState
 from django.db.models import ForeignKey, Index, UniqueConstraint
@@ -79,10 +80,13 @@ def survey(
 ) -> Survey:
     """Judges what the applied migrations declare, or those of one app, or one of them; changes nothing.
 
-    Two round trips for each table, and one more where a definition is spelled otherwise.
+    Two round trips for each table, and one more where a definition is spelled otherwise. Raises
+    BadMigrationError where the migrations make no graph.
     """
-    loader = MigrationLoader(connection)
-    ledger = fold(connection, loader)
+    try:
+        ledger = fold(connection, MigrationLoader(connection))
+    except ValueError as error:  # as Django says that an app in the graph has no migrations
+        raise BadMigrationError(str(error)) from error
     rows: list[Row] = []
     for row in _rows(connection, ledger, app_label):
         app, _, name = row.migration.partition(".")

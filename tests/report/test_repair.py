@@ -6,6 +6,8 @@ import pty
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
 
 import pytest
 from django.db import connections
@@ -14,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from signals.operations import migrators, session
 from signals.operations.survey import survey
 from tests.migrations.server import ROOT, Database, alone, environment, until, waiting, written
-from tests.report.stock import Stock
+from tests.report.stock import FOLDED, Stock
 from tests.report.test_whole import NOTE, filled
 
 EXPIRE = "django_session_expire_date_a5c62663"
@@ -314,3 +316,32 @@ def test_the_round_trips_grow_by_two_for_each_table(stock: Stock) -> None:
         tables = [row for row in survey(connection).rows if row.finding.component == "table"]
     assert len(tables) >= 8
     assert len(queries) <= 2 * len(tables) + 8
+
+
+def test_a_broken_migration_graph_is_exit_code_3(stock: Stock, tmp_path: Path) -> None:
+    copytree(stock.folder, tmp_path / "broken")
+    broken = replace(stock, folder=tmp_path / "broken")
+    migration = broken.folder / "folded/migrations/0002_second.py"
+    for dependency in ("('folded', '0000_lost')", "('sessions_', '__first__')"):
+        migration.write_text(
+            FOLDED.format(initial=False, replaces=[], dependencies=f"[{dependency}]", operations="")
+        )
+        done = broken.verify()
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("by", ["--sql", "--repair"])
+def test_missing_tables_that_refer_to_each_other_come_back_with_their_foreign_keys(
+    stock: Stock, by: str
+) -> None:
+    stock.psql("DROP TABLE shop_things, shop_things_tags, shop_special, shop_producer, shop_tag")
+    assert stock.wrong() == {
+        ("table", f"shop_{name}", "missing")
+        for name in ("things", "things_tags", "special", "producer", "tag")
+    }
+    if by == "--sql":
+        stock.psql(stock.verify("--sql").stdout)
+    else:
+        assert stock.verify("--repair", "--no-input").returncode == 0
+    assert stock.wrong() == set()

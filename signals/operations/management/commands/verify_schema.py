@@ -12,7 +12,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.color import no_style
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.exceptions import AmbiguityError, BadMigrationError, NodeNotFoundError
+from django.db.migrations.exceptions import (
+    AmbiguityError,
+    BadMigrationError,
+    CircularDependencyError,
+    InvalidBasesError,
+    NodeNotFoundError,
+)
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 
@@ -21,7 +27,7 @@ from signals.operations.catalog import Catalog
 from signals.operations.errors import ConvergenceError
 from signals.operations.findings import Status
 from signals.operations.printing import as_json, as_sql, as_table
-from signals.operations.repair import in_order, repair, statements
+from signals.operations.repair import in_order, postponed, repair, statements
 from signals.operations.report import in_encoding, report
 from signals.operations.survey import Row, Survey, survey
 
@@ -35,6 +41,13 @@ _STYLES = {
     Status.UNDECLARED: "NOTICE",
 }
 _ALONE = (("json", "sql"), ("repair", "sql"), ("dry_run", "json"), ("database", "all_databases"))
+_MISCONFIGURED = (
+    BadMigrationError,
+    CircularDependencyError,
+    ImproperlyConfigured,
+    InvalidBasesError,
+    NodeNotFoundError,
+)
 _OF_REPAIR = ("replace", "dry_run")
 
 
@@ -169,6 +182,9 @@ class Command(BaseCommand):
                         self.stdout.write(f"{statement.sql};")
             except ConvergenceError as error:
                 self.stderr.write(f"{row.finding.component} {row.finding.name}: {error}")
+        for row in todo:
+            for statement in postponed(row):
+                self.stdout.write(f"{statement.sql};")
 
     def _agrees(self, todo: Sequence[Row]) -> bool:
         """Asks on the terminal; without one nobody can answer."""
@@ -247,5 +263,5 @@ def _told(alias: str) -> Iterator[None]:
         raise CommandError(
             f"the database {alias!r} cannot be read: {error}", returncode=UNAVAILABLE
         ) from error
-    except (BadMigrationError, ImproperlyConfigured, NodeNotFoundError) as error:
+    except _MISCONFIGURED as error:
         raise CommandError(str(error), returncode=CONFIGURATION) from error
