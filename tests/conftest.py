@@ -29,7 +29,7 @@ def pytest_report_header() -> str:
 # What an ordinary run and CI draw is the same each time; a nightly run looks for what is new, and
 # keeps what it found in .hypothesis/.
 hypothesis.settings.register_profile(
-    "ordinary", max_examples=50, deadline=None, derandomize=True, database=None
+    "ordinary", max_examples=30, deadline=None, derandomize=True, database=None
 )
 hypothesis.settings.register_profile(
     "nightly",
