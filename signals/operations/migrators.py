@@ -93,10 +93,8 @@ def alone(connection: BaseDatabaseWrapper) -> Iterator[Callable[[], None]]:
 
 
 def _further(connection: BaseDatabaseWrapper, place: Place) -> BaseDatabaseWrapper:
-    """A second session with the same settings; a pool of the process may have none to spare."""
-    own = connection.copy()
-    own.settings_dict["AUTOCOMMIT"] = True
-    own.settings_dict["OPTIONS"].pop("pool", None)
+    """A second session, opened."""
+    own = session.further(connection)
     try:
         own.ensure_connection()
     except Error as error:

@@ -33,11 +33,8 @@ LOCK_NOT_AVAILABLE = "55P03"
 QUERY_CANCELED = "57014"  # by statement_timeout too
 CHANGED = "XX000"  # "cache lookup failed": what the catalog's view shows was dropped meanwhile
 UNREADABLE = (LOCK_NOT_AVAILABLE, QUERY_CANCELED, CHANGED)
-IN_THE_WAY = (
-    "40001",
-    "40P01",
-    LOCK_NOT_AVAILABLE,
-)  # of rows: another transaction was, and may be gone
+# Another transaction was in the way of rows, and may be gone.
+IN_THE_WAY = ("40001", "40P01", LOCK_NOT_AVAILABLE)
 INVALID_PARAMETER_VALUE = "22023"  # of the statement, not of a row; or of a setting
 
 NO_TIMEOUTS = {"lock_timeout": "0", "statement_timeout": "0", "transaction_timeout": "0"}
@@ -180,7 +177,7 @@ class OthersBuild:
         self._connection, self._label, self._what = connection, label, what
         self._policy = LockPolicy.from_settings()
         self._quiet = _is_quiet(connection)
-        self._shown = display(connection, label)
+        self._shown = Display(label, self._policy.progress_interval, quiet=self._quiet)
         self._reports: dict[int, Report] = {}
 
     def __enter__(self) -> Self:
@@ -418,10 +415,10 @@ def patiently(connection: BaseDatabaseWrapper, act: Callable[[], int], longest: 
 @contextmanager
 def no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Lifts the session's timeouts and puts each back to what it was, also after a failure."""
-    if not connection.in_atomic_block and is_pooled(connection):
+    is_within = connection.in_atomic_block
+    if not is_within and is_pooled(connection):
         yield
         return
-    is_within = connection.in_atomic_block
     with _under(connection, _NO_TIMEOUTS_IN_TRANSACTION if is_within else NO_TIMEOUTS):
         yield
 
@@ -446,13 +443,22 @@ def in_schema(connection: BaseDatabaseWrapper, schema: str) -> Iterator[None]:
         yield
 
 
+def further(connection: BaseDatabaseWrapper, **defaults: object) -> BaseDatabaseWrapper:
+    """A second session with the same settings, not opened yet; defaults: of the driver's options.
+
+    It takes none from a pool of the process, whose last one may be the first session.
+    """
+    second = connection.copy()
+    options = {**defaults, **second.settings_dict["OPTIONS"]}
+    options.pop("pool", None)
+    second.settings_dict |= {"AUTOCOMMIT": True, "OPTIONS": options}
+    return second
+
+
 @contextmanager
 def beside(connection: BaseDatabaseWrapper) -> Iterator[Catalog]:
     """Asks over a second connection to the same database, which is closed in every case."""
-    second = connection.copy()
-    options = {"connect_timeout": 5, **second.settings_dict["OPTIONS"]}
-    options.pop("pool", None)  # whose last connection may be the first one
-    second.settings_dict |= {"AUTOCOMMIT": True, "OPTIONS": options}
+    second = further(connection, connect_timeout=5)
     try:
         with second.cursor():
             _change(second, WATCHING)

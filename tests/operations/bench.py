@@ -29,6 +29,13 @@ INSERT INTO part (label, amount, made_at) VALUES
 """
 
 
+class Json(models.JSONField):
+    """PostgreSQL's type json, which has no equality."""
+
+    def db_type(self, connection: Any) -> str:  # noqa: ARG002 - Django names it
+        return "json"
+
+
 def part(*fields: tuple[str, Any], **options: Any) -> ModelState:
     """The model of the table that PART creates, with further fields."""
     columns = {

@@ -11,6 +11,7 @@ from tests.operations import bench
 from tests.operations.bench import (
     PART,
     SERIAL,
+    Json,
     facts,
     forwards,
     fresh,
@@ -21,13 +22,6 @@ from tests.operations.bench import (
 pytestmark = pytest.mark.usefixtures("empty_bench")
 
 STATE = project(part())
-
-
-class Json(models.JSONField):
-    """PostgreSQL's type json, which has no equality."""
-
-    def db_type(self, connection: Any) -> str:  # noqa: ARG002 - Django names it
-        return "json"
 
 
 def test_a_check_of_long_names_is_called_as_postgresql_calls_it() -> None:

@@ -10,7 +10,13 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.template.defaultfilters import filesizeformat, pluralize
 
-from signals.operations.management.commands.verify_schema import UNAVAILABLE, USAGE, find
+from signals.operations.management.commands.verify_schema import (
+    UNAVAILABLE,
+    USAGE,
+    find,
+    require_alias,
+    require_app,
+)
 from signals.operations.preview import Preview, Step, preview
 
 SOMETHING = 1
@@ -32,11 +38,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias = options["database"]
-        if alias not in connections:
-            known = ", ".join(connections)
-            raise CommandError(
-                f"there is no database {alias!r} (use one of {known})", returncode=USAGE
-            )
+        require_alias(alias)
         connection = connections[alias]
         if connection.vendor != "postgresql":
             what = f"the database {alias!r} is {connection.display_name}, and no PostgreSQL"
@@ -59,8 +61,8 @@ def _targets(
     """What migrate would be asked for."""
     leaves: list[tuple[str, str | None]] = executor.loader.graph.leaf_nodes(app_label)
     if app_label is None or name is None:
-        if app_label is not None and app_label not in executor.loader.migrated_apps:
-            raise CommandError(f"the app {app_label!r} has no migrations", returncode=USAGE)
+        if app_label is not None:
+            require_app(executor.loader, app_label)
         return leaves
     if name == "zero":
         return [(app_label, None)]

@@ -228,15 +228,20 @@ def require_app(loader: MigrationLoader, app_label: str) -> None:
         raise CommandError(f"the app {app_label!r} has no migrations", returncode=USAGE)
 
 
-def _aliases(options: dict[str, Any]) -> list[str]:
-    if options["all_databases"]:
-        return list(connections)
-    alias = options["database"] or DEFAULT_DB_ALIAS
+def require_alias(alias: str) -> None:
+    """A CommandError where the settings have no database of that alias; it says which there are."""
     if alias not in connections:
         raise CommandError(
             f"there is no database {alias!r} (use one of {', '.join(connections)})",
             returncode=USAGE,
         )
+
+
+def _aliases(options: dict[str, Any]) -> list[str]:
+    if options["all_databases"]:
+        return list(connections)
+    alias = options["database"] or DEFAULT_DB_ALIAS
+    require_alias(alias)
     return [alias]
 
 
