@@ -14,26 +14,22 @@ from django.db.migrations.state import ProjectState
 from signals.operations import session, violations
 from signals.operations.at_once import at_once, is_worthwhile
 from signals.operations.catalog import Catalog, Table
-from signals.operations.columns import type_of
 from signals.operations.errors import (
     NeedsAutocommit,
     NotConverged,
-    Refused,
     RowsViolate,
     StatementRefused,
-    is_impossible,
     is_overtaken,
     sqlstate,
     words,
 )
-from signals.operations.findings import Finding, Snapshot, Status
-from signals.operations.folding import fold
-from signals.operations.foreign_keys import has_constraint, target_table
+from signals.operations.findings import Finding, Status
 from signals.operations.guards import literal
 from signals.operations.indexes import drop_index
 from signals.operations.limits import accept_limits
+from signals.operations.reading import read_all
 from signals.operations.refusals import refuse_different, require_postgresql
-from signals.operations.site import PROBE, AnyField, Site
+from signals.operations.site import AnyField, Site
 from signals.operations.statements import Lock, Statement
 
 _REMOVALS = (
@@ -111,35 +107,13 @@ class Convergent(Operation):
         """What converges where, in order; more than itself where further tables belong to a model."""
         return [(self, site)]
 
+    def accepts(self, site: Site, found: Table) -> bool:
+        """Whether what the table's name leads to is the declared table."""
+        return True
+
     def read(self, site: Site) -> Any:
         """One round trip for the catalog, and one for the canonical form where there is a rival."""
-        catalog = Catalog(site.connection)
-        declared = self.declared(site)
-        types = [type_of(site, field) for field in declared]
-        tables = [target_table(site, field) for field in declared if has_constraint(field)]
-        found = catalog.table(site.table, self.names(site), types, tables)
-        if found is None:
-            return Snapshot(None)
-        if found.temporary:
-            raise Refused(
-                self.describe(),
-                site.table,
-                f"a temporary table {site.table} of this session stands in front of it",
-                "drop the temporary table, or migrate in another session",
-            )
-        with site.on_probe():
-            ddl = self.probe(site, found)
-        if not ddl:
-            return Snapshot(found)
-        try:
-            wanted = catalog.probe(found, ddl, PROBE)
-        except DatabaseError as error:
-            declaration = "; ".join(ddl).replace(PROBE, site.table)
-            if not is_impossible(error):
-                self.refuse(declaration, error)
-                raise
-            return Snapshot(found, failure=words(error), declaration=declaration)
-        return Snapshot(*fold(catalog, found, wanted, ddl))
+        return read_all(site.connection, [(self, site)])[0]
 
     def assess(self, site: Site, snapshot: Any) -> list[Finding]:
         """The findings, or the one that the table cannot take the declaration at all."""

@@ -4,8 +4,9 @@ Nothing here decides anything, and no exception is caught: a missing object is N
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db import DatabaseError, transaction
@@ -210,6 +211,39 @@ class Enum:
     used: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for under a quoted name, and what of it.
+
+    indexes: of a table: plain names; who else has them in the table's schema is told. types, tables:
+    quoted names of others to resolve along. family: of schemas, the group in which it is asked.
+    """
+
+    name: str
+    indexes: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    kind: str = "table"
+    family: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """The answer in schemas that have it alike; it is that of the first, with its numbers."""
+
+    schemas: tuple[str, ...]
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """DDL to be put on an empty copy of a table; path: the search_path for it, where not the session's."""
+
+    found: Table
+    ddl: tuple[str, ...]
+    path: str = ""
+
+
 # indnullsnotdistinct came with PostgreSQL 15; through to_jsonb the question stands on 14 too.
 # A build is told by its progress report; where that hides its index, because another role builds, by
 # the lock that the reporting session holds on the table.
@@ -263,7 +297,7 @@ SELECT pg_catalog.json_build_object(
   'current', n.nspname = pg_catalog.current_schema(),
   'temporary', c.relpersistence = 't', 'unlogged', c.relpersistence = 'u',
   'hides_rows', pg_catalog.row_security_active(c.oid),
-  'unknown', (SELECT pg_catalog.json_agg(u.name) FROM pg_catalog.unnest(%s::pg_catalog.text[]) u (name)
+  'unknown', (SELECT pg_catalog.json_agg(u.name) FROM pg_catalog.unnest(q.types) u (name)
       WHERE pg_catalog.to_regtype(u.name) IS NULL),
   'targets', (SELECT pg_catalog.json_object_agg(u.name, pg_catalog.json_build_object(
           'oid', r.oid::pg_catalog.int8, 'kind', r.relkind, 'persistence', r.relpersistence,
@@ -273,7 +307,7 @@ SELECT pg_catalog.json_build_object(
                    JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum = i.indkey[0]
                    WHERE i.indrelid = r.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
                    AND i.indnkeyatts = 1 AND i.indpred IS NULL)))
-      FROM pg_catalog.unnest(%s::pg_catalog.text[]) u (name)
+      FROM pg_catalog.unnest(q.tables) u (name)
       JOIN pg_catalog.pg_class r ON r.oid = pg_catalog.to_regclass(u.name)),
   'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', a.attname,
@@ -314,12 +348,12 @@ SELECT pg_catalog.json_build_object(
       'table', COALESCE((SELECT i.indrelid::pg_catalog.regclass::pg_catalog.text
                          FROM pg_catalog.pg_index i WHERE i.indexrelid = r.oid), '')))
     FROM pg_catalog.pg_class r
-    WHERE r.relnamespace = c.relnamespace AND r.relname = ANY(%s)
+    WHERE r.relnamespace = c.relnamespace AND r.relname = ANY(q.indexes)
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i
                     WHERE i.indexrelid = r.oid AND i.indrelid = c.oid))
 )::pg_catalog.text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid = pg_catalog.to_regclass(%s)
+WHERE c.oid = pg_catalog.to_regclass(q.name)
 """.replace("<indexes>", _INDEXES)
 
 # What pg_partition_tree leaves out, another session is about to detach. A name that an index of a part
@@ -356,15 +390,53 @@ SELECT pg_catalog.json_build_object(
 """.replace("<indexes>", _INDEXES)
 
 _ENUM = """
-SELECT t.typtype, n.nspname = pg_catalog.current_schema(),
-  ARRAY(SELECT e.enumlabel::pg_catalog.text FROM pg_catalog.pg_enum e
-        WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder),
-  EXISTS (SELECT FROM pg_catalog.pg_depend d
-          WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
-          AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = 'n')
+SELECT pg_catalog.json_build_object(
+  'kind', t.typtype, 'current', n.nspname = pg_catalog.current_schema(),
+  'labels', (SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder)
+             FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
+  'used', EXISTS (SELECT FROM pg_catalog.pg_depend d
+                  WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
+                  AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = 'n')
+)::pg_catalog.text
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-WHERE t.oid = pg_catalog.to_regtype(%s)
+WHERE t.oid = pg_catalog.to_regtype(q.name)
 """
+
+# A table that stands where CREATE TABLE would put it, or in the schema that it names.
+_PLACED = """
+SELECT 'true' FROM pg_catalog.pg_class c
+WHERE c.oid = pg_catalog.to_regclass(q.name) AND c.relkind IN ('r', 'p')
+AND (c.relnamespace::pg_catalog.regnamespace::pg_catalog.text = pg_catalog.quote_ident(
+    pg_catalog.current_schema()) OR pg_catalog.strpos(q.name, '.') > 0)
+"""
+
+TABLE, ENUM, PLACED = "table", "enum", "placed"
+
+_FACTS = {TABLE: _TABLE, ENUM: _ENUM, PLACED: _PLACED}
+
+_QUESTIONS = """pg_catalog.jsonb_to_recordset(%s::pg_catalog.jsonb) q (
+  place int4, family int4, kind text, name text, indexes text[], types text[], tables text[])"""
+
+# What does not depend on the schema that it is asked in: the numbers of objects and the schema's own name,
+# which only the definition of an index has. A CASE is what PostgreSQL promises to evaluate in order.
+_IN_SCHEMAS = f"""
+SELECT x.place, pg_catalog.array_agg(x.schema ORDER BY x.schema), pg_catalog.min(ARRAY[x.schema, x.facts])
+FROM (
+  SELECT q.place, s.schema, CASE
+    WHEN pg_catalog.set_config('search_path', s.path, true) IS NOT NULL
+    AND pg_catalog.set_config('extra_float_digits', '1', true) IS NOT NULL THEN <facts> END AS facts
+  FROM {_QUESTIONS}
+  JOIN pg_catalog.jsonb_to_recordset(%s::pg_catalog.jsonb) s (family int4, schema text, path text)
+    ON s.family = q.family
+  OFFSET 0) x
+GROUP BY x.place, pg_catalog.regexp_replace(x.facts,
+  '"(oid|target|part_of)" : [0-9]+|"schema" : "([^"\\\\]|\\\\.)*"'
+  '|"definition" : "CREATE ([^"\\\\]|\\\\.)*"', '', 'g'),
+  CASE WHEN x.facts::pg_catalog.json ->> 'kind' = 'p' THEN x.schema END
+ORDER BY 1, 3
+"""  # noqa: S608 - a constant
+
+_DIGITS = re.compile(r'^\{"digits" : (-?\d+)')
 
 _IN_FULL = "SET LOCAL extra_float_digits = 1"
 
@@ -466,14 +538,6 @@ _PLACE = "SELECT pg_catalog.current_database(), pg_catalog.current_schema()"
 
 _PATH = "SELECT pg_catalog.current_setting('search_path')"
 
-# Those that stand where CREATE TABLE would put them, or in the schema that they name.
-_TABLES = """
-SELECT u.name FROM pg_catalog.unnest(%s::pg_catalog.text[]) u (name)
-JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(u.name) AND c.relkind IN ('r', 'p')
-WHERE c.relnamespace::pg_catalog.regnamespace::pg_catalog.text = pg_catalog.quote_ident(
-    pg_catalog.current_schema()) OR pg_catalog.strpos(u.name, '.') > 0
-"""
-
 # The holders of an advisory lock on one 64-bit key, which pg_locks shows in two halves; they are idle,
 # so their last query says nothing.
 _ADVISORS = """
@@ -565,26 +629,51 @@ class Catalog:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
 
-    def table(
-        self,
-        name: str,
-        index_names: Sequence[str] = (),
-        types: Sequence[str] = (),
-        tables: Sequence[str] = (),
-    ) -> Table | None:
-        """The table that the quoted name resolves to on the search_path, with all its parts.
+    def table(self, name: str) -> Table | None:
+        """The table that the quoted name resolves to on the search_path, with all its parts."""
+        found: Table | None = self.ask([Question(name)])[0]
+        return found
 
-        index_names: plain; who else has them in the table's schema is told. types, tables: quoted names
-        of others to resolve in the same round trip. The indexes of all partitions are a second one.
+    def ask(self, questions: Sequence[Question]) -> list[Any]:
+        """The Table, the Enum, or whether there is a table, of each question; None where there is none.
+
+        One round trip, and one for the indexes of all partitions of each partitioned table.
         """
-        parameters = [list(types), list(tables), list(index_names), name]
-        rows = self._rows(_TABLE, parameters)
-        if rows and json.loads(rows[0][0])["digits"] < 1:
-            rows = self._rows_in_full(_TABLE, parameters)
-        found = _table(rows[0][0]) if rows else None
-        if found is None or found.kind != "p" or not index_names:
-            return found
-        return replace(found, tree=self._tree(found, index_names))
+        if not questions:
+            return []
+        ask = f"SELECT {_facts(questions)} FROM {_QUESTIONS} ORDER BY q.place"  # noqa: S608 - its own
+        parameters = [_as_records(questions)]
+        texts = [text for (text,) in self._rows(ask, parameters)]
+        if any(_is_rounded(text) for text in texts):
+            texts = [text for (text,) in self._rows_in_full(ask, parameters)]
+        answers = []
+        for question, text in zip(questions, texts, strict=True):
+            answer = _answer(question, text)
+            if isinstance(answer, Table) and answer.kind == "p" and question.indexes:
+                answer = replace(answer, tree=self._tree(answer, question.indexes))
+            answers.append(answer)
+        return answers
+
+    def ask_in(
+        self, schemas: Sequence[tuple[int, str, str]], questions: Sequence[Question]
+    ) -> list[list[Alike]]:
+        """The answers to each question in each schema of its family, those that are alike as one.
+
+        One round trip. schemas: the family, the name and the search_path of each. Partitioned tables
+        are never alike, and come without their partitions.
+        """
+        answers: list[list[Alike]] = [[] for _ in questions]
+        if not questions:
+            return answers
+        ask = _IN_SCHEMAS.replace("<facts>", _facts(questions))
+        families = [
+            {"family": family, "schema": schema, "path": path} for family, schema, path in schemas
+        ]
+        records = json.dumps(families, ensure_ascii=False)
+        question = compose(self.connection, ask, [_as_records(questions), records])
+        for place, names, (_, text) in self._script([question])[0]:
+            answers[place].append(Alike(tuple(names), _answer(questions[place], text)))
+        return answers
 
     def _tree(self, found: Table, index_names: Sequence[str]) -> Tree | None:
         """The table and its partitions; None if it was dropped since."""
@@ -595,42 +684,48 @@ class Catalog:
         taken = frozenset((schema, name) for schema, name in facts["taken"] or ())
         return Tree(root, tuple(parts), taken)
 
-    def probe(self, found: Table, ddl: Sequence[str], probe: str) -> Table:
-        """What PostgreSQL makes of the DDL on a temporary copy of the table.
+    def probes(self, copies: Sequence[Copy], probe: str) -> list[Table | DatabaseError]:
+        """What PostgreSQL makes of the DDL on a temporary copy of each table, or why it cannot.
 
-        One round trip, rolled back: takes ACCESS SHARE on the table, and leaves nothing.
+        One round trip, rolled back: takes ACCESS SHARE on the tables, and leaves nothing. One for each
+        copy where PostgreSQL refuses one of them.
         """
-        question = compose(self.connection, _TABLE, [[], [], [], probe])
-        return _table(self._on_copy(found, probe, [*ddl, question])[-1][0][0])
-
-    def fold(self, found: Table, ddl: Sequence[str], lists: Sequence[str], probe: str) -> list[str]:
-        """What the planner makes of each SELECT list on a copy of the table with the DDL put on it.
-
-        One round trip, rolled back; nothing is executed but immutable functions.
-        """
-        questions = [
-            f"EXPLAIN (VERBOSE, COSTS OFF) SELECT {each} FROM {probe}"  # noqa: S608 - its own
-            for each in lists
-        ]
-        plans = self._on_copy(found, probe, [*ddl, *questions])
+        facts = f"SELECT {_facts([Question(probe)])} FROM {_QUESTIONS}"  # noqa: S608 - its own
+        question = compose(self.connection, facts, [_as_records([Question(probe)])])
+        answers = self._on_copies(probe, [(copy, [*copy.ddl, question], 1) for copy in copies])
         return [
-            next(str(line) for (line,) in plan if str(line).lstrip().startswith("Output:"))
-            for plan in plans
+            answer if isinstance(answer, DatabaseError) else _table(answer[0][0][0])
+            for answer in answers
+        ]
+
+    def folds(
+        self, copies: Sequence[Copy], lists: Sequence[Sequence[str]], probe: str
+    ) -> list[list[str] | DatabaseError]:
+        """What the planner makes of each SELECT list on the copy with the DDL put on it, or why it cannot.
+
+        One round trip, rolled back, as `probes`; nothing is executed but immutable functions.
+        """
+        scripts = []
+        for copy, texts in zip(copies, lists, strict=True):
+            questions = [
+                f"EXPLAIN (VERBOSE, COSTS OFF) SELECT {text} FROM {probe}"  # noqa: S608 - its own
+                for text in texts
+            ]
+            scripts.append((copy, [*copy.ddl, *questions], len(questions)))
+        return [
+            plans if isinstance(plans, DatabaseError) else [_output(plan) for plan in plans]
+            for plans in self._on_copies(probe, scripts)
         ]
 
     def rewrites(self, found: Table, ddl: Sequence[str], probe: str) -> bool:
         """Whether the DDL would write the whole table anew; asked of an empty copy of it."""
         question = compose(self.connection, _FILE, [probe])
-        before, after = self._on_copy(found, probe, [question, *ddl, question])
+        script = [question, *ddl, question]
+        (files,) = self._on_copies(probe, [(Copy(found, ()), script, 2)])
+        if isinstance(files, DatabaseError):
+            raise files
+        before, after = files
         return bool(before != after)
-
-    def enum(self, name: str) -> Enum | None:
-        """The type that the quoted name resolves to on the search_path."""
-        rows = self._rows(_ENUM, [name])
-        if not rows:
-            return None
-        kind, current, labels, used = rows[0]
-        return Enum(kind, current, tuple(labels), used)
 
     def blockers(
         self, tables: Sequence[str], modes: Sequence[str], letters: int = LETTERS
@@ -669,10 +764,6 @@ class Catalog:
     def search_path(self) -> str:
         """The setting, as SQL."""
         return str(self._rows(_PATH)[0][0])
-
-    def tables(self, names: Sequence[str]) -> set[str]:
-        """Those of the quoted names that are tables, in the schema of the session or in their own."""
-        return {name for (name,) in self._rows(_TABLES, [list(names)])} if names else set()
 
     def advisors(self, key: int) -> tuple[Blocker, ...]:
         """The other sessions that hold the advisory lock on the key."""
@@ -720,21 +811,34 @@ class Catalog:
             f"HAVING pg_catalog.count(*) > 1 ORDER BY pg_catalog.count(*) DESC, {places} LIMIT {most}"
         )
 
-    def _on_copy(
-        self, found: Table, probe: str, script: Sequence[str]
-    ) -> list[list[tuple[Any, ...]]]:
-        """The rows of each question in the script, which runs on an empty copy of the table."""
+    def _on_copies(
+        self, probe: str, scripts: Sequence[tuple[Copy, Sequence[str], int]]
+    ) -> list[list[list[tuple[Any, ...]]] | DatabaseError]:
+        """The rows of the questions in each script, which runs on an empty copy of its table.
+
+        With each script, how many questions there are in it.
+        """
+        if not scripts:
+            return []
+        try:
+            rows = iter(self._script(*(_on_copy(probe, copy, sql) for copy, sql, _ in scripts)))
+        except DatabaseError as error:
+            if len(scripts) == 1:
+                return [error]
+            return [answer for each in scripts for answer in self._on_copies(probe, [each])]
+        return [[next(rows) for _ in range(number)] for _, _, number in scripts]
+
+    def _script(self, *parts: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+        """The rows of each question; one round trip, in which each part is rolled back by itself."""
         opening, closing = "BEGIN READ WRITE", "ROLLBACK"
         if self.connection.in_atomic_block:
             opening = "SAVEPOINT signals_probe"
             closing = "ROLLBACK TO SAVEPOINT signals_probe; RELEASE SAVEPOINT signals_probe"
-        # Columns and nothing else: LIKE would bring PostgreSQL 18's named NOT NULL constraints.
-        original = f"TABLE {_name(found)} WITH NO DATA"
-        copy = f"CREATE TEMPORARY TABLE {probe} ON COMMIT DROP AS {original}"
+        script = ";\n".join(sql for part in parts for sql in (opening, *part, closing))
         answers = []
         with self.connection.cursor() as cursor:
             try:
-                cursor.execute(";\n".join([opening, copy, _IN_FULL, *script, closing]))
+                cursor.execute(script)
             except DatabaseError:
                 cursor.execute(closing)
                 raise
@@ -775,6 +879,48 @@ def quoted(name: str) -> str:
 
 def _name(table: Table) -> str:
     return f"{quoted(table.schema)}.{quoted(table.name)}"
+
+
+def _facts(questions: Sequence[Question]) -> str:
+    """What answers them, as text or NULL."""
+    kinds = sorted({question.kind for question in questions})
+    if len(kinds) == 1:
+        return f"({_FACTS[kinds[0]]})"
+    cases = " ".join(f"WHEN '{kind}' THEN ({_FACTS[kind]})" for kind in kinds)
+    return f"CASE q.kind {cases} END"
+
+
+def _as_records(questions: Sequence[Question]) -> str:
+    records = [{"place": place, **asdict(each)} for place, each in enumerate(questions)]
+    return json.dumps(records, ensure_ascii=False)
+
+
+def _answer(question: Question, text: str | None) -> Any:
+    if text is None:
+        return None
+    if question.kind == ENUM:
+        facts = json.loads(text)
+        return Enum(**{**facts, "labels": tuple(facts["labels"] or ())})
+    return _table(text) if question.kind == TABLE else True
+
+
+def _on_copy(probe: str, copy: Copy, script: Sequence[str]) -> list[str]:
+    # Columns and nothing else: LIKE would bring PostgreSQL 18's named NOT NULL constraints.
+    original = f"TABLE {_name(copy.found)} WITH NO DATA"
+    made = f"CREATE TEMPORARY TABLE {probe} ON COMMIT DROP AS {original}"
+    path = [f"SET LOCAL search_path TO {copy.path}"] if copy.path else []
+    return [*path, made, _IN_FULL, *script]
+
+
+def _output(plan: Sequence[tuple[Any, ...]]) -> str:
+    """The line of a plan that tells what it puts out."""
+    return next(str(line) for (line,) in plan if str(line).lstrip().startswith("Output:"))
+
+
+def _is_rounded(text: str | None) -> bool:
+    """Whether the session rounds the doubles that it prints, as the facts of a table tell."""
+    found = _DIGITS.search(text or "")
+    return found is not None and int(found[1]) < 1
 
 
 def _activity(row: tuple[Any, ...]) -> Activity:

@@ -11,7 +11,7 @@ from django.db.models import Model
 
 from signals.operations import guards
 from signals.operations.base import Convergent
-from signals.operations.catalog import Catalog, Enum
+from signals.operations.catalog import ENUM, Catalog, Enum, Question
 from signals.operations.findings import Finding, Status
 from signals.operations.guards import literal
 from signals.operations.refusals import keep, require_postgresql
@@ -93,8 +93,15 @@ class CreateEnumIfMissing(Convergent, Operation):
         return {"enum": self.name}
 
     def read(self, site: Site) -> Enum | None:
-        enum = Catalog(site.connection).enum(site.quote(self.name))
-        return enum if enum and enum.current else None  # CREATE TYPE would make one in front
+        return self.placed(Catalog(site.connection).ask([self.question(site)])[0])
+
+    def question(self, site: Site, family: int = 0) -> Question:
+        """What has to be known of the type."""
+        return Question(site.quote(self.name), kind=ENUM, family=family)
+
+    def placed(self, enum: Enum | None) -> Enum | None:
+        """The type, if it stands where CREATE TYPE would make one."""
+        return enum if enum and enum.current else None
 
     def inspect(self, site: Site, snapshot: Enum | None) -> list[Finding]:
         wanted = ", ".join(self.values)

@@ -109,9 +109,11 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def declared(self, site: Site) -> list[AnyField]:
         return list(self._fields(site).values())
 
+    def accepts(self, site: Site, found: Table) -> bool:
+        """An unqualified name means the schema in which CREATE TABLE would put the table."""
+        return found.current or "." in site.table
+
     def probe(self, site: Site, found: Table) -> list[str]:
-        if not self._is_there(site, found):
-            return []
         ddl: list[str] = []
         for field in self.declared(site):
             if field.name not in self.altered_later:
@@ -119,11 +121,6 @@ class CreateTableIfMissing(Convergent, CreateModel):
         for part in self._parts(site, found):
             ddl += part.probe(site, found)
         return ddl
-
-    def read(self, site: Site) -> Snapshot:
-        snapshot: Snapshot = super().read(site)
-        found = snapshot.found
-        return snapshot if found and self._is_there(site, found) else Snapshot(None)
 
     def weigh(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
         found = snapshot.found
@@ -302,10 +299,6 @@ class CreateTableIfMissing(Convergent, CreateModel):
         guard = guards.negated(guards.has_table(site.table))
         also = referenced(site, self._fields(site).values())
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
-
-    def _is_there(self, site: Site, found: Table) -> bool:
-        """An unqualified name means the schema in which CREATE TABLE would put the table."""
-        return found.current or "." in site.table
 
     def _fields(self, site: Site) -> dict[str, AnyField]:
         """The table's own columns with their fields; generated ones behind those that they read."""

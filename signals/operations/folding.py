@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from django.db import DatabaseError
 
-from signals.operations.catalog import Catalog, Column, Constraint, Index, Table
+from signals.operations.catalog import Catalog, Column, Constraint, Copy, Index, Table
 from signals.operations.columns import same_default
 from signals.operations.constraints import same_check
 from signals.operations.errors import sqlstate
@@ -32,31 +32,47 @@ class _Pair:
     ours: str
 
 
-def fold(catalog: Catalog, found: Table, wanted: Table, ddl: Sequence[str]) -> tuple[Table, Table]:
-    """Both tables, in which the parts that are spelled differently tell what the planner makes of them.
+def fold(catalog: Catalog, compared: Sequence[tuple[Copy, Table]]) -> list[tuple[Table, Table]]:
+    """Each found table and the wanted one; what is spelled differently tells what the planner makes of it.
 
-    One round trip, if there is any such part; takes ACCESS SHARE on the table, executes nothing but
-    immutable functions.
+    compared: copies with the declarations on them, and what PostgreSQL made of those. One round trip, if
+    there is any such part; takes ACCESS SHARE on the tables, executes nothing but immutable functions.
     """
-    spelled = [*_defaults(found, wanted), *_checks(found, wanted), *_indexes(found, wanted)]
-    # A plan does not show the collation that an expression is compared by, nor the function that the
-    # planner has put the body of in its place, which may be another tomorrow.
-    pairs = [
+    spelled = [_spelled(copy.found, wanted) for copy, wanted in compared]
+    asked = [(copy, pairs) for (copy, _), pairs in zip(compared, spelled, strict=True) if pairs]
+    lists = [[text for pair in pairs for text in (pair.theirs, pair.ours)] for _, pairs in asked]
+    answers = iter(catalog.folds([copy for copy, _ in asked], lists, PROBE))
+    return [
+        _folded(copy.found, wanted, pairs, next(answers)) if pairs else (copy.found, wanted)
+        for (copy, wanted), pairs in zip(compared, spelled, strict=True)
+    ]
+
+
+def _spelled(found: Table, wanted: Table) -> list[_Pair]:
+    """The parts that are spelled differently and may mean the same.
+
+    A plan does not show the collation that an expression is compared by, nor the function that the
+    planner has put the body of in its place, which may be another tomorrow.
+    """
+    pairs = [*_defaults(found, wanted), *_checks(found, wanted), *_indexes(found, wanted)]
+    return [
         pair
-        for pair in spelled
+        for pair in pairs
         if "COLLATE" not in pair.theirs + pair.ours and _calls(pair.theirs) == _calls(pair.ours)
     ]
-    if not pairs:
+
+
+def _folded(
+    found: Table, wanted: Table, pairs: Sequence[_Pair], answer: list[str] | DatabaseError
+) -> tuple[Table, Table]:
+    if isinstance(answer, DatabaseError):
+        if not sqlstate(answer).startswith(
+            ("42", "22")
+        ):  # an expression that the probe cannot take
+            raise answer
         return found, wanted
-    lists = [text for pair in pairs for text in (pair.theirs, pair.ours)]
-    try:
-        folded = catalog.fold(found, ddl, lists, PROBE)
-    except DatabaseError as error:
-        if not sqlstate(error).startswith(("42", "22")):  # an expression that the probe cannot take
-            raise
-        return found, wanted
-    theirs = dict(zip((pair.found for pair in pairs), folded[::2], strict=True))
-    ours = dict(zip((pair.wanted for pair in pairs), folded[1::2], strict=True))
+    theirs = dict(zip((pair.found for pair in pairs), answer[::2], strict=True))
+    ours = dict(zip((pair.wanted for pair in pairs), answer[1::2], strict=True))
     return _told(found, theirs), _told(wanted, ours)
 
 

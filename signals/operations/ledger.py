@@ -1,6 +1,6 @@
 """The migration graph as a registry: what the applied migrations declare, folded to its result."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -8,7 +8,7 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import migrations
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import truncate_name
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.exceptions import BadMigrationError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.migrations.operations.base import Operation
@@ -98,6 +98,35 @@ class Ledger:
         return operation if stands else None
 
 
+class _Told(MigrationLoader):
+    """Is told what is applied, and asks no database."""
+
+    def __init__(self, applied: Iterable[ModelKey]) -> None:
+        self._told = dict.fromkeys(applied)
+        super().__init__(None)
+
+    @property
+    def applied_migrations(self) -> dict[ModelKey, Any]:
+        return self._told
+
+    @applied_migrations.setter
+    def applied_migrations(self, value: object) -> None:
+        """What it would ask a connection for."""
+
+
+def graph(
+    connection: BaseDatabaseWrapper, applied: Iterable[ModelKey] | None = None
+) -> MigrationLoader:
+    """The migrations on disk with those that are applied, in the database if not told otherwise.
+
+    Raises BadMigrationError where they make no graph.
+    """
+    try:
+        return MigrationLoader(connection) if applied is None else _Told(applied)
+    except ValueError as error:  # as Django says that an app in the graph has no migrations
+        raise BadMigrationError(str(error)) from error
+
+
 def fold(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> Ledger:
     """Walks the migrations that the connection's database has recorded, in the order of `migrate`.
 
@@ -105,13 +134,13 @@ def fold(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> Ledger:
     database_operations of SeparateDatabaseAndState has no state, and but for enums and rows is no
     declaration; what stands only in state_operations is one.
     """
-    executor: Any = MigrationExecutor(connection)
-    executor.loader = loader
     ledger = Ledger(ProjectState(real_apps=loader.unmigrated_apps))
     walk = _Walk(ledger, connection)
-    for migration, _ in executor.migration_plan(loader.graph.leaf_nodes(), clean_start=True):
-        if (migration.app_label, migration.name) in loader.applied_migrations:
-            walk.take(migration)
+    nodes = loader.graph
+    order = dict.fromkeys(key for leaf in nodes.leaf_nodes() for key in nodes.forwards_plan(leaf))
+    for key in order:
+        if key in loader.applied_migrations:
+            walk.take(nodes.nodes[key])
     _as_stored(ledger.state)
     return ledger
 

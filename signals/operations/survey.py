@@ -1,31 +1,32 @@
 """What stands of the folded declarations: a row for each component, with what would build it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.exceptions import BadMigrationError
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ModelState
 from django.db.models import ForeignKey, Index, UniqueConstraint
 from django.db.models.options import normalize_together
 
 from signals.operations.add_column import AddColumnIfMissing
 from signals.operations.add_foreign_key import AddForeignKeyIfMissing
+from signals.operations.backfill import BackfillInBatches
 from signals.operations.base import Convergent
-from signals.operations.catalog import Catalog, Column, Table, quoted
+from signals.operations.catalog import PLACED, Catalog, Column, Question, Table, quoted
 from signals.operations.catalog import Index as CatalogIndex
 from signals.operations.columns import definition, same_column
 from signals.operations.constraints import drop_constraint
+from signals.operations.create_enum import CreateEnumIfMissing
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.create_table import CreateTableIfMissing
 from signals.operations.findings import Finding, Piece, Snapshot, Source, Status
 from signals.operations.implied import serving
 from signals.operations.indexes import drop_index, spares
-from signals.operations.ledger import TABLE, Ledger, Memory, ModelKey, fold, table_of
+from signals.operations.ledger import TABLE, Ledger, Memory, ModelKey, fold, graph, table_of
+from signals.operations.reading import Case, case, compare, question
 from signals.operations.set_not_null import SetNotNullIfNullable
 from signals.operations.site import AnyField, Site
 
@@ -80,48 +81,130 @@ def survey(
 ) -> Survey:
     """Judges what the applied migrations declare, or those of one app, or one of them; changes nothing.
 
-    Two round trips for each table, and one more where a definition is spelled otherwise. Raises
-    BadMigrationError where the migrations make no graph.
+    A few round trips, whatever the number of tables. Raises BadMigrationError where the migrations make
+    no graph.
     """
-    try:
-        ledger = fold(connection, MigrationLoader(connection))
-    except ValueError as error:  # as Django says that an app in the graph has no migrations
-        raise BadMigrationError(str(error)) from error
-    rows: list[Row] = []
-    for row in _rows(connection, ledger, app_label):
-        app, _, name = row.migration.partition(".")
-        if app_label in (None, app or app_label) and migration in (None, name):
-            rows.append(row)
-    applied = [each for each in ledger.applied if app_label in (None, each.app_label)]
+    ledger = fold(connection, graph(connection))
+    declared = Declared(connection, ledger, app_label, migration)
     return Survey(
-        connection.alias, Catalog(connection).place().schema or "", len(applied), tuple(rows)
+        connection.alias,
+        Catalog(connection).place().schema or "",
+        declared.migrations,
+        tuple(declared.rows()),
     )
 
 
-def _rows(connection: BaseDatabaseWrapper, ledger: Ledger, app_label: str | None) -> Iterator[Row]:
-    editor = connection.SchemaEditorClass(connection, collect_sql=True)
-    for operation, app, migration in ledger.enums.values():
-        site = operation.locate(app, editor, ledger.state, ledger.state)
-        for finding in operation.findings(site) if site and app_label in (None, app) else ():
-            yield Row(finding, migration, operation, site)
-    for key, model in ledger.state.models.items():
-        if app_label in (None, key[0]):
-            judged = _Model(connection, ledger, key, model)
+class Declared:
+    """What a ledger declares on a connection: a subject for each enum and table that is judged.
+
+    app_label, migration: of these alone; migration: its name.
+    """
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        ledger: Ledger,
+        app_label: str | None = None,
+        migration: str | None = None,
+    ) -> None:
+        self.connection, self.ledger = connection, ledger
+        self.app_label, self.migration = app_label, migration
+        self.contradictions: list[Row] = []
+        self.subjects: list[Subject] = [*self._enums(), *self._tables(), *self._dropped()]
+        applied = [each for each in ledger.applied if app_label in (None, each.app_label)]
+        self.migrations = len(applied)
+
+    def rows(self) -> Iterator[Row]:
+        """Reads the database where the session is, and judges."""
+        answers = Catalog(self.connection).ask([each.question() for each in self.subjects])
+        asked = list(zip(self.subjects, answers, strict=True))
+        cases = [each.case(answer) for each, answer in asked if isinstance(each, JudgedTable)]
+        snapshots = iter(compare(self.connection, cases))
+        yield from self.contradictions
+        for subject, answer in asked:
+            is_table = isinstance(subject, JudgedTable)
+            yield from self.asked_for(subject.rows(next(snapshots) if is_table else answer))
+
+    def asked_for(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Those of the app, and of the migration."""
+        for row in rows:
+            app, _, name = row.migration.partition(".")
+            if self.app_label in (None, app or self.app_label) and self.migration in (None, name):
+                yield row
+
+    def _enums(self) -> "Iterator[Subject]":
+        editor = self.connection.SchemaEditorClass(self.connection, collect_sql=True)
+        state = self.ledger.state
+        for operation, app, migration in self.ledger.enums.values():
+            site = operation.locate(app, editor, state, state)
+            if site and self.app_label in (None, app):
+                yield JudgedEnum(operation, site, migration)
+
+    def _tables(self) -> "Iterator[Subject]":
+        for key, model in self.ledger.state.models.items():
+            if self.app_label not in (None, key[0]) or not self._is_of(key):
+                continue
+            judged = _Model(self.connection, self.ledger, key, model)
             try:
-                yield from list(judged.rows())
+                tables = list(judged.tables())
+                for table in tables:
+                    table.question()
             except (FieldDoesNotExist, FieldError) as error:
-                yield judged.contradiction(error)
-    yield from _dropped(connection, ledger)
+                self.contradictions += self.asked_for([judged.contradiction(error)])
+            else:
+                yield from tables
+
+    def _is_of(self, key: ModelKey) -> bool:
+        """Whether the migration declared, removed or filled anything of the model."""
+        memory = self.ledger.models.get(key, Memory())
+        labels = {*memory.origins.values(), *memory.removed.values()}
+        labels |= {label for _, label in memory.fills.values()}
+        return self.migration is None or f"{self.app_label}.{self.migration}" in labels
+
+    def _dropped(self) -> "Iterator[Subject]":
+        """Tables that a migration dropped, and that no other model has."""
+        models = self.ledger.state.models.values()
+        declared = {table_of(each, self.connection) for each in models}
+        for name, migration in self.ledger.dropped.items():
+            if name not in declared:
+                yield DroppedTable(Site(self.connection, _no_model(name), name), migration)
 
 
-def _dropped(connection: BaseDatabaseWrapper, ledger: Ledger) -> Iterator[Row]:
-    """Tables that a migration dropped, and that are there."""
-    declared = {table_of(each, connection) for each in ledger.state.models.values()}
-    for name, migration in ledger.dropped.items():
-        site = Site(connection, _no_model(name), name)
-        if name not in declared and Catalog(connection).tables([site.table]):
-            fix = f"DROP TABLE {site.table};"
-            yield Row(Finding("table", name, site.table, Status.LEFTOVER, fix=fix), migration)
+@dataclass(frozen=True, slots=True)
+class JudgedEnum:
+    """An enum, as the last of the migrations declares it."""
+
+    operation: CreateEnumIfMissing
+    site: Site
+    migration: str
+
+    def question(self, family: int = 0) -> Question:
+        """What has to be known of it."""
+        return self.operation.question(self.site, family)
+
+    def rows(self, answer: Any) -> Iterator[Row]:
+        """A row for the type."""
+        for finding in self.operation.assess(self.site, self.operation.placed(answer)):
+            yield Row(finding, self.migration, self.operation, self.site)
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedTable:
+    """A table that a migration dropped."""
+
+    site: Site
+    migration: str
+
+    def question(self, family: int = 0) -> Question:
+        """Whether it is there."""
+        return Question(self.site.table, kind=PLACED, family=family)
+
+    def rows(self, answer: Any) -> Iterator[Row]:
+        """A row if it is."""
+        if answer:
+            name, table = self.site.db_table, self.site.table
+            fix = f"DROP TABLE {table};"
+            yield Row(Finding("table", name, table, Status.LEFTOVER, fix=fix), self.migration)
 
 
 def _no_model(table: str) -> Any:
@@ -139,8 +222,8 @@ class _Model:
         self.connection, self.ledger, self.key, self.state = connection, ledger, key, state
         self.memory = ledger.models.get(key, Memory())
 
-    def rows(self) -> Iterator[Row]:
-        """None where the routers or the model's options keep this database out."""
+    def tables(self) -> "Iterator[JudgedTable]":
+        """Its own and those of its ManyToManyFields; none where routers or options keep this database out."""
         model = self.ledger.state.apps.get_model(*self.key)
         together = normalize_together(self.state.options.get("index_together") or ())
         table = CreateTableIfMissing(self.state.name, [], {"index_together": together})
@@ -149,9 +232,7 @@ class _Model:
         table.declared_by = dict(self._declared_by())
         site = Site(self.connection, model, model._meta.db_table)
         (operation, _), *through = table.targets(site)
-        found = yield from _Judged(self, table, site, self._origin).rows()
-        if found is not None:
-            yield from self._fills(site, found)
+        yield JudgedTable(self, table, site, self._origin, is_own=True)
         for operation, place in through:
             name = next(
                 each.name
@@ -159,7 +240,7 @@ class _Model:
                 if each.remote_field.through is place.model
             )
             origin = self._origin(Source("field", name))
-            yield from _Judged(self, operation, place, _always(origin)).rows()
+            yield JudgedTable(self, operation, place, _always(origin))
 
     def contradiction(self, error: Exception) -> Row:
         """For migrations whose folded state contradicts itself, as an index on a field that is none."""
@@ -185,43 +266,77 @@ class _Model:
                 if operation is not None:
                     yield part.name, operation
 
-    def _fills(self, site: Site, found: Table) -> Iterator[Row]:
-        """The rows of backfills whose column is declared NOT NULL by now, and is not so found.
+    def fills(self, site: Site, found: Table) -> Iterator[tuple[BackfillInBatches, str]]:
+        """The backfills whose column is declared NOT NULL by now, and is not so found.
 
         In a column that may be NULL, whoever wrote a NULL since may have meant it.
         """
         for name, (former, migration) in self.memory.fills.items():
             if name not in self.state.fields or site.field(name).null:
                 continue
-            operation = copy(former)
-            operation.model_name, operation.name = self.state.name, name
             column = found.column(site.column(name))
-            if column is not None:
-                for finding in operation.findings(site):
-                    yield Row(finding, migration, operation, site)
+            if column is not None and not column.not_null:
+                operation = copy(former)
+                operation.model_name, operation.name = self.state.name, name
+                yield operation, migration
 
 
 def _always(origin: str) -> Callable[[Source], str]:
     return lambda _: origin
 
 
-class _Judged:
+class JudgedTable:
     """One table of a model, its own or one behind a ManyToManyField."""
 
     def __init__(
-        self, of: _Model, operation: Any, site: Site, origin: Callable[[Source], str]
+        self,
+        of: _Model,
+        operation: Any,
+        site: Site,
+        origin: Callable[[Source], str],
+        *,
+        is_own: bool = False,
     ) -> None:
         self.of, self.operation, self.site, self.origin = of, operation, site, origin
+        self.is_own = is_own
+        self._contradiction: Row | None = None
 
-    def rows(self) -> Any:
-        """Yields the rows and returns the table, or None."""
-        site, operation = self.site, self.operation
-        snapshot = self._collated(operation.read(site))
-        found = snapshot.found
+    def question(self, family: int = 0) -> Question:
+        """What has to be known of it."""
+        return question(self.operation, self.site, family)
+
+    def case(self, answer: Any, path: str = "") -> Case:
+        """The table that was found, to be compared."""
+        try:
+            return case(self.operation, self.site, answer, path)
+        except (FieldDoesNotExist, FieldError) as error:
+            self._contradiction = self.of.contradiction(error)
+            return Case(self.operation, self.site, None)
+
+    def is_particular(self, found: Table | None) -> bool:
+        """Whether its rows depend on more than its definition: on partitions, builds, or values."""
+        if found is None or found.kind not in _TABLES:
+            return False
+        is_building = any(index.building for index in found.indexes)
+        is_filling = self.is_own and any(self.of.fills(self.site, found))
+        return found.kind == "p" or is_building or is_filling
+
+    def rows(self, snapshot: Snapshot) -> Iterator[Row]:
+        """A row for the table and each of its parts, or one that says that the model contradicts itself."""
+        if self._contradiction:
+            yield self._contradiction
+            return
+        try:
+            yield from list(self._rows(self._collated(snapshot)))
+        except (FieldDoesNotExist, FieldError) as error:
+            yield self.of.contradiction(error)
+
+    def _rows(self, snapshot: Snapshot) -> Iterator[Row]:
+        site, operation, found = self.site, self.operation, snapshot.found
         (first, *_) = operation.inspect(site, snapshot)
         yield Row(first, self.origin(TABLE), operation if found is None else None, site)
         if found is None or found.kind not in _TABLES:
-            return None
+            return
         pieces = self._one_by_one(found) if snapshot.failure else operation.pieces(site, snapshot)
         judged = []
         for piece in pieces:
@@ -230,7 +345,9 @@ class _Judged:
                 judged.append(row)
         yield from judged
         yield from self._undeclared(found, judged)
-        return found
+        for fill, migration in self.of.fills(site, found) if self.is_own else ():
+            for finding in fill.findings(site):
+                yield Row(finding, migration, fill, site)
 
     def _collated(self, snapshot: Snapshot) -> Snapshot:
         """A field without db_collation says nothing of its column's, which plain SQL may have set."""
@@ -431,3 +548,6 @@ def _pattern_column(index: CatalogIndex) -> str | None:
     if len(index.keys) != 1 or not index.keys[0][1].endswith("_pattern_ops"):
         return None
     return index.keys[0][0].strip('"') if index.predicate is None else None
+
+
+Subject: TypeAlias = JudgedEnum | JudgedTable | DroppedTable

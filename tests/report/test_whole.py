@@ -12,7 +12,7 @@ from django.db.migrations.state import ModelState, ProjectState
 
 from signals.operations.ledger import Ledger
 from signals.operations.site import Site
-from signals.operations.survey import _rows
+from signals.operations.survey import Declared
 from tests.migrations.server import Database, until, waiting, written
 from tests.report.stock import Stock
 
@@ -375,12 +375,12 @@ def test_a_state_that_contradicts_itself_is_told_and_the_others_are_judged(stock
     state = ProjectState()
     for name, options in (("Wrong", {"indexes": [index]}), ("Right", {"db_table": "auth_group"})):
         state.add_model(ModelState("bench", name, [key], options))
-    rows = list(_rows(connection, Ledger(state), None))
+    rows = list(Declared(connection, Ledger(state)).rows())
     assert [(row.finding.component, row.finding.name) for row in rows if row.is_wrong()] == [
         ("table", "bench_wrong")
     ]
     stock.psql("CREATE TABLE bench_wrong (id serial PRIMARY KEY)")
-    (wrong,) = (row.finding for row in _rows(connection, Ledger(state), None) if row.is_wrong())
+    (wrong,) = (row.finding for row in Declared(connection, Ledger(state)).rows() if row.is_wrong())
     assert (wrong.component, wrong.name, wrong.table) == ("declaration", "Wrong", '"bench_wrong"')
     assert "gone" in wrong.found
 
