@@ -317,19 +317,9 @@ class Convergent(Operation):
                 raise
 
     def _needed(self, site: Site, *, forwards: bool, hastily: bool = False) -> list[Statement]:
-        """The plan; read once more, without the session's timeouts, where those have cut off the reading.
-
-        The same where another session has changed the catalog between a reading's view and its words.
-        hastily: for an empty table as one statement.
-        """
+        """The plan; hastily: for an empty table as one statement."""
         plan = partial(self._planned, site, forwards=forwards, hastily=hastily)
-        try:
-            return plan()
-        except DatabaseError as error:
-            if sqlstate(error) not in session.UNREADABLE or site.connection.needs_rollback:
-                raise
-        with session.no_timeouts(site.connection):
-            return plan()
+        return session.in_time(site.connection, plan)
 
     def _planned(self, site: Site, *, forwards: bool, hastily: bool) -> list[Statement]:
         snapshot, findings = self._settled(site)

@@ -536,6 +536,37 @@ OURS = " signals.operations"  # ends the application_name of a session while it 
 
 _PLACE = "SELECT pg_catalog.current_database(), pg_catalog.current_schema()"
 
+# The schemas whose names are LIKE the pattern. Of the path that a session would have, only the parts that
+# are schemas have the ledger; "$user" is the role's own.
+_SCHEMAS = """
+SELECT n.nspname,
+  pg_catalog.concat_ws(', ', pg_catalog.quote_ident(n.nspname), NULLIF(p.path, '')),
+  COALESCE(l.name, ''),
+  pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+  AND COALESCE(pg_catalog.has_table_privilege(l.oid, 'SELECT'), true)
+FROM pg_catalog.pg_namespace n
+CROSS JOIN pg_catalog.current_setting('search_path') p (path)
+LEFT JOIN LATERAL (
+  SELECT c.oid, pg_catalog.format('%%I.%%I', m.nspname, c.relname) AS name
+  FROM pg_catalog.unnest(ARRAY[n.nspname] || pg_catalog.current_schemas(false))
+    WITH ORDINALITY u (name, place)
+  JOIN pg_catalog.pg_namespace m ON m.nspname = u.name
+  JOIN pg_catalog.pg_class c ON c.relnamespace = m.oid AND c.relname = %s
+  ORDER BY u.place LIMIT 1) l ON true
+WHERE n.nspname LIKE %s AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ORDER BY n.nspname
+"""
+
+# What each ledger says, those that say the same as one.
+_APPLIED = """
+SELECT pg_catalog.array_agg(x.ledger), x.applied FROM (<ledgers>) x GROUP BY x.applied ORDER BY 1
+"""
+_LEDGER = """SELECT %s AS ledger, ARRAY(
+  SELECT DISTINCT m.app::pg_catalog.text || '.' || m.name::pg_catalog.text
+  FROM {name} m ORDER BY 1) AS applied"""
+
+_AT_ONCE = 1000  # tables that one statement reads; each takes two of the server's places for locks
+
 _PATH = "SELECT pg_catalog.current_setting('search_path')"
 
 # The holders of an advisory lock on one 64-bit key, which pg_locks shows in two halves; they are idle,
@@ -558,6 +589,20 @@ class Place:
 
     database: str
     schema: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A schema, and the search_path of the session with it in front.
+
+    ledger: the quoted table in which Django keeps what is applied there, '' where the path has none.
+    readable: whether the current role may use the schema and read that table.
+    """
+
+    name: str
+    path: str
+    ledger: str
+    readable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -764,6 +809,26 @@ class Catalog:
     def search_path(self) -> str:
         """The setting, as SQL."""
         return str(self._rows(_PATH)[0][0])
+
+    def schemas(self, pattern: str, ledger: str) -> list[Schema]:
+        """The schemas whose names are LIKE the pattern, but for PostgreSQL's own; ledger: a table's name."""
+        return [Schema(*row) for row in self._rows(_SCHEMAS, [ledger, pattern])]
+
+    def applied(self, ledgers: Sequence[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+        """The migrations that each of the quoted tables of Django's records, as app and name.
+
+        One round trip for each thousand tables.
+        """
+        applied: dict[str, tuple[tuple[str, str], ...]] = {}
+        for begin in range(0, len(ledgers), _AT_ONCE):
+            some = ledgers[begin : begin + _AT_ONCE]
+            parts = " UNION ALL ".join(
+                _LEDGER.format(name=name.replace("%", "%%")) for name in some
+            )
+            for names, labels in self._rows(_APPLIED.replace("<ledgers>", parts), list(some)):
+                keys = tuple(tuple(label.split(".", 1)) for label in labels)
+                applied |= dict.fromkeys(names, keys)
+        return applied
 
     def advisors(self, key: int) -> tuple[Blocker, ...]:
         """The other sessions that hold the advisory lock on the key."""

@@ -3,19 +3,22 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from signals.operations.base import guarded
 from signals.operations.errors import ConvergenceError
 from signals.operations.findings import Status
 from signals.operations.repair import in_order, postponed, statements
+from signals.operations.schemas import Result, Schemas
 from signals.operations.set_not_null import SetNotNullIfNullable
 from signals.operations.survey import Row, Survey
 
 Paint = Callable[[Status, str], str]
 
 _HEAD = ("Component", "Name", "Table", "Migration", "Status")
+
+_SOME = 10  # names of schemas in a line
 
 # Changes of the catalog alone: no row is read or written, and nothing is lost.
 _SAFE = re.compile(
@@ -27,59 +30,98 @@ _SAFE = re.compile(
 def as_table(survey: Survey, paint: Paint, *, every: bool = False) -> str:
     """What is not right, or every row; below it what differs, and last a line that counts."""
     shown = [row for row in survey.rows if every or row.is_wrong(strict=True)]
-    cells = [_HEAD, *map(_cells, shown)] if shown else []
-    widths = [max(len(row[place]) for row in cells) for place in range(4)] if cells else []
-    lines = []
-    for number, texts in enumerate(cells):
-        words = [f"{text:<{width}}" for text, width in zip(texts, widths, strict=False)]
-        last = texts[-1] if number == 0 else paint(shown[number - 1].finding.status, texts[-1])
-        lines.append("  ".join([*words, last]))
-    if lines:
-        lines.insert(1, "  ".join("─" * width for width in (*widths, 12)))
+    lines = _columns(_HEAD, [(*_cells(row), _painted(paint, row)) for row in shown])
     for row in shown:
         lines += _details(row)
     return "\n".join([*lines, *([""] if lines else []), summary(survey)])
 
 
+def schemas_as_table(schemas: Schemas, paint: Paint, *, every: bool = False) -> str:
+    """What is not right, a row for all schemas where it is the same; below it which those are.
+
+    every: all of their names.
+    """
+    groups: dict[tuple[Any, ...], list[tuple[str, Row]]] = {}
+    for survey in schemas.surveys:
+        for row in survey.rows:
+            if row.is_wrong(strict=True):
+                groups.setdefault(_key(survey.schema, row), []).append((survey.schema, row))
+    cells = []
+    lines: list[str] = []
+    for places in groups.values():
+        (first, row), *others = places
+        where = f"{first} and {len(others):,} more" if others else first
+        cells.append((*_cells(row), where, _painted(paint, row)))
+        details = _details(row) or ["", f"{row.finding.component} {row.finding.name}"]
+        if others:
+            details += _names([name for name, _ in places], every=every)
+            lines += details
+        elif len(details) > 2:  # noqa: PLR2004 - more than its name
+            lines += details
+    table = _columns((*_HEAD[:-1], "Schemas", _HEAD[-1]), cells)
+    return "\n".join([*table, *lines, *([""] if cells else []), schemas_summary(schemas)])
+
+
+def schemas_summary(schemas: Schemas) -> str:
+    """How many schemas there are and are right, and how many components there are of each status."""
+    wrong = sum(1 for survey in schemas.surveys if not survey.is_clean())
+    number = len(schemas.names)
+    place = f"{schemas.database}, {number:,} schemas like {schemas.pattern}"
+    parts = [f"{number - wrong:,} right", *([f"{wrong:,} not"] if wrong else [])]
+    if schemas.unmigrated:
+        parts.append(f"{len(schemas.unmigrated):,} without a migration that is applied")
+    components = "; ".join(_counted(schemas.counts))
+    return f"{place}: {', '.join(parts)}; {components}"
+
+
 def summary(survey: Survey) -> str:
     """How many components there are, and how many of each status."""
     counts = Counter(row.finding.status for row in survey.rows)
-    extra = counts.pop(Status.UNDECLARED, 0)
-    words = {Status.EXISTS: "exist"}
-    parts = [
-        f"{count} {words.get(status, status.name.lower())}"
-        for status in Status
-        if (count := counts[status])
-    ]
     place = f"{survey.database}, schema {survey.schema}"
-    text = f"{place}: {counts.total()} components of {survey.migrations} migrations: "
+    parts = _counted(counts, f" of {survey.migrations} migrations")
     notes = sum(1 for row in survey.rows if row.finding.note and not row.is_wrong())
-    parts = [", ".join(parts) or "none"]
-    parts += [f"{extra} undeclared"] if extra else []
     parts += [f"{notes} with a note (--all shows it)"] if notes else []
-    return text + "; ".join(parts)
+    return f"{place}: {'; '.join(parts)}"
 
 
 def as_json(surveys: Sequence[Survey], *, strict: bool = False) -> str:
     """One object for all databases; docs/verify_schema.md describes it."""
-    return json.dumps(
+    is_clean = all(each.is_clean(strict=strict) for each in surveys)
+    databases = [_database(each, each.rows, strict=strict) for each in surveys]
+    return json.dumps({"version": 2, "clean": is_clean, "databases": databases}, indent=2)
+
+
+def schemas_as_json(
+    judged: Sequence[Schemas], results: Sequence[Result] = (), *, strict: bool = False
+) -> str:
+    """As `as_json`, of the schemas where something is not right; and what was judged, and repaired."""
+    wrong = [
+        _database(each, [row for row in each.rows if row.is_wrong(strict=True)], strict=strict)
+        for schemas in judged
+        for each in schemas.surveys
+    ]
+    sets = [
         {
-            "version": 2,
-            "clean": all(each.is_clean(strict=strict) for each in surveys),
-            "databases": [
-                {
-                    "database": each.database,
-                    "schema": each.schema,
-                    "clean": each.is_clean(strict=strict),
-                    "migrations": each.migrations,
-                    "counts": _counts(each),
-                    "components": [_told(row) for row in each.rows],
-                }
-                for each in surveys
-            ],
-        },
-        indent=2,
-    )
+            "database": each.database,
+            "pattern": each.pattern,
+            "judged": len(each.names),
+            "right": len(each.names) - sum(not one.is_clean(strict=strict) for one in each.surveys),
+            "counts": _by_name(each.counts),
+            "unreadable": list(each.unreadable),
+            "unmigrated": list(each.unmigrated),
+        }
+        for each in judged
+    ]
+    repairs = [{"schema": each.schema, "not_repaired": list(each.reasons())} for each in results]
+    is_clean = all(each.is_clean(strict=strict) for each in judged)
+    told = {
+        "version": 2,
+        "clean": is_clean,
+        "databases": wrong,
+        "schemas": sets,
+        "repairs": repairs,
+    }
+    return json.dumps(told, indent=2)
 
 
 def as_sql(survey: Survey, *, path: str = "") -> str:
@@ -98,10 +140,54 @@ def as_sql(survey: Survey, *, path: str = "") -> str:
     return "\n".join(lines)
 
 
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table; nothing if it has no rows. The last column is as wide as its texts."""
+    if not rows:
+        return []
+    widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head) - 1)]
+    lines = []
+    for row in (head, *rows):
+        words = [f"{text:<{width}}" for text, width in zip(row, widths, strict=False)]
+        lines.append("  ".join([*words, row[-1]]))
+    lines.insert(1, "  ".join("─" * width for width in (*widths, 12)))
+    return lines
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     finding = row.finding
-    table = finding.table.replace('"', "")
-    return (finding.component, finding.name, table, row.migration, _status(row))
+    return (finding.component, finding.name, finding.table.replace('"', ""), row.migration)
+
+
+def _painted(paint: Paint, row: Row) -> str:
+    return paint(row.finding.status, _status(row))
+
+
+def _key(schema: str, row: Row) -> tuple[Any, ...]:
+    """What is the same in another schema, too."""
+    finding = row.finding
+    definition = finding.found.replace(f'"{schema}".', "").replace(f" ON {schema}.", " ON ")
+    return (*_cells(row), finding.status, definition, finding.note)
+
+
+def _names(names: Sequence[str], *, every: bool) -> list[str]:
+    """A line of them; beyond the first ones their number, unless every one is wanted."""
+    shown = names if every else names[:_SOME]
+    rest = f" and {len(names) - len(shown):,} more (--all names them)" if shown != names else ""
+    return [f"  in:     {', '.join(shown)}{rest}"]
+
+
+def _counted(counts: Counter[Status], of: str = "") -> list[str]:
+    """How many components there are, and how many of each status."""
+    words = {Status.EXISTS: "exist"}
+    declared = {each: counts[each] for each in Status if each is not Status.UNDECLARED}
+    texts = [
+        f"{count:,} {words.get(status, status.name.lower())}"
+        for status, count in declared.items()
+        if count
+    ]
+    parts = [f"{sum(declared.values()):,} components{of}: {', '.join(texts) or 'none'}"]
+    extra = counts[Status.UNDECLARED]
+    return [*parts, *([f"{extra:,} undeclared"] if extra else [])]
 
 
 def _status(row: Row) -> str:
@@ -125,8 +211,18 @@ def _details(row: Row) -> list[str]:
     return ["", f"{finding.component} {finding.name} of {finding.table}", *lines] if lines else []
 
 
-def _counts(survey: Survey) -> dict[str, int]:
-    counts = Counter(row.finding.status for row in survey.rows)
+def _database(survey: Survey, rows: Iterable[Row], *, strict: bool) -> dict[str, Any]:
+    return {
+        "database": survey.database,
+        "schema": survey.schema,
+        "clean": survey.is_clean(strict=strict),
+        "migrations": survey.migrations,
+        "counts": _by_name(Counter(row.finding.status for row in survey.rows)),
+        "components": [_told(row) for row in rows],
+    }
+
+
+def _by_name(counts: Counter[Status]) -> dict[str, int]:
     return {status.name.lower(): counts[status] for status in Status}
 
 

@@ -1,6 +1,7 @@
 """How far a long step is: what there is to say, and where it is shown."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _LONGEST = 72  # characters of a label
+
+_terminal = threading.Lock()  # of whoever draws a bar there; others say lines meanwhile
 
 
 class Meter:
@@ -84,6 +87,7 @@ class Display:
         self._interval, self._quiet = interval, quiet
         self._next = 0.0
         self._bar: Progress | None = None
+        self._is_drawing = False
 
     def __enter__(self) -> Self:
         return self
@@ -91,6 +95,9 @@ class Display:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if self._is_drawing:
+            self._is_drawing = False
+            _terminal.release()
 
     def show(self, text: str, share: float | None = None) -> None:
         """Says how far the step is; may be called as often as there is news."""
@@ -99,7 +106,8 @@ class Display:
         is_first, now = not self._next, time.monotonic()
         if is_first:
             _leave_line()
-            self._bar = _bar()
+            self._is_drawing = _terminal.acquire(blocking=False)
+            self._bar = _bar() if self._is_drawing else None
         if self._bar is not None:
             self._next = now
             self._draw(self._bar, text, share)

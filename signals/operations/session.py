@@ -5,13 +5,14 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import Error
 
 from signals.operations.catalog import OURS, Activity, Blocker, Catalog, quoted
 from signals.operations.errors import (
@@ -72,6 +73,8 @@ WHERE pg_catalog.current_setting(t.name, true) <> '0'
 
 # By the driver's connection.
 _pooled: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+Answer = TypeVar("Answer")
 
 LONG = 1.0  # seconds; what lasts longer is looked at from a second connection
 
@@ -423,6 +426,20 @@ def no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
         yield
 
 
+def in_time(connection: BaseDatabaseWrapper, ask: Callable[[], Answer]) -> Answer:
+    """What it returns; asked once more, without the session's timeouts, where those have cut it off.
+
+    The same where another session has changed the catalog between a reading's view and its words.
+    """
+    try:
+        return ask()
+    except DatabaseError as error:
+        if sqlstate(error) not in UNREADABLE or connection.needs_rollback:
+            raise
+    with no_timeouts(connection):
+        return ask()
+
+
 def within(connection: BaseDatabaseWrapper, limit: float, ask: Callable[[], int]) -> int | None:
     """What it returns, in a transaction of its own; None where that takes longer than `limit` seconds."""
     try:
@@ -441,6 +458,13 @@ def in_schema(connection: BaseDatabaseWrapper, schema: str) -> Iterator[None]:
     before = Catalog(connection).search_path()
     with _under(connection, {"search_path": f"{quoted(schema)}, {before}".rstrip(", ")}):
         yield
+
+
+def cancel(connection: BaseDatabaseWrapper) -> None:
+    """Asks the server to end what the connection waits for, if it does; from another thread."""
+    if connection.connection is not None:
+        with suppress(Error):
+            connection.connection.cancel_safe(timeout=5)
 
 
 def further(connection: BaseDatabaseWrapper, **defaults: object) -> BaseDatabaseWrapper:

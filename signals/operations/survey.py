@@ -11,6 +11,7 @@ from django.db.migrations.state import ModelState
 from django.db.models import ForeignKey, Index, UniqueConstraint
 from django.db.models.options import normalize_together
 
+from signals.operations import session
 from signals.operations.add_column import AddColumnIfMissing
 from signals.operations.add_foreign_key import AddForeignKeyIfMissing
 from signals.operations.backfill import BackfillInBatches
@@ -90,7 +91,7 @@ def survey(
         connection.alias,
         Catalog(connection).place().schema or "",
         declared.migrations,
-        tuple(declared.rows()),
+        session.in_time(connection, lambda: tuple(declared.rows())),
     )
 
 

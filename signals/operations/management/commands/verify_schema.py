@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -26,12 +26,20 @@ from signals.operations import session
 from signals.operations.catalog import Catalog
 from signals.operations.errors import ConvergenceError
 from signals.operations.findings import Status
-from signals.operations.printing import as_json, as_sql, as_table
+from signals.operations.printing import (
+    as_json,
+    as_sql,
+    as_table,
+    schemas_as_json,
+    schemas_as_table,
+)
 from signals.operations.repair import in_order, postponed, repair, statements
 from signals.operations.report import in_encoding, report
+from signals.operations.schemas import Result, Schemas, repair_schemas, survey_schemas
 from signals.operations.survey import Row, Survey, survey
 
 FINDINGS, USAGE, CONFIGURATION, UNAVAILABLE = 1, 2, 3, 4
+INTERRUPTED = 130  # as a shell says it
 
 _STYLES = {
     Status.EXISTS: "SUCCESS",
@@ -40,7 +48,13 @@ _STYLES = {
     Status.DIFFERENT: "ERROR",
     Status.UNDECLARED: "NOTICE",
 }
-_ALONE = (("json", "sql"), ("repair", "sql"), ("dry_run", "json"), ("database", "all_databases"))
+_ALONE = (
+    ("json", "sql"),
+    ("repair", "sql"),
+    ("dry_run", "json"),
+    ("database", "all_databases"),
+    ("schema", "schemas"),
+)
 _MISCONFIGURED = (
     BadMigrationError,
     CircularDependencyError,
@@ -79,6 +93,14 @@ class Command(BaseCommand):
             parser.add_argument(f"--{name}", action="store_true", help=text)
         parser.add_argument("--schema", help="this schema, in front of the search_path")
         parser.add_argument(
+            "--schemas",
+            metavar="PATTERN",
+            help="each schema whose name is LIKE it, as in 'tenant_%%'; shows what is not right",
+        )
+        parser.add_argument(
+            "--jobs", type=int, default=1, help="with --schemas and --repair: so many at a time"
+        )
+        parser.add_argument(
             "--no-input",
             "--noinput",
             action="store_false",
@@ -89,22 +111,41 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         aliases = _aliases(options)
         _refuse_contradictions(options)
-        surveys, is_clean = [], True
+        surveys: list[Any] = []
+        self.results: list[Result] = []
+        is_clean = True
         for alias in aliases:
             with _told(alias), ExitStack() as stack:
                 connection = self._enter(stack, alias, options)
                 if connection is None:
                     continue
-                if options["migration_name"] and not (options["repair"] or options["sql"]):
+                if _is_alone(options):
                     is_clean &= self._one(connection, options)
                     continue
-                result = self._whole(connection, options)
-                surveys.append(result)
-                is_clean &= result.is_clean(strict=options["strict"])
-        if options["json"] and not options["quiet"] and surveys:
-            self.stdout.write(as_json(surveys, strict=options["strict"]))
+                judge = self._many if options["schemas"] else self._whole
+                surveys.append(judge(connection, options))
+                is_clean &= surveys[-1].is_clean(strict=options["strict"])
+        self._end(surveys, options)
         if not is_clean:
             raise SystemExit(FINDINGS)
+
+    def _end(self, surveys: list[Any], options: dict[str, Any]) -> None:
+        """One JSON object for all that was looked at; a refusal where some of it could not be."""
+        strict = options["strict"]
+        if options["json"] and not options["quiet"] and surveys:
+            text = (
+                schemas_as_json(surveys, self.results, strict=strict)
+                if options["schemas"]
+                else as_json(surveys, strict=strict)
+            )
+            self.stdout.write(text)
+        hidden = [name for each in surveys if options["schemas"] for name in each.unreadable]
+        if hidden:
+            raise CommandError(
+                f"no right to read the schemas {', '.join(hidden)} (GRANT USAGE ON SCHEMA, and SELECT "
+                "on its django_migrations)",
+                returncode=UNAVAILABLE,
+            )
 
     def _enter(
         self, stack: ExitStack, alias: str, options: dict[str, Any]
@@ -139,12 +180,7 @@ class Command(BaseCommand):
 
     def _whole(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Survey:
         """What the applied migrations declare together, repaired first where that is asked for."""
-        app, name = options["app_label"], options["migration_name"]
-        if app is not None:
-            loader = MigrationLoader(None, replace_migrations=False)
-            require_app(loader, app)
-            name = find(loader, app, name).name if name else None
-        look = partial(survey, connection, app, name)
+        look = partial(survey, connection, *_asked(options))
         found = look()
         if options["repair"]:
             found = self._repair(connection, found, look, options)
@@ -157,6 +193,73 @@ class Command(BaseCommand):
             text = as_table(found, self._paint, every=options["all"])
             self.stdout.write(in_encoding(text, self._encoding))
         return found
+
+    def _many(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Schemas:
+        """What stands in each schema of the pattern, repaired first where that is asked for."""
+        asked = _asked(options)
+        look = partial(survey_schemas, connection, options["schemas"], *asked)
+        found = look()
+        if not (found.names or found.unreadable):
+            raise CommandError(
+                f"no schema of the database {connection.alias!r} has a name LIKE {options['schemas']!r}",
+                returncode=USAGE,
+            )
+        each = partial(survey, app_label=asked[0], migration=asked[1])
+        if options["repair"]:
+            found = self._repair_many(connection, found, look, each, options)
+        if options["quiet"] or options["json"] or options["dry_run"]:
+            return found
+        if options["sql"]:
+            for wrong in found.surveys:
+                with session.in_schema(connection, wrong.schema):
+                    path = Catalog(connection).search_path()
+                    self.stdout.write(as_sql(each(connection), path=path))
+        else:
+            text = schemas_as_table(found, self._paint, every=options["all"])
+            self.stdout.write(in_encoding(text, self._encoding))
+        return found
+
+    def _repair_many(
+        self,
+        connection: BaseDatabaseWrapper,
+        found: Schemas,
+        look: Callable[[], Schemas],
+        each: Callable[[BaseDatabaseWrapper], Survey],
+        options: dict[str, Any],
+    ) -> Schemas:
+        replacing = options["replace"]
+        todo = {
+            survey.schema: rows
+            for survey in found.surveys
+            if (rows := [row for row in survey.rows if row.is_repairable(replacing=replacing)])
+        }
+        if options["dry_run"]:
+            for name in todo:
+                with session.in_schema(connection, name):
+                    self.stdout.write(f"SET search_path TO {Catalog(connection).search_path()};")
+                    there = each(connection).rows
+                    self._print(
+                        in_order(row for row in there if row.is_repairable(replacing=replacing))
+                    )
+            return found
+        if not todo or (options["interactive"] and not self._agrees_to_all(todo)):
+            return found
+        results = repair_schemas(
+            connection,
+            list(todo),
+            each,
+            jobs=options["jobs"],
+            replacing=replacing,
+            say=self.stderr.write,
+        )
+        for result in results:
+            self.results.append(result)
+            reasons = list(result.reasons())
+            for reason in reasons:
+                self.stderr.write(f"{result.schema}: not repaired: {reason}")
+            if not reasons:
+                self.stderr.write(f"{result.schema}: repaired")
+        return look()
 
     def _repair(
         self, connection: BaseDatabaseWrapper, found: Survey, look: Any, options: dict[str, Any]
@@ -187,16 +290,23 @@ class Command(BaseCommand):
                 self.stdout.write(f"{statement.sql};")
 
     def _agrees(self, todo: Sequence[Row]) -> bool:
-        """Asks on the terminal; without one nobody can answer."""
-        if not sys.stdin.isatty():
-            raise CommandError(
-                "--repair asks first, and there is no terminal (use --no-input)", returncode=USAGE
-            )
-        for row in todo:
+        _require_terminal()
+        self._list(todo)
+        return _confirms(f"Repair {len(todo)} components?")
+
+    def _agrees_to_all(self, todo: dict[str, list[Row]]) -> bool:
+        """The same for many schemas."""
+        _require_terminal()
+        for name, rows in todo.items():
+            self._list(rows, f"{name}: ")
+        number = sum(map(len, todo.values()))
+        return _confirms(f"Repair {number} components in {len(todo)} schemas?")
+
+    def _list(self, rows: Iterable[Row], where: str = "") -> None:
+        for row in rows:
             finding = row.finding
             what = f"{finding.component} {finding.name} of {finding.table}"
-            self.stderr.write(f"{finding.status.value}: {what} ({row.migration})")
-        return input(f"Repair {len(todo)} components? [y/N] ").strip().lower() in ("y", "yes")
+            self.stderr.write(f"{where}{finding.status.value}: {what} ({row.migration})")
 
     def _paint(self, status: Status, text: str) -> str:
         if not self.stdout.isatty():
@@ -237,6 +347,33 @@ def require_alias(alias: str) -> None:
         )
 
 
+def _asked(options: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The app and the migration, if any; a CommandError where there is none of that name."""
+    app, name = options["app_label"], options["migration_name"]
+    if app is None:
+        return None, None
+    loader = MigrationLoader(None, replace_migrations=False)
+    require_app(loader, app)
+    return app, find(loader, app, name).name if name else None
+
+
+def _is_alone(options: dict[str, Any]) -> bool:
+    """Whether one migration is shown by itself, applied or not."""
+    together = options["repair"] or options["sql"] or options["schemas"]
+    return bool(options["migration_name"] and not together)
+
+
+def _require_terminal() -> None:
+    if not sys.stdin.isatty():
+        raise CommandError(
+            "--repair asks first, and there is no terminal (use --no-input)", returncode=USAGE
+        )
+
+
+def _confirms(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
 def _aliases(options: dict[str, Any]) -> list[str]:
     if options["all_databases"]:
         return list(connections)
@@ -253,6 +390,10 @@ def _refuse_contradictions(options: dict[str, Any]) -> None:
     for name in _OF_REPAIR:
         if options[name] and not options["repair"]:
             raise CommandError(f"--{name.replace('_', '-')} goes with --repair", returncode=USAGE)
+    if options["jobs"] < 1:
+        raise CommandError("--jobs is 1 or more", returncode=USAGE)
+    if options["jobs"] > 1 and not (options["schemas"] and options["repair"]):
+        raise CommandError("--jobs goes with --schemas and --repair", returncode=USAGE)
     if options["migration_name"] and options["all_databases"]:
         raise CommandError(
             "a migration is shown for one database (use --database)", returncode=USAGE
@@ -264,6 +405,8 @@ def _told(alias: str) -> Iterator[None]:
     """What cannot be judged ends in words and with the exit code of its kind."""
     try:
         yield
+    except KeyboardInterrupt:  # what was done stands, and the next run goes on from there
+        raise SystemExit(INTERRUPTED) from None
     except DatabaseError as error:
         raise CommandError(
             f"the database {alias!r} cannot be read: {error}", returncode=UNAVAILABLE

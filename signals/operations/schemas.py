@@ -1,0 +1,318 @@
+"""Many schemas of a database: what they have alike is judged once, and each is repaired by itself."""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+from signals.operations import session
+from signals.operations.catalog import Catalog, Schema, quoted
+from signals.operations.errors import ConvergenceError
+from signals.operations.findings import Snapshot, Status
+from signals.operations.ledger import fold, graph
+from signals.operations.reading import compare
+from signals.operations.repair import Repaired, repair
+from signals.operations.survey import Declared, JudgedTable, Row, Subject, Survey, survey
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+
+Look = Callable[[BaseDatabaseWrapper], Survey]
+
+
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """What stands in the schemas whose names are LIKE a pattern.
+
+    names: of those that were judged. surveys: of those where something is not right, or undeclared.
+    counts: of the components of all. unreadable: those that the role may not read. unmigrated: those
+    for which no migration is recorded.
+    """
+
+    database: str
+    pattern: str
+    names: tuple[str, ...]
+    surveys: tuple[Survey, ...]
+    counts: Counter[Status]
+    unreadable: tuple[str, ...]
+    unmigrated: tuple[str, ...]
+
+    def is_clean(self, *, strict: bool = False) -> bool:
+        """Whether every component of every schema stands as declared, or is gone as declared."""
+        return all(each.is_clean(strict=strict) for each in self.surveys)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the repair of one schema came to; failure: what ended it before its end."""
+
+    schema: str
+    done: Repaired | None = None
+    failure: str = ""
+
+    def reasons(self) -> Iterator[str]:
+        """Why it is not all done, a line each; none where it is."""
+        if self.failure:
+            yield self.failure
+        for row, reason in self.done.failures if self.done else ():
+            finding = row.finding
+            yield f"{finding.component} {finding.name} of {finding.table}: {reason}"
+
+
+def survey_schemas(
+    connection: BaseDatabaseWrapper,
+    pattern: str,
+    app_label: str | None = None,
+    migration: str | None = None,
+) -> Schemas:
+    """Judges each schema by the migrations that are recorded for it; changes nothing.
+
+    Five round trips, whatever the number of schemas and tables, and one for each further thousand
+    schemas. A schema with a partitioned table, with a build that goes on or with rows to fill is judged
+    by itself.
+    """
+    look = partial(survey, app_label=app_label, migration=migration)
+    declare = partial(Declared, app_label=app_label, migration=migration)
+    judge = partial(_judge, connection, pattern, declare, look)
+    return session.in_time(connection, judge)
+
+
+def repair_schemas(  # noqa: PLR0913 - what `repair` takes, for many
+    connection: BaseDatabaseWrapper,
+    names: Sequence[str],
+    look: Look,
+    *,
+    jobs: int = 1,
+    replacing: bool = False,
+    say: Callable[[str], None],
+) -> Iterator[Result]:
+    """Repairs each schema, as many at a time as there are jobs; a result of each, as they end.
+
+    What fails in one does not stop the others. A run that dies is continued by the next one, which
+    finds what is left. Several jobs have a connection each, of their own.
+
+    look: surveys the schema that the connection is in.
+    """
+
+    work = _Work(connection, look, say, replacing=replacing)
+    if jobs == 1:
+        yield from map(work.repair, names)
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(work.repair, name) for name in names]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while wait(futures, timeout=0.1).not_done:
+                work.stop()
+            raise
+
+
+class _Work:
+    """What each job does, and how it is ended."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        look: Look,
+        say: Callable[[str], None],
+        *,
+        replacing: bool,
+    ) -> None:
+        self._connection, self._look, self._say = connection, look, say
+        self._replacing = replacing
+        self._stopping = threading.Event()
+        self._busy: set[BaseDatabaseWrapper] = set()
+
+    def repair(self, name: str) -> Result:
+        """Repairs the schema, over a connection of the thread's own if that is not the first's."""
+        own = connections[self._connection.alias]
+        self._busy.add(own)
+        try:
+            with session.in_schema(own, name):
+                say = partial(self._tell, name)
+                look = partial(self._look, own)
+                return Result(name, repair(own, look, replacing=self._replacing, say=say))
+        except (ConvergenceError, DatabaseError) as error:
+            return Result(name, failure=str(error))
+        finally:
+            self._busy.discard(own)
+            if own is not self._connection:
+                own.close()
+
+    def stop(self) -> None:
+        """Begins nothing else, and ends what runs."""
+        self._stopping.set()
+        for own in list(self._busy):
+            session.cancel(own)
+
+    def _tell(self, name: str, text: str) -> None:
+        if self._stopping.is_set():
+            raise _Stopped
+        self._say(f"{name}: {text}")
+
+
+class _Stopped(Exception):
+    """Ends a job between two components."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """An enum or a table as `schemas` have it alike; the answer is that of the `first` of them."""
+
+    subject: Subject
+    answer: Any
+    first: Schema
+    schemas: tuple[str, ...]
+
+    @property
+    def is_particular(self) -> bool:
+        """Whether each schema has to be looked at by itself."""
+        return isinstance(self.subject, JudgedTable) and self.subject.is_particular(self.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The rows of a shape, in the words of its first schema; wrong: whether any is to be shown."""
+
+    first: str
+    rows: tuple[Row, ...]
+    wrong: bool
+
+
+def _judge(
+    connection: BaseDatabaseWrapper, pattern: str, declare: Callable[..., Declared], look: Look
+) -> Schemas:
+    catalog = Catalog(connection)
+    found = catalog.schemas(pattern, MigrationRecorder.Migration._meta.db_table)
+    families = [
+        (declare(connection, fold(connection, graph(connection, applied))), schemas)
+        for applied, schemas in _by_applied(catalog, found).items()
+    ]
+    shapes = _shapes(catalog, families)
+    alone = {name for shape in shapes if shape.is_particular for name in shape.schemas}
+    judged: dict[str, list[_Judged]] = {schema.name: [] for schema in found if schema.readable}
+    for declared, schemas in families:
+        stated = _judged("", declared.contradictions)
+        for schema in schemas:
+            judged[schema.name].append(stated)
+    for shape, rows in _rows(connection, [each for each in shapes if not each.is_particular]):
+        for name in shape.schemas:
+            judged[name].append(rows)
+    counts: Counter[Status] = Counter()
+    surveys = []
+    for declared, schemas in families:
+        for schema in schemas:
+            if schema.name in alone:
+                with session.in_schema(connection, schema.name):
+                    each = look(connection)
+            else:
+                each = _told(connection, schema.name, declared, judged[schema.name])
+            counts.update(row.finding.status for row in each.rows)
+            surveys += [] if each.is_clean(strict=True) else [each]
+    return Schemas(
+        connection.alias,
+        pattern,
+        tuple(judged),
+        tuple(sorted(surveys, key=lambda each: each.schema)),
+        counts,
+        tuple(schema.name for schema in found if not schema.readable),
+        tuple(each.name for known, schemas in families if not known.migrations for each in schemas),
+    )
+
+
+def _by_applied(
+    catalog: Catalog, found: Iterable[Schema]
+) -> dict[tuple[tuple[str, str], ...], list[Schema]]:
+    """The schemas by the migrations that are recorded for them."""
+    readable = [schema for schema in found if schema.readable]
+    applied = catalog.applied(sorted({schema.ledger for schema in readable if schema.ledger}))
+    families: dict[tuple[tuple[str, str], ...], list[Schema]] = {}
+    for schema in readable:
+        families.setdefault(applied.get(schema.ledger, ()), []).append(schema)
+    return families
+
+
+def _shapes(
+    catalog: Catalog, families: Sequence[tuple[Declared, Sequence[Schema]]]
+) -> list[_Shape]:
+    asked = [(place, each) for place, (known, _) in enumerate(families) for each in known.subjects]
+    places = [
+        (place, each.name, each.path)
+        for place, (_, schemas) in enumerate(families)
+        for each in schemas
+    ]
+    answers = catalog.ask_in(places, [subject.question(place) for place, subject in asked])
+    by_name = {each.name: each for _, schemas in families for each in schemas}
+    return [
+        _Shape(subject, alike.answer, by_name[alike.schemas[0]], alike.schemas)
+        for (_, subject), alikes in zip(asked, answers, strict=True)
+        for alike in alikes
+    ]
+
+
+def _rows(
+    connection: BaseDatabaseWrapper, shapes: Sequence[_Shape]
+) -> Iterator[tuple[_Shape, _Judged]]:
+    cases = [
+        shape.subject.case(shape.answer, shape.first.path)
+        for shape in shapes
+        if isinstance(shape.subject, JudgedTable)
+    ]
+    snapshots = iter(compare(connection, cases))
+    for shape in shapes:
+        answer = next(snapshots) if isinstance(shape.subject, JudgedTable) else shape.answer
+        with _inside(connection, shape, answer):
+            rows = list(shape.subject.rows(answer))
+        yield shape, _judged(shape.first.name, rows)
+
+
+def _inside(
+    connection: BaseDatabaseWrapper, shape: _Shape, answer: Any
+) -> AbstractContextManager[None]:
+    """What the table cannot take is asked for part by part, in the schema."""
+    if isinstance(answer, Snapshot) and answer.failure:
+        return session.in_schema(connection, shape.first.name)
+    return nullcontext()
+
+
+def _judged(first: str, rows: Sequence[Row]) -> _Judged:
+    return _Judged(first, tuple(rows), any(row.is_wrong(strict=True) for row in rows))
+
+
+def _told(
+    connection: BaseDatabaseWrapper, name: str, declared: Declared, judged: Sequence[_Judged]
+) -> Survey:
+    """The schema's own survey: its rows, in its own words where they are to be shown."""
+    rows = [
+        _in_words_of(name, each.first, row) if each.wrong else row
+        for each in judged
+        for row in each.rows
+    ]
+    return Survey(connection.alias, name, declared.migrations, tuple(declared.asked_for(rows)))
+
+
+def _in_words_of(name: str, first: str, row: Row) -> Row:
+    """The row with the schema's own name where PostgreSQL's words and the fix have that of the first."""
+    if name == first:
+        return row
+    own = name if _PLAIN.fullmatch(name) else quoted(name)
+
+    def told(text: str) -> str:
+        return text.replace(f"{quoted(first)}.", f"{quoted(name)}.").replace(
+            f" ON {first}.", f" ON {own}."
+        )
+
+    finding = row.finding
+    found, wanted, fix = map(told, (finding.found, finding.wanted, finding.fix))
+    return replace(row, finding=replace(finding, found=found, wanted=wanted, fix=fix))

@@ -1,0 +1,87 @@
+"""A relay in front of the server, which counts its answers: one ReadyForQuery ends each round trip."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import parse_qs, urlsplit
+
+from tests.migrations.server import Database
+
+
+class Wire:
+    """Passes on what a client and the server say; `answers` is how many the server has ended."""
+
+    def __init__(self, server: str) -> None:
+        self.answers = 0
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            server = self._dial()
+            threading.Thread(target=_pass_on, args=(client, server), daemon=True).start()
+            threading.Thread(target=self._count, args=(server, client), daemon=True).start()
+
+    def _dial(self) -> socket.socket:
+        if self._server.startswith("/"):
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(self._server)
+            return server
+        host, _, port = self._server.rpartition(":")
+        return socket.create_connection((host, int(port)))
+
+    def _count(self, server: socket.socket, client: socket.socket) -> None:
+        """Messages are a letter, their length and the rest; Z is ReadyForQuery."""
+        pending = b""
+        while chunk := _received(server):
+            pending += chunk
+            while len(pending) >= 5 and len(pending) > (length := _length(pending)):
+                self.answers += pending[:1] == b"Z"
+                pending = pending[length + 1 :]
+            try:
+                client.sendall(chunk)
+            except OSError:
+                return
+        client.close()
+
+
+def _length(message: bytes) -> int:
+    return int.from_bytes(message[1:5], "big")
+
+
+def _received(end: socket.socket) -> bytes:
+    try:
+        return end.recv(65536)
+    except OSError:
+        return b""
+
+
+def _pass_on(client: socket.socket, server: socket.socket) -> None:
+    while chunk := _received(client):
+        server.sendall(chunk)
+    server.close()
+
+
+@contextmanager
+def wired(database: Database) -> Iterator[tuple[Wire, str]]:
+    """The relay to the database's server, and the URL of the database through it."""
+    url = urlsplit(database.url)
+    query = {name: values[0] for name, values in parse_qs(url.query).items()}
+    host, port = query.get("host", "localhost"), query.get("port", "5432")
+    server = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else f"{host}:{port}"
+    wire = Wire(server)
+    try:
+        user = url.netloc.rpartition("@")[0]
+        yield wire, f"postgresql://{user}@127.0.0.1:{wire.port}{url.path}?sslmode=disable"
+    finally:
+        wire.close()
