@@ -66,7 +66,8 @@ def schemas_summary(schemas: Schemas) -> str:
     """How many schemas there are and are right, and how many components there are of each status."""
     wrong = sum(1 for survey in schemas.surveys if not survey.is_clean())
     number = len(schemas.names)
-    place = f"{schemas.database}, {number:,} schemas like {schemas.pattern}"
+    what = "schema" if number == 1 else "schemas"
+    place = f"{schemas.database}, {number:,} {what} like {schemas.pattern}"
     parts = [f"{number - wrong:,} right", *([f"{wrong:,} not"] if wrong else [])]
     if schemas.unmigrated:
         parts.append(f"{len(schemas.unmigrated):,} without a migration that is applied")

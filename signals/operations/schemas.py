@@ -306,13 +306,17 @@ def _in_words_of(name: str, first: str, row: Row) -> Row:
     """The row with the schema's own name where PostgreSQL's words and the fix have that of the first."""
     if name == first:
         return row
-    own = name if _PLAIN.fullmatch(name) else quoted(name)
+    before, after = (_as_printed(each) for each in (first, name))
 
     def told(text: str) -> str:
-        return text.replace(f"{quoted(first)}.", f"{quoted(name)}.").replace(
-            f" ON {first}.", f" ON {own}."
-        )
+        definition = text.replace(f" ON {before}.", f" ON {after}.")
+        return definition.replace(f" {quoted(first)}.", f" {quoted(name)}.")
 
     finding = row.finding
     found, wanted, fix = map(told, (finding.found, finding.wanted, finding.fix))
     return replace(row, finding=replace(finding, found=found, wanted=wanted, fix=fix))
+
+
+def _as_printed(name: str) -> str:
+    """As PostgreSQL prints the name in the definition of an index."""
+    return name if _PLAIN.fullmatch(name) else quoted(name)

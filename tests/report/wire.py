@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qs, urlsplit
 
+from django.db import connections
+
+from project.environment import database_from_url
 from tests.migrations.server import Database
 
 
@@ -74,14 +77,20 @@ def _pass_on(client: socket.socket, server: socket.socket) -> None:
 
 @contextmanager
 def wired(database: Database) -> Iterator[tuple[Wire, str]]:
-    """The relay to the database's server, and the URL of the database through it."""
+    """The relay to the database's server, and Django's alias of the database through it."""
     url = urlsplit(database.url)
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     host, port = query.get("host", "localhost"), query.get("port", "5432")
     server = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else f"{host}:{port}"
     wire = Wire(server)
+    user = url.netloc.rpartition("@")[0]
+    relayed = f"postgresql://{user}@127.0.0.1:{wire.port}{url.path}?sslmode=disable"
+    defaults = connections.configure_settings({"default": database_from_url(relayed)})
+    alias = f"wired {wire.port}"
+    connections.databases[alias] = defaults["default"]
     try:
-        user = url.netloc.rpartition("@")[0]
-        yield wire, f"postgresql://{user}@127.0.0.1:{wire.port}{url.path}?sslmode=disable"
+        yield wire, alias
     finally:
+        connections[alias].close()
+        del connections[alias], connections.databases[alias]
         wire.close()
