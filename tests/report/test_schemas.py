@@ -321,17 +321,15 @@ def test_a_schema_that_may_not_be_read_is_named(
     database.run(
         f"CREATE ROLE {role}",
         f"CREATE SCHEMA open_1; GRANT USAGE ON SCHEMA open_1 TO {role}",
+        f"GRANT SELECT ON django_migrations TO {role}",
         "CREATE SCHEMA open_2",
     )
     try:
         with connections[database.alias].cursor() as cursor:
             cursor.execute(f"SET ROLE {role}")
-        with pytest.raises(CommandError, match="no right to read the schemas open_2") as refused:
+        with pytest.raises(CommandError, match="the schemas open_2 ") as refused:
             call_command("verify_schema", "--schemas", "open%", database=database.alias)
     finally:
         database.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
     assert refused.value.returncode == 4
-    shown = capsys.readouterr().out
-    assert shown.startswith(
-        f"{database.alias}, 1 schema like open%: 1 right, 1 without a migration"
-    )
+    assert "1 schema like open%: 0 right, 1 not" in capsys.readouterr().out
