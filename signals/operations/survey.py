@@ -267,8 +267,8 @@ class _Model:
                 if operation is not None:
                     yield part.name, operation
 
-    def fills(self, site: Site, found: Table) -> Iterator[tuple[BackfillInBatches, str]]:
-        """The backfills whose column is declared NOT NULL by now, and is not so found.
+    def fills(self, site: Site, found: Table) -> Iterator[tuple[BackfillInBatches, str, bool]]:
+        """The backfills whose column is declared NOT NULL by now, and whether it is so found.
 
         In a column that may be NULL, whoever wrote a NULL since may have meant it.
         """
@@ -276,10 +276,10 @@ class _Model:
             if name not in self.state.fields or site.field(name).null:
                 continue
             column = found.column(site.column(name))
-            if column is not None and not column.not_null:
+            if column is not None:
                 operation = copy(former)
                 operation.model_name, operation.name = self.state.name, name
-                yield operation, migration
+                yield operation, migration, column.not_null and not column.unproven
 
 
 def _always(origin: str) -> Callable[[Source], str]:
@@ -319,7 +319,8 @@ class JudgedTable:
         if found is None or found.kind not in _TABLES:
             return False
         is_building = any(index.building for index in found.indexes)
-        is_filling = self.is_own and any(self.of.fills(self.site, found))
+        fills = self.of.fills(self.site, found) if self.is_own else ()
+        is_filling = not all(is_done for _, _, is_done in fills)
         return found.kind == "p" or is_building or is_filling
 
     def rows(self, snapshot: Snapshot) -> Iterator[Row]:
@@ -346,8 +347,9 @@ class JudgedTable:
                 judged.append(row)
         yield from judged
         yield from self._undeclared(found, judged)
-        for fill, migration in self.of.fills(site, found) if self.is_own else ():
-            for finding in fill.findings(site):
+        for fill, migration, is_done in self.of.fills(site, found) if self.is_own else ():
+            seen = Snapshot(found) if is_done else fill.read(site)
+            for finding in fill.assess(site, seen):
                 yield Row(finding, migration, fill, site)
 
     def _collated(self, snapshot: Snapshot) -> Snapshot:
