@@ -27,9 +27,9 @@ from signals.operations.findings import Finding, Status
 from signals.operations.guards import literal
 from signals.operations.indexes import drop_index
 from signals.operations.limits import accept_limits
-from signals.operations.reading import read_all
 from signals.operations.refusals import refuse_different, require_postgresql
 from signals.operations.site import AnyField, Site
+from signals.operations.snapshots import read_all
 from signals.operations.statements import Lock, Statement
 
 _REMOVALS = (

@@ -19,8 +19,8 @@ from signals.operations.catalog import Catalog, Schema, quoted
 from signals.operations.errors import ConvergenceError
 from signals.operations.findings import Snapshot, Status
 from signals.operations.ledger import fold, graph
-from signals.operations.reading import compare
 from signals.operations.repair import Repaired, repair
+from signals.operations.snapshots import compare
 from signals.operations.survey import Declared, JudgedTable, Row, Subject, Survey, survey
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")

@@ -27,9 +27,9 @@ from signals.operations.findings import Finding, Piece, Snapshot, Source, Status
 from signals.operations.implied import serving
 from signals.operations.indexes import drop_index, spares
 from signals.operations.ledger import TABLE, Ledger, Memory, ModelKey, fold, graph, table_of
-from signals.operations.reading import Case, case, compare, question
 from signals.operations.set_not_null import SetNotNullIfNullable
 from signals.operations.site import AnyField, Site
+from signals.operations.snapshots import Case, case, compare, question
 
 _TABLES = ("r", "p")  # ordinary and partitioned
 _KINDS = {"c": "check", "f": "foreign key", "u": "unique", "x": "exclusion", "p": "primary key"}
