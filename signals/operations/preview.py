@@ -28,7 +28,7 @@ from signals.operations.catalog import (
 )
 from signals.operations.columns import type_of
 from signals.operations.create_enum import CreateEnumIfMissing
-from signals.operations.errors import ConvergenceError
+from signals.operations.errors import ConvergenceError, NeedsAutocommit
 from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.foreign_keys import referenced
 from signals.operations.policy import LockPolicy
@@ -78,13 +78,15 @@ class Preview:
 class _Course:
     """What the plan has made and removed so far, as pairs of a quoted table and a name; enums with labels.
 
-    gone: columns, with which goes what may name them; removed: other parts.
+    gone: columns, with which goes what may name them; removed: other parts. atomic: whether the migration
+    runs in a transaction.
     """
 
     made: set[tuple[str, str]] = field(default_factory=set)
     gone: set[tuple[str, str]] = field(default_factory=set)
     removed: set[tuple[str, str]] = field(default_factory=set)
     enums: dict[str, Enum] = field(default_factory=dict)
+    atomic: bool = True
 
     def go_on(self, site: Site, findings: Sequence[Finding]) -> None:
         """Takes in what an operation does that found this."""
@@ -150,6 +152,7 @@ def preview(
         if backwards:
             key = (migration.app_label, migration.name)
             state = executor.loader.project_state(key, at_end=False)
+        course.atomic = migration.atomic
         walked = [(each, before, after.clone()) for each, before, after in steps(migration, state)]
         if backwards:
             walked.reverse()
@@ -219,10 +222,19 @@ def _needed(
         statements = plan(site, snapshot)
     if forwards:
         course.go_on(site, findings)
+    if course.atomic:
+        _require_transactional(operation, statements)
     if not site.db_table or not is_worthwhile(statements):
         return statements
     is_empty = is_new or Catalog(site.connection).is_empty(site.table)
     return at_once(statements) if is_empty else statements
+
+
+def _require_transactional(operation: Convergent, statements: Sequence[Statement]) -> None:
+    """As the run itself would refuse, before it sends anything."""
+    for statement in statements:
+        if not statement.transactional:
+            raise NeedsAutocommit(operation.describe(), statement.sql)
 
 
 def _waits(operation: Convergent, site: Site, course: _Course) -> bool:

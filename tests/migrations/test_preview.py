@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from importlib import import_module
 from io import StringIO
 from typing import Any
 
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
+from signals import operations
 from tests.migrations.server import LAST, Database, facts
 
 Copy = Callable[[str], Database]
@@ -139,6 +141,19 @@ def test_what_would_stop_the_run_is_said(copy: Copy) -> None:
     assert code == 1
     assert "    stops here: " in text
     assert 'the column state of table "signals" differs from its declaration' in text
+
+
+def test_an_atomic_migration_that_cannot_be_one_is_said_as_migrate_says_it(
+    copy: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = copy("legacy 011")
+    database.migrate("0011")
+    state = import_module("signals.migrations.0012_signal_state").Migration
+    monkeypatch.setattr(state, "atomic", True)
+    _, text = preview(database, "signals", LAST)
+    with pytest.raises(operations.NeedsAutocommit) as refused:
+        database.migrate(LAST)
+    assert f"    stops here: {refused.value}\n" in text
 
 
 def test_wrong_words_are_named(copy: Copy) -> None:
