@@ -10,7 +10,7 @@ class OperationsConfig(AppConfig):
     verbose_name = "Convergent migration operations"
 
     def ready(self) -> None:
-        from signals.operations import checks, preflight  # noqa: F401 - the checks register themselves
+        from signals.operations import checks, finding_checks, preflight  # noqa: F401 - they register
 
         pre_migrate.connect(preflight.remember, dispatch_uid="signals.operations.remember")
         post_migrate.connect(preflight.forget, dispatch_uid="signals.operations.forget")

@@ -1,0 +1,23 @@
+"""manage.py check: Django's; to name the tag of the operations is to ask for their findings."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management.commands import check
+
+from signals.operations.finding_checks import TAG
+
+
+class Command(check.Command):
+    def check(
+        self,
+        app_configs: Any = None,
+        tags: Sequence[str] | None = None,
+        display_num_errors: bool = False,
+        include_deployment_checks: bool = False,
+        *args: Any,
+        **options: Any,
+    ) -> None:
+        """With the tag the deployment checks are asked for, of which the findings are one."""
+        wanted = include_deployment_checks or TAG in (tags or ())
+        super().check(app_configs, tags, display_num_errors, wanted, *args, **options)

@@ -1,0 +1,43 @@
+"""A survey for those who must not fail with it: what cannot be judged is said in words."""
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.exceptions import (
+    BadMigrationError,
+    CircularDependencyError,
+    InvalidBasesError,
+    NodeNotFoundError,
+)
+
+from signals.operations.survey import Survey, survey
+
+MISCONFIGURED = (
+    BadMigrationError,
+    CircularDependencyError,
+    ImproperlyConfigured,
+    InvalidBasesError,
+    NodeNotFoundError,
+)
+
+
+class Unreadable(Exception):
+    """A database that cannot be judged; is_misconfigured tells the project's fault from the server's."""
+
+    def __init__(self, text: str, *, is_misconfigured: bool = False) -> None:
+        super().__init__(text)
+        self.is_misconfigured = is_misconfigured
+
+
+def read(connection: BaseDatabaseWrapper, app_label: str | None = None) -> Survey:
+    """What the applied migrations declare, or those of one app, judged; changes nothing.
+
+    Raises Unreadable in the place of what the server or the migrations raise.
+    """
+    try:
+        return survey(connection, app_label)
+    except Error as error:
+        what = f"the database {connection.alias!r} cannot be read: {str(error).strip()}"
+        raise Unreadable(what) from error
+    except MISCONFIGURED as error:
+        raise Unreadable(str(error), is_misconfigured=True) from error
