@@ -17,7 +17,7 @@ from tests.admin.browser import NAMES
 # CI installs a browser, so there a missing one is a failure.
 HAS_BROWSER = "CHROMIUM" in os.environ or "CI" in os.environ or any(map(shutil.which, NAMES))
 
-collect_ignore = [] if HAS_BROWSER else ["admin/test_browser.py"]
+collect_ignore = [] if HAS_BROWSER else ["admin/test_browser.py", "report/test_page_browser.py"]
 
 
 def pytest_report_header() -> str:

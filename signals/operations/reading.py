@@ -1,5 +1,7 @@
 """A survey for those who must not fail with it: what cannot be judged is said in words."""
 
+from contextlib import nullcontext
+
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -10,6 +12,7 @@ from django.db.migrations.exceptions import (
     NodeNotFoundError,
 )
 
+from signals.operations import session
 from signals.operations.survey import Survey, survey
 
 MISCONFIGURED = (
@@ -29,13 +32,20 @@ class Unreadable(Exception):
         self.is_misconfigured = is_misconfigured
 
 
-def read(connection: BaseDatabaseWrapper, app_label: str | None = None) -> Survey:
+def read(
+    connection: BaseDatabaseWrapper,
+    app_label: str | None = None,
+    *,
+    lock_timeout: float | None = None,
+) -> Survey:
     """What the applied migrations declare, or those of one app, judged; changes nothing.
 
-    Raises Unreadable in the place of what the server or the migrations raise.
+    Raises Unreadable in the place of what the server or the migrations raise. lock_timeout: in seconds,
+    for those whom somebody waits for.
     """
     try:
-        return survey(connection, app_label)
+        with session.impatient(connection, lock_timeout) if lock_timeout else nullcontext():
+            return survey(connection, app_label)
     except Error as error:
         what = f"the database {connection.alias!r} cannot be read: {str(error).strip()}"
         raise Unreadable(what) from error

@@ -440,6 +440,16 @@ def in_time(connection: BaseDatabaseWrapper, ask: Callable[[], Answer]) -> Answe
         return ask()
 
 
+@contextmanager
+def impatient(connection: BaseDatabaseWrapper, lock_timeout: float) -> Iterator[None]:
+    """Within it no statement waits longer for a lock; a session that a pooler shares stays as it is."""
+    if not connection.in_atomic_block and is_pooled(connection):
+        yield
+        return
+    with _under(connection, {"lock_timeout": str(round(lock_timeout * 1000))}):
+        yield
+
+
 def within(connection: BaseDatabaseWrapper, limit: float, ask: Callable[[], int]) -> int | None:
     """What it returns, in a transaction of its own; None where that takes longer than `limit` seconds."""
     try:

@@ -16,7 +16,8 @@ SETTINGS = """
 import os, sys
 from psycopg.conninfo import conninfo_to_dict
 
-for name in ("django_extensions", "pydantic", "yaml", "project", "signals.models"):
+for name in ("django_extensions", "pydantic", "yaml", "project", "signals.models",
+             "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes"):
     sys.modules[name] = None  # not installed here; an import of it fails
 place = conninfo_to_dict(os.environ["DATABASE_URL"])
 SECRET_KEY = "stranger"
@@ -128,5 +129,8 @@ def test_it_migrates_verifies_and_goes_back_with_the_operations_alone(project: P
 def test_the_wheel_holds_what_the_application_reads(project: Path) -> None:
     assert (project / "signals/verification/rules/onchain.yml").is_file()
     assert list((project / "signals/templates/admin/signals").glob("*.html"))
+    page = project / "signals/operations"
+    assert (page / "templates/admin/signals_operations/schema.html").is_file()
+    assert (page / "static/signals_operations/schema.css").is_file()
     assert not (project / "project").exists()
     assert not (project / "tests").exists()

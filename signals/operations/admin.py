@@ -1,0 +1,202 @@
+"""The admin's page of what `verify_schema` finds: read at the press of a button, and never repaired."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.http import urlencode
+from django.views.decorators.http import require_http_methods
+
+from signals.operations.findings import Status
+from signals.operations.kept import BeingRead, Reading, last, renew
+from signals.operations.models import Schema
+
+PAGE = 200  # rows
+
+_WRONG, _EVERY = "", "all"
+_NOBODY = "undeclared"  # stands for the app of what no migration declares
+_DETAILED = (Status.DIFFERENT, Status.LEFTOVER, Status.UNDECLARED)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A component as the page shows it."""
+
+    told: dict[str, Any]
+
+    @property
+    def status(self) -> Status:
+        return Status[self.told["status"].upper()]
+
+    @property
+    def label(self) -> str:
+        return f"{self.status.value} {self.told['progress']}".rstrip()
+
+    @property
+    def table(self) -> str:
+        return str(self.told["table"]).replace('"', "")
+
+    @property
+    def app(self) -> str:
+        return str(self.told["migration"]).partition(".")[0] or _NOBODY
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What stands behind the disclosure."""
+        told, facts = self.told, []
+        if self.status in _DETAILED:
+            facts = [(name, told[name]) for name in ("found", "wanted")]
+            if self.status is not Status.UNDECLARED:
+                facts += [("to fix", told["fix"])]
+            if self.status is Status.DIFFERENT and told["replaceable"]:
+                facts += [("or", "--repair --replace")]
+        facts += [("note", told["note"])]
+        return [(name, fact) for name, fact in facts if fact]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A link of a filter."""
+
+    text: str
+    query: str
+    is_selected: bool
+
+
+@admin.register(Schema)
+class SchemaAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable at run time
+    """One page for those who may view the schema; it changes nothing in any database."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[Any]:
+        """The page alone, in no transaction: a database that cannot be read must not take another with it."""
+        view: Any = self.admin_site.admin_view(require_http_methods(["GET", "POST"])(self.page))
+        for alias in connections:
+            view = transaction.non_atomic_requests(using=alias)(view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_changelist"
+        return [path("", view, name=name)]
+
+    def page(self, request: HttpRequest) -> HttpResponse:
+        """Shows the last reading; a POST makes a new one first."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        aliases = [each for each in connections if connections[each].vendor == "postgresql"]
+        first = DEFAULT_DB_ALIAS if DEFAULT_DB_ALIAS in aliases else next(iter(aliases), "")
+        alias = request.GET.get("database", first)
+        if alias not in aliases and alias:
+            raise Http404(f"{alias!r} is no PostgreSQL database of this project")
+        if request.method == "POST" and alias:
+            self._renew(request, alias)
+            return HttpResponseRedirect(request.get_full_path())
+        context = self.admin_site.each_context(request)
+        context |= {"opts": self.opts, "app_label": self.opts.app_label, "alias": alias}
+        context["title"] = f"Schema of the database {alias}" if alias else "Database schema"
+        if alias:
+            context |= _shown(request, alias, aliases)
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/signals_operations/schema.html", context)
+
+    def _renew(self, request: HttpRequest, alias: str) -> None:
+        """A failure is no message: it is kept, and the page shows it to everybody."""
+        try:
+            done = renew(connections[alias])
+        except BeingRead as busy:
+            text = (
+                f"Somebody reads the database {alias} since {busy.at:%H:%M:%S %Z}; look again soon."
+            )
+            messages.warning(request, text)
+        else:
+            if isinstance(done, Reading):
+                messages.success(request, f"The database {alias} was read.")
+
+
+def _shown(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[str, Any]:
+    """What the template shows of the last reading, as the address filters it."""
+    reading, failure = last(connections[alias])
+    query = _Query(request)
+    databases = [
+        Choice(each, f"?{query.without('database', 'page', 'app', database=each)}", each == alias)
+        for each in aliases
+    ]
+    context: dict[str, Any] = {"failure": failure, "reading": reading}
+    context["filters"] = [("database", databases)] if len(aliases) > 1 else []
+    if reading is None:
+        return context
+    lines = [Line(told) for told in reading.survey["components"]]
+    of_status = [line for line in lines if _takes(query.status)(line)]
+    of_app = [line for line in lines if query.app in ("", line.app)]
+    shown = [line for line in of_status if query.app in ("", line.app)]
+    context["filters"] += [
+        ("status", list(_statuses(query, of_app))),
+        ("app", list(_apps(query, of_status))),
+    ]
+    pages = Paginator(shown, PAGE)
+    counted = [line for line in lines if line.status is not Status.UNDECLARED]
+    place = "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
+    return context | {
+        "age": naturaltime(reading.at),
+        "columns": ("Component", "Name", "Table", "Migration", "Status"),
+        "command": f"manage.py verify_schema{place}",
+        "page": pages.get_page(request.GET.get("page")),
+        "query": query.without("page"),
+        "components": len(counted),
+        "findings": sum(not line.status.is_right for line in counted),
+        "notes": sum(bool(line.told["note"]) for line in lines),
+    }
+
+
+def _takes(status: str) -> Callable[[Line], bool]:
+    if status == _WRONG:
+        return lambda line: not line.status.is_right
+    return lambda line: status in (_EVERY, line.status.name.lower())
+
+
+def _statuses(query: "_Query", lines: Sequence[Line]) -> Iterator[Choice]:
+    counts = Counter(line.status for line in lines)
+    wrong = sum(count for status, count in counts.items() if not status.is_right)
+    texts = {_WRONG: f"Not as declared ({wrong})", _EVERY: f"Every row ({len(lines)})"}
+    known = {each.name.lower(): f"{each.value} ({counts[each]})" for each in Status}
+    asked = (query.status, *(each.name.lower() for each in counts))
+    texts |= {value: text for value, text in known.items() if value in asked}
+    for value, text in texts.items():
+        link = query.without("status", "page", **({"status": value} if value else {}))
+        yield Choice(text, f"?{link}", query.status == value)
+
+
+def _apps(query: "_Query", lines: Sequence[Line]) -> Iterator[Choice]:
+    counts = Counter(line.app for line in lines)
+    yield Choice(f"All ({len(lines)})", f"?{query.without('app', 'page')}", not query.app)
+    for app in sorted({*counts, query.app} - {""}):
+        link = query.without("app", "page", app=app)
+        yield Choice(f"{app} ({counts[app]})", f"?{link}", query.app == app)
+
+
+class _Query:
+    """The part of the address that filters."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._given = request.GET
+        self.status = self._given.get("status", _WRONG)
+        self.app = self._given.get("app", "")
+
+    def without(self, *names: str, **instead: str) -> str:
+        """The query with other values for these names, or none."""
+        kept = {name: str(each) for name, each in self._given.items() if name not in names}
+        return urlencode(kept | instead)

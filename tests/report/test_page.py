@@ -1,0 +1,242 @@
+"""The admin's page of the schema: who sees it, what it shows, and what stands there when a reading fails."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.management import call_command
+from django.db import connections
+from django.test import Client
+
+from signals.operations import kept
+from tests.migrations.server import Database, until, waiting, written
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PAGE = "/admin/signals_operations/schema/"
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test reads is not kept for another one."""
+    monkeypatch.setattr(kept.tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.fixture
+def login(transactional_db: None) -> Callable[..., Client]:
+    """A client of a member of the staff with these permissions."""
+
+    def make(*codenames: str) -> Client:
+        user = User.objects.create_user("watcher", is_staff=True)
+        app = {"content_type__app_label": "signals_operations"}
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames, **app))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def watcher(login: Callable[..., Client]) -> Client:
+    return login("view_schema")
+
+
+@pytest.fixture
+def drifted(copy: Callable[[str], Database]) -> Iterator[Database]:
+    """A second database of the project, in which a column, an index and a check are not right."""
+    database = copy("clean 0013")
+    database.run(
+        "ALTER TABLE signals DROP onchain_asof_ts",
+        "DROP INDEX idx_signals_state_created_at",
+        "ALTER TABLE signals DROP CONSTRAINT signals_state_check, "
+        "ADD CONSTRAINT signals_state_check CHECK (state <> '<b>')",
+        f'ALTER TABLE signals ADD "{EVIL}" integer',
+    )
+    database.alias  # noqa: B018 - makes it one of the project's databases
+    yield database
+    connections[database.alias].close()
+
+
+def text(client: Client, database: Database | None = None, **query: str) -> str:
+    data = {"database": database.alias, **query} if database else query
+    answer = client.get(PAGE, data)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def read(client: Client, database: Database) -> str:
+    """Presses the button, and goes where the answer leads."""
+    answer = client.post(f"{PAGE}?database={database.alias}", follow=True)
+    assert answer.redirect_chain == [(f"{PAGE}?database={database.alias}", 302)]
+    return answer.content.decode()
+
+
+def test_only_who_may_view_the_schema_comes_to_the_page(login: Callable[..., Client]) -> None:
+    assert Client().get(PAGE).headers["Location"] == f"/admin/login/?next={PAGE}"
+    stranger = login()
+    assert (stranger.get(PAGE).status_code, stranger.post(PAGE).status_code) == (403, 403)
+    assert PAGE not in stranger.get("/admin/").content.decode()
+    User.objects.all().delete()
+    viewer = login("view_schema")
+    index = viewer.get("/admin/").content.decode()
+    assert f'href="{PAGE}"' in index
+    assert f"{PAGE}add/" not in index
+    assert viewer.put(PAGE).status_code == 405
+    assert viewer.get(f"{PAGE}add/").status_code == 404
+    known = Permission.objects.filter(content_type__app_label="signals_operations")
+    assert [each.codename for each in known] == ["view_schema"]
+
+
+def test_a_post_without_the_token_is_refused(login: Callable[..., Client]) -> None:
+    login("view_schema")
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.get())
+    assert strict.post(PAGE).status_code == 403
+
+
+def test_a_database_is_read_when_the_button_is_pressed_and_else_never(
+    watcher: Client, drifted: Database
+) -> None:
+    assert "This database was not read yet." in text(watcher, drifted)
+    assert kept.last(connections[drifted.alias]) == (None, None)
+    before = written(drifted)
+    page = read(watcher, drifted)
+    assert f"The database {drifted.alias} was read." in page
+    assert "<strong>3 of " in page
+    assert "✗ Missing" in page
+    assert "≠ Different" in page
+    reading, _ = kept.last(connections[drifted.alias])
+    drifted.run("CREATE INDEX idx_signals_state_created_at ON signals (state, created_at)")
+    assert "<strong>3 of " in text(watcher, drifted)
+    assert kept.last(connections[drifted.alias]) == (reading, None)
+    drifted.run("DROP INDEX idx_signals_state_created_at")
+    assert written(drifted) == before
+
+
+def test_rows_are_filtered_by_status_and_app_and_all_of_them_can_be_seen(
+    watcher: Client, drifted: Database
+) -> None:
+    page = read(watcher, drifted)
+    assert "Not as declared (4)" in page
+    assert "✗ Missing (2)" in page
+    assert "onchain_asof_ts" in page
+    assert "signals_pkey" not in page
+    every = text(watcher, drifted, status="all")
+    assert "✓ Exists" in every
+    assert "event_key" in every
+    missing = text(watcher, drifted, status="missing", app="signals")
+    assert missing.count('<tr class="status-missing">') == 2
+    assert missing.count('<tr class="status-') == 2
+    assert "No row of this kind." in text(watcher, drifted, status="building")
+    assert "No row of this kind." in text(watcher, drifted, status="all", app="nonsense")
+    assert watcher.get(PAGE, {"database": "nonsense"}).status_code == 404
+
+
+def test_many_rows_are_on_several_pages(
+    watcher: Client, drifted: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signals.operations.admin.PAGE", 3)
+    read(watcher, drifted)
+    first, last = text(watcher, drifted), text(watcher, drifted, page="2")
+    assert f"?database={drifted.alias}&amp;page=2" in first.replace("%20", " ")
+    assert (first.count('<tr class="status-'), last.count('<tr class="status-')) == (3, 1)
+    assert "4 rows, page 2 of 2" in last
+
+
+def test_names_and_definitions_of_the_catalog_are_text(watcher: Client, drifted: Database) -> None:
+    page = read(watcher, drifted)
+    assert EVIL not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "&lt;&gt; &#x27;&lt;b&gt;&#x27;" in page
+    assert "<script>" not in page
+    assert "<style" not in page.partition('id="content-main"')[2]
+
+
+def test_a_database_that_is_down_is_told_in_words_and_the_reading_before_it_stays(
+    watcher: Client, drifted: Database
+) -> None:
+    read(watcher, drifted)
+    place = connections[drifted.alias].settings_dict
+    connections[drifted.alias].close()
+    Database("postgres").run(f"ALTER DATABASE {drifted.name} ALLOW_CONNECTIONS false")
+    page = read(watcher, drifted)
+    assert "failed, and what follows is the reading before it: the database " in page
+    assert f"database &#x27;{drifted.alias}&#x27; cannot be read: connection" in page
+    assert "<strong>3 of " in page
+    assert str(place.get("PASSWORD") or "\0") not in page
+    Database("postgres").run(f"ALTER DATABASE {drifted.name} ALLOW_CONNECTIONS true")
+    assert " failed" not in read(watcher, drifted)
+
+
+def test_a_lock_and_a_statement_timeout_end_a_reading_in_words(
+    watcher: Client, drifted: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "_LOCK_TIMEOUT", 0.05)
+    with drifted.connect(autocommit=False) as migrator:
+        migrator.execute("LOCK TABLE signals")
+        page = read(watcher, drifted)
+    assert "lock timeout" in page
+    assert "This database was not read yet." in page
+    connections[drifted.alias].close()
+    drifted.run(f"ALTER DATABASE {drifted.name} SET statement_timeout = '1ms'")
+    assert "statement timeout" in read(watcher, drifted)
+
+
+def test_who_presses_while_another_one_reads_is_told_so(watcher: Client, drifted: Database) -> None:
+    def first() -> None:
+        kept.renew(connections[drifted.alias])
+        connections[drifted.alias].close()
+
+    with drifted.connect(autocommit=False) as migrator:
+        migrator.execute("LOCK TABLE signals")
+        thread = threading.Thread(target=first)
+        thread.start()
+        until(waiting(drifted, ""), "the first one waits for the lock")
+        page = read(watcher, drifted)
+        assert f"Somebody reads the database {drifted.alias} since " in page
+        assert "This database was not read yet." in page
+        migrator.rollback()
+    thread.join(30)
+    assert "<strong>3 of " in text(watcher, drifted)
+
+
+def test_processes_that_share_no_cache_share_a_folder_that_nobody_else_can_open(
+    drifted: Database, tmp_path: Path
+) -> None:
+    env = {"TMPDIR": str(tmp_path)}
+    ask = "from django.db import connection; from signals.operations.kept import *; "
+    shell = ("shell", "-v0", "-c")
+    done = drifted.manage(*shell, f"{ask}print(renew(connection).at)", env=env)
+    again = drifted.manage(*shell, f"{ask}print(last(connection)[0].at)", env=env)
+    assert (done.stderr, again.stdout) == ("", done.stdout)
+    (folder,) = tmp_path.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert isinstance(kept._cache(), FileBasedCache)
+    folder.chmod(0o755)
+    assert isinstance(kept._cache(), LocMemCache)
+
+
+def test_a_cache_of_the_project_that_processes_share_is_used(
+    settings: Any, tmp_path: Path, drifted: Database
+) -> None:
+    shared = {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache"}
+    local = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    place = str(tmp_path / "shared")
+    settings.CACHES = {"default": local, "signals_operations": {**shared, "LOCATION": place}}
+    assert isinstance(kept.renew(connections[drifted.alias]), kept.Reading)
+    assert len(list(Path(place).iterdir())) == 1
+    assert list(tmp_path.iterdir()) == [Path(place)]
+
+
+def test_there_is_no_table_and_who_walks_all_models_finds_no_rows(capsys: Any) -> None:
+    call_command("dumpdata", "signals_operations", "--all")
+    assert capsys.readouterr().out.strip() == "[]"
+    tables = connections["default"].introspection.table_names()
+    assert not [each for each in tables if each.startswith("signals_operations")]
