@@ -33,6 +33,7 @@ from signals.operations.printing import (
     schemas_as_json,
     schemas_as_table,
 )
+from signals.operations.prometheus import Textfile, exporting
 from signals.operations.repair import in_order, postponed, repair, statements
 from signals.operations.report import in_encoding, report
 from signals.operations.schemas import Result, Schemas, repair_schemas, survey_schemas
@@ -70,6 +71,11 @@ class Command(BaseCommand):
         "Shows what the applied migrations declare and the database lacks; --repair puts it right."
     )
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django reads it from the class
+    textfile: Textfile
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        with exporting(options) as self.textfile:
+            return super().execute(*args, **options)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("app_label", nargs="?", help="this application alone, as in signals")
@@ -91,6 +97,9 @@ class Command(BaseCommand):
             "dry-run": "with --repair: print the statements, and change nothing",
         }.items():
             parser.add_argument(f"--{name}", action="store_true", help=text)
+        parser.add_argument(
+            "--prometheus", metavar="FILE", help="what was found, for node_exporter, in FILE.prom"
+        )
         parser.add_argument("--schema", help="this schema, in front of the search_path")
         parser.add_argument(
             "--schemas",
@@ -114,8 +123,8 @@ class Command(BaseCommand):
         surveys: list[Any] = []
         self.results: list[Result] = []
         is_clean = True
-        for alias in aliases:
-            with _told(alias), ExitStack() as stack:
+        for alias in self.textfile.expecting(aliases):
+            with _told(alias), self.textfile.reading(alias), ExitStack() as stack:
                 connection = self._enter(stack, alias, options)
                 if connection is None:
                     continue
@@ -124,6 +133,7 @@ class Command(BaseCommand):
                     continue
                 judge = self._many if options["schemas"] else self._whole
                 surveys.append(judge(connection, options))
+                self.textfile.surveys.append(surveys[-1])
                 is_clean &= surveys[-1].is_clean(strict=options["strict"])
         self._end(surveys, options)
         if not is_clean:

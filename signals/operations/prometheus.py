@@ -1,0 +1,149 @@
+"""What `verify_schema` found as a file for the textfile collector of Prometheus' node_exporter."""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import connections
+
+from signals.operations.findings import Status
+from signals.operations.survey import Survey
+
+SUFFIX = ".prom"  # of the files that the exporter reads
+
+USAGE, CONFIGURATION = 2, 3
+
+_READABLE = 0o644  # by the exporter, which is another user
+
+_HELP = {
+    "components": "Declared components of the applied migrations, by what the database has of them.",
+    "findings": "Components that are not as declared.",
+    "clean": "Whether there is no finding.",
+    "applied_migrations": "Migrations that the database has recorded as applied.",
+    "run_success": "Whether the last run could read the database.",
+    "run_timestamp_seconds": "When the last run ended, in seconds since 1970.",
+    "run_duration_seconds": "How long the last run took, with its repair if there was one.",
+}
+
+Sample = tuple[str, Mapping[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How the command fared with one database; ended: in seconds since 1970."""
+
+    success: bool
+    ended: float
+    seconds: float
+
+
+@dataclass(slots=True)
+class Textfile:
+    """Gathers what a run of the command finds. A database that it never came to was not read."""
+
+    strict: bool = False
+    surveys: list[Survey] = field(default_factory=list)
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def expecting(self, aliases: Sequence[str]) -> Sequence[str]:
+        """The databases that are about to be read."""
+        servers = [each for each in aliases if connections[each].vendor == "postgresql"]
+        self.runs = {alias: Run(success=False, ended=time.time(), seconds=0.0) for alias in servers}
+        return aliases
+
+    @contextmanager
+    def reading(self, alias: str) -> Iterator[None]:
+        """Within it the database is read; one that brings no survey and no error was left out."""
+        began = time.monotonic()
+        is_read = False
+        try:
+            yield
+            is_read = True
+        finally:
+            self.runs[alias] = Run(is_read, time.time(), time.monotonic() - began)
+            if is_read and all(each.database != alias for each in self.surveys):
+                del self.runs[alias]
+
+    def __str__(self) -> str:
+        """In the text format of Prometheus: each metric's HELP and TYPE, and below them its samples."""
+        samples = [*self._of_runs(), *self._of_surveys()]
+        lines = []
+        for name, text in _HELP.items():
+            full = f"signals_operations_{name}"
+            lines += [f"# HELP {full} {text}", f"# TYPE {full} gauge"]
+            lines += [
+                f"{full}{{{_labels(labels)}}} {value:.15g}"
+                for each, labels, value in samples
+                if each == name
+            ]
+        return "\n".join([*lines, ""])
+
+    def _of_runs(self) -> Iterator[Sample]:
+        for alias, run in self.runs.items():
+            labels = {"database": alias}
+            yield "run_success", labels, run.success
+            yield "run_timestamp_seconds", labels, round(run.ended, 3)
+            yield "run_duration_seconds", labels, round(run.seconds, 3)
+
+    def _of_surveys(self) -> Iterator[Sample]:
+        for survey in self.surveys:
+            labels = {"database": survey.database, "schema": survey.schema}
+            counts = Counter(row.finding.status for row in survey.rows)
+            for status in Status:
+                yield "components", {**labels, "status": status.name.lower()}, counts[status]
+            findings = sum(row.is_wrong(strict=self.strict) for row in survey.rows)
+            yield "findings", labels, findings
+            yield "clean", labels, not findings
+            yield "applied_migrations", labels, survey.migrations
+
+
+@contextmanager
+def exporting(options: Mapping[str, Any]) -> Iterator[Textfile]:
+    """Writes the file that --prometheus names in the end, however the run ends.
+
+    A run that was asked wrongly, and so read nothing, leaves the file as it is.
+    """
+    name = options["prometheus"]
+    path = Path(name) if name else None
+    if path and (path.suffix != SUFFIX or options["app_label"]):
+        fix = f"name a file *{SUFFIX}" if path.suffix != SUFFIX else "name no app"
+        what = f"--prometheus is of whole databases, for the files that node_exporter reads ({fix})"
+        raise CommandError(what, returncode=USAGE)
+    textfile = Textfile(strict=options["strict"])
+    try:
+        yield textfile
+    finally:
+        if path and textfile.runs:
+            _write(path, str(textfile))
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing: whoever reads meanwhile sees the file as it was before."""
+    try:
+        number, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+                file.write(text)
+            Path(temporary).chmod(_READABLE)
+            Path(temporary).replace(path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                Path(temporary).unlink()
+            raise
+    except OSError as error:
+        what = f"the file {str(path)!r} cannot be written: {error.strerror}"
+        raise CommandError(what, returncode=CONFIGURATION) from error
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
