@@ -74,9 +74,9 @@ def by_hand(variables: dict[str, str]) -> dict[str, Any]:
     return {key: node for key, node in config.items() if not key.startswith("x-")}
 
 
-def test_there_are_a_database_an_api_and_a_worker() -> None:
+def test_there_are_a_database_an_api_a_worker_and_a_watch() -> None:
     services = render(SECRETS)["services"]
-    assert set(services) == {"db", "api", "worker"}
+    assert set(services) == {"db", "api", "worker", "schema"}
     assert services["db"]["image"] == "postgres:16"
     assert services["api"]["image"] == services["worker"]["image"]
     assert services["api"]["environment"] == services["worker"]["environment"]
@@ -101,7 +101,7 @@ def test_a_missing_secret_stops_it_by_name(name: str) -> None:
 
 def test_the_application_waits_for_the_database_and_has_no_more_rights_than_it_needs() -> None:
     services = render(SECRETS)["services"]
-    for name in ("api", "worker"):
+    for name in ("api", "worker", "schema"):
         service = services[name]
         assert service["depends_on"]["db"]["condition"] == "service_healthy"
         assert service["read_only"] is True
@@ -129,6 +129,25 @@ def test_the_worker_runs_the_job_and_ends_when_it_is_told_to() -> None:
         assert process.stdout.readline() == "ran\n"
         process.terminate()
         assert process.wait(timeout=10) == 0
+
+
+def test_the_watch_is_healthy_as_long_as_verify_schema_ends_with_0(tmp_path: Path) -> None:
+    service = yaml.safe_load(FILE.read_text())["services"]["schema"]
+    code = tmp_path / "exit_code"
+    script = service["command"][2].replace("$$", "$").replace("/tmp/exit_code", str(code))  # noqa: S108
+    command = "python manage.py verify_schema --prometheus /metrics/schema.prom"
+    assert command in script
+    kind, *probe = service["healthcheck"]["test"]
+    assert (kind, probe[-1]) == ("CMD", "/tmp/exit_code")  # noqa: S108 - the container's own
+    script = script.replace("sleep 300", "echo ran; sleep 1")
+    for ended, healthy in ((0, 0), (1, 1), (10, 1)):
+        shell = ["/bin/sh", "-c", script.replace(command, f"(exit {ended})")]
+        with subprocess.Popen(shell, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ran\n"
+            assert subprocess.run([*probe[:-1], code], check=False).returncode == healthy
+            process.terminate()
+            assert process.wait(timeout=10) == 0
 
 
 def test_the_image_is_built_from_files_that_exist() -> None:
