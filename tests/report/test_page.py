@@ -189,6 +189,18 @@ def test_a_lock_and_a_statement_timeout_end_a_reading_in_words(
     assert "statement timeout" in read(watcher, drifted)
 
 
+def test_a_failed_reading_takes_no_transaction_of_the_request_with_it(
+    watcher: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = connections["default"].settings_dict
+    monkeypatch.setitem(place, "ATOMIC_REQUESTS", True)
+    monkeypatch.setattr(kept, "_LOCK_TIMEOUT", 0.05)
+    with Database(place["NAME"]).connect(autocommit=False) as migrator:
+        migrator.execute("LOCK TABLE signals")
+        page = watcher.post(PAGE, follow=True).content.decode()
+    assert "failed: the database &#x27;default&#x27; cannot be read: canceling statement" in page
+
+
 def test_who_presses_while_another_one_reads_is_told_so(watcher: Client, drifted: Database) -> None:
     def first() -> None:
         kept.renew(connections[drifted.alias])
@@ -236,6 +248,7 @@ def test_a_cache_of_the_project_that_processes_share_is_used(
 
 
 def test_there_is_no_table_and_who_walks_all_models_finds_no_rows(capsys: Any) -> None:
+    call_command("migrate", run_syncdb=True, verbosity=0)
     call_command("dumpdata", "signals_operations", "--all")
     assert capsys.readouterr().out.strip() == "[]"
     tables = connections["default"].introspection.table_names()
