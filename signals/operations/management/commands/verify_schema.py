@@ -7,18 +7,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.color import no_style
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.exceptions import (
-    AmbiguityError,
-    BadMigrationError,
-    CircularDependencyError,
-    InvalidBasesError,
-    NodeNotFoundError,
-)
+from django.db.migrations.exceptions import AmbiguityError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 
@@ -34,6 +27,7 @@ from signals.operations.printing import (
     schemas_as_table,
 )
 from signals.operations.prometheus import Textfile, exporting
+from signals.operations.reading import MISCONFIGURED
 from signals.operations.repair import in_order, postponed, repair, statements
 from signals.operations.report import in_encoding, report
 from signals.operations.schemas import Result, Schemas, repair_schemas, survey_schemas
@@ -55,13 +49,6 @@ _ALONE = (
     ("dry_run", "json"),
     ("database", "all_databases"),
     ("schema", "schemas"),
-)
-_MISCONFIGURED = (
-    BadMigrationError,
-    CircularDependencyError,
-    ImproperlyConfigured,
-    InvalidBasesError,
-    NodeNotFoundError,
 )
 _OF_REPAIR = ("replace", "dry_run")
 
@@ -421,5 +408,5 @@ def _told(alias: str) -> Iterator[None]:
         raise CommandError(
             f"the database {alias!r} cannot be read: {error}", returncode=UNAVAILABLE
         ) from error
-    except _MISCONFIGURED as error:
+    except MISCONFIGURED as error:
         raise CommandError(str(error), returncode=CONFIGURATION) from error
