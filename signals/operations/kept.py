@@ -119,7 +119,10 @@ def _folder() -> Path | None:
 def _key(connection: BaseDatabaseWrapper) -> str:
     """Names the project and the place that it is connected to; another format has another number."""
     place = connection.settings_dict
-    parts = [os.environ.get("DJANGO_SETTINGS_MODULE"), settings.ROOT_URLCONF, connection.alias]
-    parts += [str(place.get(each)) for each in ("NAME", "HOST", "PORT", "USER")]
+    parts = [os.environ.get("DJANGO_SETTINGS_MODULE"), str(settings.ROOT_URLCONF)]
+    parts += [
+        connection.alias,
+        *(str(place.get(each)) for each in ("NAME", "HOST", "PORT", "USER")),
+    ]
     parts += [str(place["OPTIONS"].get(each)) for each in ("options", "service")]
     return f"{CACHE}.1.{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"

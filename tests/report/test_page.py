@@ -3,15 +3,17 @@
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.management import call_command
 from django.db import connections
 from django.test import Client
+from django.urls import path
 
 from signals.operations import kept
 from tests.migrations.server import Database, until, waiting, written
@@ -189,16 +191,16 @@ def test_a_lock_and_a_statement_timeout_end_a_reading_in_words(
     assert "statement timeout" in read(watcher, drifted)
 
 
-def test_a_failed_reading_takes_no_transaction_of_the_request_with_it(
-    watcher: Client, monkeypatch: pytest.MonkeyPatch
+def test_where_requests_are_transactions_a_database_that_is_down_is_told_in_words_too(
+    watcher: Client, drifted: Database, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = connections["default"].settings_dict
-    monkeypatch.setitem(place, "ATOMIC_REQUESTS", True)
-    monkeypatch.setattr(kept, "_LOCK_TIMEOUT", 0.05)
-    with Database(place["NAME"]).connect(autocommit=False) as migrator:
-        migrator.execute("LOCK TABLE signals")
-        page = watcher.post(PAGE, follow=True).content.decode()
-    assert "failed: the database &#x27;default&#x27; cannot be read: canceling statement" in page
+    class Urls:  # made when the database was one of the project's
+        urlpatterns: ClassVar[list[Any]] = [path("admin/", admin.site.urls)]
+
+    settings.ROOT_URLCONF = Urls
+    monkeypatch.setitem(connections[drifted.alias].settings_dict, "ATOMIC_REQUESTS", True)
+    Database("postgres").run(f"ALTER DATABASE {drifted.name} ALLOW_CONNECTIONS false")
+    assert "cannot be read: connection" in read(watcher, drifted)
 
 
 def test_who_presses_while_another_one_reads_is_told_so(watcher: Client, drifted: Database) -> None:
