@@ -1,7 +1,5 @@
 """A survey for those who must not fail with it: what cannot be judged is said in words."""
 
-from contextlib import nullcontext
-
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,7 +11,7 @@ from django.db.migrations.exceptions import (
 )
 
 from signals.operations import session
-from signals.operations.survey import Survey, survey
+from signals.operations.survey import Survey, patient_survey, survey
 
 MISCONFIGURED = (
     BadMigrationError,
@@ -44,7 +42,9 @@ def read(
     for those whom somebody waits for.
     """
     try:
-        with session.impatient(connection, lock_timeout) if lock_timeout else nullcontext():
+        if lock_timeout is None:
+            return patient_survey(connection, app_label)
+        with session.impatient(connection, lock_timeout):
             return survey(connection, app_label)
     except Error as error:
         what = f"the database {connection.alias!r} cannot be read: {str(error).strip()}"

@@ -13,7 +13,7 @@ from django.db.migrations.state import ProjectState
 
 from signals.operations.base import Convergent
 from signals.operations.findings import Finding, Status
-from signals.operations.survey import survey
+from signals.operations.survey import patient_survey
 
 _SIGNS = tuple(status.value.split()[0] + " " for status in Status)
 
@@ -95,7 +95,7 @@ def report(
     )
     if not all(isinstance(each, Convergent) for each in migration.operations):
         known = {(each.component, each.name, each.table) for each in findings}
-        rows = survey(connection, migration.app_label, migration.name).rows
+        rows = patient_survey(connection, migration.app_label, migration.name).rows
         others = (row.finding for row in rows)
         findings += tuple(
             each for each in others if (each.component, each.name, each.table) not in known

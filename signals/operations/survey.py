@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
@@ -91,8 +92,15 @@ def survey(
         connection.alias,
         Catalog(connection).place().schema or "",
         declared.migrations,
-        session.in_time(connection, lambda: tuple(declared.rows())),
+        tuple(declared.rows()),
     )
+
+
+def patient_survey(
+    connection: BaseDatabaseWrapper, app_label: str | None = None, migration: str | None = None
+) -> Survey:
+    """As `survey`; where the session's timeouts cut it off, once more without them."""
+    return session.in_time(connection, partial(survey, connection, app_label, migration))
 
 
 class Declared:

@@ -31,7 +31,7 @@ from signals.operations.reading import MISCONFIGURED
 from signals.operations.repair import in_order, postponed, repair, statements
 from signals.operations.report import in_encoding, report
 from signals.operations.schemas import Result, Schemas, repair_schemas, survey_schemas
-from signals.operations.survey import Row, Survey, survey
+from signals.operations.survey import Row, Survey, patient_survey
 
 FINDINGS, USAGE, CONFIGURATION, UNAVAILABLE = 1, 2, 3, 4
 INTERRUPTED = 130  # as a shell says it
@@ -177,7 +177,7 @@ class Command(BaseCommand):
 
     def _whole(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Survey:
         """What the applied migrations declare together, repaired first where that is asked for."""
-        look = partial(survey, connection, *_asked(options))
+        look = partial(patient_survey, connection, *_asked(options))
         found = look()
         if options["repair"]:
             found = self._repair(connection, found, look, options)
@@ -201,7 +201,7 @@ class Command(BaseCommand):
                 f"no schema of the database {connection.alias!r} has a name LIKE {options['schemas']!r}",
                 returncode=USAGE,
             )
-        each = partial(survey, app_label=asked[0], migration=asked[1])
+        each = partial(patient_survey, app_label=asked[0], migration=asked[1])
         if options["repair"]:
             found = self._repair_many(connection, found, look, each, options)
         if options["quiet"] or options["json"] or options["dry_run"]:
