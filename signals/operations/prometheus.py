@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from django.db import connections
 
 from signals.operations.findings import Status
+from signals.operations.schemas import Schemas
 from signals.operations.survey import Survey
 
 SUFFIX = ".prom"  # of the files that the exporter reads
@@ -25,6 +26,7 @@ _HELP = {
     "components": "Declared components of the applied migrations, by what the database has of them.",
     "findings": "Components that are not as declared.",
     "clean": "Whether there is no finding.",
+    "schemas": "Schemas that were judged together, by the pattern of their names.",
     "applied_migrations": "Migrations that the database has recorded as applied.",
     "run_success": "Whether the last run could read the database.",
     "run_timestamp_seconds": "When the last run ended, in seconds since 1970.",
@@ -48,7 +50,7 @@ class Textfile:
     """Gathers what a run of the command finds. A database that it never came to was not read."""
 
     strict: bool = False
-    surveys: list[Survey] = field(default_factory=list)
+    surveys: list[Survey | Schemas] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
 
     def expecting(self, aliases: Sequence[str]) -> Sequence[str]:
@@ -85,22 +87,46 @@ class Textfile:
         return "\n".join([*lines, ""])
 
     def _of_runs(self) -> Iterator[Sample]:
+        groups = [each for each in self.surveys if isinstance(each, Schemas)]
+        partly = {each.database for each in groups if each.unreadable}
         for alias, run in self.runs.items():
             labels = {"database": alias}
-            yield "run_success", labels, run.success
+            yield "run_success", labels, run.success and alias not in partly
             yield "run_timestamp_seconds", labels, round(run.ended, 3)
             yield "run_duration_seconds", labels, round(run.seconds, 3)
 
     def _of_surveys(self) -> Iterator[Sample]:
         for survey in self.surveys:
-            labels = {"database": survey.database, "schema": survey.schema}
+            if isinstance(survey, Schemas):
+                yield from self._of_schemas(survey)
+                continue
             counts = Counter(row.finding.status for row in survey.rows)
-            for status in Status:
-                yield "components", {**labels, "status": status.name.lower()}, counts[status]
-            findings = sum(row.is_wrong(strict=self.strict) for row in survey.rows)
-            yield "findings", labels, findings
-            yield "clean", labels, not findings
+            labels = {"database": survey.database, "schema": survey.schema}
+            yield from _of_components(labels, counts)
+            yield from self._of_findings(labels, [survey])
             yield "applied_migrations", labels, survey.migrations
+
+    def _of_schemas(self, schemas: Schemas) -> Iterator[Sample]:
+        """All together under their pattern, and those that have findings."""
+        labels = {"database": schemas.database, "schema": schemas.pattern}
+        yield from _of_components(labels, schemas.counts)
+        yield from self._of_findings(labels, schemas.surveys)
+        yield "schemas", labels, len(schemas.names)
+        for survey in schemas.surveys:
+            if not survey.is_clean(strict=self.strict):
+                yield from self._of_findings({**labels, "schema": survey.schema}, [survey])
+
+    def _of_findings(
+        self, labels: Mapping[str, str], surveys: Sequence[Survey]
+    ) -> Iterator[Sample]:
+        findings = sum(row.is_wrong(strict=self.strict) for each in surveys for row in each.rows)
+        yield "findings", labels, findings
+        yield "clean", labels, not findings
+
+
+def _of_components(labels: Mapping[str, str], counts: Counter[Status]) -> Iterator[Sample]:
+    for status in Status:
+        yield "components", {**labels, "status": status.name.lower()}, counts[status]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.core.checks import Error, run_checks
 from django.db.migrations.exceptions import NodeNotFoundError
 
-from signals.operations import survey
+from signals.operations import ledger
 from tests.migrations.server import Database
 from tests.operations.conftest import elsewhere
 from tests.report.stock import Stock
@@ -120,7 +120,7 @@ def test_what_cannot_be_judged_is_said_in_one_message(
     def broken(*_: Any) -> None:
         raise NodeNotFoundError("no such migration", ("shop", "0001"))
 
-    monkeypatch.setattr(survey, "MigrationLoader", broken)
+    monkeypatch.setattr(ledger, "MigrationLoader", broken)
     assert found(nothing_applied) == [("E016", "no such migration")]
 
 

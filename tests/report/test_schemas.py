@@ -5,6 +5,7 @@ import secrets
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from django.db import connections
 from signals.operations.catalog import quoted
 from tests.migrations.server import Database, alone, until, waiting
 from tests.report.stock import Stock
+from tests.report.test_prometheus import parsed
 from tests.report.wire import wired
 
 NUMBER = 1000
@@ -229,6 +231,21 @@ def test_each_schema_is_judged_as_it_would_be_alone(tenants: Stock) -> None:
         assert (name, wrong) == (name, DRIFTS[name][1])
         assert (name, told["together"].get(name, [])) == (name, rows if wrong else [])
     assert told["counts"] == counted
+
+
+def test_the_textfile_tells_all_together_and_those_with_findings(
+    tenants: Stock, tmp_path: Path
+) -> None:
+    file = tmp_path / "tenants.prom"
+    done = tenants.verify("--schemas", "tenant_r%", "--prometheus", str(file), "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    found = parsed(file.read_text())
+    assert found["schemas", "default", "tenant_r%"] == 2
+    assert found["run_success", "default"] == 1
+    assert {key[2]: value for key, value in found.items() if key[0] == "findings"} == {
+        "tenant_r%": 2,
+        "tenant_rows": 2,
+    }
 
 
 def test_repairs_go_on_where_one_fails_and_say_what_came_of_each(tenants: Stock) -> None:
