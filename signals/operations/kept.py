@@ -6,6 +6,7 @@ import os
 import stat
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from django.core.cache import DEFAULT_CACHE_ALIAS, BaseCache, caches
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
@@ -116,13 +118,21 @@ def _folder() -> Path | None:
     return folder if is_ours and not found.st_mode & _PRIVATE else None
 
 
+def _place(configured: Mapping[str, Any]) -> dict[str, str]:
+    """What tells one place from another, without its password."""
+    plain = {name: each for name, each in configured.items() if isinstance(each, str | int | Path)}
+    plain |= {name: configured["OPTIONS"].get(name) for name in ("options", "service")}
+    return {name: str(each) for name, each in plain.items() if name != "PASSWORD"}
+
+
+# From before the first connection, because a backend may fill in the address when it connects.
+_configured = {alias: _place(each) for alias, each in connections.settings.items()}
+
+
 def _key(connection: BaseDatabaseWrapper) -> str:
     """Names the project and the place that it is connected to; another format has another number."""
-    place = connection.settings_dict
-    parts = [os.environ.get("DJANGO_SETTINGS_MODULE"), str(settings.ROOT_URLCONF)]
-    parts += [
-        connection.alias,
-        *(str(place.get(each)) for each in ("NAME", "HOST", "PORT", "USER")),
-    ]
-    parts += [str(place["OPTIONS"].get(each)) for each in ("options", "service")]
-    return f"{CACHE}.1.{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"
+    found = _place(connection.settings_dict)
+    place = {**_configured.get(connection.alias, found), "NAME": found["NAME"]}  # tests change it
+    project = (os.environ.get("DJANGO_SETTINGS_MODULE"), str(settings.ROOT_URLCONF))
+    text = json.dumps([project, connection.alias, place], sort_keys=True)
+    return f"{CACHE}.1.{hashlib.sha256(text.encode()).hexdigest()[:32]}"

@@ -237,6 +237,21 @@ def test_processes_that_share_no_cache_share_a_folder_that_nobody_else_can_open(
     assert isinstance(kept._cache(), LocMemCache)
 
 
+def test_a_reading_is_found_again_where_the_backend_fills_in_the_address(
+    drifted: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connections[drifted.alias]
+    place = connection.settings_dict
+    monkeypatch.setitem(kept._configured, drifted.alias, kept._place(place))
+    reading = kept.renew(connection)
+    assert isinstance(reading, kept.Reading)
+    monkeypatch.setitem(place, "HOST", "/filled/in")
+    assert kept.last(connection) == (reading, None)
+    monkeypatch.setitem(place, "NAME", "another")
+    assert kept.last(connection) == (None, None)
+    assert "PASSWORD" not in kept._place({**place, "PASSWORD": "secret"})
+
+
 def test_a_cache_of_the_project_that_processes_share_is_used(
     settings: Any, tmp_path: Path, drifted: Database
 ) -> None:
