@@ -28,6 +28,7 @@ from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.foreign_keys import has_constraint, referenced
 from signals.operations.implied import implied_later
 from signals.operations.refusals import keep, require_column, require_rows
+from signals.operations.set_not_null import SetNotNullIfNullable
 from signals.operations.site import PROBE, AnyField, Site
 from signals.operations.statements import Lock, Statement
 
@@ -45,7 +46,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     comes at once. One that writes the table anew, under ACCESS EXCLUSIVE, is refused unless allowed, or
     the table is empty; it then stops, with nothing changed, at a value that does not survive the
     conversion there and back. Backwards gives an empty table the former type; one with rows only if no
-    rewrite is needed or it is allowed.
+    rewrite is needed or it is allowed; a column that was NOT NULL is that again, by way of a check.
 
     model_name, name, field, preserve_default: as for Django's AlterField.
     using: SQL for the new value, where a cast does not say it; conversions are then not checked.
@@ -202,7 +203,11 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         ):
             keep(self, f"column {name}", f"the table has rows; its type is still {found.type}")
             return []
-        return [*parts, *self._convert(site, found, former, wanted)]
+        steps = [*parts, *self._convert(site, found, former, wanted)]
+        if snapshot.found is not None and former.not_null and not wanted.not_null:
+            closing, before = self._closing(site)
+            steps += closing.remaining(before, snapshot.found, found)
+        return steps
 
     def script(self, site: Site) -> list[Statement]:
         former, declared = self._former(site), site.field(self.name)
@@ -215,7 +220,17 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             return []
         former, declared = self._former(site), site.field(self.name)
         parts = [each for part in self._parts(site, None) for each in part.script_backwards(site)]
-        return [*parts, *self._guarded(site, declared, former)]
+        steps = [*parts, *self._guarded(site, declared, former)]
+        if former.null or not declared.null:
+            return steps
+        closing, before = self._closing(site)
+        return [*steps, *closing.script(before)]
+
+    def _closing(self, site: Site) -> tuple[SetNotNullIfNullable, Site]:
+        """What makes the column NOT NULL again, backwards, and where."""
+        assert site.before is not None  # noqa: S101 - as in _former
+        closing = SetNotNullIfNullable(self.model_name, self.name, self._former(site))
+        return closing, replace(site, model=site.before, before=None)
 
     def _followers(self, site: Site) -> Iterator[tuple[Convergent, Site]]:
         """The operation for each foreign key to the field, and for those to it in turn."""

@@ -8,7 +8,7 @@ from django.db.models import Field
 
 from signals.operations import guards
 from signals.operations.base import Convergent
-from signals.operations.catalog import Table
+from signals.operations.catalog import Column, Table
 from signals.operations.columns import (
     add_field_ddl,
     judge_column,
@@ -90,6 +90,10 @@ class SetNotNullIfNullable(Convergent, AlterField):
         table, column = require_column(self, site, snapshot, site.column(self.name))
         if self.inspect(site, snapshot)[0].status is Status.EXISTS:
             return []
+        return self.remaining(site, table, column)
+
+    def remaining(self, site: Site, table: Table, column: Column) -> list[Statement]:
+        """The steps that the column still needs, whatever else of it is different."""
         add, validate, enforce, drop = self.script(site)
         proof = table.constraint(self._proof(site))
         if column.not_null:
