@@ -14,16 +14,17 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import django
 from django.db import DatabaseError, connection, migrations
 from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
-from django.db.models import CheckConstraint
 
-from benchmarks.django_suite.models import SHAPES, Make
+from benchmarks.django_suite.models import SHAPES, Make, Shape
 from signals import operations
+from signals.operations.conversion import convert, flat, is_same_state
 
 SCHEMA = "django_suite_shapes"
 
@@ -70,21 +71,29 @@ class Sent(logging.Handler):
             self.statements.append(record.getMessage())
 
 
-def add_constraint(model_name: str, constraint: Any) -> Any:
-    is_check = isinstance(constraint, CheckConstraint)
-    chosen: Any = operations.AddCheckIfMissing if is_check else operations.AddUniqueIfMissing
-    return chosen(model_name, constraint)
+@contextmanager
+def listening() -> Iterator[Sent]:
+    """Within it, the statements are collected; the schema goes in the end."""
+    logger, handler = logging.getLogger("signals.operations"), Sent()
+    logger.addHandler(handler)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        yield handler
+        reset(anew=False)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 DJANGO = Make(
     migrations.CreateModel, migrations.AddField, migrations.AddIndex, migrations.AddConstraint
 )
-CONVERGENT = Make(
-    operations.CreateTableIfMissing,
-    operations.AddColumnIfMissing,
-    operations.CreateIndexConcurrentlyIfMissing,
-    add_constraint,
-)
+
+
+def convergent(steps: Sequence[Any]) -> list[Any]:
+    """The convergent operations in the place of Django's, as `makemigrations --convergent` writes them."""
+    return flat(convert(steps, "shapes", ProjectState(), connection))
 
 
 def migrate(steps: Sequence[Any], *, backwards: bool = False) -> None:
@@ -92,6 +101,13 @@ def migrate(steps: Sequence[Any], *, backwards: bool = False) -> None:
     migration.operations = list(steps)
     with connection.schema_editor(atomic=False) as editor:
         (migration.unapply if backwards else migration.apply)(ProjectState(), editor)
+
+
+def state_of(steps: Sequence[Any]) -> ProjectState:
+    state = ProjectState()
+    for step in steps:
+        step.state_forwards("shapes", state)
+    return state
 
 
 def describe() -> Counter[str]:
@@ -115,51 +131,55 @@ def strip() -> None:
             cursor.execute(statement)
 
 
-def differences(shape: Any, sent: Sent) -> Iterator[str]:
+def differences(shape: Shape, sent: Sent) -> Iterator[str]:
     """What is not as it should be, a line each."""
+    steps = shape(DJANGO)
+    if not is_same_state(state_of(steps), state_of(convergent(steps))):
+        yield "leaves another state"
     reset()
     migrate(shape(DJANGO))
     wanted = describe()
     sent.statements.clear()
-    migrate(shape(CONVERGENT))
+    migrate(convergent(shape(DJANGO)))
     yield from (f"sent over Django's schema: {sql}" for sql in sent.statements)
     reset()
-    migrate(shape(CONVERGENT))
+    migrate(convergent(shape(DJANGO)))
     found = describe()
     yield from (f"lacks {text}" for text in wanted - found)
     yield from (f"has too {text}" for text in found - wanted)
     sent.statements.clear()
-    migrate(shape(CONVERGENT))
+    migrate(convergent(shape(DJANGO)))
     yield from (f"sent again: {sql}" for sql in sent.statements)
     strip()
-    migrate(shape(CONVERGENT))
+    migrate(convergent(shape(DJANGO)))
     yield from (f"does not heal {text}" for text in found - describe())
-    migrate(shape(CONVERGENT), backwards=True)
+    migrate(convergent(shape(DJANGO)), backwards=True)
     yield from (f"left behind {text}" for text in describe())
 
 
 def main(words: Sequence[str]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     django.setup()
-    sent = Sent()
-    logger = logging.getLogger("signals.operations")
-    logger.addHandler(sent)
-    logger.setLevel(logging.INFO)
     chosen = {
         name: shape
         for name, shape in SHAPES.items()
         if not words or any(word in name for word in words)
     }
     failed = 0
-    for name, shape in chosen.items():
-        try:
-            lines = list(differences(shape, sent))
-        except (AssertionError, ValueError, DatabaseError, operations.ConvergenceError) as error:
-            lines = [f"{type(error).__name__}: {' '.join(str(error).split())}"]
-            connection.close()
-        failed += bool(lines)
-        sys.stdout.write("".join(f"{name}: {line}\n" for line in lines))
-    reset(anew=False)
+    with listening() as sent:
+        for name, shape in chosen.items():
+            try:
+                lines = list(differences(shape, sent))
+            except (
+                AssertionError,
+                ValueError,
+                DatabaseError,
+                operations.ConvergenceError,
+            ) as error:
+                lines = [f"{type(error).__name__}: {' '.join(str(error).split())}"]
+                connection.close()
+            failed += bool(lines)
+            sys.stdout.write("".join(f"{name}: {line}\n" for line in lines))
     sys.stdout.write(f"{len(chosen) - failed} of {len(chosen)} shapes are as Django makes them\n")
     return 1 if failed else 0
 

@@ -90,7 +90,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
             return Finding("unique", name, site.table, Status.MISSING)
         theirs, mine = snapshot.constraints(name)
         index, target = snapshot.indexes(name)
-        if index is None and (theirs is None or self._is_index):
+        if index is None and (theirs is None or self.is_index):
             return replace(judge(site, name, found, None), component="unique")
         finding = judge(site, name, found, snapshot.wanted)
         wanted = f"UNIQUE on ({', '.join(self._columns(site))})"
@@ -99,12 +99,12 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         status = finding.status
         if index is None or target is None:
             status = Status.DIFFERENT
-        elif not index.building and not self._is_index:
+        elif not index.building and not self.is_index:
             status = self._judge_constraint(snapshot, index, target)
         there = theirs.definition if theirs else finding.found
         if there == wanted and target is not None:  # a constraint's text has no storage parameters
             there, wanted = finding.found, shown(site, target)
-        is_joint = found.kind == "p" and not self._is_index
+        is_joint = found.kind == "p" and not self.is_index
         return Finding(
             "unique",
             name,
@@ -127,7 +127,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         finding, *_ = self.inspect(site, snapshot)
         if table.kind == "p":
             return self._plan_parts(site, snapshot, finding, table)
-        if self._is_index:
+        if self.is_index:
             return plan_index(site, partial(self._build, site), finding, snapshot)
         return self._plan_constraint(site, snapshot, finding, table)
 
@@ -151,7 +151,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
     def script(self, site: Site) -> list[Statement]:
         name = self.constraint.name
         steps = [refuse_invalid(site, name), self._build(site, name)]
-        return steps if self._is_index else [*steps, self._attach(site, name)]
+        return steps if self.is_index else [*steps, self._attach(site, name)]
 
     def script_backwards(self, site: Site) -> list[Statement]:
         name = self.constraint.name
@@ -205,7 +205,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
     def _recipe(self, site: Site, snapshot: Snapshot) -> partitions.Recipe:
         name, build = self.constraint.name, partial(self._build, site)
         recipe = partitions.recipe_of_index(site, name, snapshot.wanted, build)
-        if self._is_index:
+        if self.is_index:
             return recipe
         _, mine = snapshot.constraints(name)
         deferral = mine.deferral if mine else ""
@@ -272,7 +272,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         return site.columns_of(names, [*constraint.expressions, constraint.condition])
 
     @property
-    def _is_index(self) -> bool:
+    def is_index(self) -> bool:
         """Whether Django and PostgreSQL keep it as a unique index without a constraint."""
         constraint: Any = self.constraint
         return bool(
@@ -299,7 +299,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         return site.ddl(lambda editor: editor.add_constraint(site.model, self.constraint)).now[0]
 
     def _index_ddl(self, site: Site, name: str) -> str:
-        if self._is_index:
+        if self.is_index:
             opening = f"CREATE UNIQUE INDEX {site.quote(self.constraint.name)}"
             concurrently = f"CREATE UNIQUE INDEX CONCURRENTLY {site.quote(name)}"
             return concurrently + self._ddl(site).removeprefix(opening)

@@ -1,6 +1,5 @@
 """benchmarks/django_suite/shapes.py: each shape of a model becomes what Django makes of it, and stays so."""
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,16 +25,9 @@ KNOWN = {
 @pytest.fixture(scope="module")
 def sent(test_database: None, django_db_blocker: Any) -> Iterator[shapes.Sent]:
     """What the operations send; the schema that the shapes are made in goes in the end."""
-    logger, handler = logging.getLogger("signals.operations"), shapes.Sent()
-    logger.addHandler(handler)
-    before = logger.level
-    logger.setLevel(logging.INFO)
-    with django_db_blocker.unblock():
-        yield handler
-        shapes.reset(anew=False)
-        connection.close()
-    logger.removeHandler(handler)
-    logger.setLevel(before)
+    with django_db_blocker.unblock(), shapes.listening() as statements:
+        yield statements
+    connection.close()
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -1,0 +1,309 @@
+"""Turns the operations of a migration into convergent ones, as far as there are any."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.postgres import operations as postgres
+from django.contrib.postgres.operations import CollationOperation, CreateExtension
+from django.db import migrations
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.models import AlterOrderWithRespectTo
+from django.db.migrations.state import ProjectState
+from django.db.models import CheckConstraint, UniqueConstraint
+
+from signals.operations.add_check import AddCheckIfMissing
+from signals.operations.add_column import AddColumnIfMissing
+from signals.operations.add_unique import AddUniqueIfMissing
+from signals.operations.atomicity import Wish, is_of_state_alone, wish
+from signals.operations.base import Convergent
+from signals.operations.conversion_fields import SENT_AGAIN, alter_field
+from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
+from signals.operations.create_table import CreateTableIfMissing
+from signals.operations.drop_index import DropIndexConcurrentlyIfPresent
+from signals.operations.remove_check import RemoveCheckIfPresent
+from signals.operations.remove_column import RemoveColumnIfPresent
+from signals.operations.remove_unique import RemoveUniqueIfPresent
+
+_NAME = "by its names alone a database does not tell whether it is done"
+_STAYS: dict[type[Operation], str] = {
+    migrations.RenameModel: _NAME,
+    migrations.RenameField: _NAME,
+    migrations.RenameIndex: _NAME,
+    migrations.AlterModelTable: _NAME,
+    migrations.AlterUniqueTogether: "declare a UniqueConstraint instead, for AddUniqueIfMissing",
+    migrations.AlterIndexTogether: "declare an Index instead, for CreateIndexConcurrentlyIfMissing",
+    AlterOrderWithRespectTo: "no field declares its column",
+    migrations.AlterModelTableComment: SENT_AGAIN,
+    migrations.DeleteModel: "nothing tells whether a table of that name, with its rows, is the declared one",
+    migrations.RunPython: "nobody knows what it does (BackfillInBatches fills a column)",
+    migrations.RunSQL: "nobody knows what it does",
+    postgres.AddConstraintNotValid: "its check is to stay NOT VALID (AddCheckIfMissing validates it too)",
+    postgres.ValidateConstraint: SENT_AGAIN,
+}
+_UNKNOWN = "no convergent operation stands in for it"
+_NO_KIND = "only checks and uniquenesses have a convergent operation"
+_KEY = "it makes or undoes a primary key"
+_PARTS = "one of its operations on the database stays as it is: {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one operation.
+
+    operations: in its place, the last of them with its arguments; none where a former one does its work.
+    reason: why it stays as it is though it changes the database; else empty.
+    wish: what they are best run in. parts: the changes within SeparateDatabaseAndState.
+    """
+
+    original: Operation
+    operations: tuple[Operation, ...]
+    reason: str = ""
+    wish: Wish = Wish.NONE
+    parts: "tuple[Change, ...]" = ()
+
+    @property
+    def is_kept(self) -> bool:
+        return self.operations == (self.original,)
+
+    def describe(self) -> str:
+        """What stays, in a line."""
+        return f"{self.original.describe()}: stays as it is, {self.reason}"
+
+
+def convert(
+    operations: Sequence[Operation],
+    app_label: str,
+    before: ProjectState,
+    connection: BaseDatabaseWrapper,
+) -> list[Change]:
+    """The change of each operation, in order; together they leave the state that the originals leave.
+
+    before: the state in front of the first, left as it is. connection: to a PostgreSQL, for the types of
+    fields; it is not opened. The operations themselves are not altered.
+    """
+    state, made = before.clone(), []
+    for operation in operations:
+        after = state.clone()
+        operation.state_forwards(app_label, after)
+        made.append(_change(operation, app_label, state, after, connection))
+        state = after
+    made = _with_validations(made)
+    made = [_flagged(change, _altered(made[place:])) for place, change in enumerate(made, 1)]
+    return list(_with_wishes(made, app_label, before.clone()))
+
+
+def flat(changes: Iterable[Change]) -> list[Operation]:
+    """The operations that take the place of the originals."""
+    return [operation for change in changes for operation in change.operations]
+
+
+def is_same_state(one: ProjectState, other: ProjectState) -> bool:
+    """Whether the states declare the same models; fields within fields are compared too."""
+    deep = MigrationAutodetector(ProjectState(), ProjectState()).deep_deconstruct
+
+    def told(state: ProjectState) -> dict[Any, Any]:
+        return {
+            key: (deep([model.fields, model.options, list(model.bases)]), model.managers)
+            for key, model in state.models.items()
+        }
+
+    return one == other or told(one) == told(other)
+
+
+def _change(
+    operation: Operation,
+    app_label: str,
+    before: ProjectState,
+    after: ProjectState,
+    connection: BaseDatabaseWrapper,
+) -> Change:
+    if isinstance(operation, Convergent) or is_of_state_alone(operation):
+        return Change(operation, (operation,))
+    if type(operation) is migrations.SeparateDatabaseAndState:
+        return _separate(operation, app_label, before, connection)
+    if type(operation) is migrations.AlterField:
+        key = (app_label, operation.model_name_lower)
+        fields: list[Any] = [
+            state.apps.get_model(*key)._meta.get_field(operation.name) for state in (before, after)
+        ]
+        made, reason = alter_field(operation, fields[0], fields[1], connection)
+        return Change(operation, tuple(made) or (operation,), reason)
+    if isinstance(operation, CreateExtension | CollationOperation):
+        return Change(operation, (operation,), SENT_AGAIN)
+    maker = _MAKERS.get(type(operation))
+    found = maker(operation, before.models, app_label) if maker else _reason(operation)
+    if isinstance(found, str):
+        return Change(operation, (operation,), found)
+    return Change(operation, (found,))
+
+
+def _reason(operation: Operation) -> str:
+    return _STAYS.get(type(operation), _UNKNOWN)
+
+
+def _create_model(operation: Any, *_: Any) -> Operation:
+    bases, managers = operation.bases, operation.managers
+    return CreateTableIfMissing(
+        operation.name, operation.fields, dict(operation.options), bases, managers
+    )
+
+
+def _add_field(operation: Any, *_: Any) -> Operation | str:
+    if operation.field.primary_key:
+        return _KEY
+    return AddColumnIfMissing(
+        operation.model_name, operation.name, operation.field, operation.preserve_default
+    )
+
+
+def _add_index(operation: Any, *_: Any) -> Operation:
+    return CreateIndexConcurrentlyIfMissing(operation.model_name, operation.index)
+
+
+def _add_constraint(operation: Any, *_: Any) -> Operation | str:
+    stand_ins: dict[Any, Any] = {
+        CheckConstraint: AddCheckIfMissing,
+        UniqueConstraint: AddUniqueIfMissing,
+    }
+    stand_in = stand_ins.get(type(operation.constraint))
+    return stand_in(operation.model_name, operation.constraint) if stand_in else _NO_KIND
+
+
+def _remove_field(operation: Any, models: Any, app_label: str) -> Operation | str:
+    field = models[app_label, operation.model_name_lower].fields[operation.name]
+    return (
+        _KEY if field.primary_key else RemoveColumnIfPresent(operation.model_name, operation.name)
+    )
+
+
+def _remove_index(operation: Any, *_: Any) -> Operation:
+    return DropIndexConcurrentlyIfPresent(operation.model_name, operation.name)
+
+
+def _remove_constraint(operation: Any, models: Any, app_label: str) -> Operation | str:
+    model = models[app_label, operation.model_name_lower]
+    stand_ins: dict[Any, Any] = {
+        CheckConstraint: RemoveCheckIfPresent,
+        UniqueConstraint: RemoveUniqueIfPresent,
+    }
+    stand_in = stand_ins.get(type(model.get_constraint_by_name(operation.name)))
+    return stand_in(operation.model_name, operation.name) if stand_in else _NO_KIND
+
+
+# By the very class: a subclass of somebody else's does something else.
+_MAKERS: dict[type[Operation], Callable[..., Operation | str]] = {
+    migrations.CreateModel: _create_model,
+    migrations.AddField: _add_field,
+    migrations.AddIndex: _add_index,
+    postgres.AddIndexConcurrently: _add_index,
+    migrations.AddConstraint: _add_constraint,
+    migrations.RemoveField: _remove_field,
+    migrations.RemoveIndex: _remove_index,
+    postgres.RemoveIndexConcurrently: _remove_index,
+    migrations.RemoveConstraint: _remove_constraint,
+}
+
+
+def _separate(
+    operation: migrations.SeparateDatabaseAndState,
+    app_label: str,
+    before: ProjectState,
+    connection: BaseDatabaseWrapper,
+) -> Change:
+    """Converted as a whole or left as a whole: what is apart is apart for a reason."""
+    parts = tuple(convert(operation.database_operations, app_label, before, connection))
+    reasons = [each.reason for each in parts if each.reason]
+    if reasons:
+        return Change(operation, (operation,), _PARTS.format(reasons[0]))
+    if all(each.is_kept for each in parts):
+        return Change(operation, (operation,))
+    made = migrations.SeparateDatabaseAndState(flat(parts), list(operation.state_operations))
+    return Change(operation, (made,), parts=parts)
+
+
+def _with_validations(changes: list[Change]) -> list[Change]:
+    """AddConstraintNotValid and the ValidateConstraint behind it are one AddCheckIfMissing."""
+    made = list(changes)
+    for place, change in enumerate(changes):
+        for former in range(place):
+            added: Any = changes[former].original
+            if _is_validated(added, change.original):
+                check = AddCheckIfMissing(added.model_name, added.constraint)
+                made[former] = Change(added, (check,))
+                made[place] = Change(change.original, ())
+    return made
+
+
+def _is_validated(added: Any, validation: Any) -> bool:
+    if (type(added), type(validation)) != (
+        postgres.AddConstraintNotValid,
+        postgres.ValidateConstraint,
+    ):
+        return False
+    same_model = added.model_name.lower() == validation.model_name.lower()
+    return bool(same_model and added.constraint.name == validation.name)
+
+
+def _altered(changes: Iterable[Change]) -> set[tuple[str, str]]:
+    """Models and fields that the changes alter in the database."""
+    return {
+        (operation.model_name_lower, operation.name_lower)
+        for change in changes
+        for operation in change.operations
+        if isinstance(operation, migrations.AlterField)
+        and not (change.is_kept and not change.reason and not isinstance(operation, Convergent))
+    }
+
+
+def _flagged(change: Change, altered: Collection[tuple[str, str]]) -> Change:
+    """With altered_later where a later operation alters a field, so that all of them can be run again."""
+    made, known = [], set(altered)
+    for operation in reversed(change.operations):
+        made.append(_flag(operation, known))
+        if isinstance(operation, migrations.AlterField):
+            known.add((operation.model_name_lower, operation.name_lower))
+    operations = tuple(reversed(made))
+    if operations == change.operations:
+        return change
+    return Change(change.original, operations, change.reason, parts=change.parts)
+
+
+def _flag(operation: Any, altered: Collection[tuple[str, str]]) -> Any:
+    if isinstance(operation, CreateTableIfMissing):
+        model = operation.name_lower
+        later = [name for name, _ in operation.fields if (model, name.lower()) in altered]
+        flag: Any = tuple(dict.fromkeys([*operation.altered_later, *later]))
+    elif isinstance(operation, Convergent) and hasattr(operation, "altered_later"):
+        flag = operation.altered_later or (operation.model_key, operation.name_lower) in altered  # type: ignore[attr-defined]
+    else:
+        return operation
+    if flag == operation.altered_later:
+        return operation
+    flagged: Any = copy(operation)
+    flagged.altered_later = flag
+    return flagged
+
+
+def _with_wishes(
+    changes: Sequence[Change], app_label: str, state: ProjectState
+) -> Iterator[Change]:
+    new = _new_models(changes)
+    for change in changes:
+        wishes = set()
+        sends = not change.is_kept or change.reason or isinstance(change.original, Convergent)
+        for operation in change.operations:
+            is_comment = type(operation) is migrations.AlterField and not change.is_kept
+            if sends and change.reason != SENT_AGAIN and not is_comment:
+                wishes.add(wish(operation, app_label, state, new))
+            operation.state_forwards(app_label, state)
+        made = next((each for each in (Wish.AUTOCOMMIT, Wish.ATOMIC) if each in wishes), Wish.NONE)
+        yield Change(change.original, change.operations, change.reason, made, change.parts)
+
+
+def _new_models(changes: Iterable[Change]) -> frozenset[str]:
+    tables = (each for each in flat(changes) if isinstance(each, migrations.CreateModel))
+    return frozenset(table.name_lower for table in tables)

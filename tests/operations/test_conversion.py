@@ -1,0 +1,512 @@
+"""What Django's operations are turned into leaves their state and makes their schema."""
+
+import datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.postgres import operations as postgres
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import IntegerRangeField
+from django.db import connection, migrations, models
+from django.db.migrations.migration import Migration
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.models import AlterOrderWithRespectTo
+from django.db.migrations.state import ProjectState
+from django.db.models import F, Q
+from django.utils import timezone
+
+from benchmarks.django_suite import shapes
+from benchmarks.django_suite.models import key, to
+from signals import operations
+from signals.operations.atomicity import Wish
+from signals.operations.conversion import Change, convert, flat, is_same_state
+
+APP = "shapes"
+
+
+def table(*fields: tuple[str, Any], **options: Any) -> list[Operation]:
+    return [
+        migrations.CreateModel("B", [key(), ("code", models.IntegerField(unique=True))]),
+        migrations.CreateModel("A", [key(), *fields], options),
+    ]
+
+
+def altered(
+    before: Any, after: Any, preserve: bool = True
+) -> tuple[Callable[[], list[Operation]], ...]:
+    """The tables, and the field x of A altered."""
+    return (
+        lambda: table(("x", before())),
+        lambda: [migrations.AlterField("A", "x", after(), preserve)],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Django's operations over others, and what they become: classes, in a list where there are several."""
+
+    before: Callable[[], Sequence[Operation]]
+    steps: Callable[[], Sequence[Operation]]
+    becomes: str
+    reason: str = ""
+    rows: str = ""
+
+
+def text(**options: Any) -> Any:
+    return models.CharField(max_length=9, **options)
+
+
+INTEGER = models.IntegerField
+TYPE, FOREIGN, STRICT = "AlterColumnType", "AddForeignKey", "Backfill SetNotNull"
+INDEX = models.Index(fields=["x"], name="i")
+CHECK = models.CheckConstraint(condition=Q(x__gt=0), name="c")
+UNIQUE = models.UniqueConstraint(fields=["x"], name="u")
+EXCLUSION = ExclusionConstraint(name="e", expressions=[("r", "&&")])
+WITH_X: Any = ("x", INTEGER(null=True))
+
+
+def over(*steps: Operation, options: Any = None) -> tuple[Callable[[], list[Operation]], ...]:
+    """The operations over a table with a number x and a range r."""
+    return (
+        lambda: table(WITH_X, ("r", IntegerRangeField(null=True)), **(options or {})),
+        lambda: list(steps),
+    )
+
+
+CASES: dict[str, Case] = {
+    "type": Case(*altered(INTEGER, models.BigIntegerField), TYPE),
+    "length": Case(*altered(text, lambda: models.CharField(max_length=20)), TYPE),
+    "text with an index": Case(
+        *altered(lambda: text(db_index=True), lambda: models.TextField(db_index=True)), TYPE
+    ),
+    "number with an index to text": Case(
+        *altered(lambda: INTEGER(db_index=True), lambda: models.TextField(db_index=True)), TYPE
+    ),
+    "database default": Case(*altered(INTEGER, lambda: INTEGER(db_default=7)), TYPE),
+    "no database default": Case(*altered(lambda: INTEGER(db_default=7), INTEGER), TYPE),
+    "indexed": Case(*altered(INTEGER, lambda: INTEGER(db_index=True)), TYPE),
+    "unique": Case(*altered(text, lambda: text(unique=True)), TYPE),
+    "positive": Case(*altered(INTEGER, models.PositiveIntegerField), TYPE),
+    "nullable": Case(*altered(INTEGER, lambda: INTEGER(null=True)), TYPE),
+    "not null": Case(*altered(lambda: INTEGER(null=True), INTEGER), "SetNotNull"),
+    "not null with a default": Case(
+        *altered(lambda: INTEGER(null=True), lambda: INTEGER(default=3)), STRICT, rows="NULL"
+    ),
+    "not null with a default for once": Case(
+        *altered(lambda: text(null=True), lambda: text(default="x"), preserve=False),
+        STRICT,
+        rows="NULL",
+    ),
+    "not null with a database default": Case(
+        *altered(lambda: INTEGER(null=True), lambda: INTEGER(db_default=3)),
+        f"{TYPE} {STRICT}",
+        rows="NULL",
+    ),
+    "not null with JSON": Case(
+        *altered(lambda: models.JSONField(null=True), lambda: models.JSONField(default=dict)),
+        STRICT,
+        rows="NULL",
+    ),
+    "not null with a choice": Case(
+        *altered(lambda: text(null=True), lambda: text(default=Level.HIGH)), STRICT, rows="NULL"
+    ),
+    "not null with a day": Case(
+        *altered(
+            lambda: models.DateField(null=True),
+            lambda: models.DateField(default=datetime.date(2020, 1, 1)),
+        ),
+        STRICT,
+        rows="NULL",
+    ),
+    "not null with now": Case(
+        *altered(
+            lambda: models.DateTimeField(null=True),
+            lambda: models.DateTimeField(default=timezone.now),
+        ),
+        STRICT,
+        rows="NULL",
+    ),
+    "not null with a function": Case(
+        *altered(lambda: INTEGER(null=True), lambda: INTEGER(default=seven)),
+        "AlterField",
+        "a function makes the value of its NULLs (fill them by BackfillInBatches before)",
+    ),
+    "type and not null": Case(
+        *altered(lambda: text(null=True), lambda: models.TextField(default="x")),
+        f"{TYPE} {STRICT}",
+        rows="NULL",
+    ),
+    "type, index, comment and not null": Case(
+        *altered(
+            lambda: INTEGER(null=True),
+            lambda: models.BigIntegerField(db_index=True, db_comment="it's"),
+        ),
+        f"AlterField {TYPE} SetNotNull",
+    ),
+    "foreign key": Case(
+        *altered(
+            lambda: models.BigIntegerField(null=True, db_column="x"),
+            lambda: to("shapes.B", db_column="x"),
+        ),
+        FOREIGN,
+    ),
+    "foreign key of another type, not null": Case(
+        *altered(
+            lambda: INTEGER(null=True, db_column="x"),
+            lambda: to("shapes.B", db_column="x", null=False),
+        ),
+        f"{TYPE} {FOREIGN} SetNotNull",
+    ),
+    "constraint of a foreign key": Case(
+        *altered(lambda: to("shapes.B", db_constraint=False), lambda: to("shapes.B")), FOREIGN
+    ),
+    "one to one": Case(
+        *altered(lambda: to("shapes.B"), lambda: to("shapes.B", models.OneToOneField)),
+        "AlterField",
+        "it undoes the index of the column",
+    ),
+    "foreign key elsewhere": Case(
+        *altered(lambda: to("shapes.B"), lambda: to("shapes.A")),
+        "AlterField",
+        "it undoes a foreign key, or leads it elsewhere",
+    ),
+    "no index": Case(
+        *altered(lambda: INTEGER(db_index=True), INTEGER),
+        "AlterField",
+        "it undoes the index of the column",
+    ),
+    "no check, no uniqueness": Case(
+        *altered(lambda: models.PositiveIntegerField(unique=True), INTEGER),
+        "AlterField",
+        "it undoes the check and the uniqueness of the column",
+    ),
+    "another column": Case(
+        *altered(INTEGER, lambda: INTEGER(db_column="y")),
+        "AlterField",
+        "it gives the column another name, or makes or undoes one",
+    ),
+    "primary key of another type": Case(
+        lambda: table(("x", to("shapes.B"))),
+        lambda: [migrations.AlterField("B", "id", models.AutoField(primary_key=True))],
+        TYPE,
+    ),
+    "numbering": Case(
+        table,
+        lambda: [migrations.AlterField("A", "id", models.BigIntegerField(primary_key=True))],
+        "AlterField",
+        "it makes or undoes a numbering or a generated column",
+    ),
+    "comment": Case(
+        *altered(INTEGER, lambda: INTEGER(db_comment="x")),
+        "AlterField",
+        "it is one short statement, which may be sent again",
+    ),
+    "words": Case(
+        *altered(
+            lambda: to("shapes.B", null=False),
+            lambda: to("shapes.B", null=False, help_text="x", default=1),
+        ),
+        "AlterField",
+    ),
+    "many to many, words": Case(
+        *altered(
+            lambda: models.ManyToManyField("shapes.B"),
+            lambda: models.ManyToManyField("shapes.B", verbose_name="bees"),
+        ),
+        "AlterField",
+    ),
+    "many to many elsewhere": Case(
+        *altered(
+            lambda: models.ManyToManyField("shapes.B"), lambda: models.ManyToManyField("shapes.A")
+        ),
+        "AlterField",
+        "it changes the table behind a ManyToManyField",
+    ),
+    "column for once": Case(
+        table,
+        lambda: [migrations.AddField("A", "x", text(default="a'b"), preserve_default=False)],
+        "AddColumn",
+    ),
+    "column altered again": Case(
+        table,
+        lambda: [
+            migrations.AddField("A", "x", INTEGER(null=True)),
+            migrations.AlterField("A", "x", models.BigIntegerField(default=1)),
+            migrations.AlterField("A", "x", models.BigIntegerField(default=1, help_text="x")),
+        ],
+        f"AddColumn {TYPE} {STRICT} AlterField",
+    ),
+    "table altered again": Case(
+        list,
+        lambda: [
+            *table(("x", text())),
+            migrations.AlterField("A", "x", text(unique=True)),
+            migrations.AddField("B", "a", to("shapes.A")),
+        ],
+        f"CreateTable CreateTable {TYPE} AddColumn",
+    ),
+    "proxy and unmanaged": Case(
+        table,
+        lambda: [
+            migrations.CreateModel("P", [], {"proxy": True}, ("shapes.a",)),
+            migrations.CreateModel("U", [key()], {"managed": False}),
+        ],
+        "CreateModel CreateModel",
+    ),
+    "column gone": Case(*over(migrations.RemoveField("A", "x")), "RemoveColumn"),
+    "index": Case(*over(migrations.AddIndex("A", INDEX)), "CreateIndexConcurrently"),
+    "index, concurrently": Case(
+        *over(postgres.AddIndexConcurrently("A", INDEX)), "CreateIndexConcurrently"
+    ),
+    "index gone": Case(
+        *over(migrations.RemoveIndex("A", "i"), options={"indexes": [INDEX]}),
+        "DropIndexConcurrently",
+    ),
+    "index gone, concurrently": Case(
+        *over(postgres.RemoveIndexConcurrently("A", "i"), options={"indexes": [INDEX]}),
+        "DropIndexConcurrently",
+    ),
+    "check": Case(*over(migrations.AddConstraint("A", CHECK)), "AddCheck"),
+    "check in two steps": Case(
+        *over(
+            postgres.AddConstraintNotValid("A", CHECK),
+            migrations.AddIndex("A", INDEX),
+            postgres.ValidateConstraint("a", "c"),
+        ),
+        "AddCheck CreateIndexConcurrently",
+    ),
+    "check not valid": Case(
+        *over(postgres.AddConstraintNotValid("A", CHECK)),
+        "AddConstraintNotValid",
+        "its check is to stay NOT VALID (AddCheckIfMissing validates it too)",
+    ),
+    "validation": Case(
+        *over(postgres.ValidateConstraint("A", "c"), options={"constraints": [CHECK]}),
+        "ValidateConstraint",
+        "it is one short statement, which may be sent again",
+    ),
+    "check gone": Case(
+        *over(migrations.RemoveConstraint("A", "c"), options={"constraints": [CHECK]}),
+        "RemoveCheck",
+    ),
+    "uniqueness": Case(*over(migrations.AddConstraint("A", UNIQUE)), "AddUnique"),
+    "uniqueness gone": Case(
+        *over(migrations.RemoveConstraint("A", "u"), options={"constraints": [UNIQUE]}),
+        "RemoveUnique",
+    ),
+    "exclusion": Case(
+        *over(migrations.AddConstraint("A", EXCLUSION)),
+        "AddConstraint",
+        "only checks and uniquenesses have a convergent operation",
+    ),
+    "exclusion gone": Case(
+        *over(migrations.RemoveConstraint("A", "e"), options={"constraints": [EXCLUSION]}),
+        "RemoveConstraint",
+        "only checks and uniquenesses have a convergent operation",
+    ),
+    "together": Case(
+        *over(migrations.AlterUniqueTogether("A", {("x", "r")})),
+        "AlterUniqueTogether",
+        "declare a UniqueConstraint instead, for AddUniqueIfMissing",
+    ),
+    "words of the model": Case(
+        *over(migrations.AlterModelOptions("A", {"ordering": ["x"]})), "AlterModelOptions"
+    ),
+    "renamed": Case(
+        *over(migrations.RenameField("A", "x", "y")),
+        "RenameField",
+        "by its names alone a database does not tell whether it is done",
+    ),
+    "order": Case(
+        lambda: table(("b", to("shapes.B"))),
+        lambda: [AlterOrderWithRespectTo("A", "b")],
+        "AlterOrderWithRespectTo",
+        "no field declares its column",
+    ),
+    "table gone": Case(
+        *over(migrations.DeleteModel("A")),
+        "DeleteModel",
+        "nothing tells whether a table of that name, with its rows, is the declared one",
+    ),
+    "code": Case(
+        *over(migrations.RunPython(migrations.RunPython.noop)),
+        "RunPython",
+        "nobody knows what it does (BackfillInBatches fills a column)",
+    ),
+    "SQL": Case(*over(migrations.RunSQL("SELECT 1")), "RunSQL", "nobody knows what it does"),
+    "apart": Case(
+        *over(
+            migrations.SeparateDatabaseAndState(
+                [migrations.AddIndex("A", INDEX)], [migrations.AddIndex("A", INDEX)]
+            )
+        ),
+        "[CreateIndexConcurrently]",
+    ),
+    "apart, with SQL": Case(
+        *over(
+            migrations.SeparateDatabaseAndState(
+                [migrations.RunSQL("SELECT 1"), migrations.AddIndex("A", INDEX)],
+                [migrations.AddIndex("A", INDEX)],
+            )
+        ),
+        "[RunSQL AddIndex]",
+        "one of its operations on the database stays as it is: nobody knows what it does",
+    ),
+    "state alone": Case(
+        *over(migrations.SeparateDatabaseAndState([], [migrations.RemoveField("A", "x")])), "[]"
+    ),
+    "convergent already": Case(
+        *over(operations.AddColumnIfMissing("A", "y", INTEGER(null=True))), "AddColumn"
+    ),
+}
+
+
+class Level(models.TextChoices):
+    HIGH = "high"
+
+
+def seven() -> int:
+    return 7
+
+
+def names(changed: Sequence[Operation]) -> str:
+    """The classes without their suffix, as Case spells them."""
+
+    def name(operation: Operation) -> str:
+        if isinstance(operation, migrations.SeparateDatabaseAndState):
+            return f"[{names(operation.database_operations)}]"
+        return type(operation).__name__.removesuffix("IfMissing").removesuffix("InBatches")
+
+    endings = ("IfPresent", "IfDifferent", "IfNullable")
+    found = " ".join(map(name, changed))
+    for ending in endings:
+        found = found.replace(ending, "")
+    return found
+
+
+def state_after(*lists: Sequence[Operation]) -> ProjectState:
+    state = ProjectState()
+    for steps in lists:
+        for step in steps:
+            step.state_forwards(APP, state)
+    return state
+
+
+def converted(before: Sequence[Operation], steps: Sequence[Operation]) -> list[Change]:
+    return convert(steps, APP, state_after(before), connection)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_what_becomes_of_it_and_why_not(case: Case) -> None:
+    before, steps = case.before(), case.steps()
+    changes = converted(before, steps)
+    assert names(flat(changes)) == case.becomes
+    assert next((each.reason for each in changes if each.reason), "") == case.reason
+    assert is_same_state(state_after(before, steps), state_after(before, flat(changes)))
+    again = converted(before, flat(changes))
+    assert all(each.is_kept for each in again)
+
+
+@pytest.fixture(scope="module")
+def sent(test_database: None, django_db_blocker: Any) -> Iterator[shapes.Sent]:
+    """What the operations send; the schema goes in the end."""
+    with django_db_blocker.unblock(), shapes.listening() as statements:
+        yield statements
+    connection.close()
+
+
+def migrate(steps: Sequence[Operation], state: ProjectState, *, back: bool = False) -> None:
+    migration: Any = Migration("shape", APP)
+    migration.operations = list(steps)
+    with connection.schema_editor(atomic=False) as editor:
+        (migration.unapply if back else migration.apply)(state.clone(), editor)
+
+
+def prepared(case: Case, before: Sequence[Operation]) -> ProjectState:
+    shapes.reset()
+    migrate(before, ProjectState())
+    if case.rows:
+        with connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO shapes_a (x) VALUES ({case.rows})")
+    return state_after(before)
+
+
+def content() -> list[tuple[Any, ...]]:
+    """The rows of A; of a time, that there is one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('shapes_a') IS NULL")
+        if cursor.fetchone()[0]:
+            return []
+        cursor.execute("SELECT * FROM shapes_a")
+        return [
+            tuple("a time" if isinstance(each, datetime.datetime) else each for each in row)
+            for row in cursor.fetchall()
+        ]
+
+
+def described(name: str) -> Any:
+    """The schema; where the type of a text is another, without its index for LIKE, which Django may drop."""
+    found = shapes.describe()
+    is_retyped = name in ("text with an index", "number with an index to text")
+    return {text for text in found if not (is_retyped and text.endswith("_pattern_ops)"))}
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "If" not in case.becomes])
+def test_it_makes_djangos_schema_and_rows_can_be_run_again_and_goes_back(
+    name: str, sent: shapes.Sent
+) -> None:
+    case = CASES[name]
+    before, steps = case.before(), case.steps()
+    migrate(steps, prepared(case, before))
+    wanted = described(name), content()
+    changed = flat(converted(before, steps))
+    state = prepared(case, before)
+    start = described(name)
+    migrate(changed, state)
+    assert (described(name), content()) == wanted
+    if all(isinstance(each, operations.base.Convergent) for each in changed):
+        sent.statements.clear()
+        migrate(changed, state)
+        assert sent.statements == []
+        assert (described(name), content()) == wanted
+        if case.rows:  # a type that writes them anew would be kept
+            with connection.cursor() as cursor:
+                cursor.execute("DELETE FROM shapes_a")
+        migrate(changed, state, back=True)
+        assert described(name) == start
+
+
+def test_a_function_that_a_subclass_overrides_is_nobodys_guess() -> None:
+    class Further(migrations.AddIndex):
+        pass
+
+    (change,) = converted(table(WITH_X), [Further("A", INDEX)])
+    assert (change.is_kept, change.wish) == (True, Wish.ATOMIC)
+    assert change.describe() == (
+        "Create index i on field(s) x of model A: stays as it is, no convergent operation stands in for it"
+    )
+
+
+def test_the_given_operations_and_state_are_left_as_they_are() -> None:
+    added = operations.AddColumnIfMissing("A", "y", INTEGER(null=True))
+    steps = [added, migrations.AlterField("A", "y", models.BigIntegerField(null=True))]
+    state = state_after(table())
+    changes = convert(steps, APP, state, connection)
+    assert is_same_state(state, state_after(table()))
+    assert not added.altered_later
+    first, second = flat(changes)
+    assert isinstance(first, operations.AddColumnIfMissing)
+    assert first.altered_later
+    assert isinstance(second, operations.AlterColumnTypeIfDifferent)
+
+
+def test_a_generated_column_is_not_altered() -> None:
+    def doubled(by: int) -> Any:
+        return models.GeneratedField(
+            expression=F("id") * by, output_field=models.BigIntegerField(), db_persist=True
+        )
+
+    (change,) = converted(table(("x", doubled(2))), [migrations.AlterField("A", "x", doubled(3))])
+    assert change.reason == "it makes or undoes a numbering or a generated column"
