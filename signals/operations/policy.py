@@ -25,6 +25,7 @@ class LockPolicy:
     progress_interval: between two lines on the progress of a long step, or on who blocks it.
     show_queries: whether lines and errors show what the sessions in the way are at.
     migrators_wait: a run of `migrate` waits this long for another one in the same schema to end.
+    convergent_migrations: whether `makemigrations` writes convergent operations without being asked.
     """
 
     lock_timeout: float = 0.1
@@ -34,6 +35,7 @@ class LockPolicy:
     progress_interval: float = 10.0
     show_queries: bool = True
     migrators_wait: float = 3600.0
+    convergent_migrations: bool = False
 
     @classmethod
     def from_settings(cls) -> "LockPolicy":

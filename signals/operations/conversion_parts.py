@@ -1,0 +1,148 @@
+"""The migrations that converted operations need: one, or several where one of them wants a transaction."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
+
+from signals.operations.atomicity import Wish
+from signals.operations.conversion import Change, convert, flat
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Neighbouring changes that fit into one migration."""
+
+    changes: tuple[Change, ...]
+    atomic: bool
+
+
+def parts(changes: Sequence[Change], *, atomic: bool) -> list[Part]:
+    """The fewest migrations, in order, in which no wish is against another; at least one.
+
+    atomic: what the migration is. Who made it non-atomic has decided for all of its operations.
+    """
+    if not atomic:
+        return [Part(tuple(changes), atomic=False)]
+    groups: list[tuple[Wish, list[Change]]] = [(Wish.NONE, [])]
+    for change in changes:
+        wish, group = groups[-1]
+        if Wish.NONE in (wish, change.wish) or wish is change.wish:
+            group.append(change)
+            groups[-1] = (change.wish if wish is Wish.NONE else wish, group)
+        else:
+            groups.append((change.wish, [change]))
+    return [Part(tuple(group), atomic=wish is not Wish.AUTOCOMMIT) for wish, group in groups]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """New migrations by app, as `makemigrations` has them, and what stays as it is in each."""
+
+    migrations: dict[str, list[Migration]]
+    kept: tuple[str, ...]
+
+
+def plan(
+    changes: Mapping[str, Sequence[Migration]],
+    state: ProjectState,
+    connection: BaseDatabaseWrapper,
+    name: str | None = None,
+) -> Planned:
+    """The new migrations with convergent operations, where needed in parts with numbers of their own.
+
+    changes: the new migrations by app. state: in front of all of them. name: what all are to be called.
+    What depends on a migration that is parted depends on its last part.
+    """
+    planned: dict[Key, list[Part]] = {}
+    for migration in _in_order(changes):
+        converted = convert(migration.operations, migration.app_label, state, connection)
+        planned[_key(migration)] = parts(converted, atomic=migration.atomic)
+        for operation in flat(converted):
+            operation.state_forwards(migration.app_label, state)
+    made = {app: list(_numbered(each, planned, name)) for app, each in changes.items()}
+    pairs = [pair for each in made.values() for pair in each]
+    last = {old: _key(new[-1]) for old, new in pairs}
+    for _, new in pairs:
+        first: Any = new[0]
+        first.dependencies = [last.get(needed, needed) for needed in first.dependencies]
+    kept = tuple(
+        f"{migration}: {change.describe()}"
+        for old, new in pairs
+        for migration, part in zip(new, planned[old], strict=True)
+        for change in part.changes
+        if change.reason
+    )
+    migrations = {app: [each for _, new in of_app for each in new] for app, of_app in made.items()}
+    return Planned(migrations, kept)
+
+
+def state_without(loader: MigrationLoader, left_out: Collection[Key]) -> ProjectState:
+    """The state that the migrations on disk leave without those, on which no other depends."""
+    leaves = [key for key in loader.graph.leaf_nodes() if key not in left_out]
+    further = [
+        parent.key
+        for key in left_out
+        for parent in loader.graph.node_map[key].parents
+        if parent.key not in leaves
+    ]
+    state: ProjectState = loader.project_state([*leaves, *further])
+    return state
+
+
+def _numbered(
+    migrations: Sequence[Migration], planned: Mapping[Key, Sequence[Part]], name: str | None
+) -> Iterator[tuple[Key, list[Migration]]]:
+    """Each migration's key with the migrations in its place, numbered through."""
+    shift = 0
+    for migration in migrations:
+        key, own = _key(migration), planned[_key(migration)]
+        made: list[Any] = []
+        number = MigrationAutodetector.parse_number(migration.name)
+        for place, part in enumerate(own):
+            shift += bool(place)
+            new: Any = migration if len(own) == 1 else _part_of(migration, place)
+            new.operations, new.atomic = flat(part.changes), part.atomic
+            if number is not None and (shift or len(own) > 1):
+                rest = name or migration.name.partition("_")[2]
+                rest = rest if len(own) == 1 else name or new.suggest_name()
+                new.name = f"{number + shift:04}_{rest}"
+            if place:
+                new.dependencies = [_key(made[-1])]
+            made.append(new)
+        yield key, made
+
+
+def _part_of(migration: Migration, place: int) -> Any:
+    made: Any = Migration(migration.name, migration.app_label)
+    if place == 0:
+        made.dependencies, made.initial = migration.dependencies, migration.initial
+    return made
+
+
+def _in_order(changes: Mapping[str, Sequence[Migration]]) -> Iterator[Migration]:
+    """Each after the new ones that it depends on."""
+    waiting = {_key(migration): migration for each in changes.values() for migration in each}
+    firsts = {app: _key(each[0]) for app, each in changes.items() if each}
+    while waiting:
+        ready = [
+            key
+            for key, migration in waiting.items()
+            if not any(
+                (firsts.get(app) if name == "__first__" else (app, name)) in waiting.keys() - {key}
+                for app, name in migration.dependencies
+            )
+        ]
+        for key in ready or list(waiting):
+            yield waiting.pop(key)
+
+
+def _key(migration: Migration) -> Key:
+    return migration.app_label, migration.name

@@ -1,0 +1,88 @@
+"""manage.py makemigrations: Django's, which writes convergent operations where it is asked to."""
+
+from argparse import BooleanOptionalAction
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError, CommandParser
+from django.core.management.commands import makemigrations
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+
+from signals.operations.conversion_parts import plan, state_without
+from signals.operations.conversion_writer import ConvergentWriter
+from signals.operations.policy import LockPolicy
+
+USAGE, CONFIGURATION = 2, 3
+
+
+class Command(makemigrations.Command):
+    connection: BaseDatabaseWrapper | None = None
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--convergent",
+            action=BooleanOptionalAction,
+            help="Write convergent operations, or Django's; SIGNALS_OPERATIONS['CONVERGENT_MIGRATIONS'] "
+            "says which without it.",
+        )
+
+    def handle(self, *app_labels: str, **options: Any) -> None:
+        try:
+            default = LockPolicy.from_settings().convergent_migrations
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error), returncode=CONFIGURATION) from error
+        asked = options["convergent"]
+        self.connection = postgresql() if (default if asked is None else asked) else None
+        super().handle(*app_labels, **options)
+
+    def write_migration_files(
+        self, changes: Any, update_previous_migration_paths: dict[str, str] | None = None
+    ) -> None:
+        """Of what is written, and of nothing else, the operations are converted."""
+        if self.connection is None:
+            super().write_migration_files(changes, update_previous_migration_paths)
+            return
+        loader = MigrationLoader(None, ignore_no_migrations=True)
+        updated = update_previous_migration_paths or {}
+        state = state_without(loader, {(app, Path(path).stem) for app, path in updated.items()})
+        planned = plan(changes, state, self.connection, self.migration_name)
+        for app in updated:
+            if len(planned.migrations[app]) > 1:
+                raise CommandError(
+                    f"the updated migration of {app} would have to be two, one of them with "
+                    "atomic = False (write a new one, without --update)",
+                    returncode=USAGE,
+                )
+        for line in planned.kept if self.verbosity else ():
+            self.stderr.write(line, self.style.NOTICE)
+        with _writer():
+            super().write_migration_files(planned.migrations, update_previous_migration_paths)
+
+
+def postgresql() -> BaseDatabaseWrapper:
+    """A connection to a PostgreSQL of the settings, not opened; the types of fields are asked of it."""
+    for connection in connections.all():
+        if connection.vendor == "postgresql":
+            return connection
+    raise CommandError(
+        "none of the databases is a PostgreSQL, for which convergent operations are (--no-convergent)",
+        returncode=CONFIGURATION,
+    )
+
+
+@contextmanager
+def _writer() -> Iterator[None]:
+    """Within it, Django's command writes by ConvergentWriter; it takes its writer from its module alone."""
+    module: Any = makemigrations
+    former = module.MigrationWriter
+    module.MigrationWriter = ConvergentWriter
+    try:
+        yield
+    finally:
+        module.MigrationWriter = former
