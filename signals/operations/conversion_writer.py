@@ -36,14 +36,15 @@ class ConvergentWriter(MigrationWriter):
         return text
 
 
-def written(operation: Operation) -> tuple[list[str], set[str]]:
-    """The lines of the operation in a list, without indentation, and the imports that it needs."""
+def written(operation: Operation, door: str) -> tuple[list[str], set[str]]:
+    """The lines of the operation in a list, without indentation, and the imports that it needs.
+
+    door: the name of `signals.operations` where they are to stand.
+    """
     writer: Any = OperationWriter(operation, indentation=0)
     text, imports = writer.serialize()
-    door = {DOOR if each == _IMPORT else each for each in imports}
-    return _CALL.sub(r"\1operations.", text).splitlines(), door - {
-        "from django.db import migrations"
-    }
+    needed = {DOOR if each == _IMPORT else each for each in imports}
+    return _CALL.sub(rf"\1{door}.", text).splitlines(), needed
 
 
 def _is_import(line: str) -> bool:

@@ -1,14 +1,16 @@
 """The prepared databases of the tests of the migrations, and a project of Django's own operations."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.migrations.conftest import _database_access, copy, prepared
 from tests.migrations.server import Database
+from tests.report.mill import write_models
 from tests.report.stock import Stock, write
 
-__all__ = ["_database_access", "copy", "prepared", "stock", "stock_template"]
+__all__ = ["_database_access", "copy", "mill", "prepared", "stock", "stock_template"]
 
 
 @pytest.fixture(scope="session")
@@ -27,5 +29,14 @@ def stock_template(prepared: object, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def stock(stock_template: Stock) -> Iterator[Stock]:
     made = Stock(stock_template.folder, Database.new(stock_template.database.name))
+    yield made
+    made.database.drop()
+
+
+@pytest.fixture
+def mill(tmp_path: Path, prepared: object) -> Iterator[Stock]:
+    """Two applications without migrations, on an empty database of their own."""
+    made = Stock(tmp_path, Database.new())
+    write_models(made.folder)
     yield made
     made.database.drop()

@@ -1,38 +1,9 @@
 """manage.py makemigrations --convergent: the files that it writes, and what becomes of a database by them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.migrations.server import Database
+from tests.report.mill import ROOM, files, run, text
 from tests.report.stock import Stock
-
-SETTINGS = """
-import os
-from project.environment import database_from_url
-
-SECRET_KEY = "mill"
-USE_TZ = True
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-INSTALLED_APPS = ["signals.operations", "mill", "inn"]
-DATABASES = {"default": database_from_url(os.environ["DATABASE_URL"])}
-if "LITE" in os.environ:
-    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.05, "LOCK_WAIT": 2.0}
-"""
-
-FIRST = """
-from django.db import models
-
-class Shelf(models.Model):
-    code = models.CharField(max_length=10, unique=True)
-
-class Item(models.Model):
-    name = models.CharField(max_length=20, null=True)
-    shelf = models.ForeignKey(Shelf, models.CASCADE)
-    kind = models.IntegerField(default=0)
-"""
 
 SECOND = """
 from django.db import models
@@ -61,12 +32,6 @@ class Tag(models.Model):
     word = models.CharField(max_length=10)
 """
 
-ROOM = """
-from django.db import models
-
-class Room(models.Model):
-    item = models.ForeignKey("mill.Item", models.CASCADE)
-"""
 TAGGED = ROOM + '    tag = models.ForeignKey("mill.Tag", models.CASCADE, null=True)\n'
 
 COLUMNS = "0002_tag_item_weight_shelf_label_alter_item_name_and_more"
@@ -103,34 +68,6 @@ class Migration(migrations.Migration):
         ),
     ]
 """
-
-
-@pytest.fixture
-def mill(tmp_path: Path, prepared: object) -> Iterator[Stock]:
-    """Two applications without migrations, on an empty database of their own."""
-    project = Stock(tmp_path, Database.new())
-    (tmp_path / "stock_settings.py").write_text(SETTINGS)
-    for app, models in {"mill": FIRST, "inn": ROOM}.items():
-        (tmp_path / app).mkdir()
-        (tmp_path / app / "__init__.py").touch()
-        (tmp_path / app / "models.py").write_text(models)
-    yield project
-    project.database.drop()
-
-
-def run(project: Stock, *words: str, code: int = 0, **env: str) -> tuple[str, str]:
-    done = project.manage(*words, **env)
-    assert done.returncode == code, done.stderr
-    return done.stdout, done.stderr
-
-
-def files(project: Stock, app: str = "mill") -> list[str]:
-    folder = project.folder / app / "migrations"
-    return sorted(path.stem for path in folder.glob("0*.py"))
-
-
-def text(project: Stock, name: str, app: str = "mill") -> str:
-    return (project.folder / app / "migrations" / f"{name}.py").read_text()
 
 
 def grown(project: Stock) -> None:

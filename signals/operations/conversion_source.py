@@ -1,0 +1,287 @@
+"""Rewrites the file of a migration where its operations stand, and leaves every other character as it is."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from django.db import models
+from django.db.migrations import Migration
+from django.db.migrations.state import ProjectState
+
+from signals import operations
+from signals.operations.conversion import Change, flat, is_same_state
+from signals.operations.conversion_parts import Part
+from signals.operations.conversion_tidy import assigned_names, comments, tidied
+from signals.operations.conversion_writer import DOOR, written
+
+_MODELS = "from django.db import models"
+# Behind an element: its comma, and a comment on the same line.
+_COMMA = re.compile(rb"(?:\s|#[^\n]*)*,(?:[ \t]*#[^\r\n]*)?")
+# The rest of a line, and the empty ones below it.
+_LINE = re.compile(rb"[^\n]*\n(?:[ \t\r]*\n)*")
+
+
+class Unwritable(Exception):
+    """The source is not of a shape in which the operations can be replaced one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """Bytes from start to end that become the text."""
+
+    start: int
+    end: int
+    text: str = ""
+
+
+def rewritten(
+    migration: Migration, parts: Sequence[Part], names: Sequence[str], before: ProjectState
+) -> dict[str, str]:
+    """The text of each part's file by its name. The last name is the migration's own.
+
+    What parts share, as imports, stands in each that uses it. Raises Unwritable, with the reason, where
+    a text would not do exactly what was planned, or a comment would be lost.
+    """
+    file = _File.of(migration)
+    source, former, made = file.data.decode(), "", {}
+    for part, name in zip(parts, names, strict=True):
+        edits = [
+            *file.operations(parts, part),
+            *file.attributes(part, former, is_last=part is parts[-1]),
+        ]
+        text = tidied(file.applied(edits), source)
+        made[name] = re.sub(r"\r?\n", "\r\n", text) if "\r\n" in source else text
+        former = name
+    lost = comments(source) - set().union(*map(comments, made.values()))
+    if lost:
+        raise Unwritable(f"the comment {min(lost)!r} would be lost")
+    state = before.clone()
+    for part, text in zip(parts, made.values(), strict=True):
+        _require_as_planned(file, part, text, state)
+    return made
+
+
+def source_of(migration: Migration) -> Path:
+    return Path(str(sys.modules[type(migration).__module__].__file__))
+
+
+def is_installed(migration: Migration) -> bool:
+    """Whether the migration came with a package rather than with the project."""
+    return not {"site-packages", "dist-packages"}.isdisjoint(source_of(migration).parts)
+
+
+@dataclass(slots=True)
+class _File:
+    """A migration's source and what was found in it; places are counted in bytes, as `ast` does."""
+
+    data: bytes
+    tree: ast.Module
+    module: ModuleType
+    migration: Migration
+    body: list[ast.stmt]  # of the class
+    door: str  # what `signals.operations` is called
+    imports: set[str]  # that a text needs beyond the source's
+
+    @classmethod
+    def of(cls, migration: Migration) -> "_File":
+        data = source_of(migration).read_bytes()
+        try:
+            tree = ast.parse(data.decode())
+        except (UnicodeDecodeError, SyntaxError):
+            raise Unwritable("the file is no Python in UTF-8") from None
+        classes = [each for each in tree.body if getattr(each, "name", "") == "Migration"]
+        if len(classes) != 1 or not isinstance(classes[0], ast.ClassDef):
+            raise Unwritable("the file has no class Migration of its own")
+        module = sys.modules[type(migration).__module__]
+        free = (
+            name
+            for name in ("operations", "convergent")
+            if vars(module).get(name, operations) is operations
+        )
+        door = next(free, "")
+        if not door:
+            raise Unwritable("operations and convergent are both names of something else in it")
+        return cls(data, tree, module, migration, classes[0].body, door, set())
+
+    def operations(self, parts: Sequence[Part], part: Part) -> Iterator[_Edit]:
+        """Replaces the operations of the part, and leaves out those of the others."""
+        changes = [change for each in parts for change in each.changes]
+        own = set(map(id, part.changes))
+        value = getattr(self._assigned("operations"), "value", None)
+        for element, change, slot in self._elements(value, changes, "operations"):
+            if id(change) in own:
+                yield from self._changed(element, change, slot)
+            else:
+                yield _Edit(*slot)
+
+    def attributes(self, part: Part, former: str, *, is_last: bool) -> Iterator[_Edit]:
+        """Of the class: atomic, and for a part what it depends on and what only one of them may say."""
+        if not part.atomic:
+            yield self._set("atomic", "False")
+        if former:
+            yield self._set("dependencies", f"[({self.migration.app_label!r}, {former!r})]")
+        for name, goes in {"initial": bool(former), "run_before": not is_last}.items():
+            statement = self._assigned(name)
+            if statement is not None and goes:
+                start, end = self._span(statement)
+                line = _LINE.match(self.data, end)
+                yield _Edit(self.data.rindex(b"\n", 0, start) + 1, line.end() if line else end)
+
+    def applied(self, edits: Iterable[_Edit]) -> str:
+        """The source with the edits and the imports that they need."""
+        data = self.data
+        everything = sorted([*edits, *self._imported()], key=lambda edit: (edit.start, edit.end))
+        for edit in reversed(everything):
+            data = data[: edit.start] + edit.text.encode() + data[edit.end :]
+        self.imports.clear()
+        return data.decode()
+
+    def _elements(
+        self, value: Any, changes: Sequence[Change], name: str
+    ) -> Iterator[tuple[Any, Change, tuple[int, int]]]:
+        """Each element of the list with its change and its slot, comma and comments included."""
+        elements = value.elts if isinstance(value, ast.List | ast.Tuple) else []
+        if len(elements) != len(changes) or any(isinstance(e, ast.Starred) for e in elements):
+            raise Unwritable(f"{name} is not a list that is written out")
+        if not elements:
+            return
+        start = self._span(value)[0]
+        start += self.data[start : start + 1] in (b"[", b"(") and self._span(elements[0])[0] > start
+        for element, change in zip(elements, changes, strict=True):
+            end = self._span(element)[1]
+            comma = _COMMA.match(self.data, end)
+            end = comma.end() if comma else end
+            yield element, change, (start, end)
+            start = end
+
+    def _changed(self, element: Any, change: Change, slot: tuple[int, int]) -> Iterator[_Edit]:
+        """What turns the element into the operations of the change; the last takes its arguments."""
+        original = change.original
+        if change.is_kept:
+            return
+        if not change.operations:
+            yield _Edit(*slot)
+            return
+        if not isinstance(element, ast.Call) or self._meant(element.func) is not type(original):
+            raise Unwritable(f"{type(original).__name__} is not written as a call of its class")
+        if change.parts:
+            named: dict[Any, Any] = {each.arg: each.value for each in element.keywords}
+            value = named.get("database_operations", next(iter(element.args), None))
+            for each in self._elements(value, change.parts, "database_operations"):
+                yield from self._changed(*each)
+            return
+        *first, last = change.operations
+        start = self._span(element)[0]
+        for operation in first:
+            lines, imports = written(operation, self.door)
+            self.imports |= imports
+            yield _Edit(start, start, f"\n{' ' * element.col_offset}".join([*lines, ""]))
+        if type(last) is not type(original):
+            self.imports.add(DOOR)
+            yield _Edit(*self._span(element.func), f"{self.door}.{type(last).__name__}")
+        yield from self._flagged(element, original, last)
+
+    def _flagged(self, element: ast.Call, original: Any, last: Any) -> Iterator[_Edit]:
+        """The one argument that an operation may have beyond those of the original."""
+        flag = getattr(last, "altered_later", None)
+        if not flag or flag == getattr(original, "altered_later", None):
+            return
+        for keyword in element.keywords:
+            if keyword.arg == "altered_later":
+                yield _Edit(*self._span(keyword.value), repr(flag))
+                return
+        end = max(self._span(each)[1] for each in [*element.args, *element.keywords])
+        yield _Edit(end, end, f", altered_later={flag!r}")
+
+    def _meant(self, node: ast.expr) -> Any:
+        """What the dotted name is in the module."""
+        path = ast.unparse(node).split(".")
+        return reduce(
+            lambda found, name: getattr(found, name, None), path[1:], vars(self.module).get(path[0])
+        )
+
+    def _assigned(self, name: str) -> Any:
+        """The one statement of the class that assigns the name; None without one."""
+        found = [each for each in self.body if name in assigned_names(each)]
+        if len(found) > 1:
+            raise Unwritable(f"the class assigns {name} more than once")
+        return found[0] if found else None
+
+    def _set(self, name: str, text: str) -> _Edit:
+        """Assigns the value, in the place of another one or in front of what is there always."""
+        statement = self._assigned(name)
+        if statement is not None:
+            return _Edit(*self._span(statement.value), text)
+        behind = self._assigned("dependencies") or self._assigned("operations")
+        start = self._span(behind)[0]
+        is_loose = re.search(rb"\n\s*\n[ \t]*$", self.data[:start]) is not None
+        gap = "\n\n" if is_loose else "\n"
+        return _Edit(start, start, f"{name} = {text}{gap}{' ' * behind.col_offset}")
+
+    def _imported(self) -> Iterator[_Edit]:
+        """The imports behind those of Django, one of them in the line that is there."""
+        nodes = [each for each in self.tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
+        present = {ast.unparse(node) for node in nodes}
+        names = vars(self.module)
+        needed = {each for each in self.imports if each not in present}
+        needed -= {_MODELS} if names.get("models") is models else set()
+        needed -= {DOOR} if names.get(self.door) is operations else set()
+        if self.door != "operations" and DOOR in needed:
+            needed = {*needed - {DOOR}, f"{DOOR} as {self.door}"}
+        for node in nodes:
+            if (
+                _MODELS in needed
+                and isinstance(node, ast.ImportFrom)
+                and node.module == "django.db"
+            ):
+                needed.remove(_MODELS)
+                end = self._span(node.names[-1])[1]
+                yield _Edit(end, end, ", models")
+        if not needed:
+            return
+        of_django = [
+            each for each in nodes if re.match(r"(from|import) django\b", ast.unparse(each))
+        ]
+        last = (of_django or nodes or self.tree.body[:1])[-1]
+        end = self._span(last)[1]
+        end = (self.data + b"\n").index(b"\n", end)
+        lines = sorted(needed, key=lambda line: (line.startswith("from"), line))
+        yield _Edit(end, end, "".join(f"\n{line}" for line in lines))
+
+    def _span(self, node: Any) -> tuple[int, int]:
+        lines = self.data.splitlines(keepends=True)
+
+        def place(line: int, column: int) -> int:
+            return sum(map(len, lines[: line - 1])) + column
+
+        return place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset)
+
+
+def _require_as_planned(file: _File, part: Part, text: str, state: ProjectState) -> None:
+    """Runs the text as a module, and compares its migration with the plan; moves the state on."""
+    module = ModuleType(file.module.__name__)
+    module.__file__, module.__package__ = file.module.__file__, file.module.__package__
+    try:
+        exec(compile(text, str(module.__file__), "exec"), vars(module))  # noqa: S102 - the project's file
+    except Exception as error:
+        raise Unwritable(f"its text, edited, would fail: {error!r}") from error
+    made = module.Migration(file.migration.name, file.migration.app_label)
+    planned = flat(part.changes)
+    own = state.clone()
+    for operation in made.operations:
+        operation.state_forwards(made.app_label, own)
+    for operation in planned:
+        operation.state_forwards(made.app_label, state)
+    is_planned = (
+        list(map(type, made.operations)) == list(map(type, planned))
+        and made.atomic == part.atomic
+        and is_same_state(own, state)
+    )
+    if not is_planned:
+        raise Unwritable("its text, edited, would not make the operations that were planned")

@@ -1,0 +1,187 @@
+"""manage.py convergent_migration: rewrites a migration that is not applied with convergent operations."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.utils import run_formatters
+from django.db import DatabaseError, connections
+from django.db.migrations import Migration
+from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import ProjectState
+
+from signals.operations.conversion import convert, flat
+from signals.operations.conversion_parts import Part, parts
+from signals.operations.conversion_source import Unwritable, is_installed, rewritten, source_of
+from signals.operations.conversion_writer import written
+from signals.operations.management.commands.makemigrations import postgresql
+from signals.operations.management.commands.verify_schema import (
+    FINDINGS,
+    UNAVAILABLE,
+    USAGE,
+    find,
+    require_alias,
+)
+
+
+class Command(BaseCommand):
+    help = (
+        "Rewrites a migration that is not applied with convergent operations, where they stand in "
+        "its file; nothing else in it is touched."
+    )
+    requires_system_checks: list[str] = []  # noqa: RUF012 - Django reads it from the class
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("app_label", help="as in signals")
+        parser.add_argument("migration_name", help="the migration, or a unique beginning of it")
+        parser.add_argument(
+            "--database", help="ask this database alone whether it is applied, not every PostgreSQL"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="print the files, write nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        loader = MigrationLoader(None, replace_migrations=False)
+        migration = find(loader, options["app_label"], options["migration_name"])
+        if is_installed(migration):
+            raise CommandError(f"{migration} belongs to an installed package", returncode=USAGE)
+        self._require_unapplied(loader, migration, options["database"])
+        app, name = key = (migration.app_label, migration.name)
+        before = loader.project_state(key, at_end=False)
+        changes = convert(migration.operations, app, before, postgresql())
+        for change in changes:
+            if change.reason:
+                self.stderr.write(f"{app}.{name}: {change.describe()}", self.style.NOTICE)
+        if all(change.is_kept for change in changes):
+            self.stdout.write(f"Nothing to convert in {migration}.")
+            return
+        own = parts(changes, atomic=migration.atomic)
+        _require_partable(loader, migration, len(own))
+        texts = self._texts(migration, own, list(_names(loader, migration, own)), before)
+        files = {source_of(migration).with_name(f"{each}.py"): texts[each] for each in texts}
+        (self._show if options["dry_run"] else self._write)(files)
+
+    def _texts(
+        self, migration: Migration, own: Sequence[Part], names: Sequence[str], before: ProjectState
+    ) -> dict[str, str]:
+        try:
+            return rewritten(migration, own, names, before)
+        except Unwritable as error:
+            self.stdout.write("\n".join(_difference(migration, own, names)))
+            raise CommandError(
+                f"{migration} is left as it is: {error} (change it by hand as above)",
+                returncode=FINDINGS,
+            ) from error
+
+    def _require_unapplied(
+        self, loader: MigrationLoader, migration: Migration, alias: str | None
+    ) -> None:
+        """Refuses what a database has seen, also under the name of a squash, or of what it replaces."""
+        if alias is not None:
+            require_alias(alias)
+        key = (migration.app_label, migration.name)
+        related = {key, *migration.replaces}
+        related |= {other for other, each in loader.disk_migrations.items() if key in each.replaces}
+        for connection in [connections[alias]] if alias else connections.all():
+            if connection.vendor != "postgresql":
+                continue
+            try:
+                applied = related & set(MigrationRecorder(connection).applied_migrations())
+            except DatabaseError as error:
+                what = f"the database {connection.alias!r} cannot be asked: {error}"
+                if alias:
+                    raise CommandError(what, returncode=UNAVAILABLE) from error
+                self.stderr.write(what)
+                continue
+            if applied:
+                app, name = min(applied)
+                raise CommandError(
+                    f"{app}.{name} is applied in the database {connection.alias!r}; what has run is "
+                    "not rewritten (take it back there, or write a new migration)",
+                    returncode=USAGE,
+                )
+
+    def _show(self, files: dict[Path, str]) -> None:
+        for path, text in files.items():
+            self.stdout.write(f"# {path}\n{text}")
+
+    def _write(self, files: dict[Path, str]) -> None:
+        """All of them, the new ones first; where one cannot be written, none is there or changed."""
+        new = [path for path in files if not path.exists()]
+        aside = {path: path.with_name(f".{path.name}.convergent") for path in files}
+        try:
+            for path, text in files.items():
+                aside[path].write_text(text, encoding="utf-8", newline="")
+            for path, beside in aside.items():
+                beside.replace(path)
+        except OSError as error:
+            for path in new:
+                path.unlink(missing_ok=True)
+            raise CommandError(f"nothing was changed: {error}", returncode=UNAVAILABLE) from error
+        finally:
+            for beside in aside.values():
+                beside.unlink(missing_ok=True)
+        run_formatters(list(map(str, files)), stderr=self.stderr)
+        for path in files:
+            self.stdout.write(str(path))
+
+
+def _require_partable(loader: MigrationLoader, migration: Migration, count: int) -> None:
+    key = (migration.app_label, migration.name)
+    squashes = [each for each in loader.disk_migrations.values() if key in each.replaces]
+    if count > 1 and (migration.replaces or squashes):
+        raise CommandError(
+            f"{migration} would have to be {count} migrations, and is a squash or part of one "
+            "(convert before squashing, or part it by hand)",
+            returncode=USAGE,
+        )
+
+
+def _names(loader: MigrationLoader, migration: Migration, own: Sequence[Part]) -> Iterator[str]:
+    """A name that Django would give, with the migration's number; the last part keeps the migration's.
+
+    So what depends on the migration depends on all of it.
+    """
+    taken = {name for app, name in loader.disk_migrations if app == migration.app_label}
+    is_numbered = MigrationAutodetector.parse_number(migration.name) is not None
+    number, _, rest = migration.name.partition("_")
+    start, rest = (f"{number}_", rest) if is_numbered else ("", migration.name)
+    for part in own[:-1]:
+        made: Any = Migration(migration.name, migration.app_label)
+        made.operations = flat(part.changes)
+        is_telling = any(each.migration_name_fragment for each in made.operations)
+        name = f"{start}{made.suggest_name()}"
+        if not is_telling or name.startswith(migration.name):  # a beginning is to name one of them
+            name = f"{start}before_{rest}"
+        others = (f"{name}_{number}" for number in count(2))
+        name = next(each for each in chain([name], others) if each not in taken)
+        taken.add(name)
+        yield name
+    yield migration.name
+
+
+def _difference(migration: Migration, own: Sequence[Part], names: Sequence[str]) -> Iterator[str]:
+    """What to change by hand, as a unified diff of the operations."""
+
+    def lines(operations: Sequence[Operation]) -> list[str]:
+        return [line for each in operations for line in _lines(each)]
+
+    before = [f"atomic = {migration.atomic}", *lines(migration.operations)]
+    after: list[str] = []
+    for part, name in zip(own, names, strict=True):
+        title = [f"# {name}.py"] if len(own) > 1 else []
+        after += [*title, f"atomic = {part.atomic}", *lines(flat(part.changes))]
+    label = f"{migration.name}.py"
+    return difflib.unified_diff(before, after, label, label, lineterm="")
+
+
+def _lines(operation: Operation) -> list[str]:
+    try:
+        return written(operation, "operations")[0]
+    except ValueError:  # of a function that has no name
+        return [f"# {operation.describe()}: as it is"]
