@@ -36,6 +36,8 @@ _CONCURRENT = (
     NotInTransactionMixin,
 )
 _ALTERS = (AddForeignKeyIfMissing, AlterColumnTypeIfDifferent)
+# Of which only the state before them tells what they send.
+NEED_STATE = (*_ALTERS, RemoveUniqueIfPresent)
 
 # One statement, which may be sent again, or none; a new table, or a type, that comes as a whole.
 _INDIFFERENT = (

@@ -3,11 +3,23 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import connections, router
+from django.db import DatabaseError, connections, router
+from django.db.migrations import Migration
+from django.db.migrations.exceptions import (
+    BadMigrationError,
+    CircularDependencyError,
+    NodeNotFoundError,
+)
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
 
-from signals.operations.report import convergent
+from signals.operations.atomicity import NEED_STATE, needs_autocommit
+from signals.operations.blocking import Blocking, blocking
+from signals.operations.report import convergent, steps
+
+_BROKEN = (BadMigrationError, CircularDependencyError, NodeNotFoundError)  # which `migrate` tells
 
 
 @register("signals_operations", Tags.database)
@@ -27,6 +39,65 @@ def check_servers(*, databases: Sequence[str] | None = None, **_unused: Any) -> 
         for alias in others
         for first in list(_allowed(alias))[:1]
     ]
+
+
+@register("signals_operations")
+def check_atomicity(**_unused: Any) -> list[CheckMessage]:
+    """E002 for each atomic migration whose first run would end with NeedsAutocommit; asks no database."""
+    try:
+        loader = MigrationLoader(None, replace_migrations=False)
+    except _BROKEN:
+        return []
+    return [
+        Error(
+            f"{app_label}.{name} is atomic, and {first} cannot run in a transaction",
+            hint="Set atomic = False on the migration.",
+            obj=f"{app_label}.{name}",
+            id="signals_operations.E002",
+        )
+        for (app_label, name), migration in sorted(loader.disk_migrations.items())
+        for first in list(_needing_autocommit(loader, migration))[:1]
+    ]
+
+
+@register("signals_operations", Tags.database)
+def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) -> list[CheckMessage]:
+    """W003 for each operation to come that stops others on a table with a past, with what to write instead.
+
+    Of the project's own migrations that the named databases have not applied, on tables that they have;
+    none on an empty database. A migration with `accept_blocking = True` is left out.
+    """
+    found: dict[tuple[str, int], Blocking] = {}
+    for alias in databases or ():
+        if connections[alias].vendor == "postgresql":
+            try:
+                found.update(blocking(connections[alias]))
+            except (DatabaseError, *_BROKEN):  # which the command itself tells
+                continue
+    return [
+        checks.Warning(
+            f"{each.operation.describe()}: {each.reason}",
+            hint=f"{each.instead} (`manage.py convergent_migration {label.replace('.', ' ')}` writes it; "
+            "accept_blocking = True on the migration keeps it).",
+            obj=label,
+            id="signals_operations.W003",
+        )
+        for (label, _), each in found.items()
+    ]
+
+
+def _needing_autocommit(loader: MigrationLoader, migration: Migration) -> Iterator[str]:
+    """The operations of an atomic migration that need another one, in words."""
+    app, found = migration.app_label, list(convergent(migration.operations))
+    if not migration.atomic or not found:
+        return
+    states: list[tuple[Any, ProjectState]] = [(each, ProjectState()) for each in found]
+    if any(isinstance(operation, NEED_STATE) for operation in found):
+        state = loader.project_state((app, migration.name), at_end=False)
+        states = [(operation, before) for operation, before, _ in steps(migration, state)]
+    for operation, before in states:
+        if needs_autocommit(operation, app, before):
+            yield f"{type(operation).__name__} ({operation.describe()})"
 
 
 def _allowed(alias: str) -> Iterator[str]:

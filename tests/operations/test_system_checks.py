@@ -1,11 +1,12 @@
 """manage.py check: what would stop a migration, said before it starts."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.checks import run_checks
-from django.db import models
+from django.db import connection, migrations, models
 
 from signals import operations
 from signals.operations import checks
@@ -21,8 +22,119 @@ class Router:
         return db == "default" or app_label != "signals"
 
 
-def test_postgresql_is_as_it_should_be() -> None:
+def test_postgresql_is_as_it_should_be(empty_bench: None) -> None:
     assert run_checks(tags=TAGS, databases=["default"]) == []
+
+
+PLAIN = models.IntegerField(null=True)
+CHECK = models.CheckConstraint(condition=models.Q(amount=1), name="c")
+INDEX = models.Index(fields=["amount"], name="i")
+BEFORE = bench.part(
+    ("owner", models.BigIntegerField(null=True, db_column="owner")),
+    indexes=[INDEX],
+    constraints=[
+        CHECK,
+        models.UniqueConstraint(fields=["label"], name="plain"),
+        models.UniqueConstraint(fields=["label"], condition=models.Q(amount=1), name="partial"),
+    ],
+)
+
+
+def reference(**options: Any) -> Any:
+    return models.ForeignKey("bench.part", models.CASCADE, null=True, **options)
+
+
+# The operation, and whether it needs a migration that is not atomic.
+NEEDS: list[tuple[Any, bool]] = [
+    (operations.CreateTableIfMissing("Box", [("id", bench.SERIAL)]), False),
+    (operations.CreateEnumIfMissing("mood", ["ok"]), False),
+    (operations.AddColumnIfMissing("Part", "x", PLAIN), False),
+    (operations.AddColumnIfMissing("Part", "x", models.IntegerField(unique=True)), True),
+    (operations.AddColumnIfMissing("Part", "x", reference()), True),
+    (operations.AddColumnIfMissing("Part", "x", reference(db_index=False)), False),
+    (operations.AddColumnIfMissing("Part", "x", models.ManyToManyField("bench.part")), False),
+    (
+        operations.AddCheckIfMissing(
+            "Part", models.CheckConstraint(condition=models.Q(amount=1), name="another")
+        ),
+        False,
+    ),
+    (
+        operations.AddUniqueIfMissing("Part", models.UniqueConstraint(fields=["amount"], name="u")),
+        True,
+    ),
+    (
+        operations.CreateIndexConcurrentlyIfMissing(
+            "Part", models.Index(fields=["id"], name="other")
+        ),
+        True,
+    ),
+    (
+        operations.AlterColumnTypeIfDifferent("Part", "id", models.AutoField(primary_key=True)),
+        False,
+    ),
+    (
+        operations.AlterColumnTypeIfDifferent(
+            "Part", "label", models.TextField(null=True, unique=True)
+        ),
+        True,
+    ),
+    (operations.AddForeignKeyIfMissing("Part", "owner", reference(db_column="owner")), True),
+    (operations.SetNotNullIfNullable("Part", "amount", models.IntegerField()), False),
+    (operations.BackfillInBatches("Part", "amount", models.Value(1)), True),
+    (operations.RemoveColumnIfPresent("Part", "amount"), False),
+    (operations.RemoveCheckIfPresent("Part", "c"), False),
+    (operations.RemoveUniqueIfPresent("Part", "plain"), False),
+    (operations.RemoveUniqueIfPresent("Part", "partial"), True),
+    (operations.DropIndexConcurrentlyIfPresent("Part", "i"), True),
+]
+
+
+def loaded(operation: Any, *, atomic: bool) -> Any:
+    """What stands in for the loader: one migration."""
+    return lambda *_, **__: SimpleNamespace(
+        disk_migrations={(bench.APP, "0001_bench"): bench.migration(operation, atomic=atomic)},
+        project_state=lambda *_, **__: bench.project(BEFORE),
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "needs"), NEEDS, ids=[f"{type(each).__name__} {needs}" for each, needs in NEEDS]
+)
+def test_an_atomic_migration_of_what_cannot_be_in_one_is_an_error(
+    operation: Any, needs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "MigrationLoader", loaded(operation, atomic=False))
+    assert run_checks(tags=TAGS) == []
+    apart = migrations.SeparateDatabaseAndState([operation])
+    for each in (operation, apart):
+        monkeypatch.setattr(checks, "MigrationLoader", loaded(each, atomic=True))
+        found = run_checks(tags=TAGS)
+        assert [error.id for error in found] == ["signals_operations.E002"] * needs
+    for error in found:
+        assert error.msg == (
+            f"bench.0001_bench is atomic, and {type(operation).__name__} ({operation.describe()}) "
+            "cannot run in a transaction"
+        )
+        assert (error.hint, error.obj) == (
+            "Set atomic = False on the migration.",
+            "bench.0001_bench",
+        )
+
+
+@pytest.mark.parametrize(
+    ("operation", "needs"), NEEDS, ids=[f"{type(each).__name__} {needs}" for each, needs in NEEDS]
+)
+def test_what_it_says_is_what_a_run_does(operation: Any, needs: bool, empty_bench: None) -> None:
+    bench.fresh()
+    state = bench.project(BEFORE)
+    with connection.schema_editor() as editor:
+        editor.create_model(state.apps.get_model(bench.APP, "Part"))
+    if isinstance(operation, operations.BackfillInBatches):
+        bench.execute("INSERT INTO part (label) VALUES ('x')")
+    outcome = pytest.raises(operations.NeedsAutocommit) if needs else nullcontext()
+    with outcome:
+        bench.forwards(operation, state, atomic=True)
 
 
 def test_another_server_is_named_with_the_first_operation_and_the_way_out(elsewhere: Any) -> None:
@@ -65,8 +177,7 @@ def test_what_a_router_or_the_model_keeps_away_is_no_error(
     operation: Any, elsewhere: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.DATABASE_ROUTERS = [ByModel()]
-    loaded = SimpleNamespace(disk_migrations={(bench.APP, "0001"): bench.migration(operation)})
-    monkeypatch.setattr(checks, "MigrationLoader", lambda _: loaded)
+    monkeypatch.setattr(checks, "MigrationLoader", loaded(operation, atomic=False))
     assert run_checks(tags=TAGS, databases=[elsewhere.alias]) == []
 
 

@@ -11,7 +11,7 @@ from project.environment import database_from_url
 SECRET_KEY = "mill"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-INSTALLED_APPS = ["signals.operations", "mill", "inn"]
+INSTALLED_APPS = ["django.contrib.contenttypes", "signals.operations", "mill", "inn"]
 DATABASES = {"default": database_from_url(os.environ["DATABASE_URL"])}
 if "LITE" in os.environ:
     DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
@@ -37,6 +37,25 @@ class Room(models.Model):
     item = models.ForeignKey("mill.Item", models.CASCADE)
 """
 
+INITIAL = """\
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    initial = True
+    operations = [
+        migrations.CreateModel("Shelf", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("code", models.CharField(max_length=10)),
+        ]),
+        migrations.CreateModel("Item", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("name", models.CharField(max_length=10, null=True)),
+            ("kind", models.IntegerField(null=True)),
+        ]),
+    ]
+"""
+
 
 def write_models(folder: Path) -> None:
     """The settings and the models; no migrations."""
@@ -60,3 +79,10 @@ def files(project: Stock, app: str = "mill") -> list[str]:
 
 def text(project: Stock, name: str, app: str = "mill") -> str:
     return (project.folder / app / "migrations" / f"{name}.py").read_text()
+
+
+def write(project: Stock, name: str, source: str, app: str = "mill") -> None:
+    folder = project.folder / app / "migrations"
+    folder.mkdir(exist_ok=True)
+    (folder / "__init__.py").touch()
+    (folder / f"{name}.py").write_text(source)

@@ -1,26 +1,7 @@
 """manage.py convergent_migration: a file is rewritten where its operations stand, or not at all."""
 
-from tests.report.mill import files, run, text
+from tests.report.mill import INITIAL, files, run, text, write
 from tests.report.stock import Stock
-
-FIRST = """\
-from django.db import migrations, models
-
-
-class Migration(migrations.Migration):
-    initial = True
-    operations = [
-        migrations.CreateModel("Shelf", [
-            ("id", models.BigAutoField(primary_key=True)),
-            ("code", models.CharField(max_length=10)),
-        ]),
-        migrations.CreateModel("Item", [
-            ("id", models.BigAutoField(primary_key=True)),
-            ("name", models.CharField(max_length=10, null=True)),
-            ("kind", models.IntegerField(null=True)),
-        ]),
-    ]
-"""
 
 # By hand: comments, a function, an alias, another base, another module that is called operations.
 MIXED = '''\
@@ -143,15 +124,8 @@ TWO_STEPS = """[
     ]"""
 
 
-def write(project: Stock, name: str, source: str, app: str = "mill") -> None:
-    folder = project.folder / app / "migrations"
-    folder.mkdir(exist_ok=True)
-    (folder / "__init__.py").touch()
-    (folder / f"{name}.py").write_text(source)
-
-
 def test_a_migration_by_hand_keeps_all_that_is_no_operation_in_three_parts(mill: Stock) -> None:
-    write(mill, "0001_initial", FIRST)
+    write(mill, "0001_initial", INITIAL)
     write(mill, "0002_mixed", MIXED)
     write(mill, "0001_initial", ROOM, "inn")
     out, told = run(mill, "convergent_migration", "mill", "0002", "--dry-run")
@@ -194,7 +168,7 @@ def test_a_migration_by_hand_keeps_all_that_is_no_operation_in_three_parts(mill:
 
     out, told = run(mill, "convergent_migration", "mill", "0001")
     source = text(mill, "0001_initial")
-    assert source == FIRST.replace(
+    assert source == INITIAL.replace(
         "migrations.CreateModel(", "operations.CreateTableIfMissing("
     ).replace("models\n", "models\nfrom signals import operations\n", 1)
     out, told = run(mill, "convergent_migration", "mill", "0001")
@@ -220,7 +194,7 @@ def test_a_migration_by_hand_keeps_all_that_is_no_operation_in_three_parts(mill:
 
 
 def test_what_cannot_be_edited_is_left_whole_with_what_to_change(mill: Stock) -> None:
-    write(mill, "0001_initial", FIRST)
+    write(mill, "0001_initial", INITIAL)
     for source, reason in {
         PLAIN.format(operations="[add(name) for name in ('a', 'b')]"): (
             "operations is not a list that is written out"
@@ -256,10 +230,10 @@ def test_what_cannot_be_edited_is_left_whole_with_what_to_change(mill: Stock) ->
 
 
 def test_wrong_words_and_what_is_not_the_projects_are_refused(mill: Stock) -> None:
-    write(mill, "0001_initial", FIRST)
+    write(mill, "0001_initial", INITIAL)
     write(mill, "0002_mixed", MIXED)
     write(mill, "0001_initial", ROOM, "inn")
-    squash = FIRST.replace(
+    squash = INITIAL.replace(
         "    initial = True\n",
         "    replaces = [('mill', '0001_initial'), ('mill', '0002_mixed')]\n",
     )
@@ -276,6 +250,7 @@ def test_wrong_words_and_what_is_not_the_projects_are_refused(mill: Stock) -> No
             "--database",
             "other",
         ): "there is no database 'other' (use one of default)",
+        ("contenttypes", "0001"): "contenttypes.0001_initial belongs to an installed package",
         ("mill", "0002"): (
             "mill.0002_mixed would have to be 3 migrations, and is a squash or part of one "
             "(convert before squashing, or part it by hand)"

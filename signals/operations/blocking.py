@@ -1,0 +1,134 @@
+"""Django's operations that a database has still before it and that would stop others there."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import migrations, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+from django.db.models import CheckConstraint
+
+from signals.operations.atomicity import Wish
+from signals.operations.conversion import Change, convert, flat
+from signals.operations.conversion_source import is_installed
+from signals.operations.conversion_writer import written
+from signals.operations.foreign_keys import has_constraint
+
+_BUILT = "writers wait while the index is built"
+_CHECKED = "nobody reads or writes while the rows are looked at"
+_UNIQUE = "nobody reads or writes while the index is built"
+_REFERS = "nobody reads or writes while its foreign key is checked and its index built"
+_ALTERED = "nobody reads or writes while the rows are looked at or written anew"
+_QUEUED = "whoever comes waits behind it for as long as it waits for its lock"
+# Arguments of a field that change at once.
+_AT_ONCE = {"default", "db_default", "db_comment"}
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """An operation, why it stops others, and what to write in its place."""
+
+    operation: Operation
+    reason: str
+    instead: str
+
+
+def blocking(connection: BaseDatabaseWrapper) -> Iterator[tuple[tuple[str, int], Blocking]]:
+    """By migration and place, what the project's unapplied migrations do to tables that stand.
+
+    Reads the records of migrations; a table stands if an applied migration made it.
+    """
+    loader = MigrationLoader(connection)
+    applied = [key for key in loader.graph.nodes if key in loader.applied_migrations]
+    pending = [key for key in _in_order(loader) if key not in loader.applied_migrations]
+    if not applied or not any(_is_judged(loader.graph.nodes[key]) for key in pending):
+        return
+    state: ProjectState = loader.project_state(applied)
+    old = set(state.models)
+    for key in pending:
+        migration = loader.graph.nodes[key]
+        if _is_judged(migration):
+            for place, each in enumerate(_of_migration(migration, state, connection, old)):
+                yield (".".join(key), place), each
+        old |= set(_renamed(migration.operations, key[0], old))
+        state = migration.mutate_state(state, preserve=False)
+
+
+def _of_migration(
+    migration: Migration,
+    state: ProjectState,
+    connection: BaseDatabaseWrapper,
+    old: set[tuple[str, str]],
+) -> Iterator[Blocking]:
+    app, before = migration.app_label, state.clone()
+    standing = old | set(_renamed(migration.operations, app, old))
+    for change in convert(migration.operations, app, state, connection):
+        model: Any = getattr(change.original, "model_name", "")
+        reason = "" if change.is_kept else _reason(change.original, before, app)
+        is_here = router.allow_migrate(connection.alias, app, model_name=str(model).lower())
+        if reason and is_here and (app, str(model).lower()) in standing:
+            yield Blocking(change.original, reason, _instead(change))
+        for operation in flat([change]):
+            operation.state_forwards(app, before)
+
+
+def _renamed(
+    operations: Iterable[Operation], app: str, old: Collection[tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """The new names of models that stand."""
+    known = set(old)
+    for operation in operations:
+        if (
+            isinstance(operation, migrations.RenameModel)
+            and (app, operation.old_name_lower) in known
+        ):
+            known.add((app, operation.new_name_lower))
+            yield app, operation.new_name_lower
+
+
+def _reason(operation: Any, before: ProjectState, app: str) -> str:
+    """Why the operation stops others; empty where it does not for long."""
+    if type(operation) is migrations.AddIndex:
+        return _BUILT
+    if type(operation) is migrations.AddConstraint:
+        return _CHECKED if isinstance(operation.constraint, CheckConstraint) else _UNIQUE
+    if isinstance(operation, migrations.AddField):
+        field = operation.field
+        has_index = field.unique or getattr(field, "db_index", False)
+        if has_constraint(field):
+            return _REFERS
+        return _UNIQUE if has_index else ""
+    if isinstance(operation, migrations.AlterField):
+        former = before.models[app, operation.model_name_lower].fields[operation.name]
+        return _ALTERED if _differences(former, operation.field) - _AT_ONCE else ""
+    is_removal = type(operation) in (migrations.RemoveField, migrations.RemoveIndex)
+    return _QUEUED if is_removal else ""
+
+
+def _differences(before: Any, after: Any) -> set[str]:
+    """The names of the arguments in which the fields differ, but that NULL comes to be allowed."""
+    (_, path, args, old), (_, new_path, new_args, new) = before.deconstruct(), after.deconstruct()
+    names = {name for name in old | new if old.get(name) != new.get(name)}
+    names -= set(before.non_db_attrs) | ({"null"} if after.null else set())
+    return names if (path, args) == (new_path, new_args) else {*names, "class"}
+
+
+def _instead(change: Change) -> str:
+    lines = (line.strip() for each in change.operations for line in written(each, "operations")[0])
+    text = " ".join(lines).rstrip(",").replace("( ", "(").replace(", )", ")")
+    return f"Write {text}{', and atomic = False' if change.wish is Wish.AUTOCOMMIT else ''}"
+
+
+def _is_judged(migration: Any) -> bool:
+    return not getattr(migration, "accept_blocking", False) and not is_installed(migration)
+
+
+def _in_order(loader: MigrationLoader) -> list[tuple[str, str]]:
+    order: dict[tuple[str, str], None] = {}
+    for leaf in loader.graph.leaf_nodes():
+        order |= dict.fromkeys(loader.graph.forwards_plan(leaf))
+    return list(order)
