@@ -273,7 +273,8 @@ _INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'valid', i.indisvalid,
       'building', NOT i.indisvalid AND EXISTS (
           SELECT FROM pg_catalog.pg_stat_progress_create_index p
-          WHERE p.pid <> pg_catalog.pg_backend_pid() AND (p.index_relid = i.indexrelid
+          WHERE p.pid <> pg_catalog.pg_backend_pid() AND p.datname = pg_catalog.current_database()
+          AND (p.index_relid = i.indexrelid
           OR p.relid = c.oid AND p.command = 'REINDEX CONCURRENTLY'
           OR p.index_relid IS NULL AND EXISTS (
               SELECT FROM pg_catalog.pg_locks h WHERE h.pid = p.pid AND h.relation = c.oid

@@ -6,12 +6,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import models
+from django.db import connections, models
 
 from signals import operations
 from signals.operations import base
+from tests.migrations.server import Database
 from tests.operations import bench
-from tests.operations.bench import PART, facts, forwards, fresh, marks, part
+from tests.operations.bench import PART, facts, forwards, fresh, marks, migration, part
 from tests.operations.contract import CASES
 
 pytestmark = pytest.mark.usefixtures("empty_bench")
@@ -133,6 +134,40 @@ def test_two_migrators_at_once_build_one_index(sessions: Any, background: Any, t
     assert [row[4] for row in facts() if row[0] == "index" and row[2] == "wanted"] == [
         "valid ready"
     ]
+
+
+def test_a_build_in_a_copy_of_the_database_is_not_taken_for_one_here(background: Any) -> None:
+    """What two databases have from one template has the same OIDs in both."""
+    operation, sql = BUILDS["index"]
+    here = Database.new()
+    here.run(
+        PART, sql, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'wanted'::regclass"
+    )
+    copy = Database.new(here.name)
+
+    def migrate() -> None:
+        with connections[here.alias].schema_editor(atomic=False) as editor:
+            migration(operation).apply(STATE.clone(), editor)
+        here.close()
+
+    try:
+        with copy.connect(autocommit=False) as old, copy.connect() as builder:
+            old.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+            rebuild = ("REINDEX INDEX CONCURRENTLY wanted",)
+            build = threading.Thread(target=builder.execute, args=rebuild)
+            build.start()
+            with copy.connect() as watcher:
+                until(watcher, WAITING.replace("CREATE", "REINDEX"))
+            try:
+                background(migrate).result(timeout=10)
+            finally:
+                old.rollback()
+                build.join()
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'wanted'::regclass"
+        assert here.value(valid) is True
+    finally:
+        copy.drop()
+        here.drop()
 
 
 @pytest.fixture
