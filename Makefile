@@ -41,8 +41,10 @@ demo serve: export DEBUG := on
 demo: setup
 	@$(RUN) manage.py demo $(ARGS)
 
+# One worker a core, each with a test database of its own (one process: ARGS=-n0). The last tests of
+# a worker go to the next one that has none left.
 test: setup
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 serve: setup
 	@$(RUN) manage.py serve $(PORT)
