@@ -32,7 +32,7 @@ def test_it_says_that_nobody_can_log_in_and_serves_all_the_same() -> None:
 
 
 def answers(port: int) -> bool:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         try:
             connection.request("GET", "/admin/login/")
         except ConnectionRefusedError:

@@ -21,7 +21,7 @@ from project.embedded.server import Server
 from project.embedded.watcher import LINGER_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 LONGER_THAN_THE_LINGER_SECONDS = LINGER_SECONDS + 0.5
 
 

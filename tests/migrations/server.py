@@ -23,7 +23,7 @@ from psycopg import sql
 from project.demo.legacy import build, fill
 
 ROOT = Path(settings.BASE_DIR)
-DEADLINE = 30.0
+DEADLINE = 60.0
 ROWS, SEED = 200, 7
 LAST = "0012"
 

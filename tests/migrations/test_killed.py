@@ -72,7 +72,7 @@ def test_a_migrator_killed_at_a_drawn_command_is_followed_by_one_that_ends_the_w
         with database.running("migrate", "signals", "0012") as process:
             until(lambda: stopped(database), f"command {number} waits")
             process.kill()
-            assert process.wait(timeout=30) == -9
+            assert process.wait(timeout=60) == -9
         session.execute("SELECT pg_advisory_unlock(4711)")
     alone(database)
     without_harness(database)
@@ -104,7 +104,7 @@ def test_a_build_by_hand_is_waited_for_and_not_dropped(copy: Copy) -> None:
             writer.rollback()
             run.communicate(timeout=60)
             assert run.returncode == 0
-        build.result(30)
+        build.result(60)
     assert database.value("SELECT 'idx_signals_state_created_at'::regclass::oid") == oid
     assert database.verify("0012")[0] == 0
 

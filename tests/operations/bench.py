@@ -1,5 +1,6 @@
 """A schema to work in, what its catalog says, and Django's machinery to run an operation there."""
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,11 @@ CLEAR = (
     "SET synchronous_commit = off; SET client_min_messages = warning; SET lock_timeout = '10s'; "
     f"DROP SCHEMA IF EXISTS {SCHEMA}, {ASIDE} CASCADE; SET lock_timeout = 0"
 )
+
+
+def role(name: str) -> str:
+    """A role for tests only; roles are the whole server's, so each worker of a run has its own."""
+    return f"test_{name}_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 
 
 def fresh(*scripts: str) -> None:

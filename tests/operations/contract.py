@@ -124,14 +124,15 @@ def cancelled_build(sql: str, before: str = "") -> Callable[[], None]:
             holder.execute("SELECT 1")
             builder.execute(f"SET search_path TO {bench.SCHEMA}; SET client_min_messages = warning")
             build = pool.submit(builder.execute, sql)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not bench.rows(WAITING, [builder.info.backend_pid]):
                 if build.done():
                     build.result()
                 assert time.monotonic() < deadline, f"never waited: {sql}"
+                time.sleep(0.005)
             builder.cancel_safe()
             with pytest.raises(psycopg.errors.QueryCanceled):
-                build.result(timeout=10)
+                build.result(timeout=60)
         assert bench.rows("SELECT 1 FROM pg_index WHERE NOT indisvalid")
 
     return fail

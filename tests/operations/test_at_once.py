@@ -114,7 +114,7 @@ def test_rows_that_come_meanwhile_are_met_concurrently(
     while not any("SHARE MODE" in text for text in sent(caplog)):
         assert not running.done()
     writer.commit()
-    running.result(20)
+    running.result(60)
     assert sent(caplog)[-1].startswith('CREATE INDEX CONCURRENTLY "wanted"')
     assert [row[4] for row in facts() if row[:1] == ("index",) and row[2] == "wanted"] == [
         "valid ready"

@@ -28,7 +28,9 @@ from tests.operations.processes import GATES, Database, copy_of, migrating
 
 NIGHTLY = "NIGHTLY" in os.environ
 COUNT = 100 if NIGHTLY else 12
-SEED = os.environ.get("KILL_SEED") or (secrets.token_hex(4) if NIGHTLY else "0012")
+# The workers of one run draw the same.
+DRAWN = os.environ.get("PYTEST_XDIST_TESTRUNUID", secrets.token_hex(4))[:8]
+SEED = os.environ.get("KILL_SEED") or (DRAWN if NIGHTLY else "0012")
 WAYS = tuple(map(frozenset, (["process"], ["backend"], ["process", "backend"])))
 
 pytestmark = pytest.mark.usefixtures("empty_bench")
@@ -394,4 +396,4 @@ def kill_at(database: Database, process: Popen[str], draw: tuple[float, frozense
         process.kill()
     if "backend" in what:
         terminate(database, pid)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)

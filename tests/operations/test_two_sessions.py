@@ -85,10 +85,11 @@ CASES: dict[str, tuple[str, Any, Any, Any]] = {
 def waiting(holder: psycopg.Connection[Any], sessions: int) -> None:
     """Until so many sessions wait for the holder, or for one that does."""
     question = """SELECT count(*) FROM pg_stat_activity
-        WHERE cardinality(pg_blocking_pids(pid)) > 0 AND pid <> %s"""
-    deadline = time.monotonic() + 10
+        WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0 AND pid <> %s"""
+    deadline = time.monotonic() + 60
     while rows(question, [holder.info.backend_pid])[0][0] < sessions:
         assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -108,8 +109,8 @@ def test_two_sessions_that_do_the_same_both_end_well(
     if case not in ("build an index", "make a column unique", "replace an index"):
         waiting(holder, 2)  # the second one waits without a lock for a build in progress
     holder.rollback()
-    first.result(30)
-    second.result(30)
+    first.result(60)
+    second.result(60)
     assert facts() == wanted
 
 
@@ -133,7 +134,7 @@ def test_two_sessions_make_one_table_and_one_enum(background: Any) -> None:
         forwards(table, project())
 
     for done in [background(make) for _ in range(4)]:
-        done.result(30)
+        done.result(60)
     assert [row[2] for row in facts() if row[0] in ("enum", "constraint") and row[2]] == [
         "box_pkey",
         "mood",

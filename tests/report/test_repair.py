@@ -47,7 +47,7 @@ def on_a_terminal(stock: Stock, answer: str, *words: str, **env: str) -> tuple[i
         pass
     finally:
         os.close(outer)
-    return process.wait(timeout=30), shown.decode()
+    return process.wait(timeout=60), shown.decode()
 
 
 def test_a_terminal_gets_colours_unless_it_wants_none(stock: Stock) -> None:

@@ -342,7 +342,7 @@ def test_a_build_of_another_session_is_told_as_such(stock: Stock) -> None:
             assert stock.wrong() == {NOTE, ("index", name, "building")}
             assert stock.verify("--sql").stdout.count("gexec") == 0
             old.rollback()
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=60) == 0
     assert stock.wrong() == {NOTE}
 
 

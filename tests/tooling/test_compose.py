@@ -128,7 +128,7 @@ def test_the_worker_runs_the_job_and_ends_when_it_is_told_to() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ran\n"
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_the_watch_is_healthy_as_long_as_verify_schema_ends_with_0(tmp_path: Path) -> None:
