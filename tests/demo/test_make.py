@@ -21,10 +21,10 @@ from tests.embedded.harness import ROOT, eventually, open_folder, processes
 # The one with the fewest rights that this run may start processes as; tests/embedded has root's server.
 ACCOUNT = "nobody" if os.geteuid() == 0 else getpass.getuser()
 NOT_COPIED = (".git", ".venv*", ".postgres", "*_cache", "__pycache__", "staticfiles", "dist")
-# A first run knows none of this project's variables, nor those of this test run.
+# A first run knows none of this project's variables, nor those of this test run and of its make.
 UNKNOWN = re.compile(
     "(DATABASE_URL|DEBUG|SECRET_KEY|ALLOWED_HOSTS|ONCHAIN_.*|DJANGO_.*|PG.*|PYTEST.*|PYTHON.*"
-    "|VIRTUAL_ENV|MAKE.*|MFLAGS|HOME)"
+    "|VIRTUAL_ENV|MAKE.*|MFLAGS|ARGS|PORT|HOME)"
 )
 
 
