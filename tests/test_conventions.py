@@ -123,11 +123,12 @@ LAYERS = [
     ("guards", ()),
     ("catalog", ("errors",)),
     ("limits", ()),
-    ("progress", ("catalog",)),
-    ("watch", ("catalog",)),
-    ("policy", ("catalog", "limits")),
-    ("session", ("catalog", "errors", "policy", "progress", "statements", "watch")),
-    ("migrators", ("catalog", "errors", "policy", "session")),
+    ("activity", ("catalog",)),
+    ("progress", ("activity",)),
+    ("watch", ("activity",)),
+    ("policy", ("activity", "limits")),
+    ("session", ("activity", "catalog", "errors", "policy", "progress", "statements", "watch")),
+    ("migrators", ("activity", "catalog", "errors", "policy", "session")),
 ]
 
 

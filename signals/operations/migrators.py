@@ -10,6 +10,7 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.operations import session
+from signals.operations.activity import Sessions
 from signals.operations.catalog import Catalog, Place
 from signals.operations.errors import MigratorRunning, MigratorsLockLost, Refused, words
 from signals.operations.policy import LockPolicy
@@ -132,7 +133,7 @@ def _wait(connection: BaseDatabaseWrapper, own: BaseDatabaseWrapper, place: Plac
         if pid := _try(own, key(place.schema)):
             return pid
         now = time.monotonic()
-        found = Catalog(own).advisors(key(place.schema))
+        found = Sessions(own).advisors(key(place.schema))
         holders = [str(holder) for holder in found]
         for holder in found:
             if (place.database, holder.pid) in _holders:

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from signals.operations.catalog import LETTERS
+from signals.operations.activity import LETTERS
 from signals.operations.limits import seconds
 
 PREFIX = "SIGNALS_OPERATIONS_"  # of the environment variables

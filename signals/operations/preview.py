@@ -11,12 +11,12 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
+from signals.operations.activity import Blocker, Sessions
 from signals.operations.alter_column_type import AlterColumnTypeIfDifferent
 from signals.operations.at_once import at_once, is_worthwhile
 from signals.operations.backfill import BackfillInBatches
 from signals.operations.base import Convergent
 from signals.operations.catalog import (
-    Blocker,
     Catalog,
     Column,
     Constraint,
@@ -266,13 +266,13 @@ def _foreign(
 
 
 def _step(connection: BaseDatabaseWrapper, statement: Statement) -> Step:
-    catalog, letters = Catalog(connection), LockPolicy.from_settings().letters
+    sessions, letters = Sessions(connection), LockPolicy.from_settings().letters
     tables = [statement.table, *statement.also] if statement.lock is not Lock.NONE else []
-    blockers = catalog.blockers(tables, _conflicts(statement), letters) if tables else ()
+    blockers = sessions.blockers(tables, _conflicts(statement), letters) if tables else ()
     if not statement.transactional and not statement.sql.startswith("DROP"):
         seen = {blocker.pid for blocker in blockers}
-        blockers += tuple(each for each in catalog.snapshots(letters) if each.pid not in seen)
-    size = catalog.size(statement.table) if tables else None
+        blockers += tuple(each for each in sessions.snapshots(letters) if each.pid not in seen)
+    size = Catalog(connection).size(statement.table) if tables else None
     return Step(statement.sql, statement.lock, statement.table if tables else "", size, blockers)
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from signals.operations.catalog import Activity
+from signals.operations.activity import Activity
 
 if TYPE_CHECKING:
     from rich.progress import Progress

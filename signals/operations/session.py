@@ -14,7 +14,8 @@ from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Error
 
-from signals.operations.catalog import OURS, Activity, Blocker, Catalog, quoted
+from signals.operations.activity import OURS, Activity, Blocker, Sessions
+from signals.operations.catalog import Catalog, quoted
 from signals.operations.errors import (
     LockWaitExceeded,
     Refused,
@@ -191,7 +192,7 @@ class OthersBuild:
 
     def look(self, table: str) -> bool:
         """Whether there are any; asked over the migrator's own connection, which is idle meanwhile."""
-        builds = Catalog(self._connection).builds(table, self._policy.letters)
+        builds = Sessions(self._connection).builds(table, self._policy.letters)
         for activity in builds:
             builder = activity.session
             if builder.pid not in self._reports:
@@ -274,19 +275,19 @@ class _Sending:
         if not is_done and not self.blockers:
             tables = [self._statement.table, *self._statement.also]
             conflicts = self._statement.lock.conflicts
-            catalog = Catalog(self._connection)
-            self.blockers = catalog.blockers(tables, conflicts, self._policy.letters)
+            sessions = Sessions(self._connection)
+            self.blockers = sessions.blockers(tables, conflicts, self._policy.letters)
         return is_done
 
     def _watch(self, after: float) -> Watch:
         connect = partial(beside, self._connection)
         return Watch(connect, self._look, after=after, retry=self._policy.progress_interval)
 
-    def _look(self, catalog: Catalog) -> float:
+    def _look(self, sessions: Sessions) -> float:
         if _pooled.get(self._connection.connection):
             return LONG  # whose number that is, nobody knows
         pid = self._connection.connection.info.backend_pid
-        activity = catalog.activity(pid, self._policy.letters)
+        activity = sessions.activity(pid, self._policy.letters)
         is_long = activity is not None and activity.active and (activity.age or 0) >= LONG
         if activity is None or self._statement.lock.waits or (is_long and not activity.blockers):
             if activity is not None and activity.active:
@@ -490,13 +491,13 @@ def further(connection: BaseDatabaseWrapper, **defaults: object) -> BaseDatabase
 
 
 @contextmanager
-def beside(connection: BaseDatabaseWrapper) -> Iterator[Catalog]:
+def beside(connection: BaseDatabaseWrapper) -> Iterator[Sessions]:
     """Asks over a second connection to the same database, which is closed in every case."""
     second = further(connection, connect_timeout=5)
     try:
         with second.cursor():
             _change(second, WATCHING)
-        yield Catalog(second)
+        yield Sessions(second)
     finally:
         second.close()
 

@@ -13,6 +13,7 @@ from django.db.models import ForeignKey, Index, UniqueConstraint
 from django.db.models.options import normalize_together
 
 from signals.operations import session
+from signals.operations.activity import Sessions
 from signals.operations.add_column import AddColumnIfMissing
 from signals.operations.add_foreign_key import AddForeignKeyIfMissing
 from signals.operations.backfill import BackfillInBatches
@@ -456,7 +457,7 @@ class JudgedTable:
         return bool(names)
 
     def _progress(self) -> str:
-        for activity in Catalog(self.site.connection).builds(self.site.table):
+        for activity in Sessions(self.site.connection).builds(self.site.table):
             if activity.measure:
                 done, total, _ = activity.measure
                 return f"{100 * done // max(total, 1)} %"

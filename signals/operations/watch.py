@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Self
 
-from signals.operations.catalog import Catalog
+from signals.operations.activity import Sessions
 
 logger = logging.getLogger("signals.operations")
 
-Look = Callable[[Catalog], float]
+Look = Callable[[Sessions], float]
 
 
 class Watch:
@@ -24,7 +24,7 @@ class Watch:
 
     def __init__(
         self,
-        connect: Callable[[], AbstractContextManager[Catalog]],
+        connect: Callable[[], AbstractContextManager[Sessions]],
         look: Look,
         *,
         after: float,
@@ -62,12 +62,12 @@ class Watch:
         self._begin.wait(self._after)
         while not self._done.is_set():
             try:
-                with self._connect() as catalog:
-                    self._go_on(catalog)
+                with self._connect() as sessions:
+                    self._go_on(sessions)
             except Exception:
                 logger.debug("nobody watches for the next %s s", self._retry, exc_info=True)
                 self._done.wait(self._retry)
 
-    def _go_on(self, catalog: Catalog) -> None:
+    def _go_on(self, sessions: Sessions) -> None:
         while self._due.wait() and not self._done.is_set():
-            self._done.wait(self._look(catalog))
+            self._done.wait(self._look(sessions))

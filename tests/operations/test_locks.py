@@ -12,7 +12,7 @@ from django.db import connection, models, transaction
 
 from signals import operations
 from signals.operations import session
-from signals.operations.catalog import Catalog
+from signals.operations.activity import Sessions
 from signals.operations.statements import Lock
 from tests.databases import new_database
 from tests.operations import bench
@@ -447,7 +447,7 @@ def test_a_session_of_another_database_is_no_blocker() -> None:
         try:
             with psycopg.connect(bench.conninfo(), dbname=f"{name}_copy") as holder:
                 holder.execute("LOCK TABLE part IN ACCESS SHARE MODE")
-                assert Catalog(other).blockers('"part"', Lock.ACCESS_EXCLUSIVE.conflicts) == ()
+                assert Sessions(other).blockers(['"part"'], Lock.ACCESS_EXCLUSIVE.conflicts) == ()
         finally:
             other.close()
             with psycopg.connect(bench.conninfo(), autocommit=True) as server:

@@ -21,7 +21,8 @@ from django.test.utils import CaptureQueriesContext
 
 from signals import operations
 from signals.operations import preflight, session
-from signals.operations.catalog import Activity, Blocker, Catalog
+from signals.operations.activity import Activity, Blocker, Sessions
+from signals.operations.catalog import Catalog
 from signals.operations.policy import LockPolicy
 from signals.operations.progress import Display, Meter, Walk
 from tests.operations import bench
@@ -165,7 +166,7 @@ def test_the_build_of_a_stranger_names_the_builder_and_who_holds_it_up(
         target=builder.execute, args=("CREATE INDEX CONCURRENTLY wanted ON part (label)",)
     )
     build.start()
-    until(lambda: Catalog(connection).builds("part"), "building")
+    until(lambda: Sessions(connection).builds("part"), "building")
     future = background(forwards, add_index(), STATE)
     logged.until(f"another session builds it; waiting for a stranger: pid {building}, psql, user ")
     logged.until(
@@ -184,7 +185,7 @@ def test_the_build_of_another_migrator_is_known_for_one_of_ours(
     fresh(PART)
     holder = sessions.with_snapshot()
     first = background(forwards, add_index(), STATE)
-    (activity,) = until(lambda: Catalog(connection).builds("part"), "building")
+    (activity,) = until(lambda: Sessions(connection).builds("part"), "building")
     second = background(forwards, add_index(), STATE)
     logged.until(
         "another session builds it; waiting for a run of these operations, or what a killed one left: "
