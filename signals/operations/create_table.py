@@ -15,7 +15,7 @@ from signals.operations import guards
 from signals.operations.add_check import AddCheckIfMissing
 from signals.operations.add_unique import AddUniqueIfMissing
 from signals.operations.base import Convergent
-from signals.operations.catalog import Catalog, Table
+from signals.operations.catalog import Catalog, Constraint, Table
 from signals.operations.columns import (
     add_field_ddl,
     judge_column,
@@ -40,7 +40,7 @@ from signals.operations.foreign_keys import (
 )
 from signals.operations.implied import implied, implied_index, implied_unique
 from signals.operations.refusals import keep, require_rows
-from signals.operations.site import AnyField, Site
+from signals.operations.site import AnyField, Site, short, successor
 from signals.operations.statements import Lock, Statement
 
 _TABLES = ("r", "p")  # ordinary and partitioned
@@ -336,14 +336,16 @@ class CreateTableIfMissing(Convergent, CreateModel):
         wanted = tuple(site.column(field.name) for field in site.model._meta.pk_fields)
         primary = next((each for each in found.constraints if each.kind == "p"), None)
         name = site.model._meta.db_table
+        fix = f"rename it (ALTER TABLE {site.table} RENAME TO ...), or correct it by hand"
         if found.kind not in _TABLES:
             found_text, wanted_text = f"a relation of kind {found.kind!r}", "a table"
         elif wanted and (primary is None or primary.columns != wanted):
             found_text = primary.definition if primary else "no primary key"
             wanted_text = f"PRIMARY KEY ({', '.join(map(site.quote, wanted))})"
+            if found.kind == "r" and all(map(found.column, wanted)):
+                fix = _key_ddl(site, found, primary, wanted)
         else:
             return Finding("table", name, site.table, Status.EXISTS)
-        fix = f"rename it (ALTER TABLE {site.table} RENAME TO ...), or correct it by hand"
         return Finding("table", name, site.table, Status.DIFFERENT, found_text, wanted_text, fix)
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
@@ -391,6 +393,19 @@ def _removed(operation: Operation) -> tuple[str, str]:
         case migrations.RemoveConstraint():
             return "constraints", operation.name
     return "", ""
+
+
+def _key_ddl(site: Site, found: Table, primary: Constraint | None, columns: Sequence[str]) -> str:
+    """SQL that gives the table the primary key; its index is built while writers go on."""
+    name = short(f"{found.name}_pkey")
+    index = site.quote(successor(name) if primary else name)
+    keys = ", ".join(map(site.quote, columns))
+    instead = f"DROP CONSTRAINT {site.quote(primary.name)}, " if primary else ""
+    return (
+        f"CREATE UNIQUE INDEX CONCURRENTLY {index} ON {site.table} ({keys}); "
+        f"ALTER TABLE {site.table} {instead}"
+        f"ADD CONSTRAINT {site.quote(name)} PRIMARY KEY USING INDEX {index};"
+    )
 
 
 def _is_plain(operation: Operation) -> bool:

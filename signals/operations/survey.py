@@ -369,7 +369,7 @@ class JudgedTable:
         silent = {
             each.column: column.collation
             for each in self.operation.declared(self.site)
-            if not getattr(each, "db_collation", None)
+            if not self._declares_collation(each)
             and (column := found.column(str(each.column)))
             and column.collation
         }
@@ -384,6 +384,10 @@ class JudgedTable:
             for each in wanted.indexes
         )
         return replace(snapshot, wanted=replace(wanted, columns=columns, indexes=indexes))
+
+    def _declares_collation(self, field: AnyField) -> bool:
+        """Of its own, or as a foreign key that of the column that it refers to."""
+        return bool(field.db_parameters(self.site.connection).get("collation"))
 
     def _one_by_one(self, found: Table) -> Iterator[Piece]:
         """Where the table cannot take the whole declaration, what of it can be judged by itself."""
@@ -414,7 +418,7 @@ class JudgedTable:
         """The finding of a column or foreign key, and what would build it."""
         finding, field, site = piece.finding, piece.subject, self.site
         column, wanted = snapshot.columns(finding.name)
-        is_silent = not getattr(field, "db_collation", None)
+        is_silent = not self._declares_collation(field)
         if finding.component == "column" and is_silent and column and column.collation:
             note = f"COLLATE {column.collation} in the database, none in the declaration"
             finding = replace(finding, note=note)

@@ -752,7 +752,8 @@ CASES = (
                 "piece",
                 "no primary key",
                 'PRIMARY KEY ("id")',
-                'rename it (ALTER TABLE "piece" RENAME TO ...), or correct it by hand',
+                'CREATE UNIQUE INDEX CONCURRENTLY "piece_pkey" ON "piece" ("id"); '
+                'ALTER TABLE "piece" ADD CONSTRAINT "piece_pkey" PRIMARY KEY USING INDEX "piece_pkey";',
                 table='"piece"',
                 component="table",
             ),

@@ -959,6 +959,27 @@ def test_a_key_that_is_numbered_otherwise_is_seen_and_shown(what: str) -> None:
     fresh(f"CREATE TABLE piece (id {sql})")
     error = assert_different(piece(SERIAL), bench.project())
     assert (error.found, error.wanted) == (found, "bigint numbered by a sequence NOT NULL")
+    bench.execute(f"INSERT INTO piece (id) VALUES (7); {error.fix}")
+    assert_nothing_is_sent(piece(SERIAL), bench.project())
+    following = 1 if "serial" in sql else 8  # a sequence that is there counts on as it did
+    assert bench.value("INSERT INTO piece DEFAULT VALUES RETURNING id") == following
+
+
+@pytest.mark.parametrize(
+    "sql", ["id bigserial", "id bigserial, other int CONSTRAINT piece_pkey PRIMARY KEY"]
+)
+def test_the_advice_gives_the_table_its_primary_key(sql: str) -> None:
+    fresh(f"CREATE TABLE piece ({sql})")
+    error = assert_different(piece(SERIAL), bench.project())
+    for statement in error.fix.split("; "):
+        bench.execute(statement)
+    assert_nothing_is_sent(piece(SERIAL), bench.project())
+    assert (
+        bench.value(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'piece_pkey'"
+        )
+        == "PRIMARY KEY (id)"
+    )
 
 
 PARENT: Any = models.ForeignKey("bench.part", models.CASCADE, null=True, db_index=False)
