@@ -2,7 +2,7 @@
 # Paths are relative throughout, so a checkout may lie in a folder of any name.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve lint peers stalls constraints clean
+.PHONY: help setup demo test serve lint peers stalls drifts constraints clean
 
 # python3 if it is new enough, else the newest that is: make setup PYTHON=/opt/python/bin/python3.13
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
@@ -26,6 +26,7 @@ help:
 	@echo "make lint         ruff and mypy"
 	@echo "make peers        five tools on twelve wrong states of a database, side by side (docs/peers.md)"
 	@echo "make stalls       how long others wait while seven tools make one change (docs/stalls.md)"
+	@echo "make drifts       six tools on 74 drifts of a database, side by side (docs/drifts.md)"
 	@echo "make setup        only the virtual environment .venv, from the pins of constraints.txt"
 	@echo "make constraints  pin the newest versions (needs uv)"
 	@echo "make clean        stop the embedded PostgreSQL; remove it with its data, the environments and caches"
@@ -61,6 +62,10 @@ peers: setup
 stalls: setup
 	$(BOOTSTRAP) peers
 	@$(RUN) -m benchmarks.stalls $(ARGS)
+
+drifts: setup
+	$(BOOTSTRAP) peers
+	@$(RUN) -m benchmarks.drifts $(ARGS)
 
 constraints:
 	$(BOOTSTRAP) constraints

@@ -74,7 +74,8 @@ class Ledger:
     """The folded declarations: Django's own state of the applied migrations, and what it does not hold.
 
     applied: the migrations in their order. enums: each with the app and the migration that declared it
-    last. dropped: tables that migrations dropped, with the migration.
+    last. dropped: tables that migrations dropped, with the migration. unknown: what is recorded as applied
+    and the installed apps do not have, nor one that replaces it.
     """
 
     state: ProjectState
@@ -82,6 +83,7 @@ class Ledger:
     models: dict[ModelKey, Memory] = field(default_factory=dict)
     enums: dict[str, tuple[CreateEnumIfMissing, str, str]] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
+    unknown: tuple[ModelKey, ...] = ()
 
     def origin(self, key: ModelKey, source: Source) -> str:
         """The migration that declared the part last, as app.name."""
@@ -142,7 +144,16 @@ def fold(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> Ledger:
         if key in loader.applied_migrations:
             walk.take(nodes.nodes[key])
     _as_stored(ledger.state)
+    ledger.unknown = tuple(_unknown(loader))
     return ledger
+
+
+def _unknown(loader: MigrationLoader) -> Iterator[ModelKey]:
+    known = set(loader.disk_migrations)
+    known |= {key for each in loader.disk_migrations.values() for key in each.replaces}
+    for app, name in sorted(set(loader.applied_migrations) - known):
+        if app in loader.migrated_apps:
+            yield app, name
 
 
 class _Walk:

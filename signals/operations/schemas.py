@@ -203,7 +203,7 @@ def _judge(
     alone = {name for shape in shapes if shape.is_particular for name in shape.schemas}
     judged: dict[str, list[_Judged]] = {schema.name: [] for schema in found if schema.readable}
     for declared, schemas in families:
-        stated = _judged("", declared.contradictions)
+        stated = _judged("", declared.stated)
         for schema in schemas:
             judged[schema.name].append(stated)
     for shape, rows in _rows(connection, [each for each in shapes if not each.is_particular]):

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ModelState
 from django.db.models import ForeignKey, Index, UniqueConstraint
 from django.db.models.options import normalize_together
@@ -107,7 +108,8 @@ def patient_survey(
 class Declared:
     """What a ledger declares on a connection: a subject for each enum and table that is judged.
 
-    app_label, migration: of these alone; migration: its name.
+    app_label, migration: of these alone; migration: its name. stated: rows that no catalog has to be asked
+    for.
     """
 
     def __init__(
@@ -119,7 +121,7 @@ class Declared:
     ) -> None:
         self.connection, self.ledger = connection, ledger
         self.app_label, self.migration = app_label, migration
-        self.contradictions: list[Row] = []
+        self.stated: list[Row] = list(self.asked_for(_unknown(ledger)))
         self.subjects: list[Subject] = [*self._enums(), *self._tables(), *self._dropped()]
         applied = [each for each in ledger.applied if app_label in (None, each.app_label)]
         self.migrations = len(applied)
@@ -130,7 +132,7 @@ class Declared:
         asked = list(zip(self.subjects, answers, strict=True))
         cases = [each.case(answer) for each, answer in asked if isinstance(each, JudgedTable)]
         snapshots = iter(compare(self.connection, cases))
-        yield from self.contradictions
+        yield from self.stated
         for subject, answer in asked:
             is_table = isinstance(subject, JudgedTable)
             yield from self.asked_for(subject.rows(next(snapshots) if is_table else answer))
@@ -160,7 +162,7 @@ class Declared:
                 for table in tables:
                     table.question()
             except (FieldDoesNotExist, FieldError) as error:
-                self.contradictions += self.asked_for([judged.contradiction(error)])
+                self.stated += self.asked_for([judged.contradiction(error)])
             else:
                 yield from tables
 
@@ -215,6 +217,16 @@ class DroppedTable:
             name, table = self.site.db_table, self.site.table
             fix = f"DROP TABLE {table};"
             yield Row(Finding("table", name, table, Status.LEFTOVER, fix=fix), self.migration)
+
+
+def _unknown(ledger: Ledger) -> Iterator[Row]:
+    """Records of migrations that the installed apps do not have, nor one that replaces them."""
+    for app, name in ledger.unknown:
+        found = f"{app}.{name} is recorded as applied, and {app} has no such migration"
+        prune = f"manage.py migrate --prune {app}"
+        table = quoted(MigrationRecorder.Migration._meta.db_table)
+        finding = Finding("migration", name, table, Status.UNDECLARED, found, fix=prune)
+        yield Row(finding, f"{app}.{name}")
 
 
 def _no_model(table: str) -> Any:
