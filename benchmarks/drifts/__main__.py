@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.drifts.cases import DRIFTS
 from benchmarks.drifts.run import TOOLS, Column, column, rows
+from benchmarks.markdown import as_table
 from benchmarks.peers.server import ROOT, Server
 
 PYTHON = ROOT / ".venv-peers/bin/python"
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def drift_table(columns: Sequence[Column]) -> str:
-    """A table in Markdown, which a terminal shows as well."""
+    """What each tool sees of each drift."""
     table = [["", "drift", *(each.tool.name for each in columns)]]
     for number, drift in enumerate(DRIFTS, start=1):
         outcomes = [each.outcome(drift).value for each in columns]
@@ -63,16 +64,6 @@ def clean_table(columns: dict[str, list[Column]]) -> str:
     for project, of_project in columns.items():
         table.append([PROJECTS[project], *(each.on_clean() for each in of_project)])
     return as_table(table)
-
-
-def as_table(table: list[list[str]]) -> str:
-    widths = [max(map(len, texts)) for texts in zip(*table, strict=True)]
-    table.insert(1, ["-" * width for width in widths])
-    lines = (
-        " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        for row in table
-    )
-    return "".join(f"| {line} |\n" for line in lines)
 
 
 def versions(server: Server, python: Path) -> str:

@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Sequence
 
+from benchmarks import markdown
 from benchmarks.peers.cases import CASES
 from benchmarks.peers.run import TOOLS, Column, column
 from benchmarks.peers.server import ROOT, Server
@@ -30,18 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def as_table(columns: Sequence[Column]) -> str:
-    """A table in Markdown, which a terminal shows as well."""
+    """What each tool makes of each state."""
     rows = [["", "state", *(each.tool.name for each in columns)]]
     for number, case in enumerate(CASES):
         outcomes = [each.results[number].outcome.value for each in columns]
         rows.append([str(number + 1), case.name, *outcomes])
-    widths = [max(map(len, texts)) for texts in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * width for width in widths])
-    lines = (
-        " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "".join(f"| {line} |\n" for line in lines)
+    return markdown.as_table(rows)
 
 
 def as_json(columns: Sequence[Column]) -> str:

@@ -259,8 +259,10 @@ def reconciling(table: str, column: str, found: Column, wanted: Column) -> str:
 
 def _counted_on(table: str, column: str, name: str) -> str:
     """SQL that lets a new sequence begin behind the numbers that are there."""
-    sequence = f"pg_get_serial_sequence({literal(table)}, {literal(name)})"
-    return f"SELECT setval({sequence}, COALESCE(max({column}), 0) + 1, false) FROM {table};"  # noqa: S608 - quoted names
+    sequence = f"pg_catalog.pg_get_serial_sequence({literal(table)}, {literal(name)})"
+    return (
+        f"SELECT pg_catalog.setval({sequence}, COALESCE(max({column}), 0) + 1, false) FROM {table};"  # noqa: S608 - quoted names
+    )
 
 
 def _plain(column: Column) -> str | None:
