@@ -223,7 +223,7 @@ def _unknown(ledger: Ledger) -> Iterator[Row]:
     """Records of migrations that the installed apps do not have, nor one that replaces them."""
     for app, name in ledger.unknown:
         found = f"{app}.{name} is recorded as applied, and {app} has no such migration"
-        prune = f"manage.py migrate --prune {app}"
+        prune = f"install the code that has it, or, if it is gone for good, migrate --prune {app}"
         table = quoted(MigrationRecorder.Migration._meta.db_table)
         finding = Finding("migration", name, table, Status.UNDECLARED, found, fix=prune)
         yield Row(finding, f"{app}.{name}")

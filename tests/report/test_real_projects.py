@@ -59,7 +59,7 @@ def test_a_record_of_a_migration_that_the_code_lacks_is_told_but_not_that_of_a_r
         in done.stdout
     )
     assert "0009_gone" not in stock.verify("auth").stdout
-    assert "manage.py migrate --prune shop" in stock.verify("--sql").stdout
+    assert "or, if it is gone for good, migrate --prune shop" in stock.verify("--sql").stdout
 
 
 def test_a_primary_key_and_a_sequence_are_told_with_the_sql_that_builds_them(stock: Stock) -> None:
