@@ -118,9 +118,17 @@ def _differences(before: Any, after: Any) -> set[str]:
 
 
 def _instead(change: Change) -> str:
-    lines = (line.strip() for each in change.operations for line in written(each, "operations")[0])
-    text = " ".join(lines).rstrip(",").replace("( ", "(").replace(", )", ")")
+    text = ", ".join(map(_written, change.operations))
     return f"Write {text}{', and atomic = False' if change.wish is Wish.AUTOCOMMIT else ''}"
+
+
+def _written(operation: Operation) -> str:
+    """The operation in a line; its class alone where the migration writer cannot write it."""
+    try:
+        text = " ".join(line.strip() for line in written(operation, "operations")[0])
+    except ValueError:
+        return f"operations.{type(operation).__name__}"
+    return text.rstrip(",").replace("( ", "(").replace(", )", ")")
 
 
 def _is_judged(migration: Any) -> bool:

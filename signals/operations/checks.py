@@ -19,7 +19,8 @@ from signals.operations.atomicity import NEED_STATE, needs_autocommit
 from signals.operations.blocking import Blocking, blocking
 from signals.operations.report import convergent, steps
 
-_BROKEN = (BadMigrationError, CircularDependencyError, NodeNotFoundError)  # which `migrate` tells
+# What is told by `migrate`, and any command that loads the migrations.
+BROKEN_GRAPH = (BadMigrationError, CircularDependencyError, NodeNotFoundError)
 
 
 @register("signals_operations", Tags.database)
@@ -46,7 +47,7 @@ def check_atomicity(**_unused: Any) -> list[CheckMessage]:
     """E002 for each atomic migration whose first run would end with NeedsAutocommit; asks no database."""
     try:
         loader = MigrationLoader(None, replace_migrations=False)
-    except _BROKEN:
+    except BROKEN_GRAPH:
         return []
     return [
         Error(
@@ -72,7 +73,7 @@ def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) ->
         if connections[alias].vendor == "postgresql":
             try:
                 found.update(blocking(connections[alias]))
-            except (DatabaseError, *_BROKEN):  # which the command itself tells
+            except (DatabaseError, *BROKEN_GRAPH):  # which the command itself tells
                 continue
     return [
         checks.Warning(

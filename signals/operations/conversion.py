@@ -20,7 +20,7 @@ from signals.operations.add_column import AddColumnIfMissing
 from signals.operations.add_unique import AddUniqueIfMissing
 from signals.operations.atomicity import Wish, is_of_state_alone, wish
 from signals.operations.base import Convergent
-from signals.operations.conversion_fields import SENT_AGAIN, alter_field
+from signals.operations.conversion_fields import SENT_AGAIN, alter_field, is_same_declaration
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.create_table import CreateTableIfMissing
 from signals.operations.drop_index import DropIndexConcurrentlyIfPresent
@@ -126,23 +126,40 @@ def _change(
     if type(operation) is migrations.SeparateDatabaseAndState:
         return _separate(operation, app_label, before, connection)
     if type(operation) is migrations.AlterField:
-        key = (app_label, operation.model_name_lower)
-        fields: list[Any] = [
-            state.apps.get_model(*key)._meta.get_field(operation.name) for state in (before, after)
-        ]
-        made, reason = alter_field(operation, fields[0], fields[1], connection)
-        return Change(operation, tuple(made) or (operation,), reason)
-    if isinstance(operation, CreateExtension | CollationOperation):
-        return Change(operation, (operation,), SENT_AGAIN)
-    maker = _MAKERS.get(type(operation))
-    found = maker(operation, before.models, app_label) if maker else _reason(operation)
+        return _alter_field(operation, app_label, before, after, connection)
+    found = _stand_in(operation, before, app_label)
     if isinstance(found, str):
         return Change(operation, (operation,), found)
     return Change(operation, (found,))
 
 
-def _reason(operation: Operation) -> str:
-    return _STAYS.get(type(operation), _UNKNOWN)
+def _alter_field(
+    operation: migrations.AlterField,
+    app_label: str,
+    before: ProjectState,
+    after: ProjectState,
+    connection: BaseDatabaseWrapper,
+) -> Change:
+    key = (app_label, operation.model_name_lower)
+    former: Any = before.models[key].fields[operation.name]
+    if is_same_declaration(former, operation.field):  # known without the models, which take long
+        return Change(operation, (operation,))
+    old, new = (state.apps.get_model(*key) for state in (before, after))
+    fields: list[Any] = [model._meta.get_field(operation.name) for model in (old, new)]
+    made, reason = alter_field(operation, fields[0], fields[1], connection)
+    return Change(operation, tuple(made) or (operation,), reason)
+
+
+def _stand_in(operation: Operation, before: ProjectState, app_label: str) -> Operation | str:
+    if isinstance(operation, CreateExtension | CollationOperation):
+        return SENT_AGAIN
+    maker = _MAKERS.get(type(operation))
+    if maker is None:
+        return _STAYS.get(type(operation), _UNKNOWN)
+    try:
+        return maker(operation, before.models, app_label)
+    except ValueError as error:  # a name that PostgreSQL would cut off
+        return str(error)
 
 
 def _create_model(operation: Any, *_: Any) -> Operation:

@@ -89,7 +89,7 @@ class Facts:
 
 
 def is_same_declaration(before: AnyField, after: AnyField) -> bool:
-    """Whether the fields differ in nothing that Django's schema editor looks at."""
+    """Whether the fields, of one name, differ in nothing that Django's schema editor looks at."""
 
     def told(field: AnyField) -> Any:
         _, path, args, kwargs = field.deconstruct()
@@ -112,8 +112,6 @@ def alter_field(
 
     An empty list without a reason: the database has nothing to change. before, after: of the models.
     """
-    if is_same_declaration(before, after):
-        return [], ""
     if before.many_to_many or after.many_to_many:
         own = [_has_own_table(field) for field in (before, after)]
         return [], _MANY_TO_MANY if any(own) else ""

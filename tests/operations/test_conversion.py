@@ -296,6 +296,15 @@ CASES: dict[str, Case] = {
         *over(migrations.RemoveConstraint("A", "u"), options={"constraints": [UNIQUE]}),
         "RemoveUnique",
     ),
+    "check of a name that PostgreSQL cuts off": Case(
+        *over(
+            migrations.AddConstraint(
+                "A", models.CheckConstraint(condition=Q(x__gt=0), name="c" * 64)
+            )
+        ),
+        "AddConstraint",
+        f"the name {'c' * 64} is 64 bytes long, and PostgreSQL keeps 63 (shorten it)",
+    ),
     "exclusion": Case(
         *over(migrations.AddConstraint("A", EXCLUSION)),
         "AddConstraint",

@@ -269,3 +269,11 @@ def test_wrong_words_and_what_is_not_the_projects_are_refused(mill: Stock) -> No
         mill, "convergent_migration", "mill", "0001_i", "--database", "default", code=4, **gone
     )
     assert err.startswith("CommandError: the database 'default' cannot be asked: ")
+    (mill.folder / "mill/migrations/0001_initial.py").unlink()
+    (mill.folder / "mill/migrations/0001_squashed.py").unlink()
+    _, err = run(mill, "convergent_migration", "mill", "0002", code=3)
+    assert "nonexistent parent node" in err
+    assert err.startswith("CommandError: ")
+    assert (
+        "Traceback" in run(mill, "makemigrations", code=1)[1]
+    )  # Django's own words, not the check's

@@ -16,11 +16,12 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
+from signals.operations.checks import BROKEN_GRAPH
 from signals.operations.conversion import convert, flat
 from signals.operations.conversion_parts import Part, parts
 from signals.operations.conversion_source import Unwritable, is_installed, rewritten, source_of
 from signals.operations.conversion_writer import written
-from signals.operations.management.commands.makemigrations import postgresql
+from signals.operations.management.commands.makemigrations import CONFIGURATION, postgresql
 from signals.operations.management.commands.verify_schema import (
     FINDINGS,
     UNAVAILABLE,
@@ -46,7 +47,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="print the files, write nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        loader = MigrationLoader(None, replace_migrations=False)
+        loader = _loader()
         migration = find(loader, options["app_label"], options["migration_name"])
         if is_installed(migration):
             raise CommandError(f"{migration} belongs to an installed package", returncode=USAGE)
@@ -129,6 +130,13 @@ class Command(BaseCommand):
         run_formatters(list(map(str, files)), stderr=self.stderr)
         for path in files:
             self.stdout.write(str(path))
+
+
+def _loader() -> MigrationLoader:
+    try:
+        return MigrationLoader(None, replace_migrations=False)
+    except BROKEN_GRAPH as error:
+        raise CommandError(str(error), returncode=CONFIGURATION) from error
 
 
 def _require_partable(loader: MigrationLoader, migration: Migration, count: int) -> None:
