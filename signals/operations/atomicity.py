@@ -5,7 +5,6 @@ from enum import Enum
 from typing import Any
 
 from django.contrib.postgres.operations import (
-    CollationOperation,
     CreateExtension,
     NotInTransactionMixin,
     ValidateConstraint,
@@ -41,7 +40,6 @@ NEED_STATE = (*_ALTERS, RemoveUniqueIfPresent)
 
 # One statement, which may be sent again, or none; a new table, or a type, that comes as a whole.
 _INDIFFERENT = (
-    CollationOperation,
     CreateExtension,
     ValidateConstraint,
     CreateTableIfMissing,

@@ -339,6 +339,16 @@ CASES: dict[str, Case] = {
         "DeleteModel",
         "nothing tells whether a table of that name, with its rows, is the declared one",
     ),
+    "extension": Case(
+        *over(postgres.BtreeGinExtension()),
+        "BtreeGinExtension",
+        "it is one short statement, which may be sent again",
+    ),
+    "collation": Case(
+        *over(postgres.CreateCollation("german", "C")),
+        "CreateCollation",
+        "no convergent operation stands in for it",
+    ),
     "code": Case(
         *over(migrations.RunPython(migrations.RunPython.noop)),
         "RunPython",
