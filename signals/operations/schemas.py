@@ -195,10 +195,11 @@ def _judge(
 ) -> Schemas:
     catalog = Catalog(connection)
     found = catalog.schemas(pattern, MigrationRecorder.Migration._meta.db_table)
-    families = [
-        (declare(connection, fold(connection, graph(connection, applied))), schemas)
-        for applied, schemas in _by_applied(catalog, found).items()
-    ]
+    families = []
+    for applied, schemas in _by_applied(catalog, found).items():
+        ledger = fold(connection, graph(connection, applied))
+        with _as_routers_see(connection, schemas[0]):
+            families.append((declare(connection, ledger), schemas))
     shapes = _shapes(catalog, families)
     alone = {name for shape in shapes if shape.is_particular for name in shape.schemas}
     judged: dict[str, list[_Judged]] = {schema.name: [] for schema in found if schema.readable}
@@ -229,6 +230,15 @@ def _judge(
         tuple(schema.name for schema in found if not schema.readable),
         tuple(each.name for known, schemas in families if not known.migrations for each in schemas),
     )
+
+
+def _as_routers_see(
+    connection: BaseDatabaseWrapper, schema: Schema
+) -> AbstractContextManager[None]:
+    """Which models belong into a schema, a router may know from the connection's tenant."""
+    if session.has_tenants(connection):
+        return session.in_schema(connection, schema.name)
+    return nullcontext()
 
 
 def _by_applied(

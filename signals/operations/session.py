@@ -465,10 +465,27 @@ def within(connection: BaseDatabaseWrapper, limit: float, ask: Callable[[], int]
 
 @contextmanager
 def in_schema(connection: BaseDatabaseWrapper, schema: str) -> Iterator[None]:
-    """Puts the schema in front of the search_path, and the path back to what it was, also after a failure."""
+    """Puts the schema in front of the search_path, and the path back to what it was, also after a failure.
+
+    A backend that gives each cursor its path, as that of django-tenants does, is told.
+    """
+    if has_tenants(connection):
+        backend: Any = connection
+        tenant = backend.tenant
+        backend.set_schema(schema)
+        try:
+            yield
+        finally:
+            backend.set_tenant(tenant)
+        return
     before = Catalog(connection).search_path()
     with _under(connection, {"search_path": f"{quoted(schema)}, {before}".rstrip(", ")}):
         yield
+
+
+def has_tenants(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the backend keeps a tenant, on whose schema its search_path and its routers depend."""
+    return hasattr(connection, "set_schema") and hasattr(connection, "set_tenant")
 
 
 def cancel(connection: BaseDatabaseWrapper) -> None:
