@@ -75,6 +75,9 @@ def test_the_documented_tables_are_what_a_run_prints(columns: list[Column]) -> N
     assert of_tools(shown, names) == [run[0], *run[2:]], "run make drifts, and copy its tables"
     (printed,) = tables(clean_table({"shop": columns}))
     assert of_tools(clean, names)[1] == printed[2]
+    total = sum(each.is_drift for each in DRIFTS)
+    for page in ("README.md", "docs/drifts.md", "docs/verify_schema.md"):
+        assert f" {total} " in (ROOT / page).read_text(), f"{page} tells another number of drifts"
     assert {cell for row in shown[2:-1] for cell in row[2:]} <= {each.value for each in Outcome}
 
 
