@@ -129,7 +129,6 @@ class Database:
             found = self.watcher.execute(question).fetchall()  # type: ignore[arg-type]
             if found:
                 return found
-            time.sleep(0.005)
         running = [process.poll() for process in self.processes]
         raise AssertionError(f"never true: {question} (processes: {running})")
 
@@ -239,4 +238,3 @@ class Traffic:
         seen, deadline = self.count, time.monotonic() + 60
         while self.count < seen + 100:
             assert time.monotonic() < deadline, f"stopped: {self.failures}"
-            time.sleep(0.005)

@@ -45,7 +45,6 @@ def until(session: psycopg.Connection[Any], question: str) -> list[Any]:
         found = session.execute(question).fetchall()  # type: ignore[arg-type]
         if found:
             return found
-        time.sleep(0.005)
     raise AssertionError(f"never true: {question}")
 
 

@@ -270,7 +270,6 @@ class Observer:
         deadline = time.monotonic() + 60
         while not self.watcher.execute(WAITS, [pid]).fetchall():
             assert time.monotonic() < deadline, f"never waited: {statement.sql}"
-            time.sleep(0.005)
         self.compare(statement, pid)
 
     def compare(self, statement: Statement, pid: int = 0) -> None:

@@ -343,7 +343,6 @@ def cancel_when_waiting(watcher: Any) -> None:
         )
         if watcher.execute(question).fetchall():
             return
-        time.sleep(0.005)
     pytest.fail("no concurrent build was seen to wait")
 
 
@@ -377,7 +376,6 @@ def until(watcher: psycopg.Connection[Any], question: str) -> None:
     deadline = time.monotonic() + 60
     while not watcher.execute(question).fetchall():
         assert time.monotonic() < deadline, f"never true: {question}"
-        time.sleep(0.005)
 
 
 def test_an_error_other_than_a_lock_timeout_is_not_tried_again() -> None:

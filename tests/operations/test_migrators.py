@@ -114,7 +114,6 @@ def until(done: Callable[[], Any], what: str) -> Any:
     deadline = time.monotonic() + 60
     while not (answer := done()):
         assert time.monotonic() < deadline, f"never true: {what}"
-        time.sleep(0.005)
     return answer
 
 

@@ -60,7 +60,6 @@ def until(what: Callable[[], Any], why: str) -> Any:
     while time.monotonic() < deadline:
         if found := what():
             return found
-        time.sleep(0.005)
     raise AssertionError(f"never {why}")
 
 

@@ -256,7 +256,6 @@ def test_the_build_of_another_index_is_not_killed_by_ours(
     deadline = time.monotonic() + 60
     while "another session builds an index of the table" not in caplog.text:
         assert time.monotonic() < deadline
-        time.sleep(0.005)
     writer.commit()
     thread.join(60)
     ours.result(60)
