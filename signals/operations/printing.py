@@ -52,12 +52,11 @@ def schemas_as_table(schemas: Schemas, paint: Paint, *, every: bool = False) -> 
         (first, row), *others = places
         where = f"{first} and {len(others):,} more" if others else first
         cells.append((*_cells(row), where, _painted(paint, row)))
-        details = _details(row) or ["", f"{row.finding.component} {row.finding.name}"]
+        details = _details(row)
         if others:
+            details = details or _title(row)
             details += _names([name for name, _ in places], every=every)
-            lines += details
-        elif len(details) > 2:  # noqa: PLR2004 - more than its name
-            lines += details
+        lines += details
     table = _columns((*_HEAD[:-1], "Schemas", _HEAD[-1]), cells)
     return "\n".join([*table, *lines, *([""] if cells else []), schemas_summary(schemas)])
 
@@ -209,7 +208,12 @@ def _details(row: Row) -> list[str]:
         lines += [f"  {name}{fact}" for name, fact in facts.items() if fact]
         lines += ["  or:     --repair --replace"] if row.is_repairable(replacing=True) else []
     lines += [f"  note:   {finding.note}"] if finding.note else []
-    return ["", f"{finding.component} {finding.name} of {finding.table}", *lines] if lines else []
+    return [*_title(row), *lines] if lines else []
+
+
+def _title(row: Row) -> list[str]:
+    finding = row.finding
+    return ["", f"{finding.component} {finding.name} of {finding.table}"]
 
 
 def _database(survey: Survey, rows: Iterable[Row], *, strict: bool) -> dict[str, Any]:

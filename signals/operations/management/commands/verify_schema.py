@@ -275,16 +275,17 @@ class Command(BaseCommand):
         return done.survey
 
     def _print(self, todo: Sequence[Row]) -> None:
+        """Each statement once, though a column comes with its index, which is a row of its own."""
+        steps: list[str] = []
         for row in todo:
             try:
-                for statement in statements(row):
-                    if not statement.sql.startswith("DO "):  # of a script: what makes it stop
-                        self.stdout.write(f"{statement.sql};")
+                steps += [statement.sql for statement in statements(row)]
             except ConvergenceError as error:
                 self.stderr.write(f"{row.finding.component} {row.finding.name}: {error}")
-        for row in todo:
-            for statement in postponed(row):
-                self.stdout.write(f"{statement.sql};")
+        steps += [statement.sql for row in todo for statement in postponed(row)]
+        for sql in dict.fromkeys(steps):
+            if not sql.startswith("DO "):  # of a script: what makes it stop
+                self.stdout.write(f"{sql};")
 
     def _agrees(self, todo: Sequence[Row]) -> bool:
         _require_terminal()
