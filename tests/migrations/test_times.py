@@ -103,7 +103,7 @@ def test_batches_are_transactions_of_their_own(copy: Copy) -> None:
     start = database.value("SELECT now()")
     with (
         database.connect(autocommit=False) as writer,
-        database.running("migrate", "signals", "0011") as process,
+        database.running("migrate", "signals", "0011", "-v0") as process,
     ):
         writer.execute("SELECT FROM signals WHERE id = %s FOR UPDATE", [BATCH + 10])
         until(waiting(database, "UPDATE"), "the second batch waits for the row")
