@@ -12,7 +12,7 @@ from signals import operations
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATIONS = ROOT / "signals/operations"
-MODULES = sorted(OPERATIONS.glob("*.py"))
+MODULES = sorted([*OPERATIONS.glob("*.py"), *OPERATIONS.glob("conversion/*.py")])
 MIGRATIONS = sorted((ROOT / "signals/migrations").glob("[0-9]*.py"))
 MIXINS = ("Convergent", "Removal")
 EXECUTORS = {"base.py", "catalog.py", "migrators.py", "session.py"}

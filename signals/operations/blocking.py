@@ -14,8 +14,8 @@ from django.db.models import CheckConstraint
 
 from signals.operations.atomicity import Wish
 from signals.operations.conversion import Change, convert, flat
-from signals.operations.conversion_source import is_installed
-from signals.operations.conversion_writer import written
+from signals.operations.conversion.source import is_installed
+from signals.operations.conversion.writer import written
 from signals.operations.foreign_keys import has_constraint
 
 _BUILT = "writers wait while the index is built"

@@ -18,9 +18,9 @@ from django.db.migrations.state import ProjectState
 
 from signals.operations.checks import BROKEN_GRAPH
 from signals.operations.conversion import convert, flat
-from signals.operations.conversion_parts import Part, parts
-from signals.operations.conversion_source import Unwritable, is_installed, rewritten, source_of
-from signals.operations.conversion_writer import written
+from signals.operations.conversion.parts import Part, parts
+from signals.operations.conversion.source import Unwritable, is_installed, rewritten, source_of
+from signals.operations.conversion.writer import written
 from signals.operations.management.commands.makemigrations import CONFIGURATION, postgresql
 from signals.operations.management.commands.verify_schema import (
     FINDINGS,

@@ -13,8 +13,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from signals.operations.conversion_parts import plan, state_without
-from signals.operations.conversion_writer import ConvergentWriter
+from signals.operations.conversion.parts import plan, state_without
+from signals.operations.conversion.writer import ConvergentWriter
 from signals.operations.policy import LockPolicy
 
 USAGE, CONFIGURATION = 2, 3

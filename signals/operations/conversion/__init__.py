@@ -15,8 +15,8 @@ from django.db.migrations.state import ProjectState
 from signals.operations.add_check import AddCheckIfMissing
 from signals.operations.atomicity import Wish, is_of_state_alone, wish
 from signals.operations.base import Convergent
-from signals.operations.conversion_classes import stand_in
-from signals.operations.conversion_fields import SENT_AGAIN, alter_field, is_same_declaration
+from signals.operations.conversion.classes import stand_in
+from signals.operations.conversion.fields import SENT_AGAIN, alter_field, is_same_declaration
 from signals.operations.create_table import CreateTableIfMissing
 
 _PARTS = "one of its operations on the database stays as it is: {}"

@@ -16,9 +16,9 @@ from django.db.migrations.state import ProjectState
 
 from signals import operations
 from signals.operations.conversion import Change, flat, is_same_state
-from signals.operations.conversion_parts import Part
-from signals.operations.conversion_tidy import assigned_names, comments, tidied
-from signals.operations.conversion_writer import DOOR, written
+from signals.operations.conversion.parts import Part
+from signals.operations.conversion.tidy import assigned_names, comments, tidied
+from signals.operations.conversion.writer import DOOR, written
 
 _MODELS = "from django.db import models"
 # Behind an element: its comma, and a comment on the same line.

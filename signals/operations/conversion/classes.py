@@ -14,7 +14,7 @@ from django.db.models import CheckConstraint, UniqueConstraint
 from signals.operations.add_check import AddCheckIfMissing
 from signals.operations.add_column import AddColumnIfMissing
 from signals.operations.add_unique import AddUniqueIfMissing
-from signals.operations.conversion_fields import SENT_AGAIN
+from signals.operations.conversion.fields import SENT_AGAIN
 from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
 from signals.operations.create_table import CreateTableIfMissing
 from signals.operations.drop_index import DropIndexConcurrentlyIfPresent
@@ -44,7 +44,7 @@ _KEY = "it makes or undoes a primary key"
 
 
 def stand_in(operation: Operation, before: ProjectState, app_label: str) -> Operation | str:
-    """The convergent operation in its place, or why there is none; AlterField is conversion_fields'."""
+    """The convergent operation in its place, or why there is none; AlterField is that of fields.py."""
     if isinstance(operation, CreateExtension):
         return SENT_AGAIN
     maker = _MAKERS.get(type(operation))
