@@ -151,7 +151,10 @@ def test_a_squash_holds_no_blocking_operation_and_does_the_same(
     # Django does not carry atomic = False over; the run says so before anything is changed.
     refused = new.manage("migrate", "signals", cwd=project)
     assert refused.returncode == 1
-    assert "cannot run inside a transaction (set atomic = False on the migration)" in refused.stderr
+    assert (
+        "cannot run in a transaction\n\tHINT: Set atomic = False on the migration."
+        in refused.stderr
+    )
     assert not facts(new)["columns"]
     squashed.write_text(
         text.replace(

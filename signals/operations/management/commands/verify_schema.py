@@ -197,10 +197,12 @@ class Command(BaseCommand):
         look = partial(survey_schemas, connection, options["schemas"], *asked)
         found = look()
         if not (found.names or found.unreadable):
-            raise CommandError(
-                f"no schema of the database {connection.alias!r} has a name LIKE {options['schemas']!r}",
-                returncode=USAGE,
+            what = (
+                f"no schema of the database {connection.alias!r} has a name LIKE {found.pattern!r}"
             )
+            if not options["all_databases"]:
+                raise CommandError(what, returncode=USAGE)
+            self.stderr.write(what)
         each = partial(patient_survey, app_label=asked[0], migration=asked[1])
         if options["repair"]:
             found = self._repair_many(connection, found, look, each, options)
