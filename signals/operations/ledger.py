@@ -143,7 +143,7 @@ def fold(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> Ledger:
     for key in order:
         if key in loader.applied_migrations:
             walk.take(nodes.nodes[key])
-    _as_stored(ledger.state)
+    _as_stored(ledger.state, connection)
     ledger.unknown = tuple(_unknown(loader))
     return ledger
 
@@ -336,14 +336,23 @@ def _kind(declared: Any, connection: BaseDatabaseWrapper) -> str:
     return str(declared.db_type(connection)).partition("(")[0]
 
 
-def _as_stored(state: ProjectState) -> None:
-    """Names as PostgreSQL keeps them, and no constraint of a kind that only its own class can judge."""
+def _as_stored(state: ProjectState, connection: BaseDatabaseWrapper) -> None:
+    """Names as PostgreSQL keeps them, and no constraint that Django leaves out or that nobody can judge."""
     for model in state.models.values():
         for option in ("indexes", "constraints"):
             parts = model.options.get(option, [])
-            known = [each for each in parts if isinstance(each, _PARTS)]
+            known = [each for each in parts if _is_judged(each, connection)]
             if known or parts:
                 model.options[option] = [_cut(each) for each in known]
+
+
+def _is_judged(part: Any, connection: BaseDatabaseWrapper) -> bool:
+    """On PostgreSQL 14 Django makes no constraint that says which NULLs are distinct."""
+    features: Any = connection.features
+    says = getattr(part, "nulls_distinct", None) is not None
+    return isinstance(part, _PARTS) and not (
+        says and not features.supports_nulls_distinct_unique_constraints
+    )
 
 
 def _cut(part: Any) -> Any:
