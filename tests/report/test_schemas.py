@@ -246,6 +246,9 @@ def test_the_textfile_tells_all_together_and_those_with_findings(
         "tenant_r%": 2,
         "tenant_rows": 2,
     }
+    assert tenants.verify("--schemas", "tenant_rows", "--prometheus", str(file)).returncode == 1
+    series = [line.rpartition(" ")[0] for line in file.read_text().splitlines()]
+    assert len(series) == len(set(series))
 
 
 def test_repairs_go_on_where_one_fails_and_say_what_came_of_each(tenants: Stock) -> None:
