@@ -469,21 +469,22 @@ FROM pg_catalog.pg_class c WHERE c.oid = %s AND c.reltuples > 0
 _PLACE = "SELECT pg_catalog.current_database(), pg_catalog.current_schema()"
 
 # The schemas whose names are LIKE the pattern. Of the path that a session would have, only the parts that
-# are schemas have the ledger; "$user" is the role's own.
+# are schemas have the ledger; "$user" is the role's own. For Django a view is none, and hides others.
 _SCHEMAS = """
-SELECT n.nspname,
+SELECT n.nspname, pg_catalog.quote_ident(n.nspname),
   pg_catalog.concat_ws(', ', pg_catalog.quote_ident(n.nspname), NULLIF(p.path, '')),
-  COALESCE(l.name, ''),
+  COALESCE(CASE WHEN l.relkind NOT IN ('m', 'v') THEN l.name END, ''),
   pg_catalog.has_schema_privilege(n.oid, 'USAGE')
   AND COALESCE(pg_catalog.has_table_privilege(l.oid, 'SELECT'), true)
 FROM pg_catalog.pg_namespace n
 CROSS JOIN pg_catalog.current_setting('search_path') p (path)
 LEFT JOIN LATERAL (
-  SELECT c.oid, pg_catalog.format('%%I.%%I', m.nspname, c.relname) AS name
+  SELECT c.oid, c.relkind, pg_catalog.format('%%I.%%I', m.nspname, c.relname) AS name
   FROM pg_catalog.unnest(ARRAY[n.nspname] || pg_catalog.current_schemas(false))
     WITH ORDINALITY u (name, place)
   JOIN pg_catalog.pg_namespace m ON m.nspname = u.name
   JOIN pg_catalog.pg_class c ON c.relnamespace = m.oid AND c.relname = %s
+    AND c.relkind IN ('f', 'm', 'p', 'r', 'v')
   ORDER BY u.place LIMIT 1) l ON true
 WHERE n.nspname LIKE %s AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ORDER BY n.nspname
@@ -514,11 +515,13 @@ class Place:
 class Schema:
     """A schema, and the search_path of the session with it in front.
 
-    ledger: the quoted table in which Django keeps what is applied there, '' where the path has none.
-    readable: whether the current role may use the schema and read that table.
+    printed: the name as PostgreSQL prints it in a definition. ledger: the quoted table in which Django
+    keeps what is applied there, '' where the path has none. readable: whether the current
+    role may use the schema and read that table.
     """
 
     name: str
+    printed: str
     path: str
     ledger: str
     readable: bool
@@ -588,8 +591,8 @@ class Catalog:
     def probes(self, copies: Sequence[Copy], probe: str) -> list[Table | DatabaseError]:
         """What PostgreSQL makes of the DDL on a temporary copy of each table, or why it cannot.
 
-        One round trip, rolled back: takes ACCESS SHARE on the tables, and leaves nothing. One for each
-        copy where PostgreSQL refuses one of them.
+        One round trip, rolled back: takes ACCESS SHARE on the tables, and leaves nothing. Where PostgreSQL
+        refuses some, a few more for each of those.
         """
         facts = f"SELECT {_facts([Question(probe)])} FROM {_QUESTIONS}"  # noqa: S608 - its own
         question = compose(self.connection, facts, [_as_records([Question(probe)])])
@@ -722,7 +725,9 @@ class Catalog:
         except DatabaseError as error:
             if len(scripts) == 1:
                 return [error]
-            return [answer for each in scripts for answer in self._on_copies(probe, [each])]
+            middle = len(scripts) // 2
+            halves = (scripts[:middle], scripts[middle:])
+            return [answer for half in halves for answer in self._on_copies(probe, half)]
         return [[next(rows) for _ in range(number)] for _, _, number in scripts]
 
     def _script(self, *parts: Sequence[str]) -> list[list[tuple[Any, ...]]]:

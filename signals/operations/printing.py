@@ -14,6 +14,9 @@ from signals.operations.schemas import Result, Schemas
 from signals.operations.set_not_null import SetNotNullIfNullable
 from signals.operations.survey import Row, Survey
 
+# Of an index, in the definition that PostgreSQL prints.
+_PLACE = re.compile(r' ON (?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")\.')
+
 Paint = Callable[[Status, str], str]
 
 _HEAD = ("Component", "Name", "Table", "Migration", "Status")
@@ -45,7 +48,7 @@ def schemas_as_table(schemas: Schemas, paint: Paint, *, every: bool = False) -> 
     for survey in schemas.surveys:
         for row in survey.rows:
             if row.is_wrong(strict=True):
-                groups.setdefault(_key(survey.schema, row), []).append((survey.schema, row))
+                groups.setdefault(_key(row), []).append((survey.schema, row))
     cells = []
     lines: list[str] = []
     for places in groups.values():
@@ -126,7 +129,7 @@ def schemas_as_json(
 
 def as_sql(survey: Survey, *, path: str = "") -> str:
     """A script for psql that may run twice; what is not safe to run stands in it as a comment."""
-    lines = [f"-- {summary(survey)}", "\\set ON_ERROR_STOP on"]
+    lines = [_comment(summary(survey)), "\\set ON_ERROR_STOP on"]
     lines += [f"SET search_path TO {path};"] if path else []
     rows = in_order(row for row in survey.rows if row.is_wrong(strict=True))
     for row in rows:
@@ -162,10 +165,10 @@ def _painted(paint: Paint, row: Row) -> str:
     return paint(row.finding.status, _status(row))
 
 
-def _key(schema: str, row: Row) -> tuple[Any, ...]:
+def _key(row: Row) -> tuple[Any, ...]:
     """What is the same in another schema, too."""
     finding = row.finding
-    definition = finding.found.replace(f'"{schema}".', "").replace(f" ON {schema}.", " ON ")
+    definition = _PLACE.sub(" ON ", finding.found, count=1)
     return (*_cells(row), finding.status, definition, finding.note)
 
 

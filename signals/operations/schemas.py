@@ -1,29 +1,29 @@
 """Many schemas of a database: what they have alike is judged once, and each is repaired by itself."""
 
-import re
+import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 from signals.operations import session
 from signals.operations.catalog import Catalog, Schema, quoted
-from signals.operations.errors import ConvergenceError
+from signals.operations.errors import ConvergenceError, Refused
 from signals.operations.findings import Snapshot, Status
 from signals.operations.ledger import fold, graph
 from signals.operations.repair import Repaired, repair
 from signals.operations.snapshots import compare
 from signals.operations.survey import Declared, JudgedTable, Row, Subject, Survey, survey
 
-_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+logger = logging.getLogger("signals.operations")
 
 Look = Callable[[BaseDatabaseWrapper], Survey]
 
@@ -93,7 +93,7 @@ def repair_schemas(  # noqa: PLR0913 - what `repair` takes, for many
     jobs: int = 1,
     replacing: bool = False,
     say: Callable[[str], None],
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Repairs each schema, as many at a time as there are jobs; a result of each, as they end.
 
     What fails in one does not stop the others. A run that dies is continued by the next one, which
@@ -139,15 +139,19 @@ class _Work:
         own = connections[self._connection.alias]
         self._busy.add(own)
         try:
-            with session.in_schema(own, name):
-                say = partial(self._tell, name)
-                look = partial(self._look, own)
+            with own.execute_wrapper(self._unless_stopped), inside(own, name):
+                look, say = partial(self._look, own), partial(self._tell, name)
                 return Result(name, repair(own, look, replacing=self._replacing, say=say))
-        except (ConvergenceError, DatabaseError) as error:
-            return Result(name, failure=str(error))
+        except _Stopped:
+            raise
+        except (ConvergenceError, Error) as error:
+            return Result(name, failure=str(error).strip())
+        except Exception as error:
+            logger.exception("the repair of schema %s", name)
+            return Result(name, failure=f"{type(error).__name__}: {error}")
         finally:
             self._busy.discard(own)
-            if own is not self._connection:
+            if own is not self._connection or not own.is_usable():
                 own.close()
 
     def stop(self) -> None:
@@ -157,13 +161,27 @@ class _Work:
             session.cancel(own)
 
     def _tell(self, name: str, text: str) -> None:
+        self._say(f"{name}: {text}")
+
+    def _unless_stopped(self, execute: Callable[..., Any], *statement: Any) -> Any:
+        """A job that waits for others asks the database again and again, whatever it waits for."""
         if self._stopping.is_set():
             raise _Stopped
-        self._say(f"{name}: {text}")
+        return execute(*statement)
 
 
 class _Stopped(Exception):
-    """Ends a job between two components."""
+    """Ends a job before its next statement."""
+
+
+@contextmanager
+def inside(connection: BaseDatabaseWrapper, name: str) -> Iterator[None]:
+    """As `session.in_schema`; Refused where the path would lead into another schema, as of a dropped one."""
+    with session.in_schema(connection, name):
+        if Catalog(connection).place().schema != name:
+            reason = "it is not there any more, or may not be used"
+            raise Refused(f"schema {name}", "", reason, "name the schemas that there are")
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +203,7 @@ class _Shape:
 class _Judged:
     """The rows of a shape, in the words of its first schema; wrong: whether any is to be shown."""
 
-    first: str
+    first: Schema | None
     rows: tuple[Row, ...]
     wrong: bool
 
@@ -204,7 +222,7 @@ def _judge(
     alone = {name for shape in shapes if shape.is_particular for name in shape.schemas}
     judged: dict[str, list[_Judged]] = {schema.name: [] for schema in found if schema.readable}
     for declared, schemas in families:
-        stated = _judged("", declared.stated)
+        stated = _judged(None, declared.stated)
         for schema in schemas:
             judged[schema.name].append(stated)
     for shape, rows in _rows(connection, [each for each in shapes if not each.is_particular]):
@@ -218,7 +236,7 @@ def _judge(
                 with session.in_schema(connection, schema.name):
                     each = look(connection)
             else:
-                each = _told(connection, schema.name, declared, judged[schema.name])
+                each = _told(connection, schema, declared, judged[schema.name])
             counts.update(row.finding.status for row in each.rows)
             surveys += [] if each.is_clean(strict=True) else [each]
     return Schemas(
@@ -284,7 +302,7 @@ def _rows(
         answer = next(snapshots) if isinstance(shape.subject, JudgedTable) else shape.answer
         with _inside(connection, shape, answer):
             rows = list(shape.subject.rows(answer))
-        yield shape, _judged(shape.first.name, rows)
+        yield shape, _judged(shape.first, rows)
 
 
 def _inside(
@@ -296,37 +314,29 @@ def _inside(
     return nullcontext()
 
 
-def _judged(first: str, rows: Sequence[Row]) -> _Judged:
+def _judged(first: Schema | None, rows: Sequence[Row]) -> _Judged:
     return _Judged(first, tuple(rows), any(row.is_wrong(strict=True) for row in rows))
 
 
 def _told(
-    connection: BaseDatabaseWrapper, name: str, declared: Declared, judged: Sequence[_Judged]
+    connection: BaseDatabaseWrapper, schema: Schema, declared: Declared, judged: Sequence[_Judged]
 ) -> Survey:
     """The schema's own survey: its rows, in its own words where they are to be shown."""
     rows = [
-        _in_words_of(name, each.first, row) if each.wrong else row
+        _in_words_of(schema, each.first, row) if each.wrong and each.first else row
         for each in judged
         for row in each.rows
     ]
-    return Survey(connection.alias, name, declared.migrations, tuple(declared.asked_for(rows)))
+    return Survey(
+        connection.alias, schema.name, declared.migrations, tuple(declared.asked_for(rows))
+    )
 
 
-def _in_words_of(name: str, first: str, row: Row) -> Row:
-    """The row with the schema's own name where PostgreSQL's words and the fix have that of the first."""
-    if name == first:
-        return row
-    before, after = (_as_printed(each) for each in (first, name))
-
-    def told(text: str) -> str:
-        definition = text.replace(f" ON {before}.", f" ON {after}.")
-        return definition.replace(f" {quoted(first)}.", f" {quoted(name)}.")
-
+def _in_words_of(schema: Schema, first: Schema, row: Row) -> Row:
+    """The row with the schema's own name where an index's definition and the fix have that of the first."""
     finding = row.finding
-    found, wanted, fix = map(told, (finding.found, finding.wanted, finding.fix))
-    return replace(row, finding=replace(finding, found=found, wanted=wanted, fix=fix))
-
-
-def _as_printed(name: str) -> str:
-    """As PostgreSQL prints the name in the definition of an index."""
-    return name if _PLAIN.fullmatch(name) else quoted(name)
+    found, fix = finding.found, finding.fix
+    if found.startswith("CREATE "):
+        found = found.replace(f" ON {first.printed}.", f" ON {schema.printed}.", 1)
+    fix = fix.replace(f" {quoted(first.name)}.", f" {quoted(schema.name)}.", 1)
+    return replace(row, finding=replace(finding, found=found, fix=fix))

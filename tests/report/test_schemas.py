@@ -3,17 +3,22 @@
 import json
 import secrets
 import signal
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals.operations.catalog import quoted
+from signals.operations import migrators
+from signals.operations.catalog import Catalog, Copy, Table, quoted
+from signals.operations.schemas import Look, Result, repair_schemas
+from signals.operations.survey import Survey, patient_survey
 from tests.migrations.server import Database, alone, until, waiting
 from tests.report.stock import Stock
 from tests.report.test_prometheus import parsed
@@ -153,6 +158,10 @@ DRIFTS = {
         "DROP INDEX crate_weight; CREATE INDEX crate_weight ON crate_crate (height)",
         {("index", "crate_weight", "different")},
     ),
+    "tenant$": (  # PostgreSQL quotes it where it prints it
+        "DROP INDEX crate_weight; CREATE INDEX crate_weight ON crate_crate (height)",
+        {("index", "crate_weight", "different")},
+    ),
     "tenant_table": ("DROP TABLE crate_crate", {("table", "crate_crate", "missing")}),
     "tenant_rows": (
         "ALTER TABLE crate_crate ALTER height DROP NOT NULL; INSERT INTO crate_crate (weight) VALUES (1)",
@@ -176,6 +185,10 @@ DRIFTS = {
     ),
     "tenant_early": (
         "DELETE FROM django_migrations WHERE name = '0002_more'; ALTER TABLE crate_crate DROP height",
+        set(),
+    ),
+    "tenant_view": (
+        "ALTER TABLE django_migrations RENAME TO o; CREATE VIEW django_migrations AS TABLE o",
         set(),
     ),
     "tenant_late": (
@@ -309,6 +322,100 @@ def test_a_repair_that_is_ended_is_continued_by_the_next_one(
     assert done.returncode == 0
     assert "tenant_right_2: repaired" in done.stderr.splitlines()
     assert "tenant_right_1" not in done.stderr
+
+
+def repairing(
+    database: Database, names: Sequence[str], look: Look, jobs: int = 1
+) -> Generator[Result]:
+    connection = connections[database.alias]
+    return repair_schemas(connection, names, look, jobs=jobs, say=lambda _: None)
+
+
+def test_a_schema_that_was_dropped_is_not_repaired_in_the_next_one_of_the_path(
+    copy: Callable[[str], Database],
+) -> None:
+    database = copy("clean")
+    database.run(f"DROP INDEX {STATE}")
+    (result,) = repairing(database, ["tenant_gone"], patient_survey)
+    assert "schema tenant_gone: it is not there any more" in result.failure
+    assert not database.rows("SELECT FROM pg_class WHERE relname = %s", [STATE])
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_no_failure_of_one_schema_is_one_of_the_next(
+    copy: Callable[[str], Database], jobs: int
+) -> None:
+    database = copy("clean")
+    names = ("tenant_1", "tenant_2", "tenant_3", "tenant_4")
+    database.run(*(f"CREATE SCHEMA {name}" for name in names))
+
+    def look(connection: BaseDatabaseWrapper) -> Survey:
+        match Catalog(connection).place().schema:
+            case "tenant_1":
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            case "tenant_3":
+                raise KeyError("unforeseen")
+        return patient_survey(connection)
+
+    results = {each.schema: each.failure for each in repairing(database, names, look, jobs)}
+    assert sorted(results) == list(names)
+    assert results["tenant_1"]
+    assert results["tenant_3"] == "KeyError: 'unforeseen'"
+    assert (results["tenant_2"], results["tenant_4"]) == ("", "")
+
+
+def test_a_repair_that_is_ended_waits_for_no_migrator(
+    copy: Callable[[str], Database], settings: Any
+) -> None:
+    database = copy("clean")
+    settings.SIGNALS_OPERATIONS = {"MIGRATORS_WAIT": 60}
+    database.run("CREATE SCHEMA tenant_1", "CREATE SCHEMA tenant_2", "CREATE SCHEMA tenant_3")
+    with database.connect(autocommit=False) as other:
+        for name in ("tenant_2", "tenant_3"):
+            other.execute("SELECT pg_advisory_xact_lock(%s)", [migrators.key(name)])
+        results = repairing(database, ["tenant_1", "tenant_2", "tenant_3"], patient_survey, jobs=3)
+        assert next(results).schema == "tenant_1"
+        begin = time.monotonic()
+        results.close()
+        assert time.monotonic() - begin < 30
+
+
+LINES = "tenant\nSELECT 'no comment' AS x; --"
+
+
+def test_the_script_for_many_schemas_puts_each_right_whatever_its_name(stock: Stock) -> None:
+    for name in (LINES, "tenant_index"):
+        drop = "ALTER TABLE crate_crate DROP CONSTRAINT crate_check;"
+        stock.psql(f"{CRATE.format(schema=quoted(name))}; {drop}")
+    script = stock.verify("crate", "--schemas", "tenant%", "--sql").stdout
+    assert "\nSELECT 'no comment'" not in script.replace(f"TO {quoted(LINES)}", "")
+    for _ in range(2):
+        stock.psql(script)
+    assert stock.verify("crate", "--schemas", "tenant%").returncode == 0
+
+
+def test_one_refused_probe_of_many_costs_few_further_round_trips(
+    copy: Callable[[str], Database],
+) -> None:
+    database = copy("clean")
+    catalog = Catalog(connections[database.alias])
+    found = catalog.table('"signals"')
+    assert found is not None
+    copies = [Copy(found, (f"ALTER TABLE probe ADD extra {kind}",)) for kind in ["int"] * 32]
+    copies[7] = Copy(found, ("ALTER TABLE probe ADD extra unknown_type",))
+    asked: list[str] = []
+
+    def count(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, *rest)
+
+    with catalog.connection.execute_wrapper(count):
+        answers = catalog.probes(copies, "probe")
+    refused = [place for place, each in enumerate(answers) if isinstance(each, DatabaseError)]
+    assert refused == [7]
+    assert all(each.column("extra") for each in answers if isinstance(each, Table))
+    assert len(asked) < 20
 
 
 @pytest.mark.parametrize(

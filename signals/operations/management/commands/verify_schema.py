@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,7 @@ from signals.operations.prometheus import Textfile, exporting
 from signals.operations.reading import MISCONFIGURED
 from signals.operations.repair import in_order, postponed, repair, statements
 from signals.operations.report import in_encoding, report
-from signals.operations.schemas import Result, Schemas, repair_schemas, survey_schemas
+from signals.operations.schemas import Result, Schemas, inside, repair_schemas, survey_schemas
 from signals.operations.survey import Row, Survey, patient_survey
 
 FINDINGS, USAGE, CONFIGURATION, UNAVAILABLE = 1, 2, 3, 4
@@ -210,7 +210,7 @@ class Command(BaseCommand):
             return found
         if options["sql"]:
             for wrong in found.surveys:
-                with session.in_schema(connection, wrong.schema):
+                with inside(connection, wrong.schema):
                     path = Catalog(connection).search_path()
                     self.stdout.write(as_sql(each(connection), path=path))
         else:
@@ -234,7 +234,7 @@ class Command(BaseCommand):
         }
         if options["dry_run"]:
             for name in todo:
-                with session.in_schema(connection, name):
+                with inside(connection, name):
                     self.stdout.write(f"SET search_path TO {Catalog(connection).search_path()};")
                     there = each(connection).rows
                     self._print(
@@ -243,7 +243,7 @@ class Command(BaseCommand):
             return found
         if not todo or (options["interactive"] and not self._agrees_to_all(todo)):
             return found
-        results = repair_schemas(
+        repairs = repair_schemas(
             connection,
             list(todo),
             each,
@@ -251,13 +251,14 @@ class Command(BaseCommand):
             replacing=replacing,
             say=self.stderr.write,
         )
-        for result in results:
-            self.results.append(result)
-            reasons = list(result.reasons())
-            for reason in reasons:
-                self.stderr.write(f"{result.schema}: not repaired: {reason}")
-            if not reasons:
-                self.stderr.write(f"{result.schema}: repaired")
+        with closing(repairs) as results:  # else, interrupted here, the other jobs would go on
+            for result in results:
+                self.results.append(result)
+                reasons = list(result.reasons())
+                for reason in reasons:
+                    self.stderr.write(f"{result.schema}: not repaired: {reason}")
+                if not reasons:
+                    self.stderr.write(f"{result.schema}: repaired")
         return look()
 
     def _repair(
