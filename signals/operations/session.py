@@ -430,15 +430,36 @@ def no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
 def in_time(connection: BaseDatabaseWrapper, ask: Callable[[], Answer]) -> Answer:
     """What it returns; asked once more, without the session's timeouts, where those have cut it off.
 
-    The same where another session has changed the catalog between a reading's view and its words.
+    The same where another session has changed the catalog between a reading's view and its words. Who has
+    locked what it reads is said, once that takes long.
     """
-    try:
-        return ask()
-    except DatabaseError as error:
-        if sqlstate(error) not in UNREADABLE or connection.needs_rollback:
-            raise
-    with no_timeouts(connection):
-        return ask()
+    with _naming_blockers(connection):
+        try:
+            return ask()
+        except DatabaseError as error:
+            if sqlstate(error) not in UNREADABLE or connection.needs_rollback:
+                raise
+        with no_timeouts(connection):
+            return ask()
+
+
+@contextmanager
+def _naming_blockers(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    policy = LockPolicy.from_settings()
+    silent = Display("", policy.progress_interval, quiet=True)
+    report = Report(policy, silent, "a table that is read", quiet=_is_quiet(connection))
+
+    def look(sessions: Sessions) -> float:
+        driver: Any = connection.connection
+        if driver is not None and not _pooled.get(driver):
+            activity = sessions.activity(driver.info.backend_pid, policy.letters)
+            if activity is not None and activity.blockers:
+                report.look(activity)
+        return LONG
+
+    connect = partial(beside, connection)
+    with Watch(connect, look, after=LONG, retry=policy.progress_interval) as watch, watch.due():
+        yield
 
 
 @contextmanager

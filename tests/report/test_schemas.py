@@ -381,6 +381,21 @@ def test_a_repair_that_is_ended_waits_for_no_migrator(
         assert time.monotonic() - begin < 30
 
 
+def test_who_has_locked_what_is_read_is_said(stock: Stock) -> None:
+    stock.psql(CRATE.format(schema="tenant_locked"))
+    words = ("verify_schema", "crate", "--schemas", "tenant%")
+    with (
+        stock.database.connect(autocommit=False) as other,
+        stock.database.running(*words, env=stock.env()) as process,
+    ):
+        other.execute("LOCK TABLE tenant_locked.crate_crate")
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert said.startswith(f"waiting for a table that is read: pid {other.info.backend_pid}")
+        other.rollback()
+        assert process.wait(timeout=30) == 0
+
+
 LINES = "tenant\nSELECT 'no comment' AS x; --"
 
 
