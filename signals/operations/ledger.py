@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from django.contrib.postgres.constraints import ExclusionConstraint
+from django.core.exceptions import FieldDoesNotExist
 from django.db import migrations
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import truncate_name
@@ -134,7 +135,8 @@ def fold(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> Ledger:
 
     Django folds the state; a squashed migration counts as Django counts it. What stands only in the
     database_operations of SeparateDatabaseAndState has no state, and but for enums and rows is no
-    declaration; what stands only in state_operations is one.
+    declaration; what stands only in state_operations is one. Raises BadMigrationError where what is
+    recorded lacks what it builds on.
     """
     ledger = Ledger(ProjectState(real_apps=loader.unmigrated_apps))
     walk = _Walk(ledger, connection)
@@ -142,10 +144,21 @@ def fold(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> Ledger:
     order = dict.fromkeys(key for leaf in nodes.leaf_nodes() for key in nodes.forwards_plan(leaf))
     for key in order:
         if key in loader.applied_migrations:
-            walk.take(nodes.nodes[key])
+            try:
+                walk.take(nodes.nodes[key])
+            except (LookupError, FieldDoesNotExist) as error:  # of what was not recorded before it
+                raise BadMigrationError(_incomplete(loader, key, error)) from error
     _as_stored(ledger.state, connection)
     ledger.unknown = tuple(_unknown(loader))
     return ledger
+
+
+def _incomplete(loader: MigrationLoader, key: ModelKey, error: Exception) -> str:
+    parents = sorted(each.key for each in loader.graph.node_map[key].parents)
+    lacking = [each for each in parents if each not in loader.applied_migrations]
+    depends = ", ".join(".".join(each) for each in lacking)
+    reason = f"it depends on {depends}, which is not" if lacking else f"its state lacks {error}"
+    return f"{'.'.join(key)} is recorded as applied, and {reason}"
 
 
 def _unknown(loader: MigrationLoader) -> Iterator[ModelKey]:

@@ -12,12 +12,13 @@ from typing import Any
 
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.exceptions import BadMigrationError, NodeNotFoundError
 from django.db.migrations.recorder import MigrationRecorder
 
 from signals.operations import session
 from signals.operations.catalog import Catalog, Schema, quoted
 from signals.operations.errors import ConvergenceError, Refused
-from signals.operations.findings import Snapshot, Status
+from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.ledger import fold, graph
 from signals.operations.repair import Repaired, repair
 from signals.operations.snapshots import compare
@@ -213,11 +214,7 @@ def _judge(
 ) -> Schemas:
     catalog = Catalog(connection)
     found = catalog.schemas(pattern, MigrationRecorder.Migration._meta.db_table)
-    families = []
-    for applied, schemas in _by_applied(catalog, found).items():
-        ledger = fold(connection, graph(connection, applied))
-        with _as_routers_see(connection, schemas[0]):
-            families.append((declare(connection, ledger), schemas))
+    families, broken = _families(connection, catalog, found, declare)
     shapes = _shapes(catalog, families)
     alone = {name for shape in shapes if shape.is_particular for name in shape.schemas}
     judged: dict[str, list[_Judged]] = {schema.name: [] for schema in found if schema.readable}
@@ -228,8 +225,8 @@ def _judge(
     for shape, rows in _rows(connection, [each for each in shapes if not each.is_particular]):
         for name in shape.schemas:
             judged[name].append(rows)
-    counts: Counter[Status] = Counter()
-    surveys = []
+    surveys = [_broken(connection, each, error) for error, schemas in broken for each in schemas]
+    counts = Counter(row.finding.status for each in surveys for row in each.rows)
     for declared, schemas in families:
         for schema in schemas:
             if schema.name in alone:
@@ -248,6 +245,27 @@ def _judge(
         tuple(schema.name for schema in found if not schema.readable),
         tuple(each.name for known, schemas in families if not known.migrations for each in schemas),
     )
+
+
+def _families(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    found: Iterable[Schema],
+    declare: Callable[..., Declared],
+) -> tuple[list[tuple[Declared, list[Schema]]], list[tuple[Exception, list[Schema]]]]:
+    """The schemas of which the same migrations are recorded, with what those declare, or why they cannot."""
+    families, broken = [], []
+    for applied, schemas in _by_applied(catalog, found).items():
+        try:
+            ledger = fold(connection, graph(connection, applied))
+        except (BadMigrationError, NodeNotFoundError) as error:
+            broken.append((error, schemas))
+            continue
+        with _as_routers_see(connection, schemas[0]):
+            families.append((declare(connection, ledger), schemas))
+    if broken and not families:
+        raise broken[0][0]
+    return families, broken
 
 
 def _as_routers_see(
@@ -330,6 +348,14 @@ def _told(
     return Survey(
         connection.alias, schema.name, declared.migrations, tuple(declared.asked_for(rows))
     )
+
+
+def _broken(connection: BaseDatabaseWrapper, schema: Schema, error: Exception) -> Survey:
+    """Of a schema for which migrations are recorded that do not go together."""
+    table = quoted(MigrationRecorder.Migration._meta.db_table)
+    wanted = "with each migration those that it depends on"
+    row = Row(Finding("declaration", "migrations", table, Status.DIFFERENT, str(error), wanted), "")
+    return Survey(connection.alias, schema.name, 0, (row,))
 
 
 def _in_words_of(schema: Schema, first: Schema, row: Row) -> Row:

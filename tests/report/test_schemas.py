@@ -396,6 +396,23 @@ def test_who_has_locked_what_is_read_is_said(stock: Stock) -> None:
         assert process.wait(timeout=30) == 0
 
 
+def test_a_record_that_lacks_migrations_is_a_finding_of_its_schema_alone(stock: Stock) -> None:
+    for name in ("tenant_right", "tenant_torn"):
+        stock.psql(CRATE.format(schema=name))
+    stock.psql("DELETE FROM tenant_torn.django_migrations WHERE name = '0001_initial'")
+    said = (
+        "crate.0002_more is recorded as applied, and it depends on crate.0001_initial, which is not"
+    )
+    done = stock.verify("crate", "--schemas", "tenant%", "--json")
+    assert (done.returncode, done.stderr) == (1, "")
+    shown = json.loads(done.stdout)
+    assert found(shown) == {("tenant_torn", "migrations", "different")}
+    assert shown["databases"][0]["components"][0]["found"] == said
+    for words in (("--schema", "tenant_torn"), ("--schemas", "tenant_torn")):
+        done = stock.verify("crate", *words)
+        assert (done.returncode, done.stderr) == (3, f"CommandError: {said}\n")
+
+
 LINES = "tenant\nSELECT 'no comment' AS x; --"
 
 
