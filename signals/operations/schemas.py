@@ -254,7 +254,8 @@ def _families(
     declare: Callable[..., Declared],
 ) -> tuple[list[tuple[Declared, list[Schema]]], list[tuple[Exception, list[Schema]]]]:
     """The schemas of which the same migrations are recorded, with what those declare, or why they cannot."""
-    families, broken = [], []
+    families = []
+    broken: list[tuple[Exception, list[Schema]]] = []
     for applied, schemas in _by_applied(catalog, found).items():
         try:
             ledger = fold(connection, graph(connection, applied))
