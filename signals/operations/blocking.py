@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
+from django.conf import settings
 from django.db import migrations, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
-from django.db.migrations.state import ProjectState
+from django.db.migrations.state import ModelState, ProjectState
 from django.db.models import CheckConstraint
 
 from signals.operations.atomicity import Wish
@@ -26,6 +28,8 @@ _ALTERED = "nobody reads or writes while the rows are looked at or written anew"
 _QUEUED = "whoever comes waits behind it for as long as it waits for its lock"
 # Arguments of a field that change at once.
 _AT_ONCE = {"default", "db_default", "db_comment"}
+# And those that do when they grow: what is stored fits.
+_GROW_AT_ONCE = {"max_length", "max_digits"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,12 @@ class Blocking:
     instead: str
 
 
-def blocking(connection: BaseDatabaseWrapper) -> Iterator[tuple[tuple[str, int], Blocking]]:
+def blocking(loader: MigrationLoader) -> Iterator[tuple[tuple[str, int], Blocking]]:
     """By migration and place, what the project's unapplied migrations do to tables that stand.
 
-    Reads the records of migrations; a table stands if an applied migration made it.
+    loader: of a connection, whose records it has read; a table stands if an applied migration made it.
     """
-    loader = MigrationLoader(connection)
+    connection: Any = loader.connection
     applied = [key for key in loader.graph.nodes if key in loader.applied_migrations]
     pending = [key for key in _in_order(loader) if key not in loader.applied_migrations]
     if not applied or not any(_is_judged(loader.graph.nodes[key]) for key in pending):
@@ -67,13 +71,30 @@ def _of_migration(
     app, before = migration.app_label, state.clone()
     standing = old | set(_renamed(migration.operations, app, old))
     for change in convert(migration.operations, app, state, connection):
-        model: Any = getattr(change.original, "model_name", "")
-        reason = "" if change.is_kept else _reason(change.original, before, app)
-        is_here = router.allow_migrate(connection.alias, app, model_name=str(model).lower())
-        if reason and is_here and (app, str(model).lower()) in standing:
-            yield Blocking(change.original, reason, _instead(change))
+        inner = before.clone()
+        for part in change.parts or (change,):
+            model: Any = str(getattr(part.original, "model_name", "")).lower()
+            reason = "" if part.is_kept else _reason(part.original, inner, app)
+            is_here = router.allow_migrate(connection.alias, app, model_name=model)
+            if (
+                reason
+                and is_here
+                and (app, model) in standing
+                and _has_table(inner.models[app, model])
+            ):
+                yield Blocking(part.original, reason, _instead(part))
+            for operation in part.operations:
+                operation.state_forwards(app, inner)
         for operation in flat([change]):
             operation.state_forwards(app, before)
+
+
+def _has_table(model: ModelState) -> bool:
+    """Whether migrations change the table of the model at all."""
+    options = model.options
+    chosen = getattr(settings, options.get("swappable") or "", None)
+    is_swapped = bool(chosen) and chosen.lower() != f"{model.app_label}.{model.name_lower}"
+    return options.get("managed", True) and not options.get("proxy") and not is_swapped
 
 
 def _renamed(
@@ -110,10 +131,11 @@ def _reason(operation: Any, before: ProjectState, app: str) -> str:
 
 
 def _differences(before: Any, after: Any) -> set[str]:
-    """The names of the arguments in which the fields differ, but that NULL comes to be allowed."""
+    """The names of the arguments in which the fields differ, but that more comes to be allowed."""
     (_, path, args, old), (_, new_path, new_args, new) = before.deconstruct(), after.deconstruct()
     names = {name for name in old | new if old.get(name) != new.get(name)}
     names -= set(before.non_db_attrs) | ({"null"} if after.null else set())
+    names -= {name for name in _GROW_AT_ONCE & old.keys() if (new.get(name) or inf) >= old[name]}
     return names if (path, args) == (new_path, new_args) else {*names, "class"}
 
 

@@ -1,11 +1,14 @@
 """System checks: what would stop a migration, known from the settings alone."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.exceptions import (
     BadMigrationError,
@@ -21,6 +24,8 @@ from signals.operations.report import convergent, steps
 
 # What is told by `migrate`, and any command that loads the migrations.
 BROKEN_GRAPH = (BadMigrationError, CircularDependencyError, NodeNotFoundError)
+# Operations on models or fields that are not there: what `migrate` tells too.
+_BROKEN_STATE = (LookupError, ValueError, FieldDoesNotExist)
 
 
 @register("signals_operations", Tags.database)
@@ -45,9 +50,8 @@ def check_servers(*, databases: Sequence[str] | None = None, **_unused: Any) -> 
 @register("signals_operations")
 def check_atomicity(**_unused: Any) -> list[CheckMessage]:
     """E002 for each atomic migration whose first run would end with NeedsAutocommit; asks no database."""
-    try:
-        loader = MigrationLoader(None, replace_migrations=False)
-    except BROKEN_GRAPH:
+    loader = _loaded(None, replace_migrations=False)
+    if loader is None:
         return []
     return [
         Error(
@@ -70,11 +74,10 @@ def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) ->
     """
     found: dict[tuple[str, int], Blocking] = {}
     for alias in databases or ():
-        if connections[alias].vendor == "postgresql":
-            try:
-                found.update(blocking(connections[alias]))
-            except (DatabaseError, *BROKEN_GRAPH):  # which the command itself tells
-                continue
+        loader = _loaded(connections[alias]) if connections[alias].vendor == "postgresql" else None
+        if loader is not None:
+            with suppress(DatabaseError, *_BROKEN_STATE):  # which the command itself tells
+                found.update(blocking(loader))
     return [
         checks.Warning(
             f"{each.operation.describe()}: {each.reason}",
@@ -93,17 +96,27 @@ def _needing_autocommit(loader: MigrationLoader, migration: Migration) -> Iterat
     if not migration.atomic or not found:
         return
     states: list[tuple[Any, ProjectState]] = [(each, ProjectState()) for each in found]
-    if any(isinstance(operation, NEED_STATE) for operation in found):
-        state = loader.project_state((app, migration.name), at_end=False)
-        states = [(operation, before) for operation, before, _ in steps(migration, state)]
-    for operation, before in states:
-        if needs_autocommit(operation, app, before):
-            yield f"{type(operation).__name__} ({operation.describe()})"
+    with suppress(*_BROKEN_STATE):
+        if any(isinstance(operation, NEED_STATE) for operation in found):
+            state = loader.project_state((app, migration.name), at_end=False)
+            states = [(operation, before) for operation, before, _ in steps(migration, state)]
+        for operation, before in states:
+            if needs_autocommit(operation, app, before):
+                yield f"{type(operation).__name__} ({operation.describe()})"
+
+
+def _loaded(connection: BaseDatabaseWrapper | None, **options: bool) -> MigrationLoader | None:
+    """The migrations; None where they cannot be loaded, which a command that needs them tells."""
+    try:
+        return MigrationLoader(connection, **options)
+    except Exception:  # noqa: BLE001 - a module of migrations runs, and may raise anything
+        return None
 
 
 def _allowed(alias: str) -> Iterator[str]:
     """The convergent operations that the routers let into the database, in words."""
-    for (app_label, name), migration in sorted(MigrationLoader(None).disk_migrations.items()):
+    loader = _loaded(None)
+    for (app_label, name), migration in sorted(loader.disk_migrations.items() if loader else ()):
         for operation in convergent(migration.operations):
             is_managed = getattr(operation, "options", {}).get("managed", True)
             if is_managed and router.allow_migrate(alias, app_label, **operation.hints):

@@ -82,3 +82,65 @@ def test_what_is_to_come_on_tables_that_stand_is_warned_of_and_stops_nothing(mil
     _, told = run(mill, "migrate", "-v0")
     assert warned(told) == FOUND
     assert run(mill, *CHECK) == clean
+
+
+THIRD = """\
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("mill", "0001_initial")]
+    operations = [
+        migrations.AddIndex("away", models.Index(fields=["x"], name="away_x")),
+        migrations.AddIndex("chosen", models.Index(fields=["x"], name="chosen_x")),
+        migrations.AlterField("item", "name", models.CharField(max_length=11, null=True)),
+        migrations.AlterField("item", "price", models.DecimalField(max_digits=6, decimal_places=2)),
+        migrations.SeparateDatabaseAndState(
+            [migrations.AddIndex("item", models.Index(fields=["kind"], name="apart"))],
+            [migrations.AddIndex("item", models.Index(fields=["kind"], name="apart"))],
+        ),
+        migrations.AlterField("item", "name", models.CharField(max_length=10, null=True)),
+        migrations.AlterField("item", "price", models.DecimalField(max_digits=6, decimal_places=3)),
+    ]
+"""
+TABLES = """\
+        migrations.CreateModel(
+            "Away", [("id", models.AutoField(primary_key=True)), ("x", models.IntegerField())],
+            options={"managed": False}),
+        migrations.CreateModel(
+            "Chosen", [("id", models.AutoField(primary_key=True)), ("x", models.IntegerField())],
+            options={"swappable": "MILL_CHOSEN"}),
+        migrations.AddField("item", "price", models.DecimalField(max_digits=5, decimal_places=2)),
+    ]
+"""
+
+
+def test_tables_that_are_not_touched_and_columns_that_grow_are_no_warning(mill: Stock) -> None:
+    settings = mill.folder / "stock_settings.py"
+    settings.write_text(settings.read_text() + 'MILL_CHOSEN = "inn.Room"\n')
+    write(mill, "0001_initial", INITIAL.replace("    ]\n", TABLES))
+    write(mill, "0002_second", THIRD)
+    run(mill, "migrate", "mill", "0001", "-v0", "--skip-checks")
+    _, told = run(mill, *CHECK)
+    assert warned(told) == [
+        "Alter field name on item: nobody reads or writes while the rows are looked at or written anew",
+        "Alter field price on item: nobody reads or writes while the rows are looked at or written anew",
+        "Create index apart on field(s) kind of model item: writers wait while the index is built",
+    ]
+
+
+def test_migrations_that_cannot_be_loaded_or_do_not_fit_break_no_check(mill: Stock) -> None:
+    write(mill, "0001_initial", INITIAL)
+    run(mill, "migrate", "mill", "0001", "-v0")
+    clean = ("System check identified no issues (0 silenced).\n", "")
+    unfit = (
+        "from django.db import migrations, models\nfrom signals import operations\n"
+        "class Migration(migrations.Migration):\n"
+        "    dependencies = [('mill', '0001_initial')]\n"
+        "    operations = [operations.AlterColumnTypeIfDifferent("
+        "'gone', 'x', models.IntegerField(unique=True))]\n"
+    )
+    for source in ("import nothing_there\n", "x = (\n", "1 / 0\n", unfit):
+        write(mill, "0002_second", source)
+        assert run(mill, "check") == clean
+        assert run(mill, *CHECK) == clean
