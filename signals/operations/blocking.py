@@ -92,8 +92,9 @@ def _of_migration(
 def _has_table(model: ModelState) -> bool:
     """Whether migrations change the table of the model at all."""
     options = model.options
-    chosen = getattr(settings, options.get("swappable") or "", None)
-    is_swapped = bool(chosen) and chosen.lower() != f"{model.app_label}.{model.name_lower}"
+    own = f"{model.app_label}.{model.name_lower}"
+    chosen = getattr(settings, options.get("swappable") or "", None) or own
+    is_swapped = chosen.lower() != own
     return options.get("managed", True) and not options.get("proxy") and not is_swapped
 
 

@@ -277,3 +277,72 @@ def test_wrong_words_and_what_is_not_the_projects_are_refused(mill: Stock) -> No
     assert (
         "Traceback" in run(mill, "makemigrations", code=1)[1]
     )  # Django's own words, not the check's
+
+
+ONE_LINE = (
+    "from django.db import migrations, models\n"
+    "class Migration(migrations.Migration): dependencies = [('mill', '0001_initial')]; operations = ["
+    "migrations.AddField('item', 'more', models.IntegerField(null=True))]\n"
+)
+# Two parts, of which either leaves out the half of a line.
+LOST = (
+    "from django.db import migrations, models\n\n"
+    "class Migration(migrations.Migration):\n"
+    "    initial = True; run_before = [('inn', '0001_initial')]\n"
+    "    dependencies = [('mill', '0001_initial')]\n"
+    "    operations = [\n"
+    "        migrations.AddField('item', 'more', models.IntegerField(null=True)),\n"
+    "        migrations.RunSQL('SELECT 1'),\n"
+    "    ]\n"
+)
+TABS = (
+    "from django.db import migrations, models\n\n"
+    "class Migration(migrations.Migration):\n"
+    "\tdependencies = [('mill', '0001_initial')]\n"
+    "\toperations = [\n"
+    "\t\tmigrations.AddField('item', 'ö', models.IntegerField(null=True)),\r\n"
+    "\t\tmigrations.AlterField('item', 'name', models.TextField(default='x')),\n"
+    "\t]\n"
+)
+TABS_AFTER = (
+    "from django.db import migrations, models\n"
+    "from signals import operations\n\n"
+    "class Migration(migrations.Migration):\n"
+    "\tatomic = False\n"
+    "\tdependencies = [('mill', '0001_initial')]\n"
+    "\toperations = [\n"
+    "\t\toperations.AddColumnIfMissing('item', 'ö', models.IntegerField(null=True)),\r\n"
+    "\t\toperations.AlterColumnTypeIfDifferent(\n"
+    "\t\t    model_name='item',\n"
+    "\t\t    name='name',\n"
+    "\t\t    field=models.TextField(default='x', null=True),\n"
+    "\t\t    altered_later=True,\n"
+    "\t\t),\n"
+    "\t\toperations.BackfillInBatches(\n"
+    "\t\t    model_name='item',\n"
+    "\t\t    name='name',\n"
+    "\t\t    value=models.Value('x'),\n"
+    "\t\t),\n"
+    "\t\toperations.SetNotNullIfNullable('item', 'name', models.TextField(default='x')),\n"
+    "\t]\n"
+)
+
+
+def test_tabs_and_mixed_ends_of_lines_stay_and_what_would_be_lost_with_a_line_is_not(
+    mill: Stock,
+) -> None:
+    write(mill, "0001_initial", INITIAL)
+    write(mill, "0001_initial", ROOM.replace("0002_mixed", "0001_initial"), "inn")
+    path = mill.folder / "mill" / "migrations" / "0002_odd.py"
+    path.write_text(TABS, encoding="utf-8", newline="")
+    run(mill, "convergent_migration", "mill", "0002", PATH="")
+    assert path.read_bytes().decode() == TABS_AFTER
+    for source, reason in {
+        ONE_LINE: "its text, edited, would be no Python",
+        LOST: "would have other dependencies than it is to have",
+    }.items():
+        path.write_text(source, encoding="utf-8", newline="")
+        _, told = run(mill, "convergent_migration", "mill", "0002", code=1)
+        assert reason in told
+        assert path.read_bytes().decode() == source
+        assert files(mill) == ["0001_initial", "0002_odd"]

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -50,20 +51,27 @@ def rewritten(
     """
     file = _File.of(migration)
     source, former, made = file.data.decode(), "", {}
+    is_crlf = source.count("\n") == source.count("\r\n") > 0
     for part, name in zip(parts, names, strict=True):
         edits = [
             *file.operations(parts, part),
             *file.attributes(part, former, is_last=part is parts[-1]),
         ]
-        text = tidied(file.applied(edits), source)
-        made[name] = re.sub(r"\r?\n", "\r\n", text) if "\r\n" in source else text
+        try:
+            text = tidied(file.applied(edits), source)
+        except SyntaxError as error:
+            raise Unwritable(f"its text, edited, would be no Python: {error}") from error
+        made[name] = re.sub(r"\r?\n", "\r\n", text) if is_crlf else text
         former = name
-    lost = comments(source) - set().union(*map(comments, made.values()))
+    lost = comments(source) - sum(map(comments, made.values()), Counter())
     if lost:
         raise Unwritable(f"the comment {min(lost)!r} would be lost")
-    state = before.clone()
-    for part, text in zip(parts, made.values(), strict=True):
-        _require_as_planned(file, part, text, state)
+    state, former = before.clone(), ""
+    for part, (name, text) in zip(parts, made.items(), strict=True):
+        edited = _edited(file, text)
+        _require_as_planned(edited, part, state)
+        _require_same_place(edited, migration, former, is_last=part is parts[-1])
+        former = name
     return made
 
 
@@ -181,7 +189,7 @@ class _File:
         for operation in first:
             lines, imports = written(operation, self.door)
             self.imports |= imports
-            yield _Edit(start, start, f"\n{' ' * element.col_offset}".join([*lines, ""]))
+            yield _Edit(start, start, f"\n{self._indentation(element)}".join([*lines, ""]))
         if type(last) is not type(original):
             self.imports.add(DOOR)
             yield _Edit(*self._span(element.func), f"{self.door}.{type(last).__name__}")
@@ -222,7 +230,7 @@ class _File:
         start = self._span(behind)[0]
         is_loose = re.search(rb"\n\s*\n[ \t]*$", self.data[:start]) is not None
         gap = "\n\n" if is_loose else "\n"
-        return _Edit(start, start, f"{name} = {text}{gap}{' ' * behind.col_offset}")
+        return _Edit(start, start, f"{name} = {text}{gap}{self._indentation(behind)}")
 
     def _imported(self) -> Iterator[_Edit]:
         """The imports behind those of Django, one of them in the line that is there."""
@@ -254,6 +262,12 @@ class _File:
         lines = sorted(needed, key=lambda line: (line.startswith("from"), line))
         yield _Edit(end, end, "".join(f"\n{line}" for line in lines))
 
+    def _indentation(self, node: Any) -> str:
+        """As wide as what stands in front of the node in its line, tabs included."""
+        start = self._span(node)[0]
+        line = self.data[start - node.col_offset : start].decode()
+        return re.sub(r"[^\t]", " ", line)
+
     def _span(self, node: Any) -> tuple[int, int]:
         lines = self.data.splitlines(keepends=True)
 
@@ -263,15 +277,20 @@ class _File:
         return place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset)
 
 
-def _require_as_planned(file: _File, part: Part, text: str, state: ProjectState) -> None:
-    """Runs the text as a module, and compares its migration with the plan; moves the state on."""
+def _edited(file: _File, text: str) -> Migration:
+    """The migration of the text, which is run as a module."""
     module = ModuleType(file.module.__name__)
     module.__file__, module.__package__ = file.module.__file__, file.module.__package__
     try:
         exec(compile(text, str(module.__file__), "exec"), vars(module))  # noqa: S102 - the project's file
     except Exception as error:
         raise Unwritable(f"its text, edited, would fail: {error!r}") from error
-    made = module.Migration(file.migration.name, file.migration.app_label)
+    made: Migration = module.Migration(file.migration.name, file.migration.app_label)
+    return made
+
+
+def _require_as_planned(made: Migration, part: Part, state: ProjectState) -> None:
+    """Compares the migration with the plan; moves the state on."""
     planned = flat(part.changes)
     own = state.clone()
     for operation in made.operations:
@@ -285,3 +304,15 @@ def _require_as_planned(file: _File, part: Part, text: str, state: ProjectState)
     )
     if not is_planned:
         raise Unwritable("its text, edited, would not make the operations that were planned")
+
+
+def _require_same_place(made: Any, original: Any, former: str, *, is_last: bool) -> None:
+    """That the part stands in the graph of migrations where it is to stand."""
+    said = (made.dependencies, made.initial, made.run_before, made.replaces)
+    dependencies = [(original.app_label, former)] if former else original.dependencies
+    initial, run_before = (
+        None if former else original.initial,
+        original.run_before if is_last else [],
+    )
+    if said != (dependencies, initial, run_before, original.replaces):
+        raise Unwritable("its text, edited, would have other dependencies than it is to have")

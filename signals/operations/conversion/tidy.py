@@ -3,6 +3,7 @@
 import ast
 import io
 import tokenize
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from typing import Any
@@ -47,9 +48,9 @@ def _without_imports(text: str, former: str) -> str:
     return "".join(lines)
 
 
-def comments(text: str) -> set[str]:
+def comments(text: str) -> Counter[str]:
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    return {token.string for token in tokens if token.type == tokenize.COMMENT}
+    return Counter(token.string for token in tokens if token.type == tokenize.COMMENT)
 
 
 def assigned_names(node: ast.stmt) -> list[str]:
