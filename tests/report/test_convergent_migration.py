@@ -346,3 +346,49 @@ def test_tabs_and_mixed_ends_of_lines_stay_and_what_would_be_lost_with_a_line_is
         assert reason in told
         assert path.read_bytes().decode() == source
         assert files(mill) == ["0001_initial", "0002_odd"]
+
+
+PARTED = """
+from django.db import migrations, models
+
+def fill(apps, schema_editor):
+    pass
+
+class Migration(migrations.Migration):
+    dependencies = [("mill", "0001_initial")]
+    operations = [
+        migrations.RunPython(fill),
+        migrations.AddField("item", "more", models.IntegerField(null=True)),
+    ]
+"""
+AGAIN = """
+from importlib import import_module
+from django.db import migrations
+
+fill = import_module("mill.migrations.0002_fill").fill
+
+class Migration(migrations.Migration):
+    dependencies = [("mill", "0002_fill")]
+    operations = [migrations.RunPython(fill)]
+"""
+
+
+def test_a_function_that_another_migration_takes_from_the_file_does_not_leave_it(
+    mill: Stock,
+) -> None:
+    write(mill, "0001_initial", INITIAL)
+    write(mill, "0002_fill", PARTED)
+    of_module = AGAIN.replace(".fill\n", "\n").replace("(fill)", "(fill.fill)")
+    for source in (AGAIN, of_module):
+        write(mill, "0003_again", source)
+        out, told = run(mill, "convergent_migration", "mill", "0002", code=1)
+        assert "mill.migrations.0003_again uses its fill, which would stand in another part" in told
+        assert "+# 0002_fill.py" in out
+        assert text(mill, "0002_fill") == PARTED
+    write(
+        mill,
+        "0003_again",
+        AGAIN.replace('import_module("mill.migrations.0002_fill").fill', "print"),
+    )
+    run(mill, "convergent_migration", "mill", "0002")
+    assert files(mill) == ["0001_initial", "0002_before_fill", "0002_fill", "0003_again"]

@@ -66,6 +66,7 @@ def rewritten(
     lost = comments(source) - sum(map(comments, made.values()), Counter())
     if lost:
         raise Unwritable(f"the comment {min(lost)!r} would be lost")
+    _require_unused_elsewhere(file, set(vars(file.module)) - _bound_names(text))
     state, former = before.clone(), ""
     for part, (name, text) in zip(parts, made.items(), strict=True):
         edited = _edited(file, text)
@@ -316,3 +317,26 @@ def _require_same_place(made: Any, original: Any, former: str, *, is_last: bool)
     )
     if said != (dependencies, initial, run_before, original.replaces):
         raise Unwritable("its text, edited, would have other dependencies than it is to have")
+
+
+def _bound_names(text: str) -> set[str]:
+    return {name for node in ast.parse(text).body for name in assigned_names(node)}
+
+
+def _require_unused_elsewhere(file: _File, gone: Iterable[str]) -> None:
+    """That no other migration uses a function or a class that the file has no more."""
+    name = file.module.__name__
+    own = {each: vars(file.module)[each] for each in gone}
+    own = {each: found for each, found in own.items() if getattr(found, "__module__", "") == name}
+    for other in list(sys.modules.values()):
+        values: dict[str, Any] = getattr(other, "__dict__", {})
+        made: Any = values.get("Migration")
+        if other is file.module or not isinstance(made, type) or not issubclass(made, Migration):
+            continue
+        steps = [getattr(step, "__dict__", {}) for step in made.operations]
+        used = [value for each in (values, *steps) for value in each.values()]
+        for each, found in own.items():
+            if any(value is found or value is file.module for value in used):
+                raise Unwritable(
+                    f"{other.__name__} uses its {each}, which would stand in another part"
+                )
