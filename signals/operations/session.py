@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, Self, TypeVar
 from weakref import WeakKeyDictionary
@@ -488,7 +488,8 @@ def within(connection: BaseDatabaseWrapper, limit: float, ask: Callable[[], int]
 def in_schema(connection: BaseDatabaseWrapper, schema: str) -> Iterator[None]:
     """Puts the schema in front of the search_path, and the path back to what it was, also after a failure.
 
-    A backend that gives each cursor its path, as that of django-tenants does, is told.
+    A backend that gives each cursor its path, as that of django-tenants does, is told. Through a pooler,
+    which would give the path to somebody else, all of it is one transaction.
     """
     if has_tenants(connection):
         backend: Any = connection
@@ -499,9 +500,11 @@ def in_schema(connection: BaseDatabaseWrapper, schema: str) -> Iterator[None]:
         finally:
             backend.set_tenant(tenant)
         return
-    before = Catalog(connection).search_path()
-    with _under(connection, {"search_path": f"{quoted(schema)}, {before}".rstrip(", ")}):
-        yield
+    is_shared = not connection.in_atomic_block and is_pooled(connection)
+    with transaction.atomic(using=connection.alias) if is_shared else nullcontext():
+        before = Catalog(connection).search_path()
+        with _under(connection, {"search_path": f"{quoted(schema)}, {before}".rstrip(", ")}):
+            yield
 
 
 def has_tenants(connection: BaseDatabaseWrapper) -> bool:

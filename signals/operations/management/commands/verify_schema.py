@@ -156,6 +156,12 @@ class Command(BaseCommand):
             self.stderr.write(f"{what}; left out")
             return None
         schema = options["schema"]
+        if options["repair"] and (schema or options["schemas"]) and session.is_pooled(connection):
+            raise CommandError(
+                f"a pooler stands before the database {alias!r}, and would give the search_path of a "
+                "schema to somebody else; nothing was changed (repair over a direct connection)",
+                returncode=CONFIGURATION,
+            )
         if schema:
             stack.enter_context(session.in_schema(connection, schema))
             if Catalog(connection).place().schema != schema:
