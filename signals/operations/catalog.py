@@ -246,7 +246,8 @@ class Copy:
 
 # indnullsnotdistinct came with PostgreSQL 15; through to_jsonb the question stands on 14 too.
 # A build is told by its progress report; where that hides its index, because another role builds, by
-# the lock that the reporting session holds on the table.
+# the lock that the reporting session holds on the table. pg_constraint has an index by its table, and none
+# by conindid: in a database of many schemas that would be read as a whole for each index.
 _INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'oid', i.indexrelid::pg_catalog.int8, 'name', ic.relname,
       'definition', pg_catalog.pg_get_indexdef(i.indexrelid),
@@ -280,10 +281,13 @@ _INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
               SELECT FROM pg_catalog.pg_locks h WHERE h.pid = p.pid AND h.relation = c.oid
               AND h.granted AND h.mode = 'ShareUpdateExclusiveLock'))),
       'constraint', (SELECT k.conname FROM pg_catalog.pg_constraint k
-                     WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x') LIMIT 1),
+                     WHERE k.conrelid = i.indrelid AND k.conindid = i.indexrelid
+                     AND k.contype IN ('p', 'u', 'x') LIMIT 1),
       'identity', i.indisreplident, 'clustered', i.indisclustered,
-      'referenced', EXISTS (SELECT FROM pg_catalog.pg_constraint k
-                            WHERE k.conindid = i.indexrelid AND k.contype = 'f'),
+      'referenced', EXISTS (SELECT FROM pg_catalog.pg_depend d
+          JOIN pg_catalog.pg_constraint k ON k.oid = d.objid AND k.contype = 'f'
+          WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+          AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indexrelid),
       'part_of', CASE WHEN ic.relispartition THEN (
           SELECT h.inhparent::pg_catalog.int8 FROM pg_catalog.pg_inherits h
           WHERE h.inhrelid = i.indexrelid) END
