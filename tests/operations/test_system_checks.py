@@ -150,8 +150,8 @@ def test_another_server_is_named_with_the_first_operation_and_the_way_out(elsewh
 
 
 def test_a_database_that_nobody_asked_for_is_not_judged(elsewhere: Any) -> None:
-    assert run_checks(tags=TAGS) == []
     assert run_checks(tags=TAGS, databases=["default"]) == []
+    assert checks.check_servers() == []
 
 
 class ByModel:

@@ -14,7 +14,7 @@ _CALL = re.compile(r"^(\s*)signals\.operations\.(?=\w+\($)", re.MULTILINE)
 
 
 class ConvergentWriter(MigrationWriter):
-    """Django's, which also writes `atomic = False`, and takes the operations from their one door."""
+    """Django's, which writes `atomic = False` too, and takes the operations from their one door."""
 
     def as_string(self) -> str:
         text = super().as_string()
@@ -29,7 +29,7 @@ class ConvergentWriter(MigrationWriter):
             imports = [DOOR if line == _IMPORT else line for line in lines[start:end]]
             head = "\n".join([*lines[:start], *sorted(imports, key=_rank), *lines[end:]])
             text = _CALL.sub(r"\1operations.", "\n\n\nclass ".join([head, *rest]))
-        if not self.migration.atomic:
+        if not self.migration.atomic and "\n    atomic = False\n" not in text:  # Django 6 writes it
             text = text.replace(
                 "    dependencies = [", "    atomic = False\n\n    dependencies = [", 1
             )
