@@ -285,9 +285,9 @@ _INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
                      AND k.contype IN ('p', 'u', 'x') LIMIT 1),
       'identity', i.indisreplident, 'clustered', i.indisclustered,
       'referenced', EXISTS (SELECT FROM pg_catalog.pg_depend d
-          JOIN pg_catalog.pg_constraint k ON k.oid = d.objid AND k.contype = 'f'
           WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-          AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indexrelid),
+          AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indexrelid
+          AND (SELECT k.contype FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid) = 'f'),
       'part_of', CASE WHEN ic.relispartition THEN (
           SELECT h.inhparent::pg_catalog.int8 FROM pg_catalog.pg_inherits h
           WHERE h.inhrelid = i.indexrelid) END
