@@ -457,6 +457,7 @@ def test_one_refused_probe_of_many_costs_few_further_round_trips(
         (("--schemas", "t%", "--schema", "t"), "--schema and --schemas exclude each other"),
         (("--schemas", "t%", "--jobs", "0", "--repair"), "--jobs is 1 or more"),
         (("--schemas", "t%", "--jobs", "2"), "--jobs goes with --schemas and --repair"),
+        (("--schemas", "t\\"), "ends with a backslash"),
         (("--jobs", "2", "--repair"), "--jobs goes with --schemas and --repair"),
         (("--schemas", "nothing%"), "has a name LIKE 'nothing%'"),
     ],

@@ -397,6 +397,13 @@ def _refuse_contradictions(options: dict[str, Any]) -> None:
     for name in _OF_REPAIR:
         if options[name] and not options["repair"]:
             raise CommandError(f"--{name.replace('_', '-')} goes with --repair", returncode=USAGE)
+    pattern = options["schemas"] or ""
+    if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
+        raise CommandError(
+            f"--schemas {pattern!r} ends with a backslash, which stands before another character "
+            "(write it twice)",
+            returncode=USAGE,
+        )
     if options["jobs"] < 1:
         raise CommandError("--jobs is 1 or more", returncode=USAGE)
     if options["jobs"] > 1 and not (options["schemas"] and options["repair"]):
