@@ -291,6 +291,12 @@ def test_repairs_go_on_where_one_fails_and_say_what_came_of_each(tenants: Stock)
     }
 
 
+FIRST_IS_DONE = (
+    "SELECT FROM pg_constraint WHERE conname = 'crate_check' AND convalidated "
+    "AND conrelid = 'tenant_right_1.crate_crate'::regclass"
+)
+
+
 @pytest.mark.parametrize(
     ("sent", "code", "jobs"),
     [(signal.SIGKILL, -signal.SIGKILL, 1), (signal.SIGINT, 130, 1), (signal.SIGINT, 130, 2)],
@@ -314,6 +320,7 @@ def test_a_repair_that_is_ended_is_continued_by_the_next_one(
     ):
         reader.execute("SELECT FROM tenant_right_2.crate_crate")
         until(waiting(stock.database, "crate_crate"), "the repair waits for the reader")
+        until(lambda: stock.database.rows(FIRST_IS_DONE), "the other schema is repaired")
         process.send_signal(sent)
         _, err = process.communicate(timeout=30)
         assert process.returncode == code
