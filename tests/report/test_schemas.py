@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.operations import migrators, session
 from signals.operations.catalog import Catalog, Copy, Table, quoted
-from signals.operations.schemas import Look, Result, repair_schemas
+from signals.operations.schemas import Look, Result, repair_schemas, survey_schemas
 from signals.operations.survey import Survey, patient_survey
 from tests.migrations.server import Database, alone, until, waiting
 from tests.report.stock import Stock
@@ -456,6 +456,32 @@ def test_one_refused_probe_of_many_costs_few_further_round_trips(
     assert refused == [7]
     assert all(each.column("extra") for each in answers if isinstance(each, Table))
     assert len(asked) < 20
+
+
+def test_no_question_looks_dear_enough_to_be_compiled(prepared: Callable[[str], Database]) -> None:
+    """A server with JIT would compile it for seconds; that of the tests may have none."""
+    database = prepared("clean")
+    connection = connections[database.alias]
+    asked: list[tuple[str, Any]] = []
+
+    def keep(execute: Any, sql: str, parameters: Any, *rest: Any) -> Any:
+        asked.append((sql, parameters))
+        return execute(sql, parameters, *rest)
+
+    try:
+        with connection.execute_wrapper(keep):
+            assert Catalog(connection).table('"signals"')
+            survey_schemas(connection, "public")
+        (one, parameters), *others = (each for each in asked if "jsonb_to_recordset" in each[0])
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {one}", parameters)
+            (plans,) = cursor.fetchone()
+    finally:
+        database.close()
+    (plan,) = json.loads(plans) if isinstance(plans, str) else plans
+    assert plan["Plan"]["Total Cost"] < 100_000  # jit_above_cost as it comes
+    (all_schemas,) = (sql for sql, _ in others if "x.schema" in sql)
+    assert "SET LOCAL jit = off" in all_schemas
 
 
 @pytest.mark.parametrize(
