@@ -19,12 +19,13 @@ from django.views.decorators.http import require_http_methods
 from signals.operations.findings import Status
 from signals.operations.kept import BeingRead, Reading, last, renew
 from signals.operations.models import Schema
+from signals.operations.printing import facts
+from signals.operations.reading import command
 
 PAGE = 200  # rows
 
 _WRONG, _EVERY = "", "all"
 _NOBODY = "undeclared"  # stands for the app of what no migration declares
-_DETAILED = (Status.DIFFERENT, Status.LEFTOVER, Status.UNDECLARED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +53,7 @@ class Line:
     @property
     def facts(self) -> list[tuple[str, str]]:
         """What stands behind the disclosure."""
-        told, facts = self.told, []
-        if self.status in _DETAILED:
-            facts = [(name, told[name]) for name in ("found", "wanted")]
-            if self.status is not Status.UNDECLARED:
-                facts += [("to fix", told["fix"])]
-            if self.status is Status.DIFFERENT and told["replaceable"]:
-                facts += [("or", "--repair --replace")]
-        facts += [("note", told["note"])]
-        return [(name, fact) for name, fact in facts if fact]
+        return facts(self.status, self.told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +142,10 @@ def _shown(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[str
     ]
     pages = Paginator(shown, PAGE)
     counted = [line for line in lines if line.status is not Status.UNDECLARED]
-    place = "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
     return context | {
         "age": naturaltime(reading.at),
         "columns": ("Component", "Name", "Table", "Migration", "Status"),
-        "command": f"manage.py verify_schema{place}",
+        "command": command(alias),
         "page": pages.get_page(request.GET.get("page")),
         "query": query.without("page"),
         "components": len(counted),

@@ -348,11 +348,9 @@ class Convergent(Operation):
             refuse_different(self, finding)
         verb = {Status.UNFINISHED: "healing the unfinished", Status.DIFFERENT: "replacing the"}
         if finding.status in verb:
-            what = (verb[finding.status], finding.component, finding.name, finding.table)
-            logger.warning("%s %s %s of %s", *what)
+            logger.warning("%s %s", verb[finding.status], finding.label)
         if finding.note:
-            what = (finding.component, finding.name, finding.table, finding.note)
-            logger.warning("%s %s of %s: %s", *what)
+            logger.warning("%s: %s", finding.label, finding.note)
 
     def _settled(self, site: Site) -> tuple[Any, list[Finding]]:
         """A snapshot in which no other session builds one of the components, and what it says.

@@ -19,6 +19,7 @@ from signals.operations.conversion import Change, convert, flat
 from signals.operations.conversion.source import is_installed
 from signals.operations.conversion.writer import written
 from signals.operations.foreign_keys import has_constraint
+from signals.operations.ledger import in_order
 
 _BUILT = "writers wait while the index is built"
 _CHECKED = "nobody reads or writes while the rows are looked at"
@@ -48,7 +49,7 @@ def blocking(loader: MigrationLoader) -> Iterator[tuple[tuple[str, int], Blockin
     """
     connection: Any = loader.connection
     applied = [key for key in loader.graph.nodes if key in loader.applied_migrations]
-    pending = [key for key in _in_order(loader) if key not in loader.applied_migrations]
+    pending = [key for key in in_order(loader) if key not in loader.applied_migrations]
     if not applied or not any(_is_judged(loader.graph.nodes[key]) for key in pending):
         return
     state: ProjectState = loader.project_state(applied)
@@ -156,10 +157,3 @@ def _written(operation: Operation) -> str:
 
 def _is_judged(migration: Any) -> bool:
     return not getattr(migration, "accept_blocking", False) and not is_installed(migration)
-
-
-def _in_order(loader: MigrationLoader) -> list[tuple[str, str]]:
-    order: dict[tuple[str, str], None] = {}
-    for leaf in loader.graph.leaf_nodes():
-        order |= dict.fromkeys(loader.graph.forwards_plan(leaf))
-    return list(order)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connections
 
 from signals.operations.findings import Status
 
@@ -64,9 +64,7 @@ def _of_database(alias: str, app_configs: Sequence[AppConfig] | None) -> Iterato
 def _message(survey: "Survey", row: "Row") -> CheckMessage:
     finding = row.finding
     kind, number, what = _KINDS[finding.status]
-    name = f"{finding.component} {finding.name}"
-    name += f" of {finding.table}" if finding.table else ""
-    facts = [f"{name} {what} {row.progress}".rstrip(), f"schema {survey.schema}"]
+    facts = [f"{finding.label} {what} {row.progress}".rstrip(), f"schema {survey.schema}"]
     facts += [row.migration] if row.migration else []
     if finding.status in (Status.DIFFERENT, Status.LEFTOVER):
         told = {"found": finding.found, "wanted": finding.wanted}
@@ -76,12 +74,12 @@ def _message(survey: "Survey", row: "Row") -> CheckMessage:
 
 
 def _hint(alias: str, row: "Row") -> str:
-    place = "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
-    command = f"manage.py verify_schema{place} --repair"
+    from signals.operations.reading import command
+
     if row.finding.status is Status.BUILDING:
         return "Wait until it is built; then check again."
     if row.is_repairable():
-        return f"Run {command}"
+        return f"Run {command(alias)} --repair"
     if row.is_repairable(replacing=True):
-        return f"{row.finding.fix}\nOr run {command} --replace".lstrip("\n")
-    return row.finding.fix or f"See manage.py verify_schema{place}"
+        return f"{row.finding.fix}\nOr run {command(alias)} --repair --replace".lstrip("\n")
+    return row.finding.fix or f"See {command(alias)}"

@@ -43,6 +43,12 @@ class Finding:
     note: str = ""
     replaceable: bool = False
 
+    @property
+    def label(self) -> str:
+        """What it is of, as in: column state of "signals"; a type is of no table."""
+        place = f" of {self.table}" if self.table else ""
+        return f"{self.component} {self.name}{place}"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -140,17 +140,21 @@ def fold(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> Ledger:
     """
     ledger = Ledger(ProjectState(real_apps=loader.unmigrated_apps))
     walk = _Walk(ledger, connection)
-    nodes = loader.graph
-    order = dict.fromkeys(key for leaf in nodes.leaf_nodes() for key in nodes.forwards_plan(leaf))
-    for key in order:
+    for key in in_order(loader):
         if key in loader.applied_migrations:
             try:
-                walk.take(nodes.nodes[key])
+                walk.take(loader.graph.nodes[key])
             except (LookupError, FieldDoesNotExist) as error:  # of what was not recorded before it
                 raise BadMigrationError(_incomplete(loader, key, error)) from error
     _as_stored(ledger.state, connection)
     ledger.unknown = tuple(_unknown(loader))
     return ledger
+
+
+def in_order(loader: MigrationLoader) -> list[ModelKey]:
+    """The migrations of the graph as `migrate` would apply them to nothing."""
+    leaves = loader.graph.leaf_nodes()
+    return list(dict.fromkeys(key for leaf in leaves for key in loader.graph.forwards_plan(leaf)))
 
 
 def _incomplete(loader: MigrationLoader, key: ModelKey, error: Exception) -> str:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from signals.operations.base import guarded
@@ -133,12 +133,7 @@ def as_sql(survey: Survey, *, path: str = "") -> str:
     lines += [f"SET search_path TO {path};"] if path else []
     rows = in_order(row for row in survey.rows if row.is_wrong(strict=True))
     for row in rows:
-        finding = row.finding
-        lines += [
-            "",
-            _comment(f"{_words(row)} {finding.component} {finding.name} of {finding.table}"),
-        ]
-        lines += _steps(row)
+        lines += ["", _comment(f"{_words(row)} {row.finding.label}"), *_steps(row)]
     lines += [guarded(step) for row in rows for step in postponed(row)]
     return "\n".join(lines)
 
@@ -201,22 +196,26 @@ def _words(row: Row) -> str:
     return row.finding.status.name.lower()
 
 
+def facts(status: Status, told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is to be said of a component beside its row: a word and a text each; told: as in JSON."""
+    listed: list[tuple[str, str]] = []
+    if status in (Status.DIFFERENT, Status.LEFTOVER, Status.UNDECLARED):
+        listed += [("found", told["found"]), ("wanted", told["wanted"])]
+        if status is not Status.UNDECLARED:
+            listed.append(("to fix", told["fix"]))
+        if status is Status.DIFFERENT and told["replaceable"]:
+            listed.append(("or", "--repair --replace"))
+    return [(word, text) for word, text in [*listed, ("note", told["note"])] if text]
+
+
 def _details(row: Row) -> list[str]:
-    finding = row.finding
-    lines = []
-    if finding.status in (Status.DIFFERENT, Status.LEFTOVER, Status.UNDECLARED):
-        facts = {"found:  ": finding.found, "wanted: ": finding.wanted, "to fix: ": finding.fix}
-        if finding.status is Status.UNDECLARED:
-            del facts["to fix: "]
-        lines += [f"  {name}{fact}" for name, fact in facts.items() if fact]
-        lines += ["  or:     --repair --replace"] if row.is_repairable(replacing=True) else []
-    lines += [f"  note:   {finding.note}"] if finding.note else []
+    told = facts(row.finding.status, _told(row))
+    lines = [f"  {f'{word}:':<8}{text}" for word, text in told]
     return [*_title(row), *lines] if lines else []
 
 
 def _title(row: Row) -> list[str]:
-    finding = row.finding
-    return ["", f"{finding.component} {finding.name} of {finding.table}"]
+    return ["", row.finding.label]
 
 
 def _database(survey: Survey, rows: Iterable[Row], *, strict: bool) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """A survey for those who must not fail with it: what cannot be judged is said in words."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error
+from django.db import DEFAULT_DB_ALIAS, Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import (
     BadMigrationError,
@@ -13,7 +16,7 @@ from django.db.migrations.exceptions import (
 from signals.operations import session
 from signals.operations.survey import Survey, patient_survey, survey
 
-MISCONFIGURED = (
+_MISCONFIGURED = (
     BadMigrationError,
     CircularDependencyError,
     ImproperlyConfigured,
@@ -41,13 +44,26 @@ def read(
     Raises Unreadable in the place of what the server or the migrations raise. lock_timeout: in seconds,
     for those whom somebody waits for.
     """
-    try:
+    with in_words(connection.alias):
         if lock_timeout is None:
             return patient_survey(connection, app_label)
         with session.impatient(connection, lock_timeout):
             return survey(connection, app_label)
+
+
+@contextmanager
+def in_words(alias: str) -> Iterator[None]:
+    """Within it, Unreadable is raised in the place of what the server or the migrations raise."""
+    try:
+        yield
     except Error as error:
-        what = f"the database {connection.alias!r} cannot be read: {str(error).strip()}"
+        what = f"the database {alias!r} cannot be read: {str(error).strip()}"
         raise Unreadable(what) from error
-    except MISCONFIGURED as error:
+    except _MISCONFIGURED as error:
         raise Unreadable(str(error), is_misconfigured=True) from error
+
+
+def command(alias: str) -> str:
+    """How the survey of the database is shown on the command line."""
+    place = "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
+    return f"manage.py verify_schema{place}"

@@ -161,6 +161,4 @@ def _drops(step: Statement, name: str) -> bool:
 
 
 def _name(row: Row) -> str:
-    finding = row.finding
-    place = f" of {finding.table}" if finding.table else ""
-    return f"{finding.component} {finding.name}{place} ({row.migration})"
+    return f"{row.finding.label} ({row.migration})"

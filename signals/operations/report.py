@@ -44,11 +44,11 @@ class Report:
         lines.insert(1, "  ".join("─" * width for width in (*widths, 12)))
         for finding in self.findings:
             if finding.status is Status.DIFFERENT:
-                lines += ["", f"{finding.component} {finding.name} of {finding.table}"]
+                lines += ["", finding.label]
                 lines += [f"  found:  {finding.found}", f"  wanted: {finding.wanted}"]
                 lines += [f"  to fix: {finding.fix}"]
             if finding.note:
-                lines += ["", f"{finding.component} {finding.name} of {finding.table}"]
+                lines += ["", finding.label]
                 lines += [f"  note:   {finding.note}"]
         return in_encoding("\n".join(lines), encoding)
 

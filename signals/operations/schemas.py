@@ -21,8 +21,7 @@ from signals.operations.errors import ConvergenceError, Refused
 from signals.operations.findings import Finding, Snapshot, Status
 from signals.operations.ledger import fold, graph
 from signals.operations.repair import Repaired, repair
-from signals.operations.snapshots import compare
-from signals.operations.survey import Declared, JudgedTable, Row, Subject, Survey, survey
+from signals.operations.survey import Declared, JudgedTable, Row, Subject, Survey, seen
 
 logger = logging.getLogger("signals.operations")
 
@@ -64,8 +63,7 @@ class Result:
         if self.failure:
             yield self.failure
         for row, reason in self.done.failures if self.done else ():
-            finding = row.finding
-            yield f"{finding.component} {finding.name} of {finding.table}: {reason}"
+            yield f"{row.finding.label}: {reason}"
 
 
 def survey_schemas(
@@ -80,10 +78,8 @@ def survey_schemas(
     schemas. A schema with a partitioned table, with a build that goes on or with rows to fill is judged
     by itself.
     """
-    look = partial(survey, app_label=app_label, migration=migration)
     declare = partial(Declared, app_label=app_label, migration=migration)
-    judge = partial(_judge, connection, pattern, declare, look)
-    return session.in_time(connection, judge)
+    return session.in_time(connection, partial(_judge, connection, pattern, declare))
 
 
 def repair_schemas(  # noqa: PLR0913 - what `repair` takes, for many
@@ -210,7 +206,7 @@ class _Judged:
 
 
 def _judge(
-    connection: BaseDatabaseWrapper, pattern: str, declare: Callable[..., Declared], look: Look
+    connection: BaseDatabaseWrapper, pattern: str, declare: Callable[..., Declared]
 ) -> Schemas:
     catalog = Catalog(connection)
     found = catalog.schemas(pattern, MigrationRecorder.Migration._meta.db_table)
@@ -222,16 +218,17 @@ def _judge(
         stated = _judged(None, declared.stated)
         for schema in schemas:
             judged[schema.name].append(stated)
-    for shape, rows in _rows(connection, [each for each in shapes if not each.is_particular]):
+    for shape, of_shape in _rows(connection, [each for each in shapes if not each.is_particular]):
         for name in shape.schemas:
-            judged[name].append(rows)
+            judged[name].append(of_shape)
     surveys = [_broken(connection, each, error) for error, schemas in broken for each in schemas]
     counts = Counter(row.finding.status for each in surveys for row in each.rows)
     for declared, schemas in families:
         for schema in schemas:
             if schema.name in alone:
                 with session.in_schema(connection, schema.name):
-                    each = look(connection)
+                    rows = tuple(declared.rows())
+                each = Survey(connection.alias, schema.name, declared.migrations, rows)
             else:
                 each = _told(connection, schema, declared, judged[schema.name])
             counts.update(row.finding.status for row in each.rows)
@@ -311,16 +308,10 @@ def _shapes(
 def _rows(
     connection: BaseDatabaseWrapper, shapes: Sequence[_Shape]
 ) -> Iterator[tuple[_Shape, _Judged]]:
-    cases = [
-        shape.subject.case(shape.answer, shape.first.path)
-        for shape in shapes
-        if isinstance(shape.subject, JudgedTable)
-    ]
-    snapshots = iter(compare(connection, cases))
-    for shape in shapes:
-        answer = next(snapshots) if isinstance(shape.subject, JudgedTable) else shape.answer
-        with _inside(connection, shape, answer):
-            rows = list(shape.subject.rows(answer))
+    asked = [(shape.subject, shape.answer, shape.first.path) for shape in shapes]
+    for shape, known in zip(shapes, seen(connection, asked), strict=True):
+        with _inside(connection, shape, known):
+            rows = list(shape.subject.rows(known))
         yield shape, _judged(shape.first, rows)
 
 

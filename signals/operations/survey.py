@@ -129,13 +129,10 @@ class Declared:
     def rows(self) -> Iterator[Row]:
         """Reads the database where the session is, and judges."""
         answers = Catalog(self.connection).ask([each.question() for each in self.subjects])
-        asked = list(zip(self.subjects, answers, strict=True))
-        cases = [each.case(answer) for each, answer in asked if isinstance(each, JudgedTable)]
-        snapshots = iter(compare(self.connection, cases))
+        asked = [(each, answer, "") for each, answer in zip(self.subjects, answers, strict=True)]
         yield from self.stated
-        for subject, answer in asked:
-            is_table = isinstance(subject, JudgedTable)
-            yield from self.asked_for(subject.rows(next(snapshots) if is_table else answer))
+        for subject, known in zip(self.subjects, seen(self.connection, asked), strict=True):
+            yield from self.asked_for(subject.rows(known))
 
     def asked_for(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Those of the app, and of the migration."""
@@ -217,6 +214,23 @@ class DroppedTable:
             name, table = self.site.db_table, self.site.table
             fix = f"DROP TABLE {table};"
             yield Row(Finding("table", name, table, Status.LEFTOVER, fix=fix), self.migration)
+
+
+def seen(connection: BaseDatabaseWrapper, asked: Sequence[tuple["Subject", Any, str]]) -> list[Any]:
+    """By what each subject is judged: a table beside its declaration, any other answer as it is.
+
+    asked: each with its answer and the search_path of it, if that is not the session's.
+    """
+    cases = [
+        subject.case(answer, path)
+        for subject, answer, path in asked
+        if isinstance(subject, JudgedTable)
+    ]
+    snapshots = iter(compare(connection, cases))
+    return [
+        next(snapshots) if isinstance(subject, JudgedTable) else answer
+        for subject, answer, _ in asked
+    ]
 
 
 def _unknown(ledger: Ledger) -> Iterator[Row]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.color import no_style
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import AmbiguityError
 from django.db.migrations.loader import MigrationLoader
@@ -27,7 +27,7 @@ from signals.operations.printing import (
     schemas_as_table,
 )
 from signals.operations.prometheus import Textfile, exporting
-from signals.operations.reading import MISCONFIGURED
+from signals.operations.reading import Unreadable, in_words
 from signals.operations.repair import in_order, postponed, repair, statements
 from signals.operations.report import in_encoding, report
 from signals.operations.schemas import Result, Schemas, inside, repair_schemas, survey_schemas
@@ -279,8 +279,7 @@ class Command(BaseCommand):
             return found
         done = repair(connection, look, replacing=replacing, say=self.stderr.write)
         for row, reason in done.failures:
-            what = f"{row.finding.component} {row.finding.name} of {row.finding.table}"
-            self.stderr.write(f"not repaired: {what}: {reason}")
+            self.stderr.write(f"not repaired: {row.finding.label}: {reason}")
         return done.survey
 
     def _print(self, todo: Sequence[Row]) -> None:
@@ -312,8 +311,7 @@ class Command(BaseCommand):
     def _list(self, rows: Iterable[Row], where: str = "") -> None:
         for row in rows:
             finding = row.finding
-            what = f"{finding.component} {finding.name} of {finding.table}"
-            self.stderr.write(f"{where}{finding.status.value}: {what} ({row.migration})")
+            self.stderr.write(f"{where}{finding.status.value}: {finding.label} ({row.migration})")
 
     def _paint(self, status: Status, text: str) -> str:
         if not self.stdout.isatty():
@@ -418,12 +416,10 @@ def _refuse_contradictions(options: dict[str, Any]) -> None:
 def _told(alias: str) -> Iterator[None]:
     """What cannot be judged ends in words and with the exit code of its kind."""
     try:
-        yield
+        with in_words(alias):
+            yield
     except KeyboardInterrupt:  # what was done stands, and the next run goes on from there
         raise SystemExit(INTERRUPTED) from None
-    except DatabaseError as error:
-        raise CommandError(
-            f"the database {alias!r} cannot be read: {error}", returncode=UNAVAILABLE
-        ) from error
-    except MISCONFIGURED as error:
-        raise CommandError(str(error), returncode=CONFIGURATION) from error
+    except Unreadable as error:
+        code = CONFIGURATION if error.is_misconfigured else UNAVAILABLE
+        raise CommandError(str(error), returncode=code) from error
