@@ -31,8 +31,7 @@ PEERS = "benchmarks/peers/requirements.txt"
 
 COMPILE = (
     *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--upgrade"),
-    *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate"),
-    *("--no-header", "pyproject.toml"),
+    *("--generate-hashes", "--no-annotate", "--no-header", "pyproject.toml"),
 )
 SITE = ("--extra", "app", "--extra", "server")
 

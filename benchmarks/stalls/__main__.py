@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
+from benchmarks import markdown
 from benchmarks.peers.__main__ import PYTHON
 from benchmarks.peers.run import OURS, Tool, started
 from benchmarks.peers.server import Server
@@ -57,13 +58,7 @@ def as_table(samples: dict[str, list[Sample]]) -> str:
         outcomes = " / ".join(dict.fromkeys(sample.outcome.value for sample in each))
         ratio = f"{writer / own:.0f}" if writer / own >= 10 else f"{writer / own:.1f}"  # noqa: PLR2004
         rows.append([name, f"{writer:.2f} s", ratio, f"{reader:.2f} s", f"{took:.1f} s", outcomes])
-    widths = [max(map(len, texts)) for texts in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * width for width in widths])
-    lines = (
-        " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "".join(f"| {line} |\n" for line in lines)
+    return markdown.as_table(rows)
 
 
 def as_json(samples: dict[str, list[Sample]]) -> str:

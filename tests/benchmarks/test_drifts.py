@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.drifts.__main__ import clean_table, drift_table, main
+from benchmarks.drifts.__main__ import clean_table, drift_table
 from benchmarks.drifts.cases import DRIFTS, Drift
 from benchmarks.drifts.run import (
     MAKE,
@@ -106,16 +106,6 @@ def test_the_documented_versions_are_the_pinned_ones() -> None:
     assert packages.keys() == {"wagtail", *(tool.package for tool in TOOLS)}
     for name, version in packages.items():
         assert f"\n{name}=={version} " in f"\n{PINS}", "run make drifts, and copy its tables"
-
-
-def test_without_the_peers_environment_it_says_how_to_make_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setattr("benchmarks.drifts.__main__.PYTHON", tmp_path / "python")
-    with pytest.raises(SystemExit) as ended:
-        main([])
-    assert ended.value.code == 2
-    assert ".venv-peers is missing (run `make drifts`)" in capsys.readouterr().err
 
 
 PRICE = Drift("", "", ("price",))

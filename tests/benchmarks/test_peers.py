@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers.__main__ import as_json, as_table, main
+from benchmarks.peers.__main__ import as_json, as_table
 from benchmarks.peers.cases import CASES, CLEAN, Again, Case
 from benchmarks.peers.facts import Fact, Outcome, Run, judge, read
 from benchmarks.peers.run import DJANGO, OURS, TOOLS, Column, Tool, column, declared, started
@@ -91,16 +91,6 @@ def test_json_has_the_outcomes_of_the_table_and_the_errors(columns: list[Column]
     for each in tools:
         for cell in each["states"].values():
             assert (cell["error"] == "") == (cell["outcome"] == "converged")
-
-
-def test_without_the_peers_environment_it_says_how_to_make_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setattr("benchmarks.peers.__main__.PYTHON", tmp_path / "python")
-    with pytest.raises(SystemExit) as ended:
-        main([])
-    assert ended.value.code == 2
-    assert ".venv-peers is missing (run `make peers`)" in capsys.readouterr().err
 
 
 def words() -> list[str]:

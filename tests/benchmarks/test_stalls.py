@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.peers.facts import Outcome
 from benchmarks.peers.run import DJANGO, OURS
-from benchmarks.stalls.__main__ import as_json, as_table, main, rounds
+from benchmarks.stalls.__main__ import as_json, as_table, rounds
 from benchmarks.stalls.measure import TOOLS, Sample
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,13 +57,3 @@ def test_the_documented_table_is_of_these_tools_and_of_the_pinned_versions() -> 
     (line,) = re.findall(r"^PostgreSQL [^,]+, (.*)$", DOC, re.MULTILINE)
     for name, version in (package.split(" ") for package in line.split(", ")):
         assert f"\n{name}=={version} " in f"\n{PINS}", "run make stalls, and copy its table"
-
-
-def test_without_the_peers_environment_it_says_how_to_make_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setattr("benchmarks.stalls.__main__.PYTHON", tmp_path / "python")
-    with pytest.raises(SystemExit) as ended:
-        main([])
-    assert ended.value.code == 2
-    assert ".venv-peers is missing (run `make stalls`)" in capsys.readouterr().err
