@@ -46,6 +46,12 @@ def test_it_is_read_opened_and_filtered_by_keyboard(
     page.keyboard.press("Enter")
     facts = page.locator("#result_list details[open] dd")
     expect(facts.first).to_contain_text("CHECK ((state <> '<b>'::text))")
+    for width in (1400, 1301, 1200, 1024, 981, 900, 768):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(f"{PAGE}?database={drifted.alias}&status=all")
+        rows = page.locator(".schema-rows")  # the status stands last, and is seen without scrolling
+        assert rows.evaluate("each => each.scrollWidth <= each.clientWidth"), width
+    page.goto(f"{PAGE}?database={drifted.alias}")
     page.get_by_role("link", name="✗ Missing (2)").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#result_list tbody tr")).to_have_count(2)
