@@ -31,15 +31,9 @@ from django.utils.text import Truncator
 from django.utils.timesince import timesince
 from django_extensions.db.fields import ModificationDateTimeField
 
+from signals.choices import SignalState
 from signals.fields import GoplusRisk
-from signals.models import (
-    Event,
-    OnchainFeature,
-    Signal,
-    SignalEvent,
-    SignalState,
-    SignalVerification,
-)
+from signals.models import Event, OnchainFeature, Signal, SignalEvent, SignalVerification
 from signals.verification.tokens import EVM_CHAINS
 
 COUNTED: Final = 10_000

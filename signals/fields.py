@@ -1,4 +1,4 @@
-"""Fields for the database's own types."""
+"""Fields for types that only the database has, and the values of its enum type."""
 
 from typing import Any
 
@@ -6,12 +6,15 @@ from django.db import models
 
 
 def now() -> models.Func:
-    """The time of the transaction as the legacy DDL spells it; Django's Now() is the statement's."""
+    """Return the SQL function now(), the start of the transaction, as the legacy DDL calls it.
+
+    Django's Now() is STATEMENT_TIMESTAMP(), which is another default.
+    """
     return models.Func(function="now", output_field=models.DateTimeField())
 
 
 class GoplusRisk(models.TextChoices):
-    """The values of the database's enum goplus_risk_enum, in its order."""
+    """The values of the database's enum type goplus_risk_enum, in its order."""
 
     RED = "red"
     YELLOW = "yellow"
@@ -39,7 +42,10 @@ class EnumField(models.TextField):  # type: ignore[type-arg] # not subscriptable
 
 
 class NumericField(models.DecimalField):  # type: ignore[type-arg] # not subscriptable at run time
-    """A numeric column without precision and scale, which Django's DecimalField asks for before 6.1."""
+    """A numeric column without precision and scale.
+
+    Before Django 6.1 a DecimalField requires both, so check() skips that requirement.
+    """
 
     def db_type(self, connection: Any) -> str:  # noqa: ARG002 - the same on every connection
         return "numeric"

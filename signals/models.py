@@ -1,4 +1,4 @@
-"""The tables of the signals platform, column by column as the legacy database has them."""
+"""The tables of the signals platform, with the columns, indexes and checks of the legacy database."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -6,25 +6,25 @@ from django.db.models import Index, Q
 from django.db.models.lookups import Exact
 from django_extensions.db.fields import CreationDateTimeField, ModificationDateTimeField
 
+from signals.choices import (
+    WINDOW_MINUTES,
+    Decision,
+    Note,
+    SignalEventType,
+    SignalState,
+    VerificationOutcome,
+    VerificationStatus,
+)
 from signals.fields import EnumField, GoplusRisk, NumericField, now
-from signals.verification.verdict import Decision, Note
 
 
 def json_type(field: str) -> models.Func:
-    """What kind of JSON value the field holds: object, array, string …"""
+    """Return the expression for the type of a JSON field's value: object, array, string …"""
     return models.Func(models.F(field), function="jsonb_typeof", output_field=models.TextField())
 
 
-class SignalState(models.TextChoices):
-    """Where a signal stands in its verification."""
-
-    CANDIDATE = "candidate"
-    VERIFIED = "verified"
-    DOWNGRADED = "downgraded"
-
-
 class Event(models.Model):
-    """What happened to a token, gathered from posts."""
+    """Something that happened to a token, gathered from posts."""
 
     event_key = models.TextField(primary_key=True)
     type = models.TextField(null=True, blank=True)
@@ -74,7 +74,7 @@ class Event(models.Model):
 
 
 class Signal(models.Model):
-    """Says that an event about a token looks tradable; verified or downgraded by its on-chain features."""
+    """A claim that an event about a token is tradable, to be verified by the token's on-chain features."""
 
     event = models.ForeignKey(
         Event,
@@ -138,7 +138,7 @@ class Signal(models.Model):
 
 
 class OnchainFeature(models.Model):
-    """What was measured of a token on its chain over a window that ends at as_of_ts."""
+    """Measurements of a token on its chain, over the `window_minutes` that end at `as_of_ts`."""
 
     chain = models.TextField()
     address = models.TextField()
@@ -163,7 +163,7 @@ class OnchainFeature(models.Model):
                 name="onchain_features_chain_address_as_of_ts_window_minutes_key",
             ),
             models.CheckConstraint(
-                condition=Q(window_minutes__in=(30, 60, 180)), name="check_window_minutes"
+                condition=Q(window_minutes__in=WINDOW_MINUTES), name="check_window_minutes"
             ),
         )
 
@@ -171,17 +171,11 @@ class OnchainFeature(models.Model):
         return f"{self.chain}:{self.address} {self.window_minutes} min"
 
 
-class SignalEventType(models.TextChoices):
-    """What a row of signal_events tells of."""
-
-    ONCHAIN_VERIFY = "onchain_verify"
-
-
 class SignalEvent(models.Model):
-    """One verdict on a signal, written once and never changed.
+    """One verdict on a signal; rows are added and never changed.
 
-    No foreign key in the database: whoever deletes old events there, with their signals, is not kept
-    from it, and the verdict outlives the signal.
+    The database has no foreign key here, so that events and signals can be deleted in SQL. The verdict
+    then outlives its signal.
     """
 
     signal = models.ForeignKey(
@@ -239,30 +233,20 @@ class SignalEvent(models.Model):
         return f"signal {self.signal_id} {self.decision}"
 
 
-class VerificationStatus(models.TextChoices):
-    """Whether the job comes back to a signal."""
-
-    WAITING = "waiting"
-    SETTLED = "settled"
-    DEAD = "dead"
-
-
-class Outcome(models.TextChoices):
-    """How the last look at a signal ended."""
-
-    EVALUATED = "evaluated"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-
-
 class SignalVerification(models.Model):
-    """The job's memory of a signal that it has looked at.
+    """The job's record of a signal that it has checked at least once.
 
-    `waiting`: the next look is due at next_check_at. `settled`: the verdict moved the signal; should
-    it be a candidate again, it is due at once. `dead`: it failed too often (`attempts` times in a
-    row, the last time with `error`) and is left alone until its row here is deleted. `checks` counts
-    the looks; a writer that saw another count than the row has now was outrun. As with verdicts, no
-    foreign key keeps anybody from deleting signals.
+    `status` is one of:
+
+    * `waiting`: the next check is due at `next_check_at`.
+    * `settled`: the verdict changed the signal's state. If the state is set back to `candidate`, the
+      signal is due at once.
+    * `dead`: the last `attempts` checks failed, the latest one with `error`. The job leaves the signal
+      alone until this row is deleted.
+
+    `checks` counts all checks. A run compares it with the count that it read, and leaves the signal to
+    the other run if another one has checked it meanwhile. As with SignalEvent, the database has no
+    foreign key here.
     """
 
     signal = models.OneToOneField(
@@ -272,7 +256,7 @@ class SignalVerification(models.Model):
     next_check_at = models.DateTimeField(null=True, blank=True)
     checks = models.IntegerField(db_default=0)
     attempts = models.IntegerField(db_default=0)
-    outcome = models.TextField(choices=Outcome.choices)
+    outcome = models.TextField(choices=VerificationOutcome.choices)
     decision = models.TextField(choices=Decision.choices, blank=True, db_default="")
     note = models.TextField(choices=Note.choices, blank=True, db_default="")
     error = models.TextField(blank=True, db_default="")

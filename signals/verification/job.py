@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
+from signals.choices import Decision, Note
 from signals.verification.candidates import Candidate, read_due
 from signals.verification.features import WINDOW, Evidence, read_newest
 from signals.verification.halves import write_in_halves
@@ -19,7 +20,7 @@ from signals.verification.rules import evaluate, insufficient
 from signals.verification.run import Run, start
 from signals.verification.settings import Mode
 from signals.verification.tokens import Token, resolve
-from signals.verification.verdict import Decision, Note, Verdict
+from signals.verification.verdict import Verdict
 from signals.verification.writing import Entry, Failure, Look, compare, write, write_failures
 
 logger = logging.getLogger("signals.verification")

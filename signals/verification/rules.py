@@ -9,7 +9,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from signals.verification.verdict import Decision, Feature, Features, Note, Verdict
+from signals.choices import Decision, Note
+from signals.verification.verdict import Feature, Features, Verdict
 
 RANGES: Final[Mapping[Feature, tuple[float, float]]] = MappingProxyType(
     {

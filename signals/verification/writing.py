@@ -15,21 +15,20 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from signals.models import (
-    Outcome,
-    Signal,
-    SignalEvent,
+from signals.choices import (
+    Decision,
     SignalEventType,
     SignalState,
-    SignalVerification,
+    VerificationOutcome,
     VerificationStatus,
 )
+from signals.models import Signal, SignalEvent, SignalVerification
 from signals.verification.candidates import Candidate
 from signals.verification.features import WINDOW, Evidence
 from signals.verification.run import Run
 from signals.verification.settings import Mode
 from signals.verification.tokens import Token
-from signals.verification.verdict import Decision, Verdict
+from signals.verification.verdict import Verdict
 
 PATIENCE: Final = 5
 """Failures in a row that make a signal dead."""
@@ -265,7 +264,7 @@ def _memory_of_look(run: Run, entry: Entry) -> SignalVerification:
         next_check_at=None if moved else due,
         checks=candidate.checks + 1,
         attempts=0,
-        outcome=Outcome.SKIPPED if entry.outrun else Outcome.EVALUATED,
+        outcome=VerificationOutcome.SKIPPED if entry.outrun else VerificationOutcome.EVALUATED,
         decision=verdict.decision,
         note=verdict.note or "",
         error="",
@@ -281,7 +280,7 @@ def _memory_of_failure(run: Run, failure: Failure) -> SignalVerification:
         next_check_at=None if failure.dead else due,
         checks=failure.candidate.checks + 1,
         attempts=failure.attempts,
-        outcome=Outcome.FAILED,
+        outcome=VerificationOutcome.FAILED,
         decision="",
         note="",
         error=failure.error,

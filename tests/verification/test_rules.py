@@ -3,9 +3,10 @@ from decimal import Decimal
 
 import pytest
 
+from signals.choices import Decision, Note
 from signals.verification.rules import Condition, Operator, Rules, confidence, evaluate
 from signals.verification.rules_file import SHIPPED, load
-from signals.verification.verdict import Decision, Feature, Note, Verdict
+from signals.verification.verdict import Feature, Verdict
 
 PCTL, GROWTH, TOP10, LOOPS = Feature
 RULES = load(SHIPPED)
