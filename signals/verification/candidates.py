@@ -1,4 +1,4 @@
-"""Which signals are due."""
+"""Reading the signals that are due."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +9,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from signals.verification.schema import TimeColumn
 from signals.verification.settings import Settings
 
-# Three ways to be due, each a bounded walk of one index: of unknown age, which counts as old enough,
-# and old enough (idx_signals_state_created_at), neither looked at yet; looked at, and due again
-# (ix_signal_verif_waiting). A signal moved back to candidate by hand counts as not looked at.
+# A signal is due in one of three ways, and each is read by a bounded scan of one index:
+# - never checked, and of unknown age, which counts as old enough (idx_signals_state_created_at);
+# - never checked, and old enough (the same index);
+# - checked before, and due again (ix_signal_verif_waiting).
+# A signal whose state was set back to candidate by hand counts as never checked.
 _DUE: Final = """
 WITH due AS (
     (
@@ -60,12 +62,13 @@ ORDER BY first.since, first.id
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A signal that is due, as it was read: `checks` looks so far, the last `attempts` of them failed.
+    """A signal that is due, as it was read.
 
-    `overdue`: older than the timeout, so that missing evidence is delayed evidence.
+    `overdue`: the signal is older than the timeout, so missing evidence is noted as delayed. `checks` is
+    the number of checks so far, of which the last `attempts` failed.
     """
 
-    signal: int
+    signal_id: int
     event_key: str | None
     token_ca: str | None
     overdue: bool
@@ -73,17 +76,17 @@ class Candidate:
     attempts: int
 
 
-def read_due(
+def read_due_candidates(
     connection: BaseDatabaseWrapper,
     settings: Settings,
-    time: TimeColumn,
+    time_column: TimeColumn,
     now: datetime,
     limit: int,
 ) -> list[Candidate]:
-    """At most `limit` candidates, the longest due first.
+    """Return at most `limit` candidates, the longest due first.
 
-    One that was never looked at is due since it was `delay` old, so these come oldest first; another
-    since its next look was due. Looks that come again and again never hold up the first at another.
+    A signal that was never checked is due since it was as old as the delay, any other since its
+    `next_check_at`. So signals that are checked again and again never hold up one that is not checked yet.
     """
     parameters: dict[str, Any] = {
         "now": now,
@@ -92,5 +95,5 @@ def read_due(
         "timeout": settings.timeout,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_DUE.replace("{time}", time.value), parameters)
+        cursor.execute(_DUE.replace("{time}", time_column.value), parameters)
         return [Candidate(*row) for row in cursor.fetchall()]

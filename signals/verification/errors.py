@@ -1,4 +1,4 @@
-"""What keeps a run from starting: each error says what is, what was wanted and what to do."""
+"""Errors that keep a run from starting; the text of each says what is wrong and how to fix it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class ConfigurationError(Exception):
-    """A setting, the rules file or the schema is not what the job needs; nothing was read or written."""
+    """A setting, the rules file or the schema is wrong; nothing was written."""
 
 
 @dataclass(eq=False)
 class SettingError(ConfigurationError):
-    """An ONCHAIN_* variable holds what it cannot mean."""
+    """The value of an ONCHAIN_* variable is invalid."""
 
     name: str
     value: str
@@ -22,7 +22,7 @@ class SettingError(ConfigurationError):
 
 
 class Problem(NamedTuple):
-    """One fault of a rules file; `path` is where in the file, empty for the file as a whole."""
+    """A problem of a rules file, and its path in the file; the path of the file as a whole is empty."""
 
     path: str
     text: str
@@ -33,7 +33,7 @@ class Problem(NamedTuple):
 
 @dataclass(eq=False)
 class RulesError(ConfigurationError):
-    """A rules file cannot be used; it carries every fault, one a line."""
+    """A rules file cannot be read or is invalid; the text has one line for each of its problems."""
 
     file: Path
     problems: tuple[Problem, ...]
@@ -44,7 +44,7 @@ class RulesError(ConfigurationError):
 
 @dataclass(eq=False)
 class NotMigrated(ConfigurationError):
-    """The database lacks what a migration brings."""
+    """The database lacks a table or column that a migration adds."""
 
     what: str
     fix: str = "run: manage.py migrate signals"

@@ -1,4 +1,4 @@
-"""What was measured of tokens, looked up for a whole batch in one statement."""
+"""Reading the evidence: the newest measurements of tokens, for a whole batch in one statement."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,23 +11,25 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from signals.verification.tokens import Token
 from signals.verification.verdict import Feature, Features
 
-WINDOW: Final = 60
-"""Minutes; the window that decides."""
-FRESH: Final = timedelta(minutes=90)
-AHEAD: Final = timedelta(minutes=2)
-SPAN: Final = timedelta(days=7)
-"""How far back a percentile counts; an older row is taken for none."""
-ENOUGH: Final = 200
-"""Rows; a percentile among fewer says nothing."""
+DECIDING_WINDOW: Final = 60
+"""Minutes; only measurements over this window are read."""
+MAX_EVIDENCE_AGE: Final = timedelta(minutes=90)
+"""Older evidence is stale."""
+MAX_CLOCK_SKEW: Final = timedelta(minutes=2)
+"""Rows further in the future are not read."""
+MAX_ROW_AGE: Final = timedelta(days=7)
+"""Older rows are not read, neither as evidence nor for a percentile."""
+MIN_PERCENTILE_ROWS: Final = 200
+"""A percentile among fewer rows is missing."""
 
 # The mid-rank percentile of x among n rows is (rows below x + half of the rows equal to x) / n.
 _NEWEST: Final = """
 WITH newest AS (
     SELECT DISTINCT ON (token.n) token.n, f.*
-    FROM unnest(%(chains)s::text[], %(addresses)s::text[], %(folded)s::boolean[])
-        WITH ORDINALITY AS token(chain, address, folded, n)
+    FROM unnest(%(chains)s::text[], %(addresses)s::text[], %(ignores_case)s::boolean[])
+        WITH ORDINALITY AS token(chain, address, ignores_case, n)
     JOIN onchain_features f ON f.chain = token.chain AND lower(f.address) = lower(token.address)
-        AND (token.folded OR f.address = token.address)
+        AND (token.ignores_case OR f.address = token.address)
     WHERE f.window_minutes = %(window)s AND f.as_of_ts BETWEEN %(since)s AND %(until)s
     ORDER BY token.n, f.as_of_ts DESC, f.id DESC
 ), counted AS (
@@ -43,7 +45,7 @@ WITH newest AS (
     FROM counted
 )
 SELECT newest.n, newest.as_of_ts, newest.calc_version,
-    CASE WHEN ranked.total >= %(enough)s THEN (below + equal / 2.0) / total END,
+    CASE WHEN ranked.total >= %(min_rows)s THEN (below + equal / 2.0) / total END,
     newest.growth_ratio, newest.top10_share, newest.self_loop_ratio
 FROM newest
 LEFT JOIN ranked ON ranked.chain = newest.chain AND ranked.addr_active = newest.addr_active
@@ -58,41 +60,41 @@ class Evidence:
     calc_version: int
     features: Features
 
-    def stale(self, now: datetime) -> bool:
-        """Whether it is too old to decide by."""
-        return self.as_of < now - FRESH
+    def is_stale(self, now: datetime) -> bool:
+        """Return whether the measurement is too old for a decision."""
+        return self.as_of < now - MAX_EVIDENCE_AGE
 
 
-def read_newest(
+def read_newest_evidence(
     connection: BaseDatabaseWrapper, tokens: Collection[Token], now: datetime
 ) -> Mapping[Token, Evidence]:
-    """The newest measurement of each token over the deciding window, in one statement.
+    """Return the newest measurement of each token over the deciding window.
 
-    Rows more than AHEAD in the future or SPAN in the past do not count; a token without any is left
-    out.
+    Rows more than MAX_CLOCK_SKEW in the future or MAX_ROW_AGE in the past are not read. A token
+    without a row is left out.
     """
-    asked = list(dict.fromkeys(tokens))
+    wanted = list(dict.fromkeys(tokens))
     with connection.cursor() as cursor:
         cursor.execute(
             _NEWEST,
             {
-                "chains": [token.chain for token in asked],
-                "addresses": [token.address for token in asked],
-                "folded": [token.folded for token in asked],
-                "window": WINDOW,
-                "since": now - SPAN,
-                "until": now + AHEAD,
-                "enough": ENOUGH,
+                "chains": [token.chain for token in wanted],
+                "addresses": [token.address for token in wanted],
+                "ignores_case": [token.ignores_case for token in wanted],
+                "window": DECIDING_WINDOW,
+                "since": now - MAX_ROW_AGE,
+                "until": now + MAX_CLOCK_SKEW,
+                "min_rows": MIN_PERCENTILE_ROWS,
             },
         )
         rows = cursor.fetchall()
     return {
-        asked[n - 1]: Evidence(
+        wanted[n - 1]: Evidence(
             as_of,
             version,
             {
                 Feature.ACTIVE_ADDR_PCTL: _float(percentile),
-                Feature.GROWTH_RATIO: growth_ratio(version, _float(growth)),
+                Feature.GROWTH_RATIO: growth_quotient(version, _float(growth)),
                 Feature.TOP10_SHARE: _float(top10),
                 Feature.SELF_LOOP_RATIO: _float(loops),
             },
@@ -101,8 +103,12 @@ def read_newest(
     }
 
 
-def growth_ratio(calc_version: int, stored: float | None) -> float | None:
-    """cur / prev, which version 2 stores; version 1 stores (cur - prev) / prev, others are unknown."""
+def growth_quotient(calc_version: int, stored: float | None) -> float | None:
+    """Return the growth as current / previous.
+
+    Version 2 stores that quotient, version 1 stores (current - previous) / previous. Return None for any
+    other version, and if nothing is stored.
+    """
     if stored is None or calc_version not in (1, 2):
         return None
     return stored + 1 if calc_version == 1 else stored

@@ -1,173 +1,127 @@
-"""The job: looks at the candidates that are due and writes what the rules make of them.
+"""The job: checks the candidates that are due, and writes the verdicts of the rules.
 
-A run that is stopped or killed anywhere leaves whole batches written and the rest due; the next run goes on
-there. Runs at the same time, on any number of machines, never write a verdict twice.
+A run that is stopped or killed leaves whole batches written and the other signals due, and the next run
+goes on with those. Runs at the same time, on any number of machines, never write a verdict twice.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
-from signals.choices import Decision, Note
-from signals.verification.candidates import Candidate, read_due
-from signals.verification.features import WINDOW, Evidence, read_newest
-from signals.verification.halves import write_in_halves
-from signals.verification.rules import evaluate, insufficient
-from signals.verification.run import Run, start
+from signals.choices import Decision
+from signals.verification.bisection import bisect_writes
+from signals.verification.candidates import read_due_candidates
+from signals.verification.changes import Change, plan_changes
+from signals.verification.evaluation import Evaluation, Failure, describe_error, evaluate_batch
+from signals.verification.run import Run, start_run
 from signals.verification.settings import Mode
-from signals.verification.tokens import Token, resolve
-from signals.verification.verdict import Verdict
-from signals.verification.writing import Entry, Failure, Look, compare, write, write_failures
+from signals.verification.writing import write_evaluations, write_failures
 
 logger = logging.getLogger("signals.verification")
 
-BATCH: Final = 1000
-"""Signals that are looked up and written at once."""
+BATCH_SIZE: Final = 1000
+"""Signals that are read and written at once."""
 
-COUNTS: Final = (
+COUNT_NAMES: Final = (
     *("scanned", "evaluated", "updated", "skipped", "errors"),
     *("verified", "downgraded", "held", "insufficient"),
 )
 """The keys of a run's counts, in the order in which they are shown."""
 
-_COUNTED: Final = {
+_COUNT_OF_DECISION: Final = {
     Decision.UPGRADE: "verified",
     Decision.DOWNGRADE: "downgraded",
     Decision.HOLD: "held",
     Decision.INSUFFICIENT: "insufficient",
 }
 
-Input = TypeVar("Input")
-Output = TypeVar("Output")
-
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What a run did, or with `dry_run` would have done; `entries` are its looks, one by one."""
+class RunReport:
+    """What a run changed, or would have changed if it was a dry run."""
 
     run: UUID
     mode: Mode
     rules_sha256: str
     dry_run: bool
     counts: dict[str, int]
-    entries: tuple[Entry, ...]
+    changes: tuple[Change, ...]
 
 
 def run_once(limit: int = 100) -> dict[str, int]:
-    """Looks at no more than `limit` candidates that are due, and counts what came of it.
+    """Check at most `limit` candidates that are due, and return the counts of the run.
 
-    scanned = evaluated + skipped + errors. evaluated = verified + downgraded + held + insufficient,
-    which count decisions, also while the rules are off. updated are the signals written. skipped were
-    overtaken by somebody else or by newer evidence. ConfigurationError if a setting, the rules file or
-    the schema is wrong; then nothing was read or written.
+    `scanned` = `evaluated` + `skipped` + `errors`, and `evaluated` = `verified` + `downgraded` + `held` +
+    `insufficient`, which count decisions even if the rules are off. `updated` counts the signals whose row
+    was written, `skipped` those that another session or newer evidence overtook, and `errors` those that
+    failed.
+
+    Raise ConfigurationError if a setting, the rules file or the schema is wrong; nothing is written then.
     """
-    return run(limit).counts
+    return verify_signals(limit).counts
 
 
-def run(limit: int = 100, *, now: datetime | None = None, dry_run: bool = False) -> Report:
-    """run_once with its report; `dry_run` writes nothing, `now` stands for the database's clock."""
+def verify_signals(
+    limit: int = 100, *, now: datetime | None = None, dry_run: bool = False
+) -> RunReport:
+    """Do what run_once() does, and return the report of the run.
+
+    `now` replaces the database's clock. With `dry_run` nothing is written.
+    """
     if limit < 1:
         raise ValueError(f"limit is {limit} (at least 1)")
-    this = start(now)
-    due = read_due(this.connection, this.settings, this.time, this.now, limit)
+    run = start_run(now)
+    due = read_due_candidates(run.connection, run.settings, run.time_column, run.now, limit)
     counts: Counter[str] = Counter(scanned=len(due))
-    entries: list[Entry] = []
-    for first in range(0, len(due), BATCH):
-        looks, failures = look_at(this, due[first : first + BATCH])
+    changes: list[Change] = []
+    for first in range(0, len(due), BATCH_SIZE):
+        evaluations, failures = evaluate_batch(run, due[first : first + BATCH_SIZE])
         if dry_run:
-            done = compare(this, looks)
+            done = plan_changes(run, evaluations)
         else:
-            done, failures = _write(this, looks, failures)
-        entries += done
+            done, failures = _write_batch(run, evaluations, failures)
+        changes += done
         counts["errors"] += len(failures)
-        counts.update(_counted(done))
+        counts.update(_count_changes(done))
     counts["skipped"] = counts["scanned"] - counts["evaluated"] - counts["errors"]
-    return Report(
-        run=this.id,
-        mode=this.settings.mode,
-        rules_sha256=this.rules.sha256,
+    return RunReport(
+        run=run.id,
+        mode=run.settings.mode,
+        rules_sha256=run.rules.sha256,
         dry_run=dry_run,
-        counts={name: counts[name] for name in COUNTS},
-        entries=tuple(entries),
+        counts={name: counts[name] for name in COUNT_NAMES},
+        changes=tuple(changes),
     )
 
 
-def look_at(run: Run, candidates: Sequence[Candidate]) -> tuple[list[Look], list[Failure]]:
-    """The looks at a batch; a candidate that breaks the code is a failure, and only itself."""
-    resolved, failures = each(candidates, lambda c: resolve(c.event_key, c.token_ca))
-    tokens = [token for _, token in resolved if token]
-    newest = read_newest(run.connection, tokens, run.now) if tokens else {}
+def _write_batch(
+    run: Run, evaluations: Sequence[Evaluation], failures: Sequence[Failure]
+) -> tuple[list[Change], list[Failure]]:
+    """Write and log a batch; return what was changed, and all failures.
 
-    def look(candidate: Candidate) -> Look:
-        token = found[candidate]
-        evidence = newest.get(token) if token else None
-        return Look(candidate, judge(run, candidate, token, evidence), token, evidence)
-
-    found = dict(resolved)
-    judged, more = each(found, look)
-    return [look for _, look in judged], failures + more
-
-
-def judge(
-    run: Run, candidate: Candidate, token: Token | None, evidence: Evidence | None
-) -> Verdict:
-    """The verdict on a candidate, given its token and the newest evidence, if there are any."""
-    if token is None:
-        return insufficient(Note.UNRESOLVABLE_TOKEN)
-    if evidence is None:
-        return insufficient(
-            Note.EVIDENCE_DELAYED if candidate.overdue else Note.INSUFFICIENT_EVIDENCE
-        )
-    if evidence.stale(run.now):
-        return insufficient(Note.FEATURE_STALE)
-    return evaluate(run.rules, WINDOW, evidence.features)
-
-
-def each(
-    candidates: Iterable[Candidate], function: Callable[[Candidate], Output]
-) -> tuple[list[tuple[Candidate, Output]], list[Failure]]:
-    """What `function` makes of each candidate, and the candidates for which it raised."""
-    done: list[tuple[Candidate, Output]] = []
-    failures: list[Failure] = []
-    for candidate in candidates:
-        try:
-            done.append((candidate, function(candidate)))
-        except Exception as error:  # noqa: BLE001 - one bad row never stops the batch
-            failures.append(Failure(candidate, describe(error)))
-    return done, failures
-
-
-def describe(error: Exception) -> str:
-    """The error in one bounded line of ASCII, whatever text it carries."""
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]!a}"[:500]
-
-
-def _write(
-    run: Run, looks: Sequence[Look], failures: Sequence[Failure]
-) -> tuple[list[Entry], list[Failure]]:
-    """Writes a batch; what the database refuses becomes a failure, and failures are remembered."""
-    done, refused = write_in_halves(looks, lambda rows: write(run, rows))
-    failures = [*failures, *(Failure(r.row.candidate, describe(r.error)) for r in refused)]
-    _, lost = write_in_halves(failures, lambda rows: write_failures(run, rows))
+    An evaluation that the database refuses is one more failure.
+    """
+    done, refused = bisect_writes(evaluations, lambda rows: write_evaluations(run, rows))
+    failures = [*failures, *(Failure(r.row.candidate, describe_error(r.error)) for r in refused)]
+    _, lost = bisect_writes(failures, lambda rows: write_failures(run, rows))
     for failure in failures:
         end = "dead" if failure.dead else f"failure {failure.attempts}"
-        logger.warning("signal %d: %s (%s)", failure.candidate.signal, failure.error, end)
+        logger.warning("signal %d: %s (%s)", failure.candidate.signal_id, failure.error, end)
     for unwritten in lost:
-        signal = unwritten.row.candidate.signal
-        logger.error("signal %d: its failure cannot be stored: %s", signal, unwritten.error)
+        signal_id = unwritten.row.candidate.signal_id
+        logger.error("signal %d: its failure cannot be stored: %s", signal_id, unwritten.error)
     return done, list(failures)
 
 
-def _counted(entries: Iterable[Entry]) -> Counter[str]:
+def _count_changes(changes: Iterable[Change]) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for entry in entries:
-        if not entry.outrun:
+    for change in changes:
+        if not change.outdated:
             counts["evaluated"] += 1
-            counts[_COUNTED[entry.look.verdict.decision]] += 1
-            counts["updated"] += entry.updates_signal
+            counts[_COUNT_OF_DECISION[change.evaluation.verdict.decision]] += 1
+            counts["updated"] += change.updates_signal
     return counts

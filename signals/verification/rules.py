@@ -1,4 +1,4 @@
-"""The rules and what they make of a token's features; pure. rules_file.py reads them."""
+"""The rules, and the verdict that they give on a token's features. rules_file.py reads the rules."""
 
 import math
 import operator
@@ -12,7 +12,7 @@ from typing import Final
 from signals.choices import Decision, Note
 from signals.verification.verdict import Feature, Features, Verdict
 
-RANGES: Final[Mapping[Feature, tuple[float, float]]] = MappingProxyType(
+FEATURE_RANGES: Final[Mapping[Feature, tuple[float, float]]] = MappingProxyType(
     {
         Feature.ACTIVE_ADDR_PCTL: (0.0, 1.0),
         Feature.GROWTH_RATIO: (0.0, math.inf),
@@ -20,11 +20,11 @@ RANGES: Final[Mapping[Feature, tuple[float, float]]] = MappingProxyType(
         Feature.SELF_LOOP_RATIO: (0.0, 1.0),
     }
 )
-"""What a measurement can be, bounds included; infinity itself never is."""
+"""The valid values of each feature, bounds included; infinity itself is never valid."""
 
 
 class Operator(Enum):
-    """How a condition compares."""
+    """A comparison of a condition."""
 
     AT_LEAST = ">="
     AT_MOST = "<="
@@ -32,7 +32,7 @@ class Operator(Enum):
     BELOW = "<"
 
 
-_COMPARE: Final[Mapping[Operator, Callable[[float, float], bool]]] = MappingProxyType(
+_COMPARISONS: Final[Mapping[Operator, Callable[[float, float], bool]]] = MappingProxyType(
     {
         Operator.AT_LEAST: operator.ge,
         Operator.AT_MOST: operator.le,
@@ -44,20 +44,20 @@ _COMPARE: Final[Mapping[Operator, Callable[[float, float], bool]]] = MappingProx
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`feature OP number`; what the file calls by a label is its number here."""
+    """A condition `feature OP number`; a label of the rules file is replaced by its number."""
 
     feature: Feature
     operator: Operator
     threshold: float
 
     def holds(self, value: float) -> bool:
-        """Whether the feature's value meets the condition."""
-        return _COMPARE[self.operator](value, self.threshold)
+        """Return whether the feature's value meets the condition."""
+        return _COMPARISONS[self.operator](value, self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A valid rules file; `sha256` is that of its bytes."""
+    """The rules of a valid rules file, and the SHA-256 of the file."""
 
     windows: frozenset[int]
     upgrade_if: tuple[Condition, ...]
@@ -65,22 +65,24 @@ class Rules:
     sha256: str
 
     @property
-    def asked(self) -> tuple[Feature, ...]:
-        """The features that a condition asks for, in the order of Feature."""
+    def used_features(self) -> tuple[Feature, ...]:
+        """The features that appear in a condition, in the order of Feature."""
         used = {condition.feature for condition in (*self.upgrade_if, *self.downgrade_if)}
         return tuple(feature for feature in Feature if feature in used)
 
 
 def evaluate(rules: Rules, window_minutes: int, features: Features) -> Verdict:
-    """The verdict on a token whose features were measured over that window.
+    """Return the verdict on a token whose features were measured over that window.
 
-    In this order: window unsupported, a feature missing, a feature out of its range, downgrade,
-    upgrade, hold. Only features that a condition asks for count; a missing one is never taken for 0.
+    The first that applies: window unsupported, feature missing, feature out of range, downgrade, upgrade,
+    hold. Features that appear in no condition are ignored, and a missing one is never taken for 0.
     """
     if window_minutes not in rules.windows:
         return insufficient(Note.WINDOW_UNSUPPORTED)
-    values = {name: value for name in rules.asked if (value := features.get(name)) is not None}
-    missing = tuple(name for name in rules.asked if name not in values)
+    values = {
+        name: value for name in rules.used_features if (value := features.get(name)) is not None
+    }
+    missing = tuple(name for name in rules.used_features if name not in values)
     if missing:
         return insufficient(Note.FEATURE_MISSING, missing)
     outside = tuple(name for name, value in values.items() if not in_range(name, value))
@@ -97,17 +99,17 @@ def evaluate(rules: Rules, window_minutes: int, features: Features) -> Verdict:
 
 
 def insufficient(note: Note, named: tuple[Feature, ...] = ()) -> Verdict:
-    """The verdict that nothing can be decided, and why."""
+    """Return the verdict that nothing can be decided, for that reason and those features."""
     return Verdict(Decision.INSUFFICIENT, Decimal("0.000"), note, named)
 
 
 def confidence(hits: int, conditions: int) -> Decimal:
-    """min(1, 0.6 + 0.4 · hits / conditions), to three decimals."""
+    """Return min(1, 0.6 + 0.4 · hits / conditions), rounded to three decimals."""
     value = Decimal("0.6") + Decimal("0.4") * hits / conditions
     return min(Decimal(1), value).quantize(Decimal("0.001"))
 
 
 def in_range(feature: Feature, value: float) -> bool:
-    """Whether the feature can have that value."""
-    low, high = RANGES[feature]
+    """Return whether the value is valid for the feature."""
+    low, high = FEATURE_RANGES[feature]
     return math.isfinite(value) and low <= value <= high

@@ -1,4 +1,4 @@
-"""The rules file: read, bounded, validated whole; every fault is named by its path in the file."""
+"""Reading the rules file; it is validated as a whole, and each problem is reported with its path."""
 
 import hashlib
 import math
@@ -10,16 +10,16 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from signals.choices import WINDOW_MINUTES
 from signals.verification import strict_yaml
 from signals.verification.errors import Problem, RulesError
-from signals.verification.rules import RANGES, Condition, Operator, Rules, in_range
+from signals.verification.rules import FEATURE_RANGES, Condition, Operator, Rules, in_range
 from signals.verification.verdict import Feature
 
-SHIPPED: Final = Path(__file__).with_name("rules") / "onchain.yml"
-LARGEST: Final = 64 * 1024
-"""Bytes; a larger file is refused."""
-WINDOWS: Final = (30, 60, 180)
-"""Minutes over which features are measured."""
+SHIPPED_RULES: Final = Path(__file__).with_name("rules") / "onchain.yml"
+"""The path of the rules file that is used unless ONCHAIN_RULES_FILE names another."""
+MAX_FILE_BYTES: Final = 64 * 1024
+"""A larger file is refused."""
 
 _CONDITION: Final = re.compile(r"(\w+)\s*(>=|<=|>|<)\s*(\S+)")
 _LABEL: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -28,7 +28,7 @@ _NOT_FINITE: Final = re.compile(r"[+-]?\.?(nan|inf|infinity)", re.IGNORECASE)
 
 
 def _number(value: Any) -> float:
-    """A YAML number; a bool is an int in Python, and here it is not."""
+    """Return a YAML number as a float; a bool is refused, although it is an int in Python."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PydanticCustomError("number", "is not a number")
     try:
@@ -73,24 +73,24 @@ _TEXTS: Final[Mapping[str, str]] = {
 }
 
 
-def load(file: Path) -> Rules:
-    """The rules in `file`; RulesError if it cannot be read or has a fault anywhere."""
+def load_rules(file: Path) -> Rules:
+    """Return the rules in `file`; raise RulesError if the file cannot be read or has a fault."""
     try:
         with file.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
+            content = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         fault = Problem("", f"cannot be read: {error.strerror} (set ONCHAIN_RULES_FILE)")
         raise RulesError(file, (fault,)) from None
-    return parse(file, content)
+    return parse_rules(file, content)
 
 
-def parse(file: Path, content: bytes) -> Rules:
-    """The rules that the bytes of `file` spell; RulesError carries every fault."""
-    if len(content) > LARGEST:
-        raise RulesError(file, (Problem("", f"is larger than {LARGEST} bytes"),))
+def parse_rules(file: Path, content: bytes) -> Rules:
+    """Return the rules in the bytes of `file`; raise RulesError with all faults if there are any."""
+    if len(content) > MAX_FILE_BYTES:
+        raise RulesError(file, (Problem("", f"is larger than {MAX_FILE_BYTES} bytes"),))
     try:
-        written = _File.model_validate(strict_yaml.read(content))
-    except strict_yaml.Refused as error:
+        written = _File.model_validate(strict_yaml.parse_yaml(content))
+    except strict_yaml.NotPlainYaml as error:
         raise RulesError(file, error.problems) from None
     except ValidationError as error:
         faults = tuple(map(_fault, error.errors(include_url=False)))
@@ -115,10 +115,10 @@ def parse(file: Path, content: bytes) -> Rules:
 
 
 def _fault(details: ErrorDetails) -> Problem:
-    """Pydantic's finding in the words of this module, which do not change with its version."""
+    """Return an error of pydantic in a wording that does not change with pydantic's version."""
     path = ""
     for key in details["loc"]:
-        path = strict_yaml.join(path, key)
+        path = strict_yaml.join_path(path, key)
     text = _TEXTS.get(details["type"], details["msg"])
     return Problem(path, text)
 
@@ -126,7 +126,7 @@ def _fault(details: ErrorDetails) -> Problem:
 def _window_faults(windows: Sequence[int]) -> Iterator[Problem]:
     for index, window in enumerate(windows):
         path = f"windows[{index}]"
-        if window not in WINDOWS:
+        if window not in WINDOW_MINUTES:
             yield Problem(path, f"{window} is not a window (one of 30, 60, 180)")
         elif window in windows[:index]:
             yield Problem(path, f"{window} is there twice")
@@ -134,12 +134,12 @@ def _window_faults(windows: Sequence[int]) -> Iterator[Problem]:
 
 def _threshold_faults(thresholds: Thresholds) -> Iterator[Problem]:
     for name, labels in thresholds.items():
-        path = strict_yaml.join("thresholds", name)
+        path = strict_yaml.join_path("thresholds", name)
         if name not in Feature:
             yield Problem(path, _unknown_feature(name))
             continue
         for label, number in labels.items():
-            where = strict_yaml.join(path, label)
+            where = strict_yaml.join_path(path, label)
             if not _LABEL.fullmatch(label) or _NOT_FINITE.fullmatch(label):
                 yield Problem(where, "is not a label (a-z, 0-9 and _, a letter first)")
             elif fault := _number_fault(Feature(name), number):
@@ -149,11 +149,11 @@ def _threshold_faults(thresholds: Thresholds) -> Iterator[Problem]:
 def _conditions(
     path: str, texts: Sequence[str], thresholds: Thresholds
 ) -> Iterator[Condition | Problem]:
-    """Each text as a condition, or what is wrong with it; two that ask the same are one too many."""
+    """Yield each text as a condition, or as the problem with it; an equal condition twice is a problem."""
     seen: set[Condition] = set()
     for index, text in enumerate(texts):
         entry = _condition(text, thresholds)
-        where = strict_yaml.join(path, index)
+        where = strict_yaml.join_path(path, index)
         if isinstance(entry, str):
             yield Problem(where, entry)
         elif entry in seen:
@@ -164,7 +164,7 @@ def _conditions(
 
 
 def _condition(text: str, thresholds: Thresholds) -> Condition | str:
-    """`feature OP label-or-number`, or what is wrong with it."""
+    """Return the condition in a text `feature OP label-or-number`, or a text that says what is wrong."""
     match = _CONDITION.fullmatch(text.strip())
     if not match:
         return f"{text[:100]!r} is not a condition (feature, then >=, <=, > or <, then a label or number)"
@@ -189,7 +189,7 @@ def _condition(text: str, thresholds: Thresholds) -> Condition | str:
 def _number_fault(feature: Feature, number: float) -> str | None:
     if in_range(feature, number):
         return None
-    low, high = RANGES[feature]
+    low, high = FEATURE_RANGES[feature]
     return f"{number:g} is out of the range of {feature}, {low:g} to {high:g}"
 
 

@@ -1,4 +1,4 @@
-"""What all steps of one run share."""
+"""The settings, rules, clock and connection that all steps of one run share."""
 
 import os
 from dataclasses import dataclass
@@ -17,30 +17,35 @@ from signals.verification.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: `now` is its only clock, `time` the column that tells a signal's age."""
+    """One run of the job.
+
+    `now` is the only clock of the run. `time_column` is the column that gives a signal's age.
+    """
 
     id: UUID
     now: datetime
     settings: Settings
     rules: Rules
-    time: TimeColumn
+    time_column: TimeColumn
     connection: BaseDatabaseWrapper
 
 
-def start(now: datetime | None = None) -> Run:
-    """A run by the settings, rules and schema of this moment; ConfigurationError if one is wrong.
+def start_run(now: datetime | None = None) -> Run:
+    """Return a new run with the current settings, rules file and schema; nothing is written.
 
-    Unless `now` is given it is the database's clock, the same for every machine. Nothing is written.
+    `now` defaults to the database's clock, which is the same for all machines. Raise ConfigurationError
+    if a setting, the rules file or the schema is wrong.
     """
     settings = Settings.read(os.environ)
-    rules = rules_file.load(settings.rules_file)
-    if not connection.in_atomic_block:  # a process that runs for days outlives its server
+    rules = rules_file.load_rules(settings.rules_file)
+    # A process that runs for days may hold a connection that the server has closed.
+    if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
-    time = read_time_column(connection)
-    return Run(uuid4(), now or _clock(connection), settings, rules, time, connection)
+    time_column = read_time_column(connection)
+    return Run(uuid4(), now or _read_clock(connection), settings, rules, time_column, connection)
 
 
-def _clock(connection: BaseDatabaseWrapper) -> datetime:
+def _read_clock(connection: BaseDatabaseWrapper) -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_catalog.statement_timestamp()")
         return cast("datetime", cursor.fetchall()[0][0])

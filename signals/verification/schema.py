@@ -1,4 +1,4 @@
-"""Whether the database is what the job reads and writes, asked of its catalog."""
+"""Checks that the database has the tables and columns of the job."""
 
 from enum import StrEnum
 from types import MappingProxyType
@@ -10,10 +10,10 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from signals.verification.errors import NotMigrated
 
-MIGRATIONS: Final = ("0012_signal_state", "0013_signal_events")
-"""What must be recorded as applied."""
+REQUIRED_MIGRATIONS: Final = ("0012_signal_state", "0013_signal_events")
+"""Migrations that must be recorded as applied."""
 
-NEEDED: Final = MappingProxyType(
+REQUIRED_COLUMNS: Final = MappingProxyType(
     {
         "signals": ("id", "event_key", "state", "onchain_asof_ts", "onchain_confidence"),
         "events": ("event_key", "token_ca"),
@@ -31,11 +31,11 @@ NEEDED: Final = MappingProxyType(
         ),
     }
 )
-"""Columns without which no run can start, by table."""
+"""The columns that the job reads or writes, by table."""
 
 
 class TimeColumn(StrEnum):
-    """The columns that can tell a signal's age; the first that the table has does."""
+    """The columns that can give a signal's age; the first one that the table has is used."""
 
     CREATED_AT = "created_at"
     UPDATED_AT = "updated_at"
@@ -49,41 +49,41 @@ LEFT JOIN pg_catalog.pg_attribute
     ON attrelid = pg_catalog.to_regclass(name) AND attnum > 0 AND NOT attisdropped
 """
 
-
-_HEAL: Final = (
+_FIX: Final = (
     "run: manage.py migrate signals; if its migration is recorded as applied, first "
     "take the record back with: manage.py migrate --fake signals and the name before it"
 )
 
 
 def require_migrations(connection: BaseDatabaseWrapper) -> None:
-    """NotMigrated unless the migrations that the job needs are recorded as applied.
+    """Raise NotMigrated if a migration that the job needs is not recorded as applied.
 
-    A project that switches the migrations of signals off records none, and is not asked for them.
+    Without migrations of signals (MIGRATION_MODULES) nothing is recorded, so nothing is checked.
     """
     if MigrationLoader.migrations_module("signals")[0] is None:
         return
     applied = MigrationRecorder(connection).applied_migrations()
-    for name in MIGRATIONS:
+    for name in REQUIRED_MIGRATIONS:
         if ("signals", name) not in applied:
             raise NotMigrated(f"migration signals.{name} is not applied")
 
 
 def read_time_column(connection: BaseDatabaseWrapper) -> TimeColumn:
-    """The column that tells a signal's age; NotMigrated if the tables lack what the job needs.
+    """Return the column that gives a signal's age; raise NotMigrated if a table or column is missing.
 
-    This does not believe the record: a faked migration, or a column dropped by hand, shows here.
+    The catalog is read, not the record of migrations, so that a faked migration and a column dropped by
+    hand are found.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_COLUMNS, [list(NEEDED)])
+        cursor.execute(_COLUMNS, [list(REQUIRED_COLUMNS)])
         present = set(cursor.fetchall())
-    for table, columns in NEEDED.items():
+    for table, columns in REQUIRED_COLUMNS.items():
         if (table, None) in present:
-            raise NotMigrated(f"table {table} is missing", _HEAL)
+            raise NotMigrated(f"table {table} is missing", _FIX)
         for column in columns:
             if (table, column) not in present:
-                raise NotMigrated(f"table {table} has no column {column}", _HEAL)
+                raise NotMigrated(f"table {table} has no column {column}", _FIX)
     for candidate in TimeColumn:
         if ("signals", candidate.value) in present:
             return candidate
-    raise NotMigrated("table signals has none of created_at, updated_at, ts", _HEAL)
+    raise NotMigrated("table signals has none of created_at, updated_at, ts", _FIX)

@@ -1,4 +1,4 @@
-"""The job's settings, read from the environment for each run."""
+"""The settings of the job, which each run reads from the environment."""
 
 import re
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from enum import Enum
 from pathlib import Path
 
 from signals.verification.errors import SettingError
-from signals.verification.rules_file import SHIPPED
+from signals.verification.rules_file import SHIPPED_RULES
 
-LONGEST = 366 * 24 * 3600
-"""Seconds; the longest time that a setting accepts."""
+MAX_SECONDS = 366 * 24 * 3600
+"""The longest time that a setting accepts."""
 
 
 class Mode(Enum):
@@ -29,10 +29,11 @@ _MODES = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the ONCHAIN_* variables say.
+    """The values of the ONCHAIN_* variables.
 
-    `delay` is how old a candidate is before its first look, `timeout` the age from which missing
-    evidence is called delayed, `ttl` how long a hold or an insufficient verdict stands.
+    * `delay`: the age at which a candidate is checked first.
+    * `timeout`: the age after which missing evidence is noted as delayed.
+    * `ttl`: the time from a verdict `hold` or `insufficient` to the next check.
     """
 
     mode: Mode
@@ -43,13 +44,13 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
-        """The settings in `environ`; a value that cannot be understood raises SettingError."""
+        """Return the settings in `environ`; raise SettingError if a value is invalid."""
         return cls(
             mode=_mode(environ, "ONCHAIN_RULES", Mode.OFF),
             delay=_seconds(environ, "ONCHAIN_VERIFICATION_DELAY_SEC", 180),
             timeout=_seconds(environ, "ONCHAIN_VERIFICATION_TIMEOUT_SEC", 720),
             ttl=_seconds(environ, "ONCHAIN_VERDICT_TTL_SEC", 900),
-            rules_file=_path(environ, "ONCHAIN_RULES_FILE", SHIPPED),
+            rules_file=_path(environ, "ONCHAIN_RULES_FILE", SHIPPED_RULES),
         )
 
 
@@ -62,8 +63,8 @@ def _mode(environ: Mapping[str, str], name: str, default: Mode) -> Mode:
 
 def _seconds(environ: Mapping[str, str], name: str, default: int) -> timedelta:
     text = environ.get(name, str(default))
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > LONGEST:
-        raise SettingError(name, text, f"set it to whole seconds, 0 to {LONGEST}")
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > MAX_SECONDS:
+        raise SettingError(name, text, f"set it to whole seconds, 0 to {MAX_SECONDS}")
     return timedelta(seconds=int(text))
 
 

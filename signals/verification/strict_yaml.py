@@ -1,4 +1,4 @@
-"""YAML from a hand that is not trusted: plain data only, nothing said twice, nothing expanded."""
+"""Reading untrusted YAML: plain data only, without duplicate keys, aliases and tags."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,16 +8,19 @@ import yaml
 from signals.verification.errors import Problem
 
 
-class Refused(ValueError):
-    """The text is no plain YAML; `problems` say where."""
+class NotPlainYaml(ValueError):
+    """The content is not plain YAML; `problems` say where and why."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__(*problems)
         self.problems = problems
 
 
-def read(content: bytes) -> Any:
-    """The one document in `content`; Refused on a syntax error, duplicate key, alias or deep nesting."""
+def parse_yaml(content: bytes) -> Any:
+    """Return the one document in `content`.
+
+    Raise NotPlainYaml for a syntax error, a duplicate key, an alias, a tag or deep nesting.
+    """
     try:
         loader = yaml.SafeLoader(content)
         node = loader.get_single_node()
@@ -25,24 +28,27 @@ def read(content: bytes) -> Any:
             return None
         problems = tuple(_problems(node, "", set()))
         if problems:
-            raise Refused(*problems)
+            raise NotPlainYaml(*problems)
         return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f"line {mark.line + 1}: " if mark else ""
-        raise Refused(Problem("", f"{line}not YAML: {str(error.problem)[:200]!r}")) from None
+        raise NotPlainYaml(Problem("", f"{line}not YAML: {str(error.problem)[:200]!r}")) from None
     except yaml.YAMLError as error:
-        raise Refused(Problem("", f"not YAML: {str(error)[:200]!r}")) from None
+        raise NotPlainYaml(Problem("", f"not YAML: {str(error)[:200]!r}")) from None
     except RecursionError:
-        raise Refused(Problem("", "nested too deeply")) from None
-    except Refused:
+        raise NotPlainYaml(Problem("", "nested too deeply")) from None
+    except NotPlainYaml:
         raise
-    except (ValueError, OverflowError) as error:  # an impossible date, an endless number
-        raise Refused(Problem("", f"not YAML: {str(error)[:200]!r}")) from None
+    except (
+        ValueError,
+        OverflowError,
+    ) as error:  # such as an impossible date or a number of 5000 digits
+        raise NotPlainYaml(Problem("", f"not YAML: {str(error)[:200]!r}")) from None
 
 
-def join(path: str, key: str | int) -> str:
-    """The path of `key` below `path`, as in `verdict.upgrade_if[0]`."""
+def join_path(path: str, key: str | int) -> str:
+    """Return the path of `key` below `path`, such as `verdict.upgrade_if[0]`."""
     if isinstance(key, int):
         return f"{path}[{key}]"
     if not (key.isascii() and key.isidentifier()):
@@ -51,14 +57,14 @@ def join(path: str, key: str | int) -> str:
 
 
 def _problems(node: yaml.Node, path: str, seen: set[int]) -> Iterator[Problem]:
-    """What safe_load lets pass: keys that come twice or are no text, and aliases."""
+    """Yield the problems that safe_load does not see: duplicate keys, keys that are no text, and aliases."""
     if id(node) in seen:
         yield Problem(path, "is an alias (write the value out)")
         return
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _problems(item, join(path, index), seen)
+            yield from _problems(item, join_path(path, index), seen)
     if isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
         for key, value in node.value:
@@ -66,9 +72,9 @@ def _problems(node: yaml.Node, path: str, seen: set[int]) -> Iterator[Problem]:
                 yield Problem(path, f"the key {str(key.value)[:100]!r} is not a text (quote it)")
                 continue
             if key.value in keys:
-                yield Problem(join(path, key.value), f"is there twice (line {_line(key)})")
+                yield Problem(join_path(path, key.value), f"is there twice (line {_line(key)})")
             keys.add(key.value)
-            yield from _problems(value, join(path, key.value), seen)
+            yield from _problems(value, join_path(path, key.value), seen)
 
 
 def _line(node: yaml.Node) -> int:

@@ -1,3 +1,5 @@
+"""The command verify_signal: what it prints, and its exit codes."""
+
 import json
 import os
 import subprocess
@@ -14,9 +16,9 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from signals.models import SignalEvent, SignalVerification
-from signals.verification.rules_file import SHIPPED, load
-from tests.verification.builders import contents, execute, make_signal, make_upgradable
-from tests.verification.test_failures import refuse
+from signals.verification.rules_file import SHIPPED_RULES, load_rules
+from tests.verification.database import contents, execute, refuse
+from tests.verification.sample_rows import make_signal, make_upgradable
 
 TABLES = (
     "signals",
@@ -82,7 +84,7 @@ def test_json_is_one_object_with_the_same_keys_always(
     full = json.loads(capsys.readouterr().out)
     assert list(empty) == list(full) == KEYS
     assert (full["dry_run"], full["rules"], full["would_write"]) == (False, "off", [])
-    assert full["rules_sha256"] == load(SHIPPED).sha256
+    assert full["rules_sha256"] == load_rules(SHIPPED_RULES).sha256
     assert (full["scanned"], full["verified"]) == (1, 1)
     assert str(SignalEvent.objects.get().run) == full["run"]
 
@@ -256,5 +258,5 @@ def test_a_database_that_cannot_be_reached_exits_with_4() -> None:
 
 
 def test_the_shipped_rules_are_part_of_the_package() -> None:
-    assert SHIPPED.is_relative_to(Path(load.__globals__["__file__"]).parent)
-    assert SHIPPED.name == "onchain.yml"
+    assert SHIPPED_RULES.is_relative_to(Path(load_rules.__globals__["__file__"]).parent)
+    assert SHIPPED_RULES.name == "onchain.yml"

@@ -16,20 +16,14 @@ from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
 from signals.models import Signal, SignalEvent, SignalVerification
-from signals.verification.candidates import read_due
-from signals.verification.job import look_at, run, run_once
-from signals.verification.run import start
-from signals.verification.schema import MIGRATIONS
-from signals.verification.writing import Failure, write, write_failures
-from tests.verification.builders import (
-    NOW,
-    make_features,
-    make_signal,
-    make_upgradable,
-    memory,
-    stored,
-    verdicts,
-)
+from signals.verification.candidates import read_due_candidates
+from signals.verification.evaluation import Failure, evaluate_batch
+from signals.verification.job import run_once, verify_signals
+from signals.verification.run import start_run
+from signals.verification.schema import REQUIRED_MIGRATIONS
+from signals.verification.writing import write_evaluations, write_failures
+from tests.verification.database import stored, verdicts, verification
+from tests.verification.sample_rows import NOW, make_features, make_signal, make_upgradable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,11 +47,11 @@ def in_thread(function: Any, *args: Any, **kwargs: Any) -> Any:
 def test_a_look_that_another_run_has_overtaken_is_skipped(rules_on: None) -> None:
     make_upgradable()
     signal = make_signal()
-    this = start(NOW)
-    due = read_due(this.connection, this.settings, this.time, NOW, 100)
-    looks, _ = look_at(this, due)
-    assert in_thread(run, now=NOW).counts["updated"] == 1
-    assert write(this, looks) == []
+    run = start_run(NOW)
+    due = read_due_candidates(run.connection, run.settings, run.time_column, NOW, 100)
+    evaluations, _ = evaluate_batch(run, due)
+    assert in_thread(verify_signals, now=NOW).counts["updated"] == 1
+    assert write_evaluations(run, evaluations) == []
     assert verdicts(signal) == [("upgrade", "")]
 
 
@@ -68,13 +62,13 @@ def test_an_overtaken_look_is_skipped_also_when_the_signal_stayed_a_candidate(
     if evidence:
         make_upgradable()
     signal = make_signal()
-    this = start(NOW)
-    due = read_due(this.connection, this.settings, this.time, NOW, 100)
-    looks, _ = look_at(this, due)
-    in_thread(run, now=NOW)
-    assert write(this, looks) == []
-    assert write_failures(this, [Failure(due[0], "late")]) == []
-    assert memory(signal).checks == 1
+    run = start_run(NOW)
+    due = read_due_candidates(run.connection, run.settings, run.time_column, NOW, 100)
+    evaluations, _ = evaluate_batch(run, due)
+    in_thread(verify_signals, now=NOW)
+    assert write_evaluations(run, evaluations) == []
+    assert write_failures(run, [Failure(due[0], "late")]) == []
+    assert verification(signal).checks == 1
     assert len(verdicts(signal)) == 1
 
 
@@ -83,32 +77,32 @@ def test_a_signal_that_another_session_holds_is_skipped_without_waiting(rules_on
     held, free = make_signal(), make_signal()
     with transaction.atomic():
         Signal.objects.select_for_update().get(pk=held.pk)
-        counts = in_thread(run, now=NOW).counts
+        counts = in_thread(verify_signals, now=NOW).counts
     assert (counts["scanned"], counts["verified"], counts["skipped"]) == (2, 1, 1)
     assert stored(held)[0] == "candidate"
     assert stored(free)[0] == "verified"
-    assert run(now=NOW).counts["verified"] == 1
+    assert verify_signals(now=NOW).counts["verified"] == 1
 
 
 def test_a_signal_moved_by_hand_during_a_run_keeps_its_state(rules_on: None) -> None:
     make_upgradable()
     signal = make_signal()
-    this = start(NOW)
-    due = read_due(this.connection, this.settings, this.time, NOW, 100)
-    looks, _ = look_at(this, due)
+    run = start_run(NOW)
+    due = read_due_candidates(run.connection, run.settings, run.time_column, NOW, 100)
+    evaluations, _ = evaluate_batch(run, due)
     Signal.objects.filter(pk=signal.pk).update(state="downgraded")
-    assert write(this, looks) == []
+    assert write_evaluations(run, evaluations) == []
     assert stored(signal) == ("downgraded", None, None)
 
 
 def test_a_signal_deleted_during_a_run_is_skipped(rules_on: None) -> None:
     make_upgradable()
     signal = make_signal()
-    this = start(NOW)
-    due = read_due(this.connection, this.settings, this.time, NOW, 100)
-    looks, _ = look_at(this, due)
+    run = start_run(NOW)
+    due = read_due_candidates(run.connection, run.settings, run.time_column, NOW, 100)
+    evaluations, _ = evaluate_batch(run, due)
     signal.delete()
-    assert write(this, looks) == []
+    assert write_evaluations(run, evaluations) == []
 
 
 def test_nothing_is_read_or_written_inside_a_transaction_but_the_batch_itself() -> None:
@@ -122,7 +116,7 @@ def test_nothing_is_read_or_written_inside_a_transaction_but_the_batch_itself() 
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(spy):
-        run(now=NOW)
+        verify_signals(now=NOW)
     assert inside
     assert not any("onchain_features" in sql or "events e ON" in sql for sql in inside)
 
@@ -139,7 +133,7 @@ def test_runs_in_threads_write_every_verdict_once(
     def work() -> dict[str, int]:
         try:
             barrier.wait(DEADLINE)
-            return run(1000, now=NOW).counts
+            return verify_signals(1000, now=NOW).counts
         finally:
             connection.close()
 
@@ -157,7 +151,9 @@ def migrations_recorded() -> Iterator[None]:
     recorder = MigrationRecorder(connection)
     recorder.ensure_schema()
     missing = [
-        name for name in MIGRATIONS if ("signals", name) not in recorder.applied_migrations()
+        name
+        for name in REQUIRED_MIGRATIONS
+        if ("signals", name) not in recorder.applied_migrations()
     ]
     for name in missing:
         recorder.record_applied("signals", name)

@@ -1,3 +1,5 @@
+"""Reading the newest measurements of tokens."""
+
 from datetime import timedelta
 from decimal import Decimal
 
@@ -6,19 +8,25 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from signals.models import OnchainFeature
-from signals.verification.features import Evidence, read_newest
+from signals.verification.features import Evidence, read_newest_evidence
 from signals.verification.tokens import Token
 from signals.verification.verdict import Feature
-from tests.verification.builders import ADDRESS, MINUTE, NOW, make_features, make_population
+from tests.verification.sample_rows import (
+    ADDRESS,
+    MINUTE,
+    NOW,
+    SECOND,
+    make_features,
+    make_population,
+)
 
 pytestmark = pytest.mark.django_db
 
 TOKEN = Token("ethereum", ADDRESS)
-SECOND = timedelta(seconds=1)
 
 
 def newest(token: Token = TOKEN) -> Evidence | None:
-    return read_newest(connection, [token], NOW).get(token)
+    return read_newest_evidence(connection, [token], NOW).get(token)
 
 
 def percentile() -> float | None:
@@ -55,8 +63,8 @@ def test_a_row_two_minutes_in_the_future_is_believed_and_no_later_one() -> None:
 
 
 def test_a_row_is_stale_when_it_is_older_than_ninety_minutes() -> None:
-    assert not Evidence(NOW - 90 * MINUTE, 2, {}).stale(NOW)
-    assert Evidence(NOW - 90 * MINUTE - SECOND, 2, {}).stale(NOW)
+    assert not Evidence(NOW - 90 * MINUTE, 2, {}).is_stale(NOW)
+    assert Evidence(NOW - 90 * MINUTE - SECOND, 2, {}).is_stale(NOW)
 
 
 def test_a_row_older_than_seven_days_is_taken_for_none() -> None:
@@ -160,7 +168,7 @@ def test_each_chain_has_its_own_percentiles() -> None:
     make_population(199)
     make_population(399, chain="bsc")
     other = Token("bsc", ADDRESS)
-    found = read_newest(connection, [TOKEN, other], NOW)
+    found = read_newest_evidence(connection, [TOKEN, other], NOW)
     assert found[TOKEN].features[Feature.ACTIVE_ADDR_PCTL] == pytest.approx(51 / 200)
     assert found[other].features[Feature.ACTIVE_ADDR_PCTL] == pytest.approx(51 / 400)
 
@@ -170,5 +178,5 @@ def test_any_number_of_tokens_takes_one_statement() -> None:
     for token in tokens:
         make_features(address=token.address)
     with CaptureQueriesContext(connection) as queries:
-        assert set(read_newest(connection, [*tokens, *tokens], NOW)) == set(tokens)
+        assert set(read_newest_evidence(connection, [*tokens, *tokens], NOW)) == set(tokens)
     assert len(queries) == 1

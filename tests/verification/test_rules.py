@@ -1,3 +1,5 @@
+"""The verdict of the rules on the features of a token."""
+
 import math
 from decimal import Decimal
 
@@ -5,11 +7,11 @@ import pytest
 
 from signals.choices import Decision, Note
 from signals.verification.rules import Condition, Operator, Rules, confidence, evaluate
-from signals.verification.rules_file import SHIPPED, load
+from signals.verification.rules_file import SHIPPED_RULES, load_rules
 from signals.verification.verdict import Feature, Verdict
 
 PCTL, GROWTH, TOP10, LOOPS = Feature
-RULES = load(SHIPPED)
+RULES = load_rules(SHIPPED_RULES)
 
 HOLD = Verdict(Decision.HOLD, Decimal("0.5"))
 UPGRADE = Verdict(Decision.UPGRADE, Decimal(1))

@@ -1,3 +1,5 @@
+"""The rules file, and how its problems are reported."""
+
 import hashlib
 from pathlib import Path
 
@@ -5,7 +7,7 @@ import pytest
 
 from signals.verification.errors import RulesError
 from signals.verification.rules import Condition, Operator
-from signals.verification.rules_file import LARGEST, SHIPPED, load, parse
+from signals.verification.rules_file import MAX_FILE_BYTES, SHIPPED_RULES, load_rules, parse_rules
 from signals.verification.verdict import Feature
 
 FILE = Path("rules.yml")
@@ -23,14 +25,14 @@ verdict:
 def faults(content: str | bytes) -> list[str]:
     """What the file is refused for, one fault an item, without the file's name."""
     with pytest.raises(RulesError) as caught:
-        parse(FILE, content.encode() if isinstance(content, str) else content)
+        parse_rules(FILE, content.encode() if isinstance(content, str) else content)
     lines = str(caught.value).split("\n")
     assert all(line.startswith("rules file 'rules.yml': ") for line in lines)
     return [line.removeprefix("rules file 'rules.yml': ") for line in lines]
 
 
 def test_the_shipped_file_says_what_the_contract_says() -> None:
-    rules = load(SHIPPED)
+    rules = load_rules(SHIPPED_RULES)
     assert rules.windows == {30, 60, 180}
     assert rules.upgrade_if == (
         Condition(Feature.ACTIVE_ADDR_PCTL, Operator.AT_LEAST, 0.95),
@@ -40,7 +42,7 @@ def test_the_shipped_file_says_what_the_contract_says() -> None:
         Condition(Feature.TOP10_SHARE, Operator.AT_LEAST, 0.7),
         Condition(Feature.SELF_LOOP_RATIO, Operator.AT_LEAST, 0.2),
     )
-    assert rules.sha256 == hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
+    assert rules.sha256 == hashlib.sha256(SHIPPED_RULES.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_a_condition_is_feature_operator_and_label_or_number(
     text: str, condition: Condition
 ) -> None:
     content = GOOD.replace("[growth_ratio >= fast]", f"['{text}']")
-    assert parse(FILE, content.encode()).upgrade_if == (condition,)
+    assert parse_rules(FILE, content.encode()).upgrade_if == (condition,)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +253,7 @@ def test_every_fault_is_told_at_once() -> None:
         ("a: 2024-13-45", "not YAML: 'month must be in 1..12'"),
         ("--- 1\n--- 2", "line 2: not YAML: 'but found another document'"),
         ("[" * 60_000, "nested too deeply"),
-        (b"#" * (LARGEST + 1), f"is larger than {LARGEST} bytes"),
+        (b"#" * (MAX_FILE_BYTES + 1), f"is larger than {MAX_FILE_BYTES} bytes"),
     ],
 )
 def test_what_is_no_plain_yaml_is_refused(content: str | bytes, fault: str) -> None:
@@ -265,10 +267,10 @@ def test_bytes_that_are_no_text_are_refused(content: bytes) -> None:
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RulesError) as caught:
-        load(tmp_path / "none.yml")
+        load_rules(tmp_path / "none.yml")
     assert str(caught.value) == (
         f"rules file '{tmp_path}/none.yml': cannot be read: No such file or directory "
         "(set ONCHAIN_RULES_FILE)"
     )
     with pytest.raises(RulesError, match="cannot be read: Is a directory"):
-        load(tmp_path)
+        load_rules(tmp_path)

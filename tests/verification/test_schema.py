@@ -1,3 +1,5 @@
+"""The check that the database has the tables of the job."""
+
 import re
 
 import pytest
@@ -8,7 +10,7 @@ from django.test import override_settings
 from signals.verification.errors import NotMigrated
 from signals.verification.job import run_once
 from signals.verification.schema import TimeColumn, read_time_column, require_migrations
-from tests.verification.builders import execute
+from tests.verification.database import execute
 
 pytestmark = pytest.mark.django_db
 

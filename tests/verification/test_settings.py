@@ -1,3 +1,5 @@
+"""The settings of the job."""
+
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -5,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from signals.verification.errors import SettingError
-from signals.verification.rules_file import SHIPPED
+from signals.verification.rules_file import SHIPPED_RULES
 from signals.verification.settings import Mode, Settings
 
 
@@ -15,7 +17,7 @@ def test_unset_variables_have_their_defaults() -> None:
         delay=timedelta(seconds=180),
         timeout=timedelta(seconds=720),
         ttl=timedelta(seconds=900),
-        rules_file=SHIPPED,
+        rules_file=SHIPPED_RULES,
     )
 
 

@@ -1,3 +1,5 @@
+"""The token of an event."""
+
 import pytest
 
 from signals.verification.tokens import Token, resolve

@@ -1,4 +1,4 @@
-"""manage.py verify_signal: looks once at the candidate signals that are due."""
+"""manage.py verify_signal: check the candidate signals that are due, once."""
 
 import argparse
 import json
@@ -7,31 +7,32 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 
+from signals.choices import SignalState
+from signals.verification.changes import Change
 from signals.verification.errors import ConfigurationError
-from signals.verification.job import Report, run
+from signals.verification.job import RunReport, verify_signals
 from signals.verification.schema import require_migrations
-from signals.verification.writing import Entry
 
 FINDINGS: Final = 1
 CONFIGURATION: Final = 3
 UNAVAILABLE: Final = 4
 
 
-def limit(text: str) -> int:
-    """How many signals a run looks at, as the command line spells it."""
+def signal_limit(text: str) -> int:
+    """Return the value of --limit; raise ArgumentTypeError if the text is not a whole number in range."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:10]) <= 10**6):
         raise argparse.ArgumentTypeError(f"{text[:100]!r} is not a whole number from 1 to 1000000")
     return int(text)
 
 
 class Command(BaseCommand):
-    """Exit codes: 0 clean, 1 signals failed, 2 usage, 3 configuration or schema, 4 no database."""
+    """Exit with 0 clean, 1 signals failed, 2 usage, 3 configuration or schema, 4 no database."""
 
     help = "Compare candidate signals with the on-chain features of their tokens, once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--limit", type=limit, default=100, help="look at no more signals than this (100)"
+            "--limit", type=signal_limit, default=100, help="check at most this many signals (100)"
         )
         parser.add_argument(
             "--json", action="store_true", help="print the result as one JSON object"
@@ -43,13 +44,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         try:
             require_migrations(connection)
-            report = run(options["limit"], dry_run=options["dry_run"])
+            report = verify_signals(options["limit"], dry_run=options["dry_run"])
         except ConfigurationError as error:
             raise CommandError(str(error), returncode=CONFIGURATION) from error
         except (DatabaseError, InterfaceError) as error:
             message = f"the database does not answer as it should: {error}".strip()
             raise CommandError(message, returncode=UNAVAILABLE) from error
-        self.stdout.write(as_json(report) if options["json"] else as_text(report))
+        self.stdout.write(report_as_json(report) if options["json"] else report_as_text(report))
         if failed := report.counts["errors"]:
             raise CommandError(
                 f"{failed} of {report.counts['scanned']} signals failed (see their error in "
@@ -58,17 +59,17 @@ class Command(BaseCommand):
             )
 
 
-def as_text(report: Report) -> str:
-    """The counts, one a line; after a dry run also what each look would have written."""
+def report_as_text(report: RunReport) -> str:
+    """Return the counts, one a line, and after a dry run what each check would have written."""
     lines = [f"{name:<13}{count:>7}" for name, count in report.counts.items()]
     if report.dry_run:
-        lines += map(_line, report.entries)
+        lines += map(_change_as_line, report.changes)
         lines.append("dry run: nothing was written")
     return "\n".join(lines)
 
 
-def as_json(report: Report) -> str:
-    """One object whose keys never differ; would_write is empty unless it was a dry run."""
+def report_as_json(report: RunReport) -> str:
+    """Return one JSON object with always the same keys; `would_write` is empty except after a dry run."""
     return json.dumps(
         {
             "run": str(report.run),
@@ -76,35 +77,37 @@ def as_json(report: Report) -> str:
             "rules": report.mode.value,
             "rules_sha256": report.rules_sha256,
             **report.counts,
-            "would_write": [_object(entry) for entry in report.entries] if report.dry_run else [],
+            "would_write": [_change_as_object(change) for change in report.changes]
+            if report.dry_run
+            else [],
         }
     )
 
 
-def _line(entry: Entry) -> str:
-    verdict = entry.look.verdict
+def _change_as_line(change: Change) -> str:
+    verdict = change.evaluation.verdict
     reason = " ".join((verdict.note or "", *verdict.named)).strip()
     writes = [
-        *([f"state candidate -> {entry.state}"] if entry.state != "candidate" else []),
-        *(["onchain_asof_ts, onchain_confidence"] if entry.updates_signal else []),
-        *(["one row of signal_events"] if entry.adds_event else []),
+        *([f"state candidate -> {change.state}"] if change.state != SignalState.CANDIDATE else []),
+        *(["onchain_asof_ts, onchain_confidence"] if change.updates_signal else []),
+        *(["one row of signal_events"] if change.adds_event else []),
     ]
     return (
-        f"signal {entry.look.candidate.signal}: {verdict.decision} {verdict.confidence}"
+        f"signal {change.evaluation.candidate.signal_id}: {verdict.decision} {verdict.confidence}"
         f"{f' ({reason})' if reason else ''}; would write {', '.join(writes) or 'no verdict'}"
     )
 
 
-def _object(entry: Entry) -> dict[str, Any]:
-    verdict = entry.look.verdict
+def _change_as_object(change: Change) -> dict[str, Any]:
+    verdict = change.evaluation.verdict
     return {
-        "signal": entry.look.candidate.signal,
+        "signal": change.evaluation.candidate.signal_id,
         "decision": verdict.decision,
         "confidence": float(verdict.confidence),
         "note": verdict.note,
         "named": list(verdict.named),
-        "previous_state": "candidate",
-        "new_state": entry.state,
-        "updates_signal": entry.updates_signal,
-        "adds_event": entry.adds_event,
+        "previous_state": SignalState.CANDIDATE,
+        "new_state": change.state,
+        "updates_signal": change.updates_signal,
+        "adds_event": change.adds_event,
     }

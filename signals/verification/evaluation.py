@@ -1,0 +1,108 @@
+"""The verdict on each candidate of a batch."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from signals.choices import Decision, Note
+from signals.verification.candidates import Candidate
+from signals.verification.features import DECIDING_WINDOW, Evidence, read_newest_evidence
+from signals.verification.rules import evaluate, insufficient
+from signals.verification.run import Run
+from signals.verification.tokens import Token, resolve
+from signals.verification.verdict import Verdict
+
+MAX_FAILURES: Final = 5
+"""Failures in a row after which a signal is dead."""
+
+Output = TypeVar("Output")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A candidate and the verdict on it, with the token and the evidence that were found."""
+
+    candidate: Candidate
+    verdict: Verdict
+    token: Token | None = None
+    evidence: Evidence | None = None
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The time of the evidence that decided; None if nothing was decided."""
+        if self.evidence is None or self.verdict.decision is Decision.INSUFFICIENT:
+            return None
+        return self.evidence.as_of
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A candidate that could not be evaluated or written, and the error as one line."""
+
+    candidate: Candidate
+    error: str
+
+    @property
+    def attempts(self) -> int:
+        """The number of failures in a row, this one included."""
+        return self.candidate.attempts + 1
+
+    @property
+    def dead(self) -> bool:
+        """Whether the job gives the signal up."""
+        return self.attempts >= MAX_FAILURES
+
+
+def evaluate_batch(
+    run: Run, candidates: Sequence[Candidate]
+) -> tuple[list[Evaluation], list[Failure]]:
+    """Return the evaluations of the candidates, and a failure for each one that raised an error."""
+    resolved, failures = map_candidates(candidates, lambda c: resolve(c.event_key, c.token_ca))
+    token_of = dict(resolved)
+    tokens = [token for token in token_of.values() if token]
+    newest = read_newest_evidence(run.connection, tokens, run.now) if tokens else {}
+
+    def evaluate_one(candidate: Candidate) -> Evaluation:
+        token = token_of[candidate]
+        evidence = newest.get(token) if token else None
+        verdict = reach_verdict(run, candidate, token, evidence)
+        return Evaluation(candidate, verdict, token, evidence)
+
+    evaluated, more_failures = map_candidates(token_of, evaluate_one)
+    return [evaluation for _, evaluation in evaluated], failures + more_failures
+
+
+def reach_verdict(
+    run: Run, candidate: Candidate, token: Token | None, evidence: Evidence | None
+) -> Verdict:
+    """Return the verdict on a candidate with that token and that newest evidence, each None if missing."""
+    if token is None:
+        return insufficient(Note.UNRESOLVABLE_TOKEN)
+    if evidence is None:
+        return insufficient(
+            Note.EVIDENCE_DELAYED if candidate.overdue else Note.INSUFFICIENT_EVIDENCE
+        )
+    if evidence.is_stale(run.now):
+        return insufficient(Note.FEATURE_STALE)
+    return evaluate(run.rules, DECIDING_WINDOW, evidence.features)
+
+
+def map_candidates(
+    candidates: Iterable[Candidate], function: Callable[[Candidate], Output]
+) -> tuple[list[tuple[Candidate, Output]], list[Failure]]:
+    """Call `function` for each candidate; return the results, and a failure for each one that raised."""
+    done: list[tuple[Candidate, Output]] = []
+    failures: list[Failure] = []
+    for candidate in candidates:
+        try:
+            done.append((candidate, function(candidate)))
+        except Exception as error:  # noqa: BLE001 - one bad row never stops the batch
+            failures.append(Failure(candidate, describe_error(error)))
+    return done, failures
+
+
+def describe_error(error: Exception) -> str:
+    """Return the error's class and the first line of its text, in ASCII and at most 500 characters."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]!a}"[:500]
