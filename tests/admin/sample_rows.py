@@ -1,10 +1,12 @@
-"""Rows as analysts meet them: full ones, empty ones and hostile ones."""
+"""Rows of each model: ordinary, empty and hostile ones."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any
 from uuid import UUID
+
+from django.utils import timezone
 
 from signals.models import Event, OnchainFeature, Signal, SignalEvent, SignalVerification
 
@@ -51,7 +53,7 @@ def make_verdict(signal: Signal, **fields: Any) -> SignalEvent:
     return SignalEvent.objects.create(signal=signal, **values | fields)
 
 
-def make_memory(signal: Signal, **fields: Any) -> SignalVerification:
+def make_verification(signal: Signal, **fields: Any) -> SignalVerification:
     values = {"status": "dead", "outcome": "failed", "error": "it broke", "attempts": 5}
     return SignalVerification.objects.create(signal=signal, **values | fields)
 
@@ -80,7 +82,7 @@ def make_attack() -> Signal:
         topic_evidence_links=["javascript:alert(3)", ATTACK],
     )
     make_verdict(signal, event_key=event.pk, features={ATTACK: ATTACK}, metadata={"x": ATTACK})
-    make_memory(signal, error=ATTACK)
+    make_verification(signal, error=ATTACK)
     make_feature(chain=ATTACK, address=ATTACK)
     return signal
 
@@ -90,3 +92,11 @@ def make_bare_signal() -> Signal:
     signal = make_signal(event=None, market_type=None, goplus_risk=None)
     Signal.objects.filter(pk=signal.pk).update(ts=None)
     return signal
+
+
+def make_one_of_each(**event: Any) -> None:
+    """Create one row of each model; `event` are fields of the event."""
+    signal = make_signal(event=make_event(**event))
+    make_verdict(signal)
+    make_verification(signal)
+    make_feature(as_of_ts=timezone.now())

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from signals.models import Event, Signal
 from tests.admin.browser import find_browser, open_browser
-from tests.admin.rows import ATTACK, make_attack, make_event, make_signal, make_verdict
-from tests.admin.test_lists import MODELS
+from tests.admin.pages import MODELS
+from tests.admin.sample_rows import ATTACK, make_attack, make_event, make_signal, make_verdict
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -5,7 +5,7 @@ from django.db import connection
 from django.test import Client
 
 from signals.models import Signal, SignalEvent, SignalVerification
-from tests.admin.rows import make_signal, make_verdict
+from tests.admin.sample_rows import make_signal, make_verdict
 
 pytestmark = pytest.mark.django_db
 

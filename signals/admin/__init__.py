@@ -1,0 +1,26 @@
+"""The admin's pages for analysts, one module a page.
+
+The pages show what the pipelines and the job wrote; few fields can be changed. They stay quick on tables
+with millions of rows:
+
+* Lists count and page a bounded number of rows (paging.py).
+* Lists are ordered by an index (the page's module).
+* Searches use indexes, except a search for a token address (searches.py).
+* A filter without an index reads far only if few rows match it (filters.py).
+
+Texts come from posts, so every column escapes them (columns.py).
+"""
+
+from signals.admin.event import EventAdmin
+from signals.admin.onchain_feature import OnchainFeatureAdmin
+from signals.admin.signal import SignalAdmin
+from signals.admin.signal_event import SignalEventAdmin
+from signals.admin.signal_verification import SignalVerificationAdmin
+
+__all__ = [
+    "EventAdmin",
+    "OnchainFeatureAdmin",
+    "SignalAdmin",
+    "SignalEventAdmin",
+    "SignalVerificationAdmin",
+]

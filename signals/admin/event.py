@@ -1,0 +1,57 @@
+"""The page of events."""
+
+from django.contrib import admin
+
+from signals.admin.base import PipelineAdmin
+from signals.admin.columns import age_column, json_column, short_key_column, short_text_column
+from signals.admin.filters import age_filter, recent_values_filter
+from signals.admin.inlines import SignalInline
+from signals.admin.searches import find_events
+from signals.models import Event
+
+
+@admin.register(Event)
+class EventAdmin(PipelineAdmin):
+    editable = ("type", "symbol", "token_ca")
+    find = staticmethod(find_events)
+
+    list_display = (
+        *(short_key_column("event_key"), "symbol", "type", short_text_column("summary")),
+        *("score", "heat_10m", "refine_ok", age_column("last_ts")),
+    )
+    list_filter = ("refine_ok", recent_values_filter("type"), age_filter("last_ts"))
+    ordering = ("-last_ts",)
+    search_fields = ("event_key", "symbol", "topic_hash", "token_ca")
+    search_help_text = "Event key, symbol, topic or token address"
+    inlines = (SignalInline,)
+    fieldsets = (
+        (None, {"fields": ("event_key", "type", "symbol", "token_ca", "summary")}),
+        (
+            "Heat",
+            {
+                "fields": (
+                    *("start_ts", "last_ts", "time_bucket_start", "heat_10m", "heat_30m"),
+                    *("score", "candidate_score", "last_sentiment", "last_sentiment_score"),
+                )
+            },
+        ),
+        (
+            "Evidence",
+            {
+                "fields": (
+                    *("evidence_count", json_column("evidence"), json_column("keywords_norm")),
+                    *("impacted_assets", "topic_hash", "topic_entities", "version"),
+                )
+            },
+        ),
+        (
+            "Refinement",
+            {
+                "fields": (
+                    *("refine_ok", "refine_ts", "refine_backend", "refine_latency_ms"),
+                    *("refine_error", "refined_type", "refined_summary", "refined_confidence"),
+                    *("refined_impacted_assets", "refined_reasons"),
+                )
+            },
+        ),
+    )

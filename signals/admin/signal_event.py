@@ -1,0 +1,39 @@
+"""The page of signal events, which are the verdicts on signals."""
+
+from django.contrib import admin
+
+from signals.admin.base import PipelineAdmin
+from signals.admin.columns import age_column, json_column, signal_link_column
+from signals.admin.filters import age_filter
+from signals.admin.searches import find_verdicts
+from signals.models import SignalEvent
+
+
+@admin.register(SignalEvent)
+class SignalEventAdmin(PipelineAdmin):
+    find = staticmethod(find_verdicts)
+
+    list_display = (
+        *("id", signal_link_column, "decision", "confidence", "previous_state", "new_state"),
+        *("note", age_column("created_at")),
+    )
+    list_filter = ("decision", "new_state", "note", age_filter("created_at"))
+    ordering = ("-id",)
+    sortable_by = ("id",)
+    search_fields = ("signal__id", "run")
+    search_help_text = "Run, or the signal's number, symbol, event key, topic or token address"
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    *("id", "signal", "event_key", "type", "created_at", "decision"),
+                    *("confidence", "note", "previous_state", "new_state"),
+                )
+            },
+        ),
+        (
+            "Evidence",
+            {"fields": (json_column("features"), json_column("metadata"), "rules_sha256", "run")},
+        ),
+    )

@@ -1,0 +1,41 @@
+"""The page of signal verifications, which are the job's records of the signals that it checked."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from signals.admin.base import PipelineAdmin
+from signals.admin.columns import age_column, short_text_column, signal_number_column
+from signals.admin.searches import find_signals
+from signals.models import SignalVerification
+
+
+@admin.register(SignalVerification)
+class SignalVerificationAdmin(PipelineAdmin):
+    """The only page whose rows can be deleted: without its row, the job checks a dead signal again."""
+
+    find = staticmethod(find_signals)  # a verification has the primary key of its signal
+
+    list_display = (
+        *(signal_number_column, "status", "outcome", "decision", "note", "attempts"),
+        *(short_text_column("error"), "next_check_at", age_column("updated_at")),
+    )
+    list_filter = ("status", "outcome", "decision", "note")
+    ordering = ("status", "-updated_at")  # alphabetical, so the dead come first
+    search_fields = ("signal__id",)
+    search_help_text = "The signal's number, symbol, event key, topic or token address"
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    *("signal", "status", "outcome", "decision", "note", "next_check_at"),
+                    *("checks", "attempts", "error", "updated_at"),
+                )
+            },
+        ),
+    )
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
