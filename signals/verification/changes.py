@@ -11,7 +11,7 @@ from signals.verification.evaluation import Evaluation
 from signals.verification.run import Run
 from signals.verification.settings import Mode
 
-STATE_AFTER: Final[Mapping[Decision, SignalState]] = MappingProxyType(
+DECISION_STATES: Final[Mapping[Decision, SignalState]] = MappingProxyType(
     {Decision.UPGRADE: SignalState.VERIFIED, Decision.DOWNGRADE: SignalState.DOWNGRADED}
 )
 """The state that a decision moves a signal to; the other decisions leave it a candidate."""
@@ -20,19 +20,19 @@ STATE_AFTER: Final[Mapping[Decision, SignalState]] = MappingProxyType(
 # the signal already has newer evidence, whether its row changes, and whether the verdict is a new one.
 _COMPARE: Final = """
 SELECT s.id,
-    coalesce(look.as_of < s.onchain_asof_ts, false),
-    look.as_of IS NOT NULL
+    coalesce(given.as_of < s.onchain_asof_ts, false),
+    given.as_of IS NOT NULL
         AND (s.state, s.onchain_asof_ts, s.onchain_confidence)
-        IS DISTINCT FROM (look.state, look.as_of, look.confidence),
-    look.state <> s.state
+        IS DISTINCT FROM (given.state, given.as_of, given.confidence),
+    given.state <> s.state
         OR (last.new_state, last.decision, last.confidence, last.note, last.named, last.rules_sha256)
         IS DISTINCT FROM
-        (look.state, look.decision, look.confidence, look.note, look.named, look.rules_sha256)
-FROM jsonb_to_recordset(%s::jsonb) AS look(
+        (given.state, given.decision, given.confidence, given.note, given.named, given.rules_sha256)
+FROM jsonb_to_recordset(%s::jsonb) AS given(
     signal bigint, checks integer, as_of timestamptz, state text, decision text,
     confidence numeric, note text, named jsonb, rules_sha256 text
 )
-JOIN signals s ON s.id = look.signal AND s.state = 'candidate'
+JOIN signals s ON s.id = given.signal AND s.state = 'candidate'
 LEFT JOIN signal_verifications v ON v.signal_id = s.id
 LEFT JOIN LATERAL (
     SELECT e.new_state, e.decision, e.confidence, e.note, e.metadata -> 'named' AS named,
@@ -42,7 +42,7 @@ LEFT JOIN LATERAL (
     ORDER BY e.id DESC
     LIMIT 1
 ) last ON true
-WHERE coalesce(v.checks, 0) = look.checks
+WHERE coalesce(v.checks, 0) = given.checks
 """
 
 
@@ -86,7 +86,7 @@ def state_after(run: Run, evaluation: Evaluation) -> SignalState:
     """Return the state that the verdict moves the signal to; with the rules off it stays a candidate."""
     if run.settings.mode is Mode.OFF:
         return SignalState.CANDIDATE
-    return STATE_AFTER.get(evaluation.verdict.decision, SignalState.CANDIDATE)
+    return DECISION_STATES.get(evaluation.verdict.decision, SignalState.CANDIDATE)
 
 
 def evaluations_as_json(run: Run, evaluations: Sequence[Evaluation]) -> str:

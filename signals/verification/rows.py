@@ -12,7 +12,7 @@ from signals.choices import (
     VerificationStatus,
 )
 from signals.models import SignalEvent, SignalVerification
-from signals.verification.changes import STATE_AFTER, Change
+from signals.verification.changes import DECISION_STATES, Change
 from signals.verification.evaluation import Failure
 from signals.verification.features import DECIDING_WINDOW
 from signals.verification.run import Run
@@ -57,7 +57,7 @@ def verification_row(run: Run, change: Change) -> SignalVerification:
     moved = change.state is not SignalState.CANDIDATE
     # A move that is not made because the rules are off is due again in every run, so that the first
     # run with the rules on makes it.
-    withheld = verdict.decision in STATE_AFTER and not change.outdated
+    withheld = verdict.decision in DECISION_STATES and not change.outdated
     due = run.now if withheld else run.now + run.settings.ttl
     return SignalVerification(
         signal_id=candidate.signal_id,

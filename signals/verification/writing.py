@@ -20,12 +20,12 @@ from signals.verification.run import Run
 
 _UPDATE: Final = """
 UPDATE signals s
-SET state = look.state, onchain_asof_ts = look.as_of, onchain_confidence = look.confidence
-FROM jsonb_to_recordset(%s::jsonb) AS look(
+SET state = given.state, onchain_asof_ts = given.as_of, onchain_confidence = given.confidence
+FROM jsonb_to_recordset(%s::jsonb) AS given(
     signal bigint, as_of timestamptz, state text, confidence numeric
 )
-WHERE s.id = look.signal AND s.state = 'candidate'
-    AND (s.onchain_asof_ts IS NULL OR s.onchain_asof_ts <= look.as_of)
+WHERE s.id = given.signal AND s.state = 'candidate'
+    AND (s.onchain_asof_ts IS NULL OR s.onchain_asof_ts <= given.as_of)
 """
 
 

@@ -128,8 +128,8 @@ def test_an_event_whose_key_is_markup_can_be_saved(superuser: Client) -> None:
 
 
 def test_a_dead_signal_is_looked_at_again_when_its_memory_is_deleted(superuser: Client) -> None:
-    memory = make_verification(make_signal())
-    data = {"action": "delete_selected", "_selected_action": [memory.pk], "post": "yes"}
+    verification = make_verification(make_signal())
+    data = {"action": "delete_selected", "_selected_action": [verification.pk], "post": "yes"}
     superuser.post("/admin/signals/signalverification/", data)
     assert not SignalVerification.objects.exists()
     assert Signal.objects.exists()

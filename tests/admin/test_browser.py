@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the page did that it must not: dialogs, errors in its scripts, failed requests."""
+    """The faults of the page so far: dialogs, errors in scripts, failed requests."""
     return []
 
 

@@ -32,7 +32,7 @@ DEADLINE = 60
 
 
 def in_thread(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """What the function returns in a thread, on a connection of the thread's own."""
+    """Call the function in a thread with its own connection, and return what it returned."""
 
     def call() -> Any:
         try:

@@ -23,7 +23,7 @@ verdict:
 
 
 def faults(content: str | bytes) -> list[str]:
-    """What the file is refused for, one fault an item, without the file's name."""
+    """Return the faults of a file that is refused, without the file's name."""
     with pytest.raises(RulesError) as caught:
         parse_rules(FILE, content.encode() if isinstance(content, str) else content)
     lines = str(caught.value).split("\n")
