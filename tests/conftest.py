@@ -1,8 +1,9 @@
-"""Chooses what this machine can run, when tests are collected and in words: nothing is skipped."""
+"""Choose what this machine can run, when tests are collected and in words; databases that many tests copy."""
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import hypothesis
@@ -13,11 +14,13 @@ from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test.utils import setup_databases, teardown_databases
 
 from tests.admin.browser import NAMES
+from tests.migrations.server import LAST, Database, legacy
 
 # CI installs a browser, so there a missing one is a failure.
 HAS_BROWSER = "CHROMIUM" in os.environ or "CI" in os.environ or any(map(shutil.which, NAMES))
 
-collect_ignore = [] if HAS_BROWSER else ["admin/test_browser.py", "report/test_page_browser.py"]
+BROWSER_TESTS = ["admin/test_browser.py", "operations/drift/test_admin_page_browser.py"]
+collect_ignore = [] if HAS_BROWSER else BROWSER_TESTS
 
 
 def pytest_report_header() -> str:
@@ -54,3 +57,55 @@ def test_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[Non
         )
         yield
         teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture
+def unblocked_database(django_db_blocker: Any) -> Iterator[None]:
+    """Let a test work on databases of its own, without the one that pytest-django would make."""
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture(scope="session")
+def prepared(django_db_blocker: Any) -> Iterator[Callable[[str], Database]]:
+    """Return the database of a description, to be copied only: empty, clean, legacy NNN, adopted NNN.
+
+    clean and adopted ones are migrated to 0012; "clean 0013" to the newest. Each is built once for the run.
+    """
+    made: list[Database] = []
+
+    @cache
+    def prepare(description: str) -> Database:
+        kind, _, detail = description.partition(" ")
+        template = prepare(f"legacy {detail}").name if kind == "adopted" else "template0"
+        database = Database.new(template)
+        made.append(database)
+        if kind == "legacy":
+            with database.connect(autocommit=False) as session:
+                legacy(session, detail)
+        elif kind in ("clean", "adopted"):
+            with django_db_blocker.unblock():
+                database.migrate(None if detail == "0013" else LAST)
+                database.close()
+        return database
+
+    yield prepare
+    for database in made:
+        database.drop()
+
+
+@pytest.fixture
+def copy(
+    prepared: Callable[[str], Database], unblocked_database: None
+) -> Iterator[Callable[[str], Database]]:
+    """Make a copy of a prepared database that the test may change."""
+    made: list[Database] = []
+
+    def make(description: str) -> Database:
+        database = Database.new(prepared(description).name)
+        made.append(database)
+        return database
+
+    yield make
+    for database in made:
+        database.drop()

@@ -12,9 +12,12 @@ from django.db import connection, connections
 
 from project.demo.legacy import build, fill
 from tests.databases import new_database
+from tests.migrations.server import Database as ServerDatabase
 from tests.operations import bench
 from tests.operations.bench import Sessions
 from tests.operations.processes import Database
+from tests.operations.projects.mill import write_models
+from tests.operations.projects.stock import Stock, write
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def cleared_bench(test_database: None, django_db_blocker: Any) -> Iterator[None]
 
 
 @pytest.fixture
-def empty_bench(cleared_bench: None, django_db_blocker: Any) -> Iterator[None]:
+def empty_bench(cleared_bench: None, short_waits: None, django_db_blocker: Any) -> Iterator[None]:
     """A connection on which a test may begin with bench.fresh(); the tests commit, as migrations do.
 
     Nothing here writes to Django's tables, so there is nothing to flush after a test.
@@ -40,7 +43,7 @@ def empty_bench(cleared_bench: None, django_db_blocker: Any) -> Iterator[None]:
             bench.execute("RESET SESSION AUTHORIZATION; RESET ALL")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def short_waits(settings: Any) -> None:
     """Each try for a lock is short; the last comes only where the lock is never to be had."""
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.05, "LONGEST_PAUSE": 0.1, "LOCK_WAIT": 60.0}
@@ -98,3 +101,32 @@ def legacy(test_database: None, django_db_blocker: Any) -> Iterator[str]:
         made.finish("migrate", "signals", "0011", "-v0")
         made.close()
         yield url
+
+
+@pytest.fixture(scope="session")
+def stock_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stock]:
+    """Migrated once, but for the last migration of crate; to be copied only."""
+    made = Stock(tmp_path_factory.mktemp("stock"), ServerDatabase.new())
+    write(made.folder)
+    apps = ("shop", "folded", "admin", "auth", "sessions", "sites", "flatpages", "redirects")
+    for words in (("crate", "0002"), *((app,) for app in apps)):
+        done = made.manage("migrate", "-v0", *words)
+        assert (done.returncode, done.stderr) == (0, "")
+    yield made
+    made.database.drop()
+
+
+@pytest.fixture
+def stock(stock_template: Stock, unblocked_database: None) -> Iterator[Stock]:
+    made = Stock(stock_template.folder, ServerDatabase.new(stock_template.database.name))
+    yield made
+    made.database.drop()
+
+
+@pytest.fixture
+def mill(tmp_path: Path, unblocked_database: None) -> Iterator[Stock]:
+    """Two applications without migrations, on an empty database of their own."""
+    made = Stock(tmp_path, ServerDatabase.new())
+    write_models(made.folder)
+    yield made
+    made.database.drop()

@@ -15,7 +15,7 @@ from signals import operations
 from tests.databases import new_database
 from tests.operations import bench
 from tests.operations.bench import PART, facts, forwards, fresh, marks, part, printed, psql
-from tests.operations.contract import CASES, Case, cancelled_build
+from tests.operations.contract.cases import CASES, Case, cancelled_build
 
 pytestmark = pytest.mark.usefixtures("empty_bench")
 

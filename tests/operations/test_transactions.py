@@ -8,7 +8,7 @@ from django.db import models, transaction
 from signals import operations
 from tests.operations import bench
 from tests.operations.bench import PART, facts, forwards, fresh, marks, part
-from tests.operations.contract import CASES, Case
+from tests.operations.contract.cases import CASES, Case
 
 pytestmark = pytest.mark.usefixtures("empty_bench")
 

@@ -1,0 +1,146 @@
+"""manage.py check --database: what the migrations to come would do to others on tables that stand."""
+
+from tests.operations.projects.mill import INITIAL, run, write
+from tests.operations.projects.stock import Stock
+
+SECOND = """\
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("mill", "0001_initial")]
+    atomic = False
+    operations = [
+        migrations.AddField("item", "more", models.IntegerField(null=True)),
+        migrations.AddField("item", "code", models.IntegerField(null=True, unique=True)),
+        migrations.AddField("item", "shelf", models.ForeignKey("mill.shelf", models.CASCADE, null=True)),
+        migrations.AlterField("shelf", "code", models.CharField(max_length=10, help_text="x")),
+        migrations.AlterField("shelf", "code", models.CharField(max_length=10, null=True, default="")),
+        migrations.AlterField("item", "kind", models.BigIntegerField(null=True)),
+        migrations.RenameModel("Item", "Thing"),
+        AddIndexConcurrently("thing", models.Index(fields=["kind"], name="beside")),
+        migrations.AddIndex("thing", models.Index(fields=["kind"], name="thing_kind")),
+        migrations.AddConstraint(
+            "thing", models.CheckConstraint(condition=models.Q(kind__gt=0), name="thing_check")),
+        migrations.AddConstraint("thing", models.UniqueConstraint(fields=["kind"], name="thing_key")),
+        migrations.CreateModel("New", [("id", models.BigAutoField(primary_key=True))]),
+        migrations.AddField("new", "x", models.IntegerField(null=True, db_index=True)),
+        migrations.RemoveIndex("thing", "beside"),
+        migrations.RemoveField("thing", "more"),
+        migrations.RunPython(migrations.RunPython.noop),
+    ]
+"""
+
+FOUND = [
+    "Add field code to item: nobody reads or writes while the index is built",
+    "Add field shelf to item: nobody reads or writes while its foreign key is checked and its index built",
+    "Alter field kind on item: nobody reads or writes while the rows are looked at or written anew",
+    "Create constraint thing_check on model thing: nobody reads or writes while the rows are looked at",
+    "Create constraint thing_key on model thing: nobody reads or writes while the index is built",
+    "Create index thing_kind on field(s) kind of model thing: writers wait while the index is built",
+    (
+        "Remove field more from thing: "
+        "whoever comes waits behind it for as long as it waits for its lock"
+    ),
+    (
+        "Remove index beside from thing: "
+        "whoever comes waits behind it for as long as it waits for its lock"
+    ),
+]
+HINT = (
+    "\tHINT: Write operations.CreateIndexConcurrentlyIfMissing(model_name='thing', "
+    "index=models.Index(fields=['kind'], name='thing_kind')), and atomic = False (`manage.py "
+    "convergent_migration mill 0002_second` writes it; accept_blocking = True on the migration keeps it)."
+)
+BEFORE = "mill.0002_second: (signals_operations.W003) "
+CHECK = ("check", "--database", "default")
+
+
+def warned(told: str) -> list[str]:
+    return [line.removeprefix(BEFORE) for line in told.splitlines() if line.startswith(BEFORE)]
+
+
+def test_what_is_to_come_on_tables_that_stand_is_warned_of_and_stops_nothing(mill: Stock) -> None:
+    write(mill, "0001_initial", INITIAL)
+    write(mill, "0002_second", SECOND)
+    clean = ("System check identified no issues (0 silenced).\n", "")
+    assert run(mill, *CHECK) == clean  # an empty database
+    run(mill, "migrate", "contenttypes", "0001", "-v0")  # whose 0002 is no concern of the project
+    run(mill, "migrate", "mill", "0001", "-v0")
+    assert run(mill, "check") == clean  # no database is named
+    _, told = run(mill, *CHECK)
+    assert warned(told) == FOUND
+    assert HINT in told.splitlines()
+    write(mill, "0002_second", SECOND.replace("atomic", "accept_blocking = True\n    atomic"))
+    assert run(mill, *CHECK) == clean
+    write(mill, "0002_second", SECOND)
+    _, told = run(mill, "convergent_migration", "mill", "0002")
+    assert told.count("stays as it is") == 2
+    assert run(mill, *CHECK) == clean
+    write(mill, "0002_second", SECOND)
+    _, told = run(mill, "migrate", "-v0")
+    assert warned(told) == FOUND
+    assert run(mill, *CHECK) == clean
+
+
+THIRD = """\
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("mill", "0001_initial")]
+    operations = [
+        migrations.AddIndex("away", models.Index(fields=["x"], name="away_x")),
+        migrations.AddIndex("chosen", models.Index(fields=["x"], name="chosen_x")),
+        migrations.AlterField("item", "name", models.CharField(max_length=11, null=True)),
+        migrations.AlterField("item", "price", models.DecimalField(max_digits=6, decimal_places=2)),
+        migrations.SeparateDatabaseAndState(
+            [migrations.AddIndex("item", models.Index(fields=["kind"], name="apart"))],
+            [migrations.AddIndex("item", models.Index(fields=["kind"], name="apart"))],
+        ),
+        migrations.AlterField("item", "name", models.CharField(max_length=10, null=True)),
+        migrations.AlterField("item", "price", models.DecimalField(max_digits=6, decimal_places=3)),
+    ]
+"""
+TABLES = """\
+        migrations.CreateModel(
+            "Away", [("id", models.AutoField(primary_key=True)), ("x", models.IntegerField())],
+            options={"managed": False}),
+        migrations.CreateModel(
+            "Chosen", [("id", models.AutoField(primary_key=True)), ("x", models.IntegerField())],
+            options={"swappable": "MILL_CHOSEN"}),
+        migrations.AddField("item", "price", models.DecimalField(max_digits=5, decimal_places=2)),
+    ]
+"""
+
+
+def test_tables_that_are_not_touched_and_columns_that_grow_are_no_warning(mill: Stock) -> None:
+    settings = mill.folder / "stock_settings.py"
+    settings.write_text(settings.read_text() + 'MILL_CHOSEN = "inn.Room"\n')
+    write(mill, "0001_initial", INITIAL.replace("    ]\n", TABLES))
+    write(mill, "0002_second", THIRD)
+    run(mill, "migrate", "mill", "0001", "-v0", "--skip-checks")
+    _, told = run(mill, *CHECK)
+    assert warned(told) == [
+        "Alter field name on item: nobody reads or writes while the rows are looked at or written anew",
+        "Alter field price on item: nobody reads or writes while the rows are looked at or written anew",
+        "Create index apart on field(s) kind of model item: writers wait while the index is built",
+    ]
+
+
+def test_migrations_that_cannot_be_loaded_or_do_not_fit_break_no_check(mill: Stock) -> None:
+    write(mill, "0001_initial", INITIAL)
+    run(mill, "migrate", "mill", "0001", "-v0")
+    clean = ("System check identified no issues (0 silenced).\n", "")
+    unfit = (
+        "from django.db import migrations, models\nfrom signals import operations\n"
+        "class Migration(migrations.Migration):\n"
+        "    dependencies = [('mill', '0001_initial')]\n"
+        "    operations = [operations.AlterColumnTypeIfDifferent("
+        "'gone', 'x', models.IntegerField(unique=True))]\n"
+    )
+    for source in ("import nothing_there\n", "x = (\n", "1 / 0\n", unfit):
+        write(mill, "0002_second", source)
+        assert run(mill, "check") == clean
+        assert run(mill, *CHECK) == clean

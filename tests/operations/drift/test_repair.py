@@ -1,0 +1,347 @@
+"""verify_schema --repair, the databases and schemas that it goes through, and what it prints."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from signals.operations import migrators, session
+from signals.operations.survey import survey
+from tests.migrations.server import ROOT, Database, alone, environment, until, waiting, written
+from tests.operations.drift.test_survey import NOTE, filled
+from tests.operations.projects.stock import FOLDED, Stock
+
+EXPIRE = "django_session_expire_date_a5c62663"
+DRIFT = f"DROP INDEX {EXPIRE}; ALTER TABLE auth_user DROP last_login"
+
+
+def on_a_terminal(stock: Stock, answer: str, *words: str, **env: str) -> tuple[int, str]:
+    """Exit code and everything that is shown, where stdin, stdout and stderr are a terminal."""
+    outer, inner = pty.openpty()
+    variables = environment(stock.database.url) | stock.env(TERM="xterm", **env)
+    if "NO_COLOR" not in env:
+        del variables["NO_COLOR"]
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "verify_schema", *words],
+        cwd=ROOT,
+        env=variables,
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+    )
+    os.close(inner)
+    os.write(outer, answer.encode())
+    shown = b""
+    try:
+        while more := os.read(outer, 65536):
+            shown += more
+    except OSError:  # the terminal's end, as Linux tells it
+        pass
+    finally:
+        os.close(outer)
+    return process.wait(timeout=60), shown.decode()
+
+
+def test_a_terminal_gets_colours_unless_it_wants_none(stock: Stock) -> None:
+    stock.psql(DRIFT)
+    code, shown = on_a_terminal(stock, "")
+    assert code == 1
+    assert "\x1b[31;1m✗ Missing\x1b[0m" in shown
+    code, shown = on_a_terminal(stock, "", NO_COLOR="1")
+    assert (code, "\x1b" in shown) == (1, False)
+    assert "\x1b" not in stock.verify().stdout
+
+
+def test_a_repair_asks_first_on_a_terminal(stock: Stock) -> None:
+    stock.psql(DRIFT)
+    before = written(stock.database)
+    code, shown = on_a_terminal(stock, "n\n", "--repair")
+    assert code == 1
+    assert "Repair 2 components? [y/N]" in shown
+    assert written(stock.database) == before
+    code, shown = on_a_terminal(stock, "y\n", "--repair")
+    assert code == 0
+    assert stock.wrong() == {NOTE}
+
+
+def test_without_a_terminal_a_repair_needs_to_be_told_not_to_ask(stock: Stock) -> None:
+    stock.psql(DRIFT)
+    before = written(stock.database)
+    done = stock.verify("--repair")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no terminal (use --no-input)" in done.stderr
+    assert written(stock.database) == before
+
+
+def test_a_dry_run_prints_the_statements_and_changes_nothing(stock: Stock) -> None:
+    stock.psql(DRIFT)
+    before = written(stock.database)
+    done = stock.verify("--repair", "--dry-run")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == (
+        'ALTER TABLE "auth_user" ADD COLUMN "last_login" timestamp with time zone NULL;\n'
+        f'CREATE INDEX CONCURRENTLY "{EXPIRE}" ON "django_session" ("expire_date");\n'
+    )
+    assert written(stock.database) == before
+
+
+def test_a_repair_says_what_it_does_on_stderr_and_what_is_left_on_stdout(stock: Stock) -> None:
+    stock.psql(f"{DRIFT}; ALTER TABLE auth_user ALTER first_name TYPE text")
+    done = stock.verify("--repair", "--no-input")
+    assert done.returncode == 1
+    assert done.stderr == (
+        'repairing column last_login of "auth_user" (auth.0005_alter_user_last_login_null)\n'
+        f'repairing index {EXPIRE} of "django_session" (sessions.0001_initial)\n'
+    )
+    assert "first_name" in done.stdout
+    assert "last_login" not in done.stdout
+
+
+def test_a_repair_of_one_app_leaves_the_others(stock: Stock) -> None:
+    stock.psql(DRIFT)
+    assert stock.verify("sessions", "--repair", "--no-input").returncode == 0
+    assert stock.wrong() == {NOTE, ("column", "last_login", "missing")}
+    assert stock.wrong("sessions") == set()
+    assert stock.verify("auth", "0005", "--repair", "--no-input").returncode == 0
+    assert stock.wrong() == {NOTE}
+
+
+def test_what_rows_stand_against_is_told_and_the_rest_repaired(stock: Stock) -> None:
+    filled(stock)
+    stock.psql(
+        f"{DRIFT}; ALTER TABLE crate_crate DROP CONSTRAINT crate_check;"
+        "INSERT INTO crate_crate (weight, height) VALUES (1, -2)"
+    )
+    done = stock.verify("--repair", "--no-input")
+    assert done.returncode == 1
+    assert 'not repaired: check crate_check of "crate_crate": ' in done.stderr
+    assert "Traceback" not in done.stderr
+    assert stock.wrong() == {NOTE, ("check", "crate_check", "unfinished")}
+
+
+def test_killed_in_the_middle_the_next_repair_does_the_rest(stock: Stock) -> None:
+    filled(stock)
+    stock.psql(DRIFT)
+    with stock.database.connect(autocommit=False) as old:
+        old.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        old.execute("SELECT 1")
+        words = ("verify_schema", "--repair", "--no-input")
+        with stock.database.running(*words, env=stock.env()) as process:
+            until(waiting(stock.database, "CREATE INDEX CONCURRENTLY"), "the build waits")
+            process.kill()
+        found = stock.wrong()
+        assert ("column", "last_login", "missing") not in found
+        assert found & {("index", EXPIRE, "building"), ("index", EXPIRE, "unfinished")}
+    alone(stock.database)
+    assert stock.verify("--repair", "--no-input").returncode == 0
+    assert stock.wrong() == {NOTE}
+
+
+def test_a_repair_waits_for_another_migrator_and_changes_nothing_beside_it(stock: Stock) -> None:
+    stock.psql(DRIFT)
+    before = written(stock.database)
+    with migrators.alone(connections[stock.database.alias]):
+        done = stock.verify("--repair", "--no-input", SIGNALS_OPERATIONS_MIGRATORS_WAIT="0.3")
+    assert done.returncode == 1
+    assert "another migrator is at work" in done.stderr
+    assert written(stock.database) == before
+
+
+def test_two_schemas_with_the_same_tables_are_judged_and_repaired_apart(stock: Stock) -> None:
+    stock.psql("CREATE SCHEMA tenant")
+    inside = Stock(stock.folder, replace(stock.database, search_path="tenant"))
+    for words in (("sessions",), ("crate", "0002")):
+        assert inside.manage("migrate", "-v0", *words).returncode == 0
+    stock.psql(f"DROP INDEX tenant.{EXPIRE}; DROP TABLE crate_crate")
+    index, table = ("index", EXPIRE, "missing"), ("table", "crate_crate", "missing")
+    assert stock.wrong("--schema", "tenant") == {index}
+    assert stock.wrong() == {NOTE, table}
+    shown = stock.told("--schema", "tenant")
+    assert (shown["schema"], shown["migrations"]) == ("tenant", 3)
+    stock.psql(stock.verify("--schema", "tenant", "--sql").stdout)
+    assert stock.wrong("--schema", "tenant") == set()
+    assert stock.wrong() == {NOTE, table}
+    assert stock.verify("--schema", "public", "--repair", "--no-input").returncode == 0
+    assert stock.wrong() == {NOTE}
+
+
+def test_the_search_path_is_what_it_was_after_a_survey_of_a_schema(stock: Stock) -> None:
+    connection = connections[stock.database.alias]
+    stock.psql("CREATE SCHEMA tenant")
+    with connection.cursor() as cursor:
+        cursor.execute("SET search_path TO public, pg_catalog")
+
+    def stumble() -> None:
+        with session.in_schema(connection, "tenant"):
+            assert survey(connection).schema == "tenant"
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        stumble()
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW search_path")
+        assert cursor.fetchone() == ("public, pg_catalog",)
+
+
+def test_a_migration_that_is_not_applied_declares_nothing(stock: Stock) -> None:
+    assert not any(row["name"] == "later" for row in stock.told()["components"])
+    assert stock.manage("migrate", "-v0", "crate").returncode == 0
+    stock.psql("ALTER TABLE crate_crate DROP later")
+    assert stock.wrong() == {NOTE, ("column", "later", "missing")}
+
+
+def declared(stock: Stock, name: str) -> list[tuple[str, str]]:
+    components = stock.told("folded")["components"]
+    return [(each["migration"], each["status"]) for each in components if each["name"] == name]
+
+
+def test_a_squashed_migration_counts_as_django_counts_it(stock: Stock) -> None:
+    squash = "folded.0001_squashed_0003"
+    assert declared(stock, "second") == [(squash, "exists")]
+    stock.psql(
+        "DELETE FROM django_migrations WHERE app = 'folded' AND name LIKE '%third';"
+        "DELETE FROM django_migrations WHERE app = 'folded' AND name LIKE '%squashed%';"
+        "ALTER TABLE folded_fold DROP third, DROP second"
+    )
+    assert declared(stock, "second") == [("folded.0002_second", "missing")]
+    assert declared(stock, "third") == []
+    assert stock.verify("folded", "--repair", "--no-input").returncode == 0
+    assert declared(stock, "second") == [("folded.0002_second", "exists")]
+
+
+def test_each_component_is_credited_to_the_migration_that_had_the_last_word(stock: Stock) -> None:
+    told = {
+        (each["component"], each["name"]): each["migration"]
+        for each in stock.told("shop")["components"]
+    }
+    assert {
+        key: told[key] for key in told if key[1] in ("name", "parent_id", "remark", "apart")
+    } == {
+        ("column", "name"): "shop.0002_history",
+        ("column", "parent_id"): "shop.0001_initial",
+        ("column", "remark"): "shop.0002_history",
+        ("column", "apart"): "shop.0003_parting",
+    }
+    assert told["table", "shop_things"] == "shop.0002_history"
+    assert told["table", "shop_tag"] == "shop.0001_initial"
+    assert told["column", "slug"] == "shop.0001_initial"
+
+
+def test_one_migration_of_stock_operations_is_shown_with_what_it_declares(stock: Stock) -> None:
+    stock.psql(f"DROP INDEX {EXPIRE}")
+    done = stock.verify("sessions", "0001")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("Component  Name ")
+    assert f"index      {EXPIRE}  ✗ Missing\n" in done.stdout
+    assert done.stdout.count("✓ Exists") == 4
+    shown = json.loads(stock.verify("sessions", "0001", "--json").stdout)
+    assert (shown["version"], shown["migration"], shown["clean"]) == (1, "0001_initial", False)
+
+
+def test_the_table_shows_what_is_not_right_and_a_line_that_counts(stock: Stock) -> None:
+    stock.psql(DRIFT)
+    done = stock.verify("auth")
+    assert done.returncode == 1
+    assert done.stdout == (
+        "Component  Name        Table      Migration                             Status\n"
+        "─────────  ──────────  ─────────  ────────────────────────────────────  ────────────\n"
+        "column     last_login  auth_user  auth.0005_alter_user_last_login_null  ✗ Missing\n"
+        "\n"
+        "default, schema public: 52 components of 12 migrations: 51 exist, 1 missing\n"
+    )
+    assert stock.verify("auth", "--all").stdout.count("✓ Exists") == 51
+    quiet = stock.verify("auth", "--quiet")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (1, "", "")
+
+
+def test_the_json_has_stable_keys(stock: Stock) -> None:
+    stock.psql(DRIFT)
+    shown = json.loads(stock.verify("--json").stdout)
+    assert list(shown) == ["version", "clean", "databases"]
+    assert (shown["version"], shown["clean"]) == (2, False)
+    (one,) = shown["databases"]
+    assert list(one) == ["database", "schema", "clean", "migrations", "counts", "components"]
+    assert list(one["counts"]) == [
+        *("exists", "absent", "missing", "unfinished", "building", "different", "leftover"),
+        "undeclared",
+    ]
+    assert one["counts"]["missing"] == 2
+    assert next(each for each in one["components"] if each["name"] == "last_login") == {
+        "component": "column",
+        "name": "last_login",
+        "table": '"auth_user"',
+        "migration": "auth.0005_alter_user_last_login_null",
+        "status": "missing",
+        "found": "",
+        "wanted": "",
+        "fix": "",
+        "note": "",
+        "progress": "",
+        "replaceable": False,
+    }
+
+
+def test_all_databases_are_gone_through_and_what_is_no_postgresql_is_left_out(
+    stock: Stock,
+) -> None:
+    second = Database.new(stock.database.name)
+    try:
+        second.run(f"DROP INDEX {EXPIRE}")
+        done = stock.verify("--all-databases", "--json", SECOND_URL=second.url)
+        assert done.returncode == 1
+        assert done.stderr == "the database 'lite' is SQLite, not PostgreSQL; left out\n"
+        shown = json.loads(done.stdout)["databases"]
+        assert [(each["database"], each["clean"]) for each in shown] == [
+            ("default", True),
+            ("second", False),
+        ]
+        alone_ = stock.verify("--database", "lite", SECOND_URL=second.url)
+        assert (alone_.returncode, alone_.stdout) == (3, "")
+    finally:
+        second.drop()
+
+
+def test_the_round_trips_grow_by_two_for_each_table(stock: Stock) -> None:
+    """The signals project's own: contrib tables, and two at most for what is spelled differently."""
+    connection = connections[stock.database.alias]
+    with CaptureQueriesContext(connection) as queries:
+        tables = [row for row in survey(connection).rows if row.finding.component == "table"]
+    assert len(tables) >= 8
+    assert len(queries) <= 2 * len(tables) + 8
+
+
+def test_a_broken_migration_graph_is_exit_code_3(stock: Stock, tmp_path: Path) -> None:
+    copytree(stock.folder, tmp_path / "broken")
+    broken = replace(stock, folder=tmp_path / "broken")
+    migration = broken.folder / "folded/migrations/0002_second.py"
+    for dependency in ("('folded', '0000_lost')", "('sessions_', '__first__')"):
+        migration.write_text(
+            FOLDED.format(initial=False, replaces=[], dependencies=f"[{dependency}]", operations="")
+        )
+        done = broken.verify()
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("by", ["--sql", "--repair"])
+def test_missing_tables_that_refer_to_each_other_come_back_with_their_foreign_keys(
+    stock: Stock, by: str
+) -> None:
+    stock.psql("DROP TABLE shop_things, shop_things_tags, shop_special, shop_producer, shop_tag")
+    assert stock.wrong() == {
+        ("table", f"shop_{name}", "missing")
+        for name in ("things", "things_tags", "special", "producer", "tag")
+    }
+    if by == "--sql":
+        stock.psql(stock.verify("--sql").stdout)
+    else:
+        assert stock.verify("--repair", "--no-input").returncode == 0
+    assert stock.wrong() == set()

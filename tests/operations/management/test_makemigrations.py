@@ -1,0 +1,181 @@
+"""manage.py makemigrations --convergent: the files that it writes, and what becomes of a database by them."""
+
+from pathlib import Path
+
+from tests.operations.projects.mill import ROOM, files, run, text
+from tests.operations.projects.stock import Stock
+
+SECOND = """
+from django.db import models
+
+class Shelf(models.Model):
+    code = models.CharField(max_length=10)
+    label = models.TextField(default="")
+
+    class Meta:
+        unique_together = [("code", "label")]
+
+class Item(models.Model):
+    name = models.TextField(default="none")
+    shelf = models.ForeignKey(Shelf, models.CASCADE, verbose_name="the shelf")
+    kind = models.IntegerField(default=0)
+    weight = models.PositiveIntegerField(null=True, db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["kind"], name="item_kind")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(kind__gte=0), name="item_kind_check"),
+            models.UniqueConstraint(fields=["name", "weight"], name="item_unique"),
+        ]
+
+class Tag(models.Model):
+    word = models.CharField(max_length=10)
+"""
+
+TAGGED = ROOM + '    tag = models.ForeignKey("mill.Tag", models.CASCADE, null=True)\n'
+
+COLUMNS = "0002_tag_item_weight_shelf_label_alter_item_name_and_more"
+TOGETHER = "0003_alter_shelf_code_alter_shelf_unique_together"
+INDEXES = "0004_item_item_kind_item_item_kind_check_item_item_unique"
+
+REASON = "stays as it is, declare a UniqueConstraint instead, for AddUniqueIfMissing"
+
+WRITTEN = f"""\
+from django.db import migrations, models
+from signals import operations
+
+
+class Migration(migrations.Migration):
+
+    atomic = False
+
+    dependencies = [
+        ('mill', '{TOGETHER}'),
+    ]
+
+    operations = [
+        operations.CreateIndexConcurrentlyIfMissing(
+            model_name='item',
+            index=models.Index(fields=['kind'], name='item_kind'),
+        ),
+        operations.AddCheckIfMissing(
+            model_name='item',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__gte', 0)), name='item_kind_check'),
+        ),
+        operations.AddUniqueIfMissing(
+            model_name='item',
+            constraint=models.UniqueConstraint(fields=('name', 'weight'), name='item_unique'),
+        ),
+    ]
+"""
+
+
+def grown(project: Stock) -> None:
+    (project.folder / "mill/models.py").write_text(SECOND)
+    (project.folder / "inn/models.py").write_text(TAGGED)
+
+
+MAKE = ("makemigrations", "--no-input", "--no-header")
+
+
+def test_the_files_migrate_heal_go_back_and_leave_nothing_to_find(mill: Stock) -> None:
+    run(mill, *MAKE, "mill", "inn", SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS="true")
+    assert files(mill) == files(mill, "inn") == ["0001_initial"]
+    assert "    initial = True\n" in text(mill, "0001_initial")
+    assert "atomic" not in text(mill, "0001_initial")
+    run(mill, "migrate", "-v0")
+    mill.database.run(
+        "INSERT INTO mill_shelf (code) VALUES ('a')",
+        "INSERT INTO mill_item (name, shelf_id, kind) VALUES (NULL, 1, 3)",
+    )
+    grown(mill)
+
+    _, told = run(mill, *MAKE, "--convergent", "--check", code=1)
+    assert files(mill) == ["0001_initial"]
+    assert told.splitlines() == [
+        f"mill.{TOGETHER}: Alter field code on shelf: stays as it is, it undoes the uniqueness of the column",
+        f"mill.{TOGETHER}: Alter unique_together for shelf (1 constraint(s)): {REASON}",
+    ]
+    out, _ = run(mill, *MAKE, "--convergent", "--dry-run", "-v3")
+    assert WRITTEN in out
+    assert files(mill) == ["0001_initial"]
+
+    run(mill, *MAKE, "--convergent")
+    assert files(mill) == ["0001_initial", COLUMNS, TOGETHER, INDEXES]
+    assert text(mill, INDEXES) == WRITTEN
+    assert "atomic" not in text(mill, TOGETHER)
+    assert f"('mill', '{INDEXES}')" in text(mill, "0002_room_tag", "inn")
+    out, told = run(mill, "makemigrations", "--check", "--convergent")
+    assert (out, told) == ("No changes detected\n", "")
+
+    for name, undone, column in (
+        (COLUMNS, "ALTER TABLE mill_shelf DROP COLUMN label", "weight"),
+        (INDEXES, "ALTER TABLE mill_item DROP CONSTRAINT item_unique", "kind"),
+    ):
+        run(mill, "migrate", "mill", name, "-v0")
+        mill.database.run(  # what a run leaves that is killed in the middle
+            f"DELETE FROM django_migrations WHERE name = '{name}'",
+            undone,
+            "UPDATE pg_index SET indisvalid = false FROM pg_attribute WHERE attrelid = indrelid AND "
+            f"attrelid = 'mill_item'::regclass AND attname = '{column}' AND indkey::text = attnum::text",
+        )
+    run(mill, "migrate", "-v0")
+    assert mill.database.rows("SELECT name, kind, weight FROM mill_item") == [("none", 3, None)]
+    run(mill, "verify_schema", "--strict")
+    mill.database.run("DELETE FROM mill_item")  # whose shorter type would write them anew
+    run(mill, "migrate", "inn", "0001", "-v0")
+    run(mill, "migrate", "mill", "0001", "-v0")
+    run(mill, "verify_schema", "--strict")
+
+
+def test_the_rest_of_the_command_is_djangos(mill: Stock) -> None:
+    run(mill, *MAKE, "mill", "--convergent", "-n", "first")
+    assert files(mill) == ["0001_first"]
+    with (mill.folder / "mill/models.py").open("a") as models:
+        models.write(
+            "    more = models.ForeignKey(Shelf, models.CASCADE, null=True, related_name='+')\n"
+        )
+    run(mill, *MAKE, "mill", "--convergent", "--update")
+    (updated,) = files(mill)
+    assert text(mill, updated).count("operations.CreateTableIfMissing(") == 2
+    assert "'more'" in text(mill, updated)
+    assert "AddField" not in text(mill, updated)
+
+    grown(mill)
+    _, told = run(mill, *MAKE, "mill", "--convergent", "--update", code=2)
+    assert told.splitlines()[-1] == (
+        "CommandError: the updated migration of mill would have to be two, one of them with "
+        "atomic = False (write a new one, without --update)"
+    )
+    assert files(mill) == [updated]
+
+    out, told = run(mill, *MAKE, "mill", "--convergent", "--scriptable", "-n", "grown")
+    assert [Path(line).stem for line in out.splitlines()] == files(mill)[1:]
+    assert files(mill)[1:] == ["0002_grown", "0003_grown", "0004_grown"]
+    assert told.count("stays as it is") == 2
+    run(mill, *MAKE, "mill", "--convergent", "--empty", "-n", "void")
+    assert "operations = [\n    ]" in text(mill, "0005_void")
+    (mill.folder / "mill/migrations/0005_other.py").write_text(
+        text(mill, "0005_void").replace("0005_void", "0005_other")
+    )
+    run(mill, *MAKE, "mill", "--convergent", "--merge")
+    assert files(mill)[-1] == "0006_merge_0005_other_0005_void"
+
+
+def test_without_the_option_it_writes_djangos_and_without_a_postgresql_it_refuses(
+    mill: Stock,
+) -> None:
+    on = {"SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS": "true"}
+    out, _ = run(mill, *MAKE, "mill", "--dry-run")
+    assert "+ Create model Shelf" in out
+    out, _ = run(mill, *MAKE, "mill", "--dry-run", "--no-convergent", **on)
+    assert "+ Create model Shelf" in out
+    _, told = run(mill, *MAKE, "mill", **on, LITE="1", code=3)
+    assert told == (
+        "CommandError: none of the databases is a PostgreSQL, for which convergent operations are "
+        "(--no-convergent)\n"
+    )
+    _, told = run(mill, *MAKE, "mill", SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS="7", code=3)
+    assert told == (
+        "CommandError: SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS is 7.0 (use True or False)\n"
+    )

@@ -1,0 +1,130 @@
+"""What `migrate` refuses before the first change of a run, and what it lets through."""
+
+from typing import Any
+
+import pytest
+from django.db import connection, models
+from django.db.models import Q
+
+from signals import operations
+from signals.operations import preflight
+from tests.operations import bench
+from tests.operations.bench import APP, PART, SERIAL, facts, forwards, fresh, part, project
+from tests.operations.contract.test_histories import NothingApplied
+
+pytestmark = pytest.mark.usefixtures("empty_bench")
+
+ON_LABEL = models.Index(fields=["label"], name="wanted")
+
+
+def as_migrate(monkeypatch: pytest.MonkeyPatch, state: Any, *given: Any) -> None:
+    """Looks ahead and runs, each operation as a migration of its own."""
+    monkeypatch.setattr(preflight, "MigrationExecutor", lambda _: NothingApplied(state))
+    made = [bench.migration(operation) for operation in given]
+    for number, migration in enumerate(made):
+        migration.name = f"000{number}_bench"
+    preflight.remember(using="default", plan=[(migration, False) for migration in made])
+    try:
+        for migration in made:
+            with connection.schema_editor(atomic=False) as editor:
+                state = migration.apply(state.clone(), editor)
+    finally:
+        preflight.forget(using="default")
+
+
+def test_a_check_may_go_before_a_change_of_type_and_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
+    after = models.CheckConstraint(condition=~Q(amount="none"), name="wanted")
+    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
+    as_migrate(
+        monkeypatch,
+        project(part(constraints=[before])),
+        operations.RemoveCheckIfPresent("part", "wanted"),
+        operations.AlterColumnTypeIfDifferent(
+            "part", "amount", models.TextField(null=True), allow_rewrite=True
+        ),
+        operations.AddCheckIfMissing("part", after),
+    )
+    assert [row[4] for row in facts() if row[2] == "wanted"] == [
+        "CHECK ((NOT ((amount = 'none'::text) AND (amount IS NOT NULL))))"
+    ]
+
+
+def test_a_foreign_key_goes_with_its_column_and_may_come_again_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def key(table: str) -> Any:
+        return models.ForeignKey(f"bench.{table}", models.CASCADE, null=True)
+
+    fresh()
+    state = project()
+    for name, fields in (
+        ("Lid", []),
+        ("Cup", []),
+        ("Box", [("lid", key("lid"))]),
+    ):
+        table = operations.CreateTableIfMissing(
+            name, [("id", SERIAL), *fields], {"db_table": name.lower()}
+        )
+        forwards(table, state)
+        table.state_forwards(APP, state)
+    as_migrate(
+        monkeypatch,
+        state,
+        operations.RemoveColumnIfPresent("box", "lid"),
+        operations.AddColumnIfMissing("box", "lid", key("cup")),
+    )
+    keys = [row[4] for row in facts() if row[0] == "constraint" and row[3] == "f"]
+    assert keys == ["FOREIGN KEY (lid_id) REFERENCES cup(id) DEFERRABLE INITIALLY DEFERRED"]
+
+
+def test_an_index_goes_with_its_column_and_its_name_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fresh(PART, "CREATE INDEX wanted ON part (amount)")
+    as_migrate(
+        monkeypatch,
+        project(part()),
+        operations.RemoveColumnIfPresent("part", "amount"),
+        operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL),
+    )
+    assert [row[3] for row in facts() if row[0] == "index" and row[2] == "wanted"] == [
+        "CREATE INDEX wanted ON bench.part USING btree (label)"
+    ]
+
+
+def test_an_index_may_go_from_one_table_and_its_name_come_to_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fresh(PART, "CREATE TABLE other (id bigint PRIMARY KEY); CREATE INDEX wanted ON other (id)")
+    on_other = models.Index(fields=["id"], name="wanted")
+    other = bench.ModelState(
+        APP, "Other", [("id", SERIAL)], {"db_table": "other", "indexes": [on_other]}
+    )
+    as_migrate(
+        monkeypatch,
+        project(part(), other),
+        operations.DropIndexConcurrentlyIfPresent("other", "wanted"),
+        operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL),
+    )
+    assert [row[1] for row in facts() if row[0] == "index" and row[2] == "wanted"] == ["part"]
+
+
+def test_a_check_that_goes_frees_no_name_for_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
+    fresh(
+        PART,
+        "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0);"
+        "CREATE TABLE other (id bigint); CREATE INDEX wanted ON other (id)",
+    )
+    before = facts()
+    with pytest.raises(operations.DifferentDefinition, match="an index of table other"):
+        as_migrate(
+            monkeypatch,
+            project(part(constraints=[check])),
+            operations.RemoveCheckIfPresent("part", "wanted"),
+            operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL),
+        )
+    assert facts() == before

@@ -1,0 +1,88 @@
+"""Two applications whose migrations are still to be written, and how a test runs commands over them."""
+
+from pathlib import Path
+
+from tests.operations.projects.stock import Stock
+
+SETTINGS = """
+import os
+from project.environment import database_from_url
+
+SECRET_KEY = "mill"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = ["django.contrib.contenttypes", "signals.operations", "mill", "inn"]
+DATABASES = {"default": database_from_url(os.environ["DATABASE_URL"])}
+if "LITE" in os.environ:
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.05, "LOCK_WAIT": 2.0}
+"""
+
+FIRST = """
+from django.db import models
+
+class Shelf(models.Model):
+    code = models.CharField(max_length=10, unique=True)
+
+class Item(models.Model):
+    name = models.CharField(max_length=20, null=True)
+    shelf = models.ForeignKey(Shelf, models.CASCADE)
+    kind = models.IntegerField(default=0)
+"""
+
+ROOM = """
+from django.db import models
+
+class Room(models.Model):
+    item = models.ForeignKey("mill.Item", models.CASCADE)
+"""
+
+INITIAL = """\
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    initial = True
+    operations = [
+        migrations.CreateModel("Shelf", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("code", models.CharField(max_length=10)),
+        ]),
+        migrations.CreateModel("Item", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("name", models.CharField(max_length=10, null=True)),
+            ("kind", models.IntegerField(null=True)),
+        ]),
+    ]
+"""
+
+
+def write_models(folder: Path) -> None:
+    """The settings and the models; no migrations."""
+    (folder / "stock_settings.py").write_text(SETTINGS)
+    for app, models in {"mill": FIRST, "inn": ROOM}.items():
+        (folder / app).mkdir()
+        (folder / app / "__init__.py").touch()
+        (folder / app / "models.py").write_text(models)
+
+
+def run(project: Stock, *words: str, code: int = 0, **env: str) -> tuple[str, str]:
+    done = project.manage(*words, **env)
+    assert done.returncode == code, done.stderr
+    return done.stdout, done.stderr
+
+
+def files(project: Stock, app: str = "mill") -> list[str]:
+    folder = project.folder / app / "migrations"
+    return sorted(path.stem for path in folder.glob("0*.py"))
+
+
+def text(project: Stock, name: str, app: str = "mill") -> str:
+    return (project.folder / app / "migrations" / f"{name}.py").read_text()
+
+
+def write(project: Stock, name: str, source: str, app: str = "mill") -> None:
+    folder = project.folder / app / "migrations"
+    folder.mkdir(exist_ok=True)
+    (folder / "__init__.py").touch()
+    (folder / f"{name}.py").write_text(source)
