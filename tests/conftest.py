@@ -14,12 +14,13 @@ from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test.utils import setup_databases, teardown_databases
 
 from tests.admin.browser import NAMES
-from tests.migrations.server import LAST, Database, legacy
+from tests.migrations.chain import LAST_MIGRATION, build_legacy
+from tests.postgres.databases import Database
 
 # CI installs a browser, so there a missing one is a failure.
 HAS_BROWSER = "CHROMIUM" in os.environ or "CI" in os.environ or any(map(shutil.which, NAMES))
 
-BROWSER_TESTS = ["admin/test_browser.py", "operations/drift/test_admin_page_browser.py"]
+BROWSER_TESTS = ["admin/test_browser.py", "operations/drift/admin_page/test_page_browser.py"]
 collect_ignore = [] if HAS_BROWSER else BROWSER_TESTS
 
 
@@ -82,10 +83,10 @@ def prepared(django_db_blocker: Any) -> Iterator[Callable[[str], Database]]:
         made.append(database)
         if kind == "legacy":
             with database.connect(autocommit=False) as session:
-                legacy(session, detail)
+                build_legacy(session, detail)
         elif kind in ("clean", "adopted"):
             with django_db_blocker.unblock():
-                database.migrate(None if detail == "0013" else LAST)
+                database.migrate(None if detail == "0013" else LAST_MIGRATION)
                 database.close()
         return database
 

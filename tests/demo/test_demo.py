@@ -13,8 +13,8 @@ import pytest
 from django.contrib.auth.hashers import check_password
 
 from project.demo.legacy import build, fingerprint
-from tests.databases import new_database
 from tests.embedded.harness import ROOT
+from tests.postgres.databases import new_database
 
 COMMAND = [sys.executable, "manage.py", "demo", "--rows", "400"]
 

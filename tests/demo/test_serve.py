@@ -7,8 +7,8 @@ import subprocess
 import sys
 from contextlib import closing
 
-from tests.databases import new_database
 from tests.embedded.harness import ROOT, eventually
+from tests.postgres.databases import new_database
 
 
 def test_it_says_that_nobody_can_log_in_and_serves_all_the_same() -> None:

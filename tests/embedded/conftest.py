@@ -7,13 +7,13 @@ import pytest
 
 from project.embedded import cluster
 from project.embedded.account import is_root
-from tests.embedded import nobody
+from tests.embedded import as_nobody
 from tests.embedded.harness import User, open_folder
 
 collect_ignore = []
 if not is_root():
     collect_ignore.append("test_as_root.py")
-if not (is_root() and nobody.python()):
+if not (is_root() and as_nobody.python()):
     collect_ignore.append("test_as_another_user.py")
 
 

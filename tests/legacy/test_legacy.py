@@ -10,7 +10,7 @@ import pytest
 
 from project.demo.features import fill_features
 from project.demo.legacy import REVISIONS, build, fill, fingerprint
-from tests.databases import new_database
+from tests.postgres.databases import new_database
 
 FACTS = {
     "columns": """

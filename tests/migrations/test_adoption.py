@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from project.demo.legacy import REVISIONS, fingerprint
-from tests.migrations.server import ROWS, Database, facts, written
+from tests.migrations.chain import ROWS
+from tests.postgres.catalog_facts import catalog_versions, facts
+from tests.postgres.databases import Database
 
 Copy = Callable[[str], Database]
 
@@ -145,13 +147,13 @@ def test_a_second_run_without_djangos_memory_sends_no_ddl(
     prepared: Callable[[str], Database], revision: str
 ) -> None:
     database = prepared(f"adopted {revision}")
-    before, rows = written(database), fingerprint_of(database, revision)
+    before, rows = catalog_versions(database), fingerprint_of(database, revision)
     times = "SELECT id, created_at, updated_at, state, xmin::text FROM signals ORDER BY id"
     values = database.rows(times)
     database.forget()
     database.migrate("0012")
     database.close()
-    assert written(database) == before
+    assert catalog_versions(database) == before
     assert fingerprint_of(database, revision) == rows
     assert database.rows(times) == values
 

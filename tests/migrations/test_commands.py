@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from tests.migrations.server import ROOT, Database, facts, written
+from tests.postgres.catalog_facts import catalog_versions, facts
+from tests.postgres.databases import ROOT, Database
 
 Copy = Callable[[str], Database]
 
@@ -38,7 +39,7 @@ def run_twice(database: Database, script: str) -> None:
 
 def test_the_plan_describes_each_operation_and_changes_nothing(copy: Copy) -> None:
     database = copy("legacy 011")
-    before = written(database)
+    before = catalog_versions(database)
     done = database.manage("migrate", "signals", "--plan")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -53,18 +54,18 @@ def test_the_plan_describes_each_operation_and_changes_nothing(copy: Copy) -> No
         ),
     ]
     assert "    Fill created_at of signal in batches where it is null" in lines
-    assert written(database) == before
+    assert catalog_versions(database) == before
 
 
 def test_the_plan_backwards_names_every_migration_and_changes_nothing(copy: Copy) -> None:
     database = copy("adopted 011")
-    before = written(database)
+    before = catalog_versions(database)
     done = database.manage("migrate", "signals", "zero", "--plan")
     assert done.returncode == 0, done.stderr
     shown = re.findall(r"^signals\.(\d{4})", done.stdout, re.MULTILINE)
     assert shown == [f"{number:04}" for number in range(12, 0, -1)]
     assert "IRREVERSIBLE" not in done.stdout
-    assert written(database) == before
+    assert catalog_versions(database) == before
 
 
 def test_showmigrations_tells_what_is_applied(copy: Copy) -> None:
@@ -83,9 +84,9 @@ def test_0012_as_a_script_converges_run_twice_and_back_and_twice(
     database = copy(description)
     forwards = database.manage("sqlmigrate", "signals", "0012").stdout
     backwards = database.manage("sqlmigrate", "signals", "0012", "--backwards").stdout
-    before = written(database)
+    before = catalog_versions(database)
     run_twice(database, forwards)
-    assert written(database) == before
+    assert catalog_versions(database) == before
     run_twice(database, backwards)
     found = facts(database)
     assert "state" not in {row[1] for row in found["columns"]}

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from signals.operations import DifferentDefinition
-from tests.migrations.server import Database, written
+from tests.postgres.catalog_facts import catalog_versions
+from tests.postgres.databases import Database
 
 Copy = Callable[[str], Database]
 
@@ -165,11 +166,11 @@ def test_0012_stops_with_found_wanted_and_the_way_out_and_changes_nothing(
     database = copy("adopted 011")
     database.migrate("0011")
     database.run(*statements)
-    before = written(database)
+    before = catalog_versions(database)
     with pytest.raises(DifferentDefinition) as stopped:
         database.migrate("0012")
     assert str(stopped.value) == expected
-    assert written(database) == before
+    assert catalog_versions(database) == before
     assert database.applied()[-1] == "0011"
     database.close()
     fix = stopped.value.fix.removesuffix(" and run again").replace("RENAME TO ...", "RENAME TO x")
@@ -181,13 +182,13 @@ def test_0012_stops_with_found_wanted_and_the_way_out_and_changes_nothing(
 def test_a_real_migrate_ends_with_the_text_alone_and_exit_code_1(copy: Copy) -> None:
     database = copy("legacy 011")
     database.run("CREATE INDEX idx_signals_state_created_at ON raw_posts (ts)")
-    before = written(database)
+    before = catalog_versions(database)
     done = database.manage("migrate", "signals")
     assert done.returncode == 1
     assert done.stderr.endswith(CASES["the index is another table's"][1] + "\n")
     assert "Traceback" not in done.stderr
     # Django's own table of applied migrations is all that may have come.
-    ours = {row for row in written(database) if row in before}
+    ours = {row for row in catalog_versions(database) if row in before}
     assert ours == before
 
 
@@ -254,13 +255,13 @@ def test_a_legacy_object_that_differs_stops_the_run_before_anything_is_changed(
     revision, statements, name, fix = LEGACY[case]
     database = copy(f"legacy {revision}")
     database.run(*statements)
-    before = written(database)
+    before = catalog_versions(database)
     rows = database.rows("SELECT id, xmin::text FROM signals ORDER BY id")
     with pytest.raises(DifferentDefinition) as stopped:
         database.migrate("0012")
     assert stopped.value.name == name
     assert fix in (None, stopped.value.fix)
-    assert {row for row in written(database) if row in before} == before
+    assert {row for row in catalog_versions(database) if row in before} == before
     assert database.rows("SELECT id, xmin::text FROM signals ORDER BY id") == rows
     legacy_tables = {"alembic_version", "events", "goplus_cache", "onchain_features", "others"}
     tables = {
@@ -281,7 +282,7 @@ def test_an_index_of_that_name_in_another_schema_is_no_matter(copy: Copy) -> Non
         "CREATE INDEX idx_signals_state_created_at ON other.signals (state)",
         "ALTER TABLE other.signals ADD CONSTRAINT signals_state_check CHECK (state > 0)",
     )
-    before = written(database, "other")
+    before = catalog_versions(database, "other")
     database.migrate("0012")
     assert database.verify("0012")[0] == 0
-    assert written(database, "other") == before
+    assert catalog_versions(database, "other") == before

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tests.migrations.server import ROOT, Database, environment, facts, written
+from tests.postgres.catalog_facts import catalog_versions, facts
+from tests.postgres.databases import ROOT, Database, process_environment
 
 Copy = Callable[[str], Database]
 
@@ -23,11 +24,11 @@ def test_a_real_migrate_makes_everything_and_the_next_one_nothing(copy: Copy) ->
     first = database.manage("migrate")
     assert (first.returncode, first.stderr) == (0, "")
     assert "Applying signals.0012_signal_state... OK" in first.stdout
-    before = written(database)
+    before = catalog_versions(database)
     second = database.manage("migrate")
     assert (second.returncode, second.stderr) == (0, "")
     assert "No migrations to apply." in second.stdout
-    assert written(database) == before
+    assert catalog_versions(database) == before
 
 
 def test_back_to_zero_leaves_nothing_of_the_application(copy: Copy) -> None:
@@ -65,10 +66,10 @@ def test_each_migration_goes_one_step_back_and_forward_again(copy: Copy) -> None
 
 def test_a_second_run_without_djangos_memory_sends_no_ddl(copy: Copy) -> None:
     database = copy("clean 0013")
-    before, names = written(database), database.applied()
+    before, names = catalog_versions(database), database.applied()
     database.forget()
     database.migrate()
-    assert written(database) == before
+    assert catalog_versions(database) == before
     assert database.applied() == names
 
 
@@ -136,7 +137,7 @@ def test_sqldiff_as_a_second_opinion_finds_only_its_own_limits(copy: Copy) -> No
     done = subprocess.run(
         [sys.executable, "-c", SQLDIFF],
         cwd=ROOT,
-        env=environment(database.url) | {"DJANGO_SETTINGS_MODULE": "project.settings"},
+        env=process_environment(database.url) | {"DJANGO_SETTINGS_MODULE": "project.settings"},
         capture_output=True,
         encoding="utf-8",
         check=True,
@@ -147,7 +148,7 @@ def test_sqldiff_as_a_second_opinion_finds_only_its_own_limits(copy: Copy) -> No
     done = subprocess.run(
         [sys.executable, "-c", SQLDIFF],
         cwd=ROOT,
-        env=environment(database.url) | {"DJANGO_SETTINGS_MODULE": "project.settings"},
+        env=process_environment(database.url) | {"DJANGO_SETTINGS_MODULE": "project.settings"},
         capture_output=True,
         encoding="utf-8",
         check=True,

@@ -7,7 +7,8 @@ import pytest
 
 from project.demo.legacy import fingerprint
 from signals.operations import Refused
-from tests.migrations.server import Database, facts, written
+from tests.postgres.catalog_facts import catalog_versions, facts
+from tests.postgres.databases import Database
 
 Copy = Callable[[str], Database]
 
@@ -97,12 +98,12 @@ def test_zero_refuses_to_drop_a_table_with_rows_and_leaves_everything(
 ) -> None:
     database = copy(description)
     database.migrate("0001")
-    before = written(database)
+    before = catalog_versions(database)
     rows = fingerprint_of(database, "001")
     with pytest.raises(Refused) as refused:
         database.migrate("zero")
     assert str(refused.value) == REFUSAL
-    assert written(database) == before
+    assert catalog_versions(database) == before
     assert fingerprint_of(database, "001") == rows
     assert database.applied() == ["0001"]
     database.migrate("0012")

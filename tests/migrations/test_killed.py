@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from project.demo.legacy import fingerprint
-from tests.migrations.server import Database, alone, facts, until, waiting
+from tests.postgres.catalog_facts import facts
+from tests.postgres.databases import Database
+from tests.postgres.polling import lock_waiter, wait_until, wait_until_unused
 
 Copy = Callable[[str], Database]
 
@@ -70,11 +72,11 @@ def test_a_migrator_killed_at_a_drawn_command_is_followed_by_one_that_ends_the_w
         before = fingerprint(session, revision)
         session.execute("SELECT pg_advisory_lock(4711)")
         with database.running("migrate", "signals", "0012") as process:
-            until(lambda: stopped(database), f"command {number} waits")
+            wait_until(lambda: stopped(database), f"command {number} waits")
             process.kill()
             assert process.wait(timeout=60) == -9
         session.execute("SELECT pg_advisory_unlock(4711)")
-    alone(database)
+    wait_until_unused(database)
     without_harness(database)
     done = database.manage("migrate", "signals", "0012")
     assert done.returncode == 0, done.stderr
@@ -93,12 +95,12 @@ def test_a_build_by_hand_is_waited_for_and_not_dropped(copy: Copy) -> None:
     with ThreadPoolExecutor(1) as pool, database.connect(autocommit=False) as writer:
         writer.execute("UPDATE signals SET confidence = confidence WHERE id = 1")
         build = pool.submit(database.run, sql)
-        pid = until(
-            waiting(database, "CREATE INDEX CONCURRENTLY"), "the build waits for the writer"
+        pid = wait_until(
+            lock_waiter(database, "CREATE INDEX CONCURRENTLY"), "the build waits for the writer"
         )
         oid = database.value("SELECT 'idx_signals_state_created_at'::regclass::oid")
         with database.running("migrate", "signals", "0012") as run:
-            told = until(lambda: run.stderr and run.stderr.readline(), "the run tells")
+            told = wait_until(lambda: run.stderr and run.stderr.readline(), "the run tells")
             assert f"another session builds it; waiting for a stranger: pid {pid}, " in told
             assert "… Building" in database.verify("0012")[1]
             writer.rollback()
@@ -116,11 +118,11 @@ def test_a_build_whose_backend_is_terminated_is_built_anew(copy: Copy) -> None:
     with database.connect(autocommit=False) as writer:
         writer.execute("UPDATE signals SET confidence = confidence WHERE id = 1")
         with database.running("migrate", "signals", "0012") as first:
-            pid = until(waiting(database, "CREATE INDEX CONCURRENTLY"), "the build waits")
+            pid = wait_until(lock_waiter(database, "CREATE INDEX CONCURRENTLY"), "the build waits")
             Database("postgres").value("SELECT pg_terminate_backend(%s)", [pid])
             first.communicate(timeout=60)
             assert first.returncode == 1
-    alone(database)
+    wait_until_unused(database)
     assert "! Unfinished" in database.verify("0012")[1]
     done = database.manage("migrate", "signals", "0012")
     assert done.returncode == 0, done.stderr
@@ -134,7 +136,7 @@ def test_a_migrator_that_waits_for_a_lock_lets_writers_through(copy: Copy) -> No
     with database.connect(autocommit=False) as reader:
         reader.execute("SELECT FROM signals LIMIT 1")
         with database.running("migrate", "signals", "0012") as process:
-            until(waiting(database, "ADD COLUMN"), "the column waits for the reader")
+            wait_until(lock_waiter(database, "ADD COLUMN"), "the column waits for the reader")
             for number in range(20):
                 database.run(
                     "SET lock_timeout = '1s'",

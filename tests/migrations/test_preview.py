@@ -12,7 +12,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from signals import operations
-from tests.migrations.server import LAST, Database, facts
+from tests.migrations.chain import LAST_MIGRATION
+from tests.postgres.catalog_facts import facts
+from tests.postgres.databases import Database
 
 Copy = Callable[[str], Database]
 
@@ -70,10 +72,10 @@ def test_it_is_what_0012_sends_to_a_database_that_has(
     database.migrate("0011")
     database.run(*HALVES[half])
     before = facts(database)
-    shown = [step["sql"] for step in statements(database, "signals", LAST)]
+    shown = [step["sql"] for step in statements(database, "signals", LAST_MIGRATION)]
     assert facts(database) == before
     caplog.set_level(logging.INFO, "signals.operations")
-    database.migrate(LAST)
+    database.migrate(LAST_MIGRATION)
     assert shown == sent(caplog)
 
 
@@ -109,8 +111,8 @@ def test_each_statement_has_its_lock_its_table_and_those_it_would_wait_for(copy:
     with psycopg.connect(database.url, application_name="nightly report") as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT count(*) FROM signals")
-        column, check, validation, index = statements(database, "signals", LAST)
-        _, text = preview(database, "signals", LAST)
+        column, check, validation, index = statements(database, "signals", LAST_MIGRATION)
+        _, text = preview(database, "signals", LAST_MIGRATION)
         pid = reader.info.backend_pid
     assert [step["lock"] for step in (column, check, validation, index)] == [
         "AccessExclusiveLock",
@@ -137,7 +139,7 @@ def test_what_would_stop_the_run_is_said(copy: Copy) -> None:
     database = copy("legacy 011")
     database.migrate("0011")
     database.run("ALTER TABLE signals ADD COLUMN state integer")
-    code, text = preview(database, "signals", LAST)
+    code, text = preview(database, "signals", LAST_MIGRATION)
     assert code == 1
     assert "    stops here: " in text
     assert 'the column state of table "signals" differs from its declaration' in text
@@ -150,9 +152,9 @@ def test_an_atomic_migration_that_cannot_be_one_is_said_as_migrate_says_it(
     database.migrate("0011")
     state = import_module("signals.migrations.0012_signal_state").Migration
     monkeypatch.setattr(state, "atomic", True)
-    _, text = preview(database, "signals", LAST)
+    _, text = preview(database, "signals", LAST_MIGRATION)
     with pytest.raises(operations.NeedsAutocommit) as refused:
-        database.migrate(LAST)
+        database.migrate(LAST_MIGRATION)
     assert f"    stops here: {refused.value}\n" in text
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from signals.operations import CreateEnumIfMissing
-from tests.migrations.server import Database, again, facts, operations
+from tests.migrations.chain import chain_operations, run_again
+from tests.postgres.catalog_facts import facts
+from tests.postgres.databases import Database
 
 Copy = Callable[[str], Database]
 
@@ -19,7 +21,7 @@ class Chain:
     @classmethod
     def read(cls) -> tuple[Any, ...]:
         if not cls.steps:
-            cls.steps = tuple(operations())
+            cls.steps = tuple(chain_operations())
         return cls.steps
 
 
@@ -99,9 +101,9 @@ def test_the_operations_run_again_put_it_back(
     before = facts(database)
     database.run(removal.format(foreign_key=foreign_key(database)))
     assert facts(database) != before
-    again(database, [step for step in Chain.read() if step[0] == migration])
+    run_again(database, [step for step in Chain.read() if step[0] == migration])
     if facts(database) != before:  # the column took what later migrations built on it
-        again(database, [step for step in Chain.read() if step[0] > migration])
+        run_again(database, [step for step in Chain.read() if step[0] > migration])
     assert facts(database) == before
 
 
@@ -164,7 +166,7 @@ def test_a_foreign_key_left_not_valid_is_validated(copy: Copy) -> None:
         "ALTER TABLE signals ADD CONSTRAINT signals_event_key_fkey FOREIGN KEY (event_key)"
         " REFERENCES events ON DELETE CASCADE NOT VALID",
     )
-    again(database, operations(last="0001"))
+    run_again(database, chain_operations(last="0001"))
     assert facts(database) == before
 
 

@@ -7,7 +7,9 @@ import pytest
 from psycopg import sql
 
 from project.demo.legacy import build, fingerprint
-from tests.migrations.server import Database, facts, legacy, written
+from tests.migrations.chain import build_legacy
+from tests.postgres.catalog_facts import catalog_versions, facts
+from tests.postgres.databases import Database
 
 Copy = Callable[[str], Database]
 
@@ -28,7 +30,7 @@ def in_schema(database: Database, schema: str, revision: str, path: str = "{}") 
         session.execute(f"CREATE SCHEMA {quoted}".encode())
     inside = replace(database, search_path=path.format(quoted))
     with inside.connect(autocommit=False) as session:
-        legacy(session, revision)
+        build_legacy(session, revision)
     return inside
 
 
@@ -54,12 +56,12 @@ def test_a_schema_of_any_name_is_adopted_and_its_namesake_in_public_left_alone(
     with empty.connect(autocommit=False) as session:
         build(session, "012")
     inside = in_schema(empty, schema, revision)
-    decoy = written(empty, "public")
+    decoy = catalog_versions(empty, "public")
     with inside.connect() as session:
         before = fingerprint(session, revision)
     done = inside.manage("migrate", "signals")
     assert done.returncode == 0, done.stderr
-    assert written(empty, "public") == decoy
+    assert catalog_versions(empty, "public") == decoy
     with inside.connect() as session:
         assert fingerprint(session, revision) == before
     for migration in ("0001", "0006", "0010", "0011", "0012"):
@@ -68,7 +70,7 @@ def test_a_schema_of_any_name_is_adopted_and_its_namesake_in_public_left_alone(
     inside.migrate("0011")
     assert "state" not in {row[1] for row in facts(empty, schema)["columns"]}
     inside.migrate("0012")
-    assert written(empty, "public") == decoy
+    assert catalog_versions(empty, "public") == decoy
 
 
 @pytest.mark.parametrize("revision", ["001", "009", "011"])
@@ -77,9 +79,9 @@ def test_namesakes_later_on_the_search_path_are_left_alone(empty: Database, revi
     with empty.connect(autocommit=False) as session:
         build(session, "012")
     inside = in_schema(empty, "legacy", revision, path="{}, public")
-    decoy = written(empty, "public")
+    decoy = catalog_versions(empty, "public")
     inside.migrate("0012")
-    assert written(empty, "public") == decoy
+    assert catalog_versions(empty, "public") == decoy
     mine = facts(empty, "legacy")
     assert {row[0] for row in mine["columns"]} >= {"events", "signals", "onchain_features"}
     assert mine["types"] == {("goplus_risk_enum", "red yellow green unknown gray")}
@@ -112,11 +114,11 @@ def test_an_index_of_that_name_on_another_table_of_the_schema_stops_with_the_sch
 ) -> None:
     inside = in_schema(empty, "Legacy Data", "011")
     inside.run("CREATE INDEX idx_signals_state_created_at ON raw_posts (ts)")
-    before = written(empty, "Legacy Data")
+    before = catalog_versions(empty, "Legacy Data")
     done = inside.manage("migrate", "signals")
     assert done.returncode == 1
     assert (
         '  to fix: rename it: ALTER INDEX "Legacy Data"."idx_signals_state_created_at" RENAME TO ...\n'
         in done.stderr
     )
-    assert written(empty, "Legacy Data") >= before
+    assert catalog_versions(empty, "Legacy Data") >= before

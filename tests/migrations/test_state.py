@@ -7,7 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.migrations.server import Database, facts, until, waiting, written
+from tests.postgres.catalog_facts import catalog_versions, facts
+from tests.postgres.databases import Database
+from tests.postgres.polling import lock_waiter, wait_until
 
 Copy = Callable[[str], Database]
 
@@ -41,17 +43,17 @@ def test_forwards_twice_backwards_twice_forwards(copy: Copy, description: str) -
     rows = database.value("SELECT count(*) FROM signals")
     if description != "adopted 012":
         assert state_parts(database) == WHOLE
-    before = written(database)
+    before = catalog_versions(database)
     database.migrate("0012")
     database.forget()
     database.migrate("0012")
-    assert written(database) == before
+    assert catalog_versions(database) == before
     database.migrate("0011")
     assert state_parts(database) == GONE
-    gone = written(database)
+    gone = catalog_versions(database)
     database.migrate("0012", fake=True)
     database.migrate("0011")
-    assert written(database) == gone
+    assert catalog_versions(database) == gone
     assert database.applied()[-1] == "0011"
     database.migrate("0012")
     assert state_parts(database) == WHOLE
@@ -124,8 +126,8 @@ def failed_build(database: Database, statement: str) -> None:
         writer.execute("UPDATE signals SET confidence = confidence WHERE id = 1")
         thread = threading.Thread(target=build)
         thread.start()
-        pid = until(
-            waiting(database, "CREATE INDEX CONCURRENTLY"), "the build waits for the writer"
+        pid = wait_until(
+            lock_waiter(database, "CREATE INDEX CONCURRENTLY"), "the build waits for the writer"
         )
         Database("postgres").value("SELECT pg_cancel_backend(%s)", [pid])
         thread.join()

@@ -8,16 +8,10 @@ import pytest
 from django.db import connections
 
 from signals.operations import RowsViolate
-from tests.migrations.server import (
-    Database,
-    again,
-    alone,
-    facts,
-    operations,
-    until,
-    waiting,
-    written,
-)
+from tests.migrations.chain import chain_operations, run_again
+from tests.postgres.catalog_facts import catalog_versions, facts
+from tests.postgres.databases import Database
+from tests.postgres.polling import lock_waiter, wait_until, wait_until_unused
 
 Copy = Callable[[str], Database]
 
@@ -39,7 +33,7 @@ def test_a_confidence_that_does_not_fit_stops_with_words_and_changes_nothing(
     database = copy("legacy 010")
     database.migrate("0010")
     database.run(f"UPDATE signals SET onchain_confidence = {value} WHERE id = 5")
-    before = written(database)
+    before = catalog_versions(database)
     rows = database.rows("SELECT id, xmin::text, onchain_confidence FROM signals ORDER BY id")
     with pytest.raises(RowsViolate) as stopped:
         database.migrate("0011")
@@ -47,7 +41,7 @@ def test_a_confidence_that_does_not_fit_stops_with_words_and_changes_nothing(
     assert str(stopped.value).endswith(
         "\n  to fix: correct those rows, and run again; the next run continues from here"
     )
-    assert written(database) == before
+    assert catalog_versions(database) == before
     assert (
         database.rows("SELECT id, xmin::text, onchain_confidence FROM signals ORDER BY id") == rows
     )
@@ -79,7 +73,7 @@ def many(copy: Copy) -> Database:
         f" timestamptz '2026-01-01Z' + n * interval '1 s' END FROM generate_series(1, {MANY}) n",
     )
     # The column is there already, so that a lock on a row stops nothing but the batch of that row.
-    again(database, operations("0011", "0011")[:2])
+    run_again(database, chain_operations("0011", "0011")[:2])
     database.close()
     return database
 
@@ -106,7 +100,7 @@ def test_batches_are_transactions_of_their_own(copy: Copy) -> None:
         database.running("migrate", "signals", "0011", "-v0") as process,
     ):
         writer.execute("SELECT FROM signals WHERE id = %s FOR UPDATE", [BATCH + 10])
-        until(waiting(database, "UPDATE"), "the second batch waits for the row")
+        wait_until(lock_waiter(database, "UPDATE"), "the second batch waits for the row")
         assert filled(database) == BATCH
         assert database.value("SELECT max(id) FROM signals WHERE created_at IS NOT NULL") == BATCH
         # A writer is not stopped by a batch that waits, not even at the rows of a filled one.
@@ -126,14 +120,14 @@ def test_a_backfill_that_dies_in_the_middle_is_continued(copy: Copy, how: str) -
         database.running("migrate", "signals", "0011") as process,
     ):
         writer.execute("SELECT FROM signals WHERE id = %s FOR UPDATE", [2 * BATCH + 10])
-        pid = until(waiting(database, "UPDATE"), "the third batch waits for the row")
+        pid = wait_until(lock_waiter(database, "UPDATE"), "the third batch waits for the row")
         if how.startswith("kill"):
             process.kill()
         Database("postgres").value("SELECT pg_terminate_backend(%s)", [pid])
         process.communicate(timeout=60)
         assert process.returncode != 0
         assert filled(database) == 2 * BATCH
-    alone(database)
+    wait_until_unused(database)
     versions = "SELECT id, xmin::text FROM signals WHERE created_at IS NOT NULL ORDER BY id"
     done = database.rows(versions)
     assert "0011" not in database.applied()
@@ -150,7 +144,7 @@ def test_rows_that_come_meanwhile_get_their_time_from_the_database(copy: Copy) -
         database.running("migrate", "signals", "0011") as process,
     ):
         writer.execute("SELECT FROM signals WHERE id = %s FOR UPDATE", [BATCH + 10])
-        until(waiting(database, "UPDATE"), "the second batch waits for the row")
+        wait_until(lock_waiter(database, "UPDATE"), "the second batch waits for the row")
         database.run("INSERT INTO signals (confidence, ts) VALUES (-1, '2001-01-01Z')")
         writer.rollback()
         process.communicate(timeout=60)
@@ -175,7 +169,7 @@ def test_a_row_with_a_time_of_its_own_keeps_it(copy: Copy) -> None:
 
 def proof_name(database: Database) -> str:
     """The name that the operation gives its proof."""
-    step = operations("0011", "0011")[3]
+    step = chain_operations("0011", "0011")[3]
     editor = connections[database.alias].SchemaEditorClass(
         connections[database.alias], collect_sql=True
     )

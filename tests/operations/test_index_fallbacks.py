@@ -5,14 +5,23 @@ from typing import Any
 
 import pytest
 from django.db import models
+from django.db.migrations.state import ModelState
 from django.db.models import Index
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import backwards, facts, forwards, fresh, marks
+from tests.operations import scratch_schema
 from tests.operations.contract.cases import cancelled_build
+from tests.operations.scratch_schema import (
+    APP,
+    backwards,
+    catalog_versions,
+    facts,
+    forwards,
+    project_state,
+    recreate,
+)
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 VARIANTS = {
     "part_state_created": "state, created_at",
@@ -22,9 +31,9 @@ VARIANTS = {
 }
 TIMES = ("created_at", "updated_at", "ts")
 COLUMN_SETS = [chosen for size in range(4) for chosen in combinations(TIMES, size)]
-STATE = bench.project(
-    bench.ModelState(
-        bench.APP,
+STATE = project_state(
+    ModelState(
+        APP,
         "Part",
         [
             ("id", models.BigAutoField(primary_key=True)),
@@ -66,16 +75,16 @@ def indexes(table_name: str = "part") -> set[str]:
 def test_the_best_variant_that_the_columns_allow_is_built_and_taken_back(
     times: tuple[str, ...],
 ) -> None:
-    fresh(table(*times))
+    recreate(table(*times))
     start = facts()
-    fresh(table(*times), index(best(times)))
+    recreate(table(*times), index(best(times)))
     wanted = facts()
-    fresh(table(*times))
+    recreate(table(*times))
     forwards(adaptive(), STATE)
     assert facts() == wanted
-    before = marks()
+    before = catalog_versions()
     forwards(adaptive(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
     for _ in range(2):
         backwards(adaptive(), STATE)
         assert facts() == start
@@ -85,16 +94,16 @@ def test_the_best_variant_that_the_columns_allow_is_built_and_taken_back(
 
 @pytest.mark.parametrize("worse", list(VARIANTS)[1:])
 def test_a_worse_variant_that_exists_is_no_reason_to_do_without_the_best(worse: str) -> None:
-    fresh(table(*TIMES), index(worse))
+    recreate(table(*TIMES), index(worse))
     forwards(adaptive(), STATE)
     assert indexes() == {"part_state_created", worse}
 
 
 def test_a_column_that_came_later_brings_the_better_index() -> None:
-    fresh(table("ts"))
+    recreate(table("ts"))
     forwards(adaptive(), STATE)
     assert indexes() == {"part_state_ts"}
-    bench.execute("ALTER TABLE part ADD COLUMN created_at timestamptz")
+    scratch_schema.execute("ALTER TABLE part ADD COLUMN created_at timestamptz")
     forwards(adaptive(), STATE)
     assert indexes() == {"part_state_ts", "part_state_created"}
 
@@ -103,19 +112,21 @@ def test_back_drops_every_declared_variant_of_this_table_and_nothing_else() -> N
     others = [table(*TIMES, name="aside.part"), table(*TIMES, name="other")]
     others += [index(name, on="aside.part") for name in VARIANTS]
     mine = [name for name in VARIANTS if name != "part_state_ts"]
-    fresh(*others, index("part_state_ts", on="other"), table(*TIMES))
+    recreate(*others, index("part_state_ts", on="other"), table(*TIMES))
     start = facts()
-    bench.execute("".join(index(name) for name in mine) + "CREATE INDEX own ON part (state)")
+    scratch_schema.execute(
+        "".join(index(name) for name in mine) + "CREATE INDEX own ON part (state)"
+    )
     for _ in range(2):
         backwards(adaptive(), STATE)
         assert indexes() == {"own"}
-    bench.execute("DROP INDEX own")
+    scratch_schema.execute("DROP INDEX own")
     assert facts() == start
 
 
 @pytest.mark.parametrize("leftover", VARIANTS)
 def test_an_invalid_leftover_of_any_variant_is_dropped_on_the_way_back(leftover: str) -> None:
-    fresh(table(*TIMES))
+    recreate(table(*TIMES))
     start = facts()
     cancelled_build(f"CREATE INDEX CONCURRENTLY {leftover} ON part ({VARIANTS[leftover]})")()
     assert indexes() == {leftover}
@@ -124,9 +135,9 @@ def test_an_invalid_leftover_of_any_variant_is_dropped_on_the_way_back(leftover:
 
 
 def test_an_invalid_leftover_of_the_best_variant_is_built_anew() -> None:
-    fresh(table(*TIMES), index("part_state_created"))
+    recreate(table(*TIMES), index("part_state_created"))
     wanted = facts()
-    fresh(table(*TIMES))
+    recreate(table(*TIMES))
     cancelled_build("CREATE INDEX CONCURRENTLY part_state_created ON part (state, created_at)")()
     assert facts() != wanted
     forwards(adaptive(), STATE)
@@ -134,11 +145,11 @@ def test_an_invalid_leftover_of_the_best_variant_is_built_anew() -> None:
 
 
 def test_no_variant_possible_is_refused_with_the_columns_that_are_missing() -> None:
-    fresh("CREATE TABLE part (id bigint PRIMARY KEY, created_at timestamptz)")
-    before = marks()
+    recreate("CREATE TABLE part (id bigint PRIMARY KEY, created_at timestamptz)")
+    before = catalog_versions()
     with pytest.raises(operations.Refused) as caught:
         forwards(adaptive(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
     assert caught.value.reason == (
         'table "part" has the columns of none of part_state_created (state, created_at), '
         "part_state_updated (state, updated_at), part_state_ts (state, ts), part_state (state)"
@@ -147,22 +158,22 @@ def test_no_variant_possible_is_refused_with_the_columns_that_are_missing() -> N
         "add the missing column, or a fallback on columns that the table has"
     )
     backwards(adaptive(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 def test_a_variant_with_another_definition_stops_only_if_it_is_the_chosen_one() -> None:
-    fresh(table(*TIMES), "CREATE INDEX part_state_ts ON part (id)")
+    recreate(table(*TIMES), "CREATE INDEX part_state_ts ON part (id)")
     forwards(adaptive(), STATE)
     assert indexes() == {"part_state_created", "part_state_ts"}
-    fresh(table("ts"), "CREATE INDEX part_state_ts ON part (id)")
-    before = marks()
+    recreate(table("ts"), "CREATE INDEX part_state_ts ON part (id)")
+    before = catalog_versions()
     with pytest.raises(operations.DifferentDefinition):
         forwards(adaptive(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 def test_the_columns_of_condition_include_and_expression_count() -> None:
-    fresh(table("ts"))
+    recreate(table("ts"))
     operation = operations.CreateIndexConcurrentlyIfMissing(
         "part",
         Index(fields=["state"], condition=models.Q(created_at__isnull=False), name="one"),
@@ -178,8 +189,8 @@ def test_the_columns_of_condition_include_and_expression_count() -> None:
 
 def test_the_tables_columns_decide_not_the_models() -> None:
     """The model of the state has all of them; this table does not."""
-    fresh(table("updated_at", name="aside.part"), table())
-    with bench.search_path("aside, bench"):
+    recreate(table("updated_at", name="aside.part"), table())
+    with scratch_schema.search_path("aside, bench"):
         forwards(adaptive(), STATE)
     assert indexes("aside.part") == {"part_state_updated"}
     assert indexes("part") == set()

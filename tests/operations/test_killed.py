@@ -23,8 +23,8 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
-from tests.databases import new_database
-from tests.operations.processes import GATES, Database, copy_of, migrating
+from tests.operations.migrator_processes import GATES, MigratedDatabase, database_copy, lock_waiters
+from tests.postgres.databases import new_database
 
 NIGHTLY = "NIGHTLY" in os.environ
 COUNT = 100 if NIGHTLY else 12
@@ -33,7 +33,7 @@ DRAWN = os.environ.get("PYTEST_XDIST_TESTRUNUID", secrets.token_hex(4))[:8]
 SEED = os.environ.get("KILL_SEED") or (DRAWN if NIGHTLY else "0012")
 WAYS = tuple(map(frozenset, (["process"], ["backend"], ["process", "backend"])))
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 INDEX = "idx_signals_state_created_at"
 COMPLETE = f"""
@@ -45,10 +45,10 @@ AND indrelid = attrelid AND indexrelid = to_regclass('{INDEX}') AND indisvalid
 
 
 @pytest.fixture(scope="module")
-def before_0012(cleared_bench: None, django_db_blocker: Any) -> Iterator[str]:
+def before_0012(schemas_dropped: None, django_db_blocker: Any) -> Iterator[str]:
     """The URL of a database that the migrations up to 0011 have made; each test takes a copy."""
     with django_db_blocker.unblock(), new_database() as url:
-        made = Database(url)
+        made = MigratedDatabase(url)
         made.finish("migrate", "signals", "0011", "-v0")
         made.watcher.execute("INSERT INTO signals (market_type) VALUES ('dex')")
         made.close()
@@ -56,8 +56,8 @@ def before_0012(cleared_bench: None, django_db_blocker: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def database(before_0012: str) -> Iterator[Database]:
-    with copy_of(before_0012) as made:
+def database(before_0012: str) -> Iterator[MigratedDatabase]:
+    with database_copy(before_0012) as made:
         yield made
 
 
@@ -73,12 +73,12 @@ def said(process: Popen[str], text: str) -> bool:
 
 
 def test_killed_while_it_waits_for_a_lock_leaves_nothing_and_the_next_run_does_it_all(
-    database: Database,
+    database: MigratedDatabase,
 ) -> None:
     with psycopg.connect(database.url) as reader:
         reader.execute("LOCK TABLE signals IN ACCESS SHARE MODE")
         process = database.start("migrate", "signals", "0012")
-        database.until(migrating("ALTER TABLE%"))
+        database.until(lock_waiters("ALTER TABLE%"))
         database.kill(process)
         assert not database.watcher.execute(
             "SELECT FROM pg_attribute WHERE attrelid = 'signals'::regclass AND attname = 'state'"
@@ -88,7 +88,7 @@ def test_killed_while_it_waits_for_a_lock_leaves_nothing_and_the_next_run_does_i
 
 
 @contextmanager
-def old_snapshot(database: Database) -> Iterator[psycopg.Connection[Any]]:
+def old_snapshot(database: MigratedDatabase) -> Iterator[psycopg.Connection[Any]]:
     """A session that keeps concurrent builds from ending."""
     with psycopg.connect(database.url, application_name="old report") as holder:
         holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -97,13 +97,13 @@ def old_snapshot(database: Database) -> Iterator[psycopg.Connection[Any]]:
 
 
 def test_a_strangers_build_goes_on_without_its_client_and_the_next_run_waits_for_it(
-    database: Database,
+    database: MigratedDatabase,
 ) -> None:
     """To drop the index would be to kill a healthy build."""
     script = database.finish("sqlmigrate", "signals", "0012")
     with old_snapshot(database) as holder:
         process = database.psql(script)
-        ((pid,),) = database.until(migrating("CREATE INDEX CONCURRENTLY%", "stranger"))
+        ((pid,),) = database.until(lock_waiters("CREATE INDEX CONCURRENTLY%", "stranger"))
         database.kill(process)
         question = f"SELECT '{INDEX}'::regclass::oid"
         number = database.until(question)
@@ -123,11 +123,11 @@ def test_a_strangers_build_goes_on_without_its_client_and_the_next_run_waits_for
 
 
 def test_killed_while_it_builds_an_index_the_server_ends_the_build_and_the_next_run_heals(
-    database: Database,
+    database: MigratedDatabase,
 ) -> None:
     with old_snapshot(database):
         process = database.start("migrate", "signals", "0012")
-        ((pid,),) = database.until(migrating("CREATE INDEX CONCURRENTLY%"))
+        ((pid,),) = database.until(lock_waiters("CREATE INDEX CONCURRENTLY%"))
         database.kill(process)
         database.until(
             f"SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {pid})"
@@ -145,7 +145,7 @@ AND application_name LIKE '%watch' AND query LIKE '%phase%'
 """
 
 
-def test_a_run_that_is_held_up_says_by_whom_and_how_far_it_is(database: Database) -> None:
+def test_a_run_that_is_held_up_says_by_whom_and_how_far_it_is(database: MigratedDatabase) -> None:
     with old_snapshot(database) as holder:
         process = database.start(
             "migrate", "signals", "0012", SIGNALS_OPERATIONS_PROGRESS_INTERVAL="0.2"
@@ -159,7 +159,7 @@ def test_a_run_that_is_held_up_says_by_whom_and_how_far_it_is(database: Database
     database.until(COMPLETE)
 
 
-def test_a_run_that_is_held_up_is_silent_if_asked_to_be(database: Database) -> None:
+def test_a_run_that_is_held_up_is_silent_if_asked_to_be(database: MigratedDatabase) -> None:
     with old_snapshot(database):
         process = database.start(
             "migrate", "signals", "0012", "-v0", SIGNALS_OPERATIONS_PROGRESS_INTERVAL="0.2"
@@ -170,11 +170,11 @@ def test_a_run_that_is_held_up_is_silent_if_asked_to_be(database: Database) -> N
 
 
 def test_killed_together_with_its_build_leaves_an_invalid_index_that_the_next_run_heals(
-    database: Database,
+    database: MigratedDatabase,
 ) -> None:
     with old_snapshot(database):
         process = database.start("migrate", "signals", "0012")
-        ((pid,),) = database.until(migrating("CREATE INDEX CONCURRENTLY%"))
+        ((pid,),) = database.until(lock_waiters("CREATE INDEX CONCURRENTLY%"))
         database.kill(process)
         database.watcher.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
     database.until(
@@ -199,7 +199,7 @@ SELECT 1 FROM pg_inherits WHERE inhparent = '{INDEX}'::regclass HAVING count(*) 
 
 
 def test_killed_with_its_build_of_a_partitions_index_the_next_run_ends_what_is_left(
-    database: Database,
+    database: MigratedDatabase,
 ) -> None:
     for sql in PARTITIONED.split(";"):
         database.watcher.execute(sql)  # type: ignore[arg-type]
@@ -207,16 +207,16 @@ def test_killed_with_its_build_of_a_partitions_index_the_next_run_ends_what_is_l
     with psycopg.connect(database.url) as later:
         with old_snapshot(database):
             process = database.start("migrate", "signals", "0012")
-            database.until(migrating(f"CREATE INDEX CONCURRENTLY%signals_1_{INDEX}%"))
+            database.until(lock_waiters(f"CREATE INDEX CONCURRENTLY%signals_1_{INDEX}%"))
             # Too young for the build that waits already, and old for the next one.
             later.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             later.execute("SELECT 1")
-        ((pid,),) = database.until(migrating(f"CREATE INDEX CONCURRENTLY%{leaf}%"))
+        ((pid,),) = database.until(lock_waiters(f"CREATE INDEX CONCURRENTLY%{leaf}%"))
         database.kill(process)
         number = database.until(f"SELECT '{leaf}'::regclass::oid")
         database.watcher.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
         second = database.start("migrate", "signals", "0012", name="second")
-        database.until(migrating("% INDEX CONCURRENTLY%", name="second"))
+        database.until(lock_waiters("% INDEX CONCURRENTLY%", name="second"))
         assert second.poll() is None
     database.result(second)
     database.until(COMPLETE)
@@ -224,20 +224,20 @@ def test_killed_with_its_build_of_a_partitions_index_the_next_run_ends_what_is_l
     assert database.until(f"SELECT '{leaf}'::regclass::oid") != number
 
 
-def at_once(databases: list[Database]) -> list[Popen[str]]:
+def at_once(databases: list[MigratedDatabase]) -> list[Popen[str]]:
     """A migrator of each; they start side by side, because starting is what takes time here."""
     return [each.start("migrate", "signals", "0012") for each in databases]
 
 
-def terminate(database: Database, pid: int) -> None:
+def terminate(database: MigratedDatabase, pid: int) -> None:
     """Ends the backend as an administrator does; returns when it is gone."""
     database.watcher.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
 
 
 @pytest.fixture
-def pair(legacy: str) -> Iterator[list[Database]]:
+def pair(legacy_url: str) -> Iterator[list[MigratedDatabase]]:
     """Of one the process is killed with -9, of the other the backend is terminated."""
-    with copy_of(legacy, 1) as first, copy_of(legacy, 2) as second:
+    with database_copy(legacy_url, 1) as first, database_copy(legacy_url, 2) as second:
         yield [first, second]
 
 
@@ -251,8 +251,8 @@ class CleanRun:
 
 
 @pytest.fixture(scope="module")
-def clean_run(legacy: str) -> CleanRun:
-    with copy_of(legacy) as database:
+def clean_run(legacy_url: str) -> CleanRun:
+    with database_copy(legacy_url) as database:
         database.watcher.execute(GATES)
         process = database.start("migrate", "signals", "0012")
         database.until(CONNECTED)
@@ -263,7 +263,7 @@ def clean_run(legacy: str) -> CleanRun:
         return CleanRun(database.catalog(), [sql for (sql,) in sent], seconds)
 
 
-def assert_next_run_completes(pair: list[Database], clean_run: CleanRun) -> None:
+def assert_next_run_completes(pair: list[MigratedDatabase], clean_run: CleanRun) -> None:
     """Of both it ends with 0, and in exactly the catalog of a clean run."""
     runs = [each.start("migrate", "signals", "0012", name="second") for each in pair]
     for database, run in zip(pair, runs, strict=True):
@@ -298,7 +298,7 @@ def test_the_statements_at_which_it_is_killed_are_all_that_it_sends(
     "statement", [*STATEMENTS, RECORD], ids=["column", "check", "validation", "index", "record"]
 )
 def test_killed_at_a_statement_the_next_run_ends_as_a_clean_run(
-    statement: str, place: str, pair: list[Database], clean_run: CleanRun
+    statement: str, place: str, pair: list[MigratedDatabase], clean_run: CleanRun
 ) -> None:
     """Before it locks anything, or when it has done its work and has not committed.
 
@@ -345,11 +345,11 @@ def building(phase: str) -> str:
 
 @pytest.mark.parametrize("phase", [WRITERS, LATER_WRITERS, SNAPSHOTS])
 def test_killed_in_a_phase_of_the_build_the_next_run_ends_as_a_clean_run(
-    phase: str, pair: list[Database], clean_run: CleanRun
+    phase: str, pair: list[MigratedDatabase], clean_run: CleanRun
 ) -> None:
     with ExitStack() as sessions:
 
-        def hold(database: Database, sql: LiteralString) -> psycopg.Connection[Any]:
+        def hold(database: MigratedDatabase, sql: LiteralString) -> psycopg.Connection[Any]:
             holder = sessions.enter_context(psycopg.connect(database.url))
             holder.execute(sql)
             return holder
@@ -377,7 +377,7 @@ def test_killed_in_a_phase_of_the_build_the_next_run_ends_as_a_clean_run(
     "number", range(COUNT // 2), ids=lambda number: f"KILL_SEED={SEED}, {number}"
 )
 def test_killed_at_any_moment_the_next_run_ends_as_a_clean_run(
-    number: int, pair: list[Database], clean_run: CleanRun
+    number: int, pair: list[MigratedDatabase], clean_run: CleanRun
 ) -> None:
     dice = Random(f"{SEED} {number}")  # noqa: S311 - no secret
     draws = [(dice.uniform(0, clean_run.seconds), dice.choice(WAYS)) for _ in pair]
@@ -387,7 +387,9 @@ def test_killed_at_any_moment_the_next_run_ends_as_a_clean_run(
     assert_next_run_completes(pair, clean_run)
 
 
-def kill_at(database: Database, process: Popen[str], draw: tuple[float, frozenset[str]]) -> None:
+def kill_at(
+    database: MigratedDatabase, process: Popen[str], draw: tuple[float, frozenset[str]]
+) -> None:
     """That long after the migrator has connected; it may have come to its end by then."""
     moment, what = draw
     pid = int(database.until(CONNECTED)[0][0])

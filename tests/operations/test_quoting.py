@@ -5,14 +5,29 @@ from typing import Any
 import pytest
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.migrations.state import ModelState
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import SERIAL, backwards, facts, forwards, fresh, marks, printed, psql
-from tests.operations.crashes import Killed, dies_after
+from tests.operations import scratch_schema
+from tests.operations.kill_between_statements import Killed, kill_after
+from tests.operations.scratch_schema import (
+    APP,
+    PART_TABLE,
+    SCHEMA,
+    SERIAL,
+    backwards,
+    catalog_versions,
+    facts,
+    forwards,
+    part_model,
+    printed_sql,
+    project_state,
+    psql,
+    recreate,
+)
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 LONG = "ä" * 31 + "z"  # 63 bytes in 32 characters
 NAMES = {
@@ -39,12 +54,12 @@ def quoted(name: str) -> str:
     return name if name.startswith('"') else f'"{name}"'
 
 
-def model(table: str, column: str) -> bench.ModelState:
+def model(table: str, column: str) -> ModelState:
     fields = [
         ("id", models.BigAutoField(primary_key=True)),
         ("label", models.TextField(db_column=column, null=True)),
     ]
-    return bench.ModelState(bench.APP, "Odd", fields, {"db_table": table})
+    return ModelState(APP, "Odd", fields, {"db_table": table})
 
 
 def every_operation(column: str, name: str) -> list[Any]:
@@ -77,15 +92,15 @@ def every_operation(column: str, name: str) -> list[Any]:
 @each_name
 def test_every_operation_goes_forward_again_and_back(names: tuple[str, str, str]) -> None:
     table, column, name = names
-    fresh(f'CREATE TABLE {quoted(table)} (id bigserial PRIMARY KEY, "{column}" text)')
-    state = bench.project(model(table, column))
+    recreate(f'CREATE TABLE {quoted(table)} (id bigserial PRIMARY KEY, "{column}" text)')
+    state = project_state(model(table, column))
     for operation in every_operation(column, name)[:-1]:
         start = facts()
         forwards(operation, state)
         assert facts() != start
-        before = marks()
+        before = catalog_versions()
         forwards(operation, state)
-        assert marks() == before
+        assert catalog_versions() == before
         backwards(operation, state)
         assert facts() == start
         backwards(operation, state)
@@ -103,15 +118,15 @@ def test_every_operation_goes_forward_again_and_back(names: tuple[str, str, str]
 def test_every_script_runs_twice_and_back_twice(names: tuple[str, str, str]) -> None:
     table, column, name = names
     start_sql = f'CREATE TABLE {quoted(table)} (id bigserial PRIMARY KEY, "{column}" text)'
-    state = bench.project(model(table, column))
+    state = project_state(model(table, column))
     for operation in every_operation(column, name)[:-1]:
-        fresh(start_sql)
+        recreate(start_sql)
         start = facts()
         forwards(operation, state)
         wanted = facts()
-        fresh(start_sql)
+        recreate(start_sql)
         for back, expected in ((False, wanted), (True, start)):
-            ran = psql(printed(operation, state, back=back) * 2)
+            ran = psql(printed_sql(operation, state, back=back) * 2)
             assert (ran.returncode, ran.stderr) == (0, "")
             assert facts() == expected
 
@@ -122,27 +137,27 @@ def test_a_killed_run_is_continued(
 ) -> None:
     """The names that the operations make up themselves are found again."""
     table, column, _ = names
-    state = bench.project(model(table, column))
+    state = project_state(model(table, column))
     text = models.TextField(db_column=column)
     key = models.ForeignKey("bench.odd", models.CASCADE, null=True, db_column=f"{column[:20]}2")
     for operation in (
         operations.SetNotNullIfNullable("odd", "label", text),
         operations.AddColumnIfMissing("odd", "parent", key),
     ):
-        fresh(
+        recreate(
             f'CREATE TABLE {quoted(table)} (id bigserial PRIMARY KEY, "{column}" text);'
             f"INSERT INTO {quoted(table)} VALUES (1, 'kept')"
         )
         start = facts()
         for limit in (1, 2, 3):
             with monkeypatch.context() as patch:
-                dies_after(patch, limit)
+                kill_after(patch, limit)
                 with pytest.raises(Killed):
                     forwards(operation, state)
             forwards(operation, state)
-            before = marks()
+            before = catalog_versions()
             forwards(operation, state)
-            assert marks() == before
+            assert catalog_versions() == before
             backwards(operation, state)
             assert facts() == start
 
@@ -159,16 +174,16 @@ def test_a_table_of_that_name_is_created_with_its_parts(names: tuple[str, str, s
             "constraints": [CheckConstraint(condition=~Q(label="100%"), name=name)],
         },
     )
-    fresh()
-    start, state = facts(), bench.project()
+    recreate()
+    start, state = facts(), project_state()
     forwards(operation, state)
-    wanted, before = facts(), marks()
+    wanted, before = facts(), catalog_versions()
     forwards(operation, state)
-    assert marks() == before
+    assert catalog_versions() == before
     backwards(operation, state)
     assert facts() == start
     for back, expected in ((False, wanted), (True, start)):
-        ran = psql(printed(operation, state, back=back) * 2)
+        ran = psql(printed_sql(operation, state, back=back) * 2)
         assert (ran.returncode, ran.stderr) == (0, "")
         assert facts() == expected
 
@@ -176,17 +191,17 @@ def test_a_table_of_that_name_is_created_with_its_parts(names: tuple[str, str, s
 @each_name
 def test_rows_are_filled_in_a_table_of_that_name(names: tuple[str, str, str]) -> None:
     table, column, name = names
-    fresh(f'CREATE TABLE {quoted(table)} (id bigserial PRIMARY KEY, "{column}" text)')
-    bench.execute(f"INSERT INTO {quoted(table)} (\"{column}\") VALUES (NULL), ('kept')")
-    state = bench.project(model(table, column))
+    recreate(f'CREATE TABLE {quoted(table)} (id bigserial PRIMARY KEY, "{column}" text)')
+    scratch_schema.execute(f"INSERT INTO {quoted(table)} (\"{column}\") VALUES (NULL), ('kept')")
+    state = project_state(model(table, column))
     operation = every_operation(column, name)[-1]
     question = f'SELECT "{column}" FROM {quoted(table)} ORDER BY id'
     forwards(operation, state)
-    assert bench.rows(question) == [("100% 'x'",), ("kept",)]
-    bench.execute(f'UPDATE {quoted(table)} SET "{column}" = NULL WHERE id = 1')
-    ran = psql(printed(operation, state))
+    assert scratch_schema.rows(question) == [("100% 'x'",), ("kept",)]
+    scratch_schema.execute(f'UPDATE {quoted(table)} SET "{column}" = NULL WHERE id = 1')
+    ran = psql(printed_sql(operation, state))
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert bench.rows(question) == [("100% 'x'",), ("kept",)]
+    assert scratch_schema.rows(question) == [("100% 'x'",), ("kept",)]
 
 
 @pytest.mark.parametrize(
@@ -201,52 +216,52 @@ def test_rows_are_filled_in_a_table_of_that_name(names: tuple[str, str, str]) ->
 )
 def test_an_enum_of_that_name_with_those_values(name: str, labels: list[str]) -> None:
     operation = operations.CreateEnumIfMissing(name, labels)
-    fresh()
-    start, state = facts(), bench.project()
+    recreate()
+    start, state = facts(), project_state()
     forwards(operation, state)
     wanted = facts()
-    assert ("enum", bench.SCHEMA, name, ",".join(labels), "", "") in wanted
-    before = marks()
+    assert ("enum", SCHEMA, name, ",".join(labels), "", "") in wanted
+    before = catalog_versions()
     forwards(operation, state)
-    assert marks() == before
+    assert catalog_versions() == before
     backwards(operation, state)
     assert facts() == start
     for back, expected in ((False, wanted), (True, start)):
-        ran = psql(printed(operation, state, back=back) * 2)
+        ran = psql(printed_sql(operation, state, back=back) * 2)
         assert (ran.returncode, ran.stderr) == (0, "")
         assert facts() == expected
 
 
 def in_the_second_schema(run: Any, operation: Any, state: Any) -> list[tuple[Any, ...]]:
-    with bench.search_path("bench, aside"):
+    with scratch_schema.search_path("bench, aside"):
         run(operation, state)
     return facts()
 
 
 def test_a_table_in_the_second_schema_of_the_search_path_is_the_one_worked_on() -> None:
-    fresh("CREATE TABLE aside.odd (id bigserial PRIMARY KEY, label text)")
-    state = bench.project(model("odd", "label"))
+    recreate("CREATE TABLE aside.odd (id bigserial PRIMARY KEY, label text)")
+    state = project_state(model("odd", "label"))
     start = facts()
     for operation in every_operation("label", "wanted")[:-1]:
         assert in_the_second_schema(forwards, operation, state) != start
-        before = marks()
+        before = catalog_versions()
         in_the_second_schema(forwards, operation, state)
-        assert marks() == before
+        assert catalog_versions() == before
         assert in_the_second_schema(backwards, operation, state) == start
 
 
 def test_of_two_tables_the_first_on_the_search_path_is_the_one() -> None:
     table = "CREATE TABLE {}.odd (id bigserial PRIMARY KEY, label text)"
-    fresh(table.format("bench"), table.format("aside"))
-    state = bench.project(model("odd", "label"))
+    recreate(table.format("bench"), table.format("aside"))
+    state = project_state(model("odd", "label"))
     for path, mine in (("bench, aside", "bench"), ("aside, bench", "aside")):
-        with bench.search_path(path):
+        with scratch_schema.search_path(path):
             for operation in every_operation("label", "wanted")[:-1]:
-                other = bench.rows(OTHER, [mine])
+                other = scratch_schema.rows(OTHER, [mine])
                 forwards(operation, state)
-                assert bench.rows(OTHER, [mine]) == other
+                assert scratch_schema.rows(OTHER, [mine]) == other
                 backwards(operation, state)
-                assert bench.rows(OTHER, [mine]) == other
+                assert scratch_schema.rows(OTHER, [mine]) == other
 
 
 OTHER = """
@@ -259,31 +274,31 @@ WHERE n.nspname <> %s AND a.attnum > 0 ORDER BY c.relname, a.attnum
 
 def test_the_way_back_as_a_script_drops_no_index_of_another_schema() -> None:
     """The table stands in the second schema of the path; the first has an index of that name."""
-    fresh(
+    recreate(
         "CREATE TABLE aside.odd (id bigserial PRIMARY KEY, label text);"
         "CREATE INDEX wanted3 ON aside.odd (label) WHERE label = '50%';"
         "CREATE UNIQUE INDEX wanted4 ON aside.odd (label);"
         "CREATE TABLE bench.other (label text); CREATE INDEX wanted3 ON bench.other (label);"
         "CREATE INDEX wanted4 ON bench.other (label)"
     )
-    state = bench.project(model("odd", "label"))
+    state = project_state(model("odd", "label"))
     for operation in every_operation("label", "wanted")[4:6]:
-        psql(printed(operation, state, back=True), path="bench, aside")
+        psql(printed_sql(operation, state, back=True), path="bench, aside")
         left = {row[1:3] for row in facts() if row[0] == "index"}
         assert {("other", "wanted3"), ("other", "wanted4")} <= left
 
 
 def test_a_table_that_another_schema_has_is_created_in_the_first_one() -> None:
-    fresh("CREATE TABLE aside.odd (id text)")
+    recreate("CREATE TABLE aside.odd (id text)")
     operation = operations.CreateTableIfMissing("Odd", [("id", SERIAL)], {"db_table": "odd"})
-    with bench.search_path("bench, aside"):
-        forwards(operation, bench.project())
+    with scratch_schema.search_path("bench, aside"):
+        forwards(operation, project_state())
         assert ("relation", "bench", "odd", "r", "", "") in facts()
-        before = marks()
-        forwards(operation, bench.project())
-        assert marks() == before
+        before = catalog_versions()
+        forwards(operation, project_state())
+        assert catalog_versions() == before
         for _ in range(2):
-            backwards(operation, bench.project())
+            backwards(operation, project_state())
     assert [row[:3] for row in facts()] == [
         ("column", "aside.odd", "id"),
         ("relation", "aside", "odd"),
@@ -291,15 +306,15 @@ def test_a_table_that_another_schema_has_is_created_in_the_first_one() -> None:
 
 
 def test_array_and_json_values_with_percent_signs_and_quotes() -> None:
-    fresh(bench.PART)
-    state = bench.project(bench.part())
+    recreate(PART_TABLE)
+    state = project_state(part_model())
     for field in (
         models.JSONField(db_default={"rate": "100%", "note": "it's"}),
         ArrayField(models.TextField(), db_default=["100%", "it's", 'so "so"', "a,b", "NULL"]),
     ):
         operation = operations.AddColumnIfMissing("part", "extra", field)
         forwards(operation, state)
-        before = marks()
+        before = catalog_versions()
         forwards(operation, state)
-        assert marks() == before
+        assert catalog_versions() == before
         backwards(operation, state)

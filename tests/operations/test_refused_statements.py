@@ -7,36 +7,39 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import IntegerRangeField
 from django.db import models
 from django.db.migrations.optimizer import MigrationOptimizer
+from django.db.migrations.state import ModelState
 from django.db.models import F, Q, UniqueConstraint
 from django.db.models.functions import Cast
 from django.db.models.lookups import GreaterThan
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import (
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import (
     APP,
-    PART,
+    OTHER_SCHEMA,
+    PART_TABLE,
+    SCHEMA,
     SERIAL,
     backwards,
     facts,
     forwards,
-    fresh,
-    part,
-    project,
+    part_model,
+    project_state,
+    recreate,
 )
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
-STATE = project(part())
+STATE = project_state(part_model())
 INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
-TWICE = f"{PART} INSERT INTO part (label, amount) VALUES ('bolt', 3)"
-BOX = bench.ModelState(
+TWICE = f"{PART_TABLE} INSERT INTO part (label, amount) VALUES ('bolt', 3)"
+BOX = ModelState(
     APP, "Box", [("id", SERIAL), ("code", models.IntegerField(unique=True))], {"db_table": "box"}
 )
 
 UNIQUE_PARTS: dict[str, tuple[str, Any]] = {
     "column": (
-        PART,
+        PART_TABLE,
         operations.AddColumnIfMissing(
             "part", "code", models.IntegerField(unique=True, db_default=7)
         ),
@@ -63,22 +66,22 @@ UNIQUE_PARTS: dict[str, tuple[str, Any]] = {
 @pytest.mark.parametrize("what", UNIQUE_PARTS)
 def test_no_invalid_index_stays_where_uniqueness_is_a_part(what: str) -> None:
     sql, operation = UNIQUE_PARTS[what]
-    fresh(sql)
+    recreate(sql)
     with pytest.raises(operations.DuplicateRows):
-        forwards(operation, project(part(), BOX))
-    assert bench.rows(INVALID) == []
+        forwards(operation, project_state(part_model(), BOX))
+    assert scratch_schema.rows(INVALID) == []
 
 
 def test_a_value_too_long_for_an_index_is_refused_in_words_and_leaves_no_unique_index() -> None:
     long = "SELECT string_agg(md5(n::text), '') FROM generate_series(1, 1000) n"
-    fresh(PART, f"INSERT INTO part (label) {long}")
+    recreate(PART_TABLE, f"INSERT INTO part (label) {long}")
     operation = operations.AddUniqueIfMissing(
         "part", UniqueConstraint(fields=["label"], name="wanted")
     )
     with pytest.raises(operations.StatementRefused) as caught:
         forwards(operation, STATE)
     assert caught.value.sqlstate == "54000"
-    assert bench.rows(INVALID) == []
+    assert scratch_schema.rows(INVALID) == []
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ def test_a_value_too_long_for_an_index_is_refused_in_words_and_leaves_no_unique_
     ids=["check", "partial index"],
 )
 def test_a_type_that_an_expression_on_the_column_rules_out_is_refused_in_words(sql: str) -> None:
-    fresh(PART, sql)
+    recreate(PART_TABLE, sql)
     start = facts()
     operation = operations.AlterColumnTypeIfDifferent(
         "part", "amount", models.TextField(null=True), allow_rewrite=True
@@ -101,7 +104,7 @@ def test_a_type_that_an_expression_on_the_column_rules_out_is_refused_in_words(s
 
 
 def test_a_check_that_raises_on_a_row_is_told_by_postgresqls_words_alone() -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     condition = GreaterThan(Cast("label", models.IntegerField()), 3)
     operation = operations.AddCheckIfMissing(
         "part", models.CheckConstraint(condition=condition, name="wanted")
@@ -129,16 +132,16 @@ def test_a_check_that_raises_on_a_row_is_told_by_postgresqls_words_alone() -> No
 def test_a_failed_explanation_hides_neither_the_error_nor_the_leftover(
     sql: str, constraint: UniqueConstraint
 ) -> None:
-    fresh(PART, sql)
+    recreate(PART_TABLE, sql)
     with pytest.raises(operations.RowsViolate):
         forwards(operations.AddUniqueIfMissing("part", constraint), STATE)
-    assert bench.rows(INVALID) == []
+    assert scratch_schema.rows(INVALID) == []
 
 
 def test_expressions_are_folded_where_the_server_counts_queries_too() -> None:
-    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 1 + 1)")
+    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 1 + 1)")
     start = facts()
-    bench.execute("SET compute_query_id = on")
+    scratch_schema.execute("SET compute_query_id = on")
     check = models.CheckConstraint(condition=Q(amount__gt=2), name="wanted")
     forwards(operations.AddCheckIfMissing("part", check), STATE)
     assert facts() == start
@@ -146,8 +149,8 @@ def test_expressions_are_folded_where_the_server_counts_queries_too() -> None:
 
 def boxes() -> tuple[Any, Any]:
     """A table with a ManyToManyField, made, and its state before and after."""
-    fresh()
-    before = project()
+    recreate()
+    before = project_state()
     lid = operations.CreateTableIfMissing("Lid", [("id", SERIAL)], {"db_table": "lid"})
     forwards(lid, before)
     lid.state_forwards(APP, before)
@@ -171,7 +174,7 @@ def test_a_many_to_many_that_was_removed_comes_back() -> None:
 
 def test_a_table_with_rows_keeps_the_table_of_its_many_to_many_on_the_way_back() -> None:
     box, state = boxes()
-    bench.execute("INSERT INTO box DEFAULT VALUES")
+    scratch_schema.execute("INSERT INTO box DEFAULT VALUES")
     start = facts()
     with pytest.raises(operations.Refused, match="nothing was changed"):
         backwards(box, state)
@@ -196,7 +199,7 @@ def to_time(**options: Any) -> Any:
 def test_a_type_without_a_cast_is_converted_by_the_given_expression_and_kept_on_the_way_back() -> (
     None
 ):
-    fresh(PART)
+    recreate(PART_TABLE)
     operation = to_time(using="to_timestamp(amount)")
     forwards(operation, STATE)
     wanted = facts()
@@ -207,7 +210,7 @@ def test_a_type_without_a_cast_is_converted_by_the_given_expression_and_kept_on_
 
 
 def test_a_type_without_a_cast_asks_for_an_expression() -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     start = facts()
     with pytest.raises(operations.Refused) as caught:
         forwards(to_time(), STATE)
@@ -219,7 +222,7 @@ def test_a_type_without_a_cast_asks_for_an_expression() -> None:
 
 
 def test_an_expression_that_writes_the_table_anew_is_refused_unless_allowed() -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     start = facts()
     operation = operations.AlterColumnTypeIfDifferent(
         "part", "label", models.CharField(null=True), using="upper(label)"
@@ -230,23 +233,23 @@ def test_an_expression_that_writes_the_table_anew_is_refused_unless_allowed() ->
 
 
 def test_a_check_goes_though_its_column_could_not_take_it_any_more() -> None:
-    fresh(
-        PART,
+    recreate(
+        PART_TABLE,
         "ALTER TABLE part ALTER amount TYPE text;"
         "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > '0')",
     )
     check = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
     operation = operations.RemoveCheckIfPresent("part", "wanted")
-    forwards(operation, project(part(constraints=[check])))
+    forwards(operation, project_state(part_model(constraints=[check])))
     assert not [row for row in facts() if row[2] == "wanted"]
 
 
 def test_removing_a_many_to_many_leaves_the_namesake_of_a_later_schema() -> None:
     box, state = boxes()
     box.state_forwards(APP, state)
-    bench.execute("ALTER TABLE box_lids SET SCHEMA aside")
+    scratch_schema.execute("ALTER TABLE box_lids SET SCHEMA aside")
     start = facts()
-    with bench.search_path(f"{bench.SCHEMA}, {bench.ASIDE}"):
+    with scratch_schema.search_path(f"{SCHEMA}, {OTHER_SCHEMA}"):
         forwards(operations.RemoveColumnIfPresent("box", "lids"), state)
     assert facts() == start
 
@@ -277,7 +280,7 @@ KEYS: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("what", KEYS)
 def test_a_foreign_key_that_cannot_be_leaves_no_column_behind(what: str) -> None:
     sql, reason = KEYS[what]
-    fresh(PART, sql)
+    recreate(PART_TABLE, sql)
     start = facts()
 
     def key(column: str) -> Any:
@@ -290,7 +293,7 @@ def test_a_foreign_key_that_cannot_be_leaves_no_column_behind(what: str) -> None
         operations.AddForeignKeyIfMissing("part", "amount", key("amount")),
     ):
         with pytest.raises(operations.Refused) as caught:
-            forwards(operation, project(part(), BOX))
+            forwards(operation, project_state(part_model(), BOX))
         assert reason in caught.value.reason
         assert facts() == start
 
@@ -303,24 +306,26 @@ def test_a_table_makes_its_column_unique_before_it_refers_to_it() -> None:
         ("above", own),
     ]
     operation = operations.CreateTableIfMissing("Box", fields, {"db_table": "box"})
-    fresh()
-    forwards(operation, project())
+    recreate()
+    forwards(operation, project_state())
     wanted = sorted(row[4] for row in facts() if row[0] == "constraint")
-    fresh(
+    recreate(
         "CREATE TABLE box (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, code integer NOT NULL)"
     )
-    forwards(operation, project())
+    forwards(operation, project_state())
     assert sorted(row[4] for row in facts() if row[0] == "constraint") == wanted
-    fresh(
+    recreate(
         "CREATE TABLE box (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, code integer NOT NULL)"
     )
     for _ in range(2):
-        assert bench.psql(bench.printed(operation, project())).stderr == ""
+        assert (
+            scratch_schema.psql(scratch_schema.printed_sql(operation, project_state())).stderr == ""
+        )
     assert sorted(row[4] for row in facts() if row[0] == "constraint") == wanted
 
 
 def test_the_name_of_an_exclusion_that_another_table_has_is_seen_before_anything_changes() -> None:
-    fresh(
+    recreate(
         "CREATE TABLE box (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, span int4range);"
         "CREATE TABLE other (id bigint); CREATE INDEX apart ON other (id)"
     )
@@ -336,7 +341,7 @@ def test_the_name_of_an_exclusion_that_another_table_has_is_seen_before_anything
         {"db_table": "box", "constraints": [apart]},
     )
     with pytest.raises(operations.DifferentDefinition) as caught:
-        forwards(operation, project())
+        forwards(operation, project_state())
     assert (caught.value.component, caught.value.found) == ("exclusion", "an index of table other")
     assert facts() == start
 
@@ -359,7 +364,7 @@ HELD: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("what", HELD)
 def test_an_index_that_something_holds_is_not_replaced(what: str) -> None:
     sql, held = HELD[what]
-    fresh(PART, sql)
+    recreate(PART_TABLE, sql)
     start = facts()
     unique = UniqueConstraint(fields=["label"], include=["amount"], name="wanted")
     index = models.Index(fields=["label"], name="wanted")
@@ -374,8 +379,8 @@ def test_an_index_that_something_holds_is_not_replaced(what: str) -> None:
 
 
 def test_dropping_a_replica_identity_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    fresh(PART, HELD["the replica identity"][0])
+    recreate(PART_TABLE, HELD["the replica identity"][0])
     index = models.Index(fields=["label", "id"], name="wanted")
     operation = operations.DropIndexConcurrentlyIfPresent("part", "wanted")
-    forwards(operation, project(part(indexes=[index])))
+    forwards(operation, project_state(part_model(indexes=[index])))
     assert 'index wanted of "part": its table has no replica identity without it' in caplog.messages

@@ -12,29 +12,43 @@ from django.db import connection, models
 from django.test.utils import CaptureQueriesContext
 
 from signals import operations
-from tests.databases import new_database
-from tests.operations import bench
-from tests.operations.bench import PART, facts, forwards, fresh, marks, part, printed, psql
+from tests.operations import scratch_schema
 from tests.operations.contract.cases import CASES, Case, cancelled_build
+from tests.operations.scratch_schema import (
+    FACTS,
+    OTHER_SCHEMA,
+    PART_TABLE,
+    SCHEMA,
+    catalog_versions,
+    facts,
+    forwards,
+    part_model,
+    printed_sql,
+    project_state,
+    psql,
+    psql_binary,
+    recreate,
+)
+from tests.postgres.databases import new_database
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 HALVES = [pytest.param(case, half, id=f"{case}, {half}") for case in CASES for half in case.halves]
 
 
 def run(case: Case, *, back: bool = False) -> None:
-    ran = psql(printed(case.make(), bench.project(*case.models), back=back))
+    ran = psql(printed_sql(case.make(), project_state(*case.models), back=back))
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
 @each_case
 def test_printing_asks_the_database_nothing(case: Case) -> None:
-    fresh()
-    state = bench.project(*case.models)
-    printed(case.make(), state)
+    recreate()
+    state = project_state(*case.models)
+    printed_sql(case.make(), state)
     with CaptureQueriesContext(connection) as queries:
-        forward, back = printed(case.make(), state), printed(case.make(), state, back=True)
+        forward, back = printed_sql(case.make(), state), printed_sql(case.make(), state, back=True)
     assert queries.captured_queries == []
     assert forward.startswith("--\n-- ")
     assert case.describes in forward
@@ -43,12 +57,12 @@ def test_printing_asks_the_database_nothing(case: Case) -> None:
 
 def test_printing_a_table_and_its_many_to_many_asks_the_database_nothing() -> None:
     """Rows would refuse the way back of a run; a script asks for them itself."""
-    fresh(PART)
-    fields = [*part().fields.items(), ("twins", models.ManyToManyField("bench.part"))]
+    recreate(PART_TABLE)
+    fields = [*part_model().fields.items(), ("twins", models.ManyToManyField("bench.part"))]
     operation = operations.CreateTableIfMissing("Part", fields, {"db_table": "part"})
     with CaptureQueriesContext(connection) as queries:
-        forward = printed(operation, bench.project())
-        back = printed(operation, bench.project(), back=True)
+        forward = printed_sql(operation, project_state())
+        back = printed_sql(operation, project_state(), back=True)
     assert queries.captured_queries == []
     assert forward.index('CREATE TABLE "part"') < forward.index('CREATE TABLE "part_twins"')
     assert back.index('DROP TABLE "part_twins"') < back.index('DROP TABLE "part"')
@@ -56,14 +70,14 @@ def test_printing_a_table_and_its_many_to_many_asks_the_database_nothing() -> No
 
 @each_case
 def test_the_script_makes_the_same_as_a_clean_run_twice_and_goes_back_twice(case: Case) -> None:
-    fresh(case.start, case.after_back or "")
+    recreate(case.start, case.after_back or "")
     start = facts()
-    fresh(case.start, case.done)
+    recreate(case.start, case.done)
     wanted = facts()
-    before = marks()
+    before = catalog_versions()
     run(case)
-    assert case.name == "backfill" or marks() == before
-    fresh(case.start)
+    assert case.name == "backfill" or catalog_versions() == before
+    recreate(case.start)
     for back, expected in ((False, wanted), (False, wanted), (True, start), (True, start)):
         run(case, back=back)
         assert facts() == expected
@@ -71,31 +85,33 @@ def test_the_script_makes_the_same_as_a_clean_run_twice_and_goes_back_twice(case
 
 @each_case
 def test_what_the_script_made_is_present_for_the_operation(case: Case) -> None:
-    fresh(case.start)
+    recreate(case.start)
     run(case)
-    before = marks()
-    forwards(case.make(), bench.project(*case.models))
-    assert marks() == before
+    before = catalog_versions()
+    forwards(case.make(), project_state(*case.models))
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize(("case", "half"), HALVES)
 def test_half_done_is_completed_or_an_invalid_index_stops_the_script(case: Case, half: str) -> None:
-    fresh(case.start, case.done)
+    recreate(case.start, case.done)
     wanted = facts()
-    fresh(case.start)
+    recreate(case.start)
     step = case.halves[half]
     if callable(step):
         step()
     else:
-        bench.execute(step)
-    before = marks()
-    invalid = bench.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
-    ran = psql(printed(case.make(), bench.project(*case.models)))
+        scratch_schema.execute(step)
+    before = catalog_versions()
+    invalid = scratch_schema.rows(
+        "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+    )
+    ran = psql(printed_sql(case.make(), project_state(*case.models)))
     if invalid and not case.removes:
         assert ran.returncode != 0
         assert f"index {invalid[0][0]} is invalid: drop it, and run again" in ran.stderr
-        assert "table" in case.name or marks() == before
-        bench.execute(f"DROP INDEX {invalid[0][0]}")
+        assert "table" in case.name or catalog_versions() == before
+        scratch_schema.execute(f"DROP INDEX {invalid[0][0]}")
         run(case)
     else:
         assert (ran.returncode, ran.stderr) == (0, "")
@@ -109,8 +125,8 @@ def test_half_done_is_completed_or_an_invalid_index_stops_the_script(case: Case,
 )
 def test_the_script_stops_at_an_error(case: Case) -> None:
     """Without the table the first step fails, and psql says so by its exit status."""
-    fresh()
-    script = printed(case.make(), bench.project(*case.models)) + "SELECT 'went on';\n"
+    recreate()
+    script = printed_sql(case.make(), project_state(*case.models)) + "SELECT 'went on';\n"
     ran = psql(script)
     assert ran.returncode != 0
     assert "went on" not in ran.stdout
@@ -125,15 +141,15 @@ def test_the_adaptive_index_chooses_when_the_script_runs() -> None:
             models.Index(fields=["label"], name="last"),
         ],
     )
-    state = bench.project(part())
-    script, back = printed(operation, state), printed(operation, state, back=True)
+    state = project_state(part_model())
+    script, back = printed_sql(operation, state), printed_sql(operation, state, back=True)
     drops = [
         "",
         "ALTER TABLE part DROP COLUMN made_at;",
         "ALTER TABLE part DROP COLUMN made_at, DROP COLUMN amount;",
     ]
     for drop, name in zip(drops, ["best", "second", "last"], strict=True):
-        fresh(PART, drop)
+        recreate(PART_TABLE, drop)
         start = facts()
         for _ in range(2):
             assert psql(script).returncode == 0
@@ -148,8 +164,8 @@ def test_the_adaptive_index_stops_where_the_table_allows_none() -> None:
     operation = operations.CreateIndexConcurrentlyIfMissing(
         "part", models.Index(fields=["made_at"], name="best")
     )
-    fresh(PART, "ALTER TABLE part DROP COLUMN made_at")
-    assert psql(printed(operation, bench.project(part()))).returncode != 0
+    recreate(PART_TABLE, "ALTER TABLE part DROP COLUMN made_at")
+    assert psql(printed_sql(operation, project_state(part_model()))).returncode != 0
 
 
 def test_a_worse_variant_that_is_invalid_does_not_stop_the_script() -> None:
@@ -158,45 +174,45 @@ def test_a_worse_variant_that_is_invalid_does_not_stop_the_script() -> None:
         models.Index(fields=["label", "made_at"], name="best"),
         fallbacks=[models.Index(fields=["label"], name="last")],
     )
-    fresh(PART)
+    recreate(PART_TABLE)
     cancelled_build("CREATE INDEX CONCURRENTLY last ON part (label)")()
-    assert psql(printed(operation, bench.project(part()))).returncode == 0
+    assert psql(printed_sql(operation, project_state(part_model()))).returncode == 0
 
 
 def test_a_name_that_another_table_holds_stops_the_script() -> None:
     operation = operations.CreateIndexConcurrentlyIfMissing(
         "part", models.Index(fields=["label"], name="wanted")
     )
-    fresh(PART, "CREATE TABLE other (label text); CREATE INDEX wanted ON other (label)")
-    before = marks()
-    ran = psql(printed(operation, bench.project(part())))
+    recreate(PART_TABLE, "CREATE TABLE other (label text); CREATE INDEX wanted ON other (label)")
+    before = catalog_versions()
+    ran = psql(printed_sql(operation, project_state(part_model())))
     assert ran.returncode != 0
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 def test_rows_that_violate_stop_the_script() -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     operation = operations.AddCheckIfMissing(
         "part", models.CheckConstraint(condition=models.Q(amount__gt=3), name="wanted")
     )
-    script = printed(operation, bench.project(part()))
+    script = printed_sql(operation, project_state(part_model()))
     for _ in range(2):
         assert psql(script).returncode != 0
-    bench.execute("UPDATE part SET amount = 9")
+    scratch_schema.execute("UPDATE part SET amount = 9")
     assert psql(script).returncode == 0
     assert ("constraint", "part", "wanted", "c", "CHECK ((amount > 3))", "true") in facts()
 
 
 def test_a_table_with_rows_stops_the_script_on_the_way_back() -> None:
     operation = operations.CreateTableIfMissing(
-        "Piece", [("id", bench.SERIAL)], {"db_table": "piece"}
+        "Piece", [("id", scratch_schema.SERIAL)], {"db_table": "piece"}
     )
-    fresh("CREATE TABLE piece (id bigserial PRIMARY KEY); INSERT INTO piece DEFAULT VALUES")
-    before = marks()
-    ran = psql(printed(operation, bench.project(), back=True))
+    recreate("CREATE TABLE piece (id bigserial PRIMARY KEY); INSERT INTO piece DEFAULT VALUES")
+    before = catalog_versions()
+    ran = psql(printed_sql(operation, project_state(), back=True))
     assert ran.returncode != 0
     assert 'table "piece" has rows' in ran.stderr
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize(
@@ -213,15 +229,15 @@ def test_a_table_with_rows_stops_the_script_on_the_way_back() -> None:
 )
 def test_a_conversion_by_an_expression_happens_once(field: Any, using: str, made: str) -> None:
     """Run twice, the file converts once, however the type is spelled."""
-    fresh(PART)
+    recreate(PART_TABLE)
     operation = operations.AlterColumnTypeIfDifferent(
         "part", "label", field, using=using, allow_rewrite=True
     )
-    script = printed(operation, bench.project(part()))
+    script = printed_sql(operation, project_state(part_model()))
     for _ in range(2):
         ran = psql(script)
         assert (ran.returncode, ran.stderr) == (0, "")
-        assert bench.value("SELECT label::text FROM part WHERE id = 1") == made
+        assert scratch_schema.value("SELECT label::text FROM part WHERE id = 1") == made
 
 
 def test_a_conversion_to_an_enum_runs_twice() -> None:
@@ -229,15 +245,15 @@ def test_a_conversion_to_an_enum_runs_twice() -> None:
         def db_type(self, connection: Any) -> str:  # noqa: ARG002 - Django's signature
             return '"kind"'
 
-    fresh(PART, "CREATE TYPE kind AS ENUM ('bolt', 'nut', 'cog')")
+    recreate(PART_TABLE, "CREATE TYPE kind AS ENUM ('bolt', 'nut', 'cog')")
     operation = operations.AlterColumnTypeIfDifferent(
         "part", "label", Kind(null=True), allow_rewrite=True
     )
-    state, start = bench.project(part()), facts()
+    state, start = project_state(part_model()), facts()
     for back in (False, False, True, True):
-        ran = psql(printed(operation, state, back=back))
+        ran = psql(printed_sql(operation, state, back=back))
         assert (ran.returncode, ran.stderr) == (0, "")
-        kind = bench.value("SELECT pg_typeof(label)::text FROM part LIMIT 1")
+        kind = scratch_schema.value("SELECT pg_typeof(label)::text FROM part LIMIT 1")
         assert kind == ("text" if back else "kind")
     assert facts() == start
 
@@ -249,14 +265,14 @@ def sqlmigrate(name: str, *, back: bool = False) -> str:
 
 
 def dump(url: str) -> list[tuple[Any, ...]]:
-    question = bench.FACTS.replace(f"IN ('{bench.SCHEMA}', '{bench.ASIDE}')", "IN ('public')")
+    question = FACTS.replace(f"IN ('{SCHEMA}', '{OTHER_SCHEMA}')", "IN ('public')")
     with psycopg.connect(url) as session:
         return sorted(session.execute(question).fetchall())  # type: ignore[arg-type]
 
 
 def psql_on(url: str) -> Callable[[str], Any]:
     def on(script: str) -> Any:
-        command = [bench.psql_binary(), "-X", "-q", "-d", url]
+        command = [psql_binary(), "-X", "-q", "-d", url]
         return execute(command, input=script, capture_output=True, text=True, check=False)
 
     return on

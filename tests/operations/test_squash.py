@@ -9,8 +9,16 @@ from django.db.migrations.optimizer import MigrationOptimizer
 from django.db.models import Q
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import APP, SERIAL, backwards, facts, forwards, fresh, project
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import (
+    APP,
+    SERIAL,
+    backwards,
+    facts,
+    forwards,
+    project_state,
+    recreate,
+)
 
 KEY: Any = ("id", SERIAL)
 TABLE = operations.CreateTableIfMissing("Box", [KEY], {"db_table": "box"})
@@ -46,28 +54,28 @@ ADDITIONS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("what", ADDITIONS)
-@pytest.mark.usefixtures("empty_bench")
+@pytest.mark.usefixtures("committing_connection")
 def test_a_table_takes_in_what_adds_to_it_and_makes_the_same(what: str) -> None:
     given = [TABLE, *ADDITIONS[what]]
     (made,) = squashed(*given)
     assert type(made) is operations.CreateTableIfMissing
-    one, many = project(), project()
+    one, many = project_state(), project_state()
     made.state_forwards(APP, one)
     for each in given:
         each.state_forwards(APP, many)
     assert one == many
-    fresh()
-    state = project()
+    recreate()
+    state = project_state()
     for each in given:
         forwards(each, state)
         each.state_forwards(APP, state)
     wanted = facts()
-    forwards(made, project())  # over what the operations made one by one
+    forwards(made, project_state())  # over what the operations made one by one
     assert facts() == wanted
-    fresh()
-    forwards(made, project())
+    recreate()
+    forwards(made, project_state())
     assert facts() == wanted
-    backwards(made, project())
+    backwards(made, project_state())
     assert facts() == []
 
 
@@ -175,17 +183,17 @@ def test_a_column_goes_past_another_table() -> None:
     assert [name for name, _ in made[1].fields] == ["id", "lid"]
 
 
-@pytest.mark.usefixtures("empty_bench")
+@pytest.mark.usefixtures("committing_connection")
 def test_a_squash_meets_a_table_that_the_first_of_its_migrations_made() -> None:
-    fresh()
-    forwards(TABLE, project())
+    recreate()
+    forwards(TABLE, project_state())
     (made,) = squashed(TABLE, *ADDITIONS["check"], *ADDITIONS["index"][1:])
-    forwards(made, project())
+    forwards(made, project_state())
     parts = {row[:3] for row in facts()}
     assert {
         ("column", "box", "size"),
         ("constraint", "box", "box_size_check"),
         ("index", "box", "box_size"),
     } <= parts
-    assert bench.value("SELECT count(*) FROM box") == 0
+    assert scratch_schema.value("SELECT count(*) FROM box") == 0
     assert not connection.in_atomic_block

@@ -10,7 +10,8 @@ from django.db import connection, migrations, models
 
 from signals import operations
 from signals.operations import checks
-from tests.operations import bench
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import APP, forwards, part_model, project_state, recreate
 
 TAGS = ["signals_operations"]
 
@@ -22,14 +23,14 @@ class Router:
         return db == "default" or app_label != "signals"
 
 
-def test_postgresql_is_as_it_should_be(empty_bench: None) -> None:
+def test_postgresql_is_as_it_should_be(committing_connection: None) -> None:
     assert run_checks(tags=TAGS, databases=["default"]) == []
 
 
 PLAIN = models.IntegerField(null=True)
 CHECK = models.CheckConstraint(condition=models.Q(amount=1), name="c")
 INDEX = models.Index(fields=["amount"], name="i")
-BEFORE = bench.part(
+BEFORE = part_model(
     ("owner", models.BigIntegerField(null=True, db_column="owner")),
     indexes=[INDEX],
     constraints=[
@@ -46,7 +47,7 @@ def reference(**options: Any) -> Any:
 
 # The operation, and whether it needs a migration that is not atomic.
 NEEDS: list[tuple[Any, bool]] = [
-    (operations.CreateTableIfMissing("Box", [("id", bench.SERIAL)]), False),
+    (operations.CreateTableIfMissing("Box", [("id", scratch_schema.SERIAL)]), False),
     (operations.CreateEnumIfMissing("mood", ["ok"]), False),
     (operations.AddColumnIfMissing("Part", "x", PLAIN), False),
     (operations.AddColumnIfMissing("Part", "x", models.IntegerField(unique=True)), True),
@@ -93,8 +94,8 @@ NEEDS: list[tuple[Any, bool]] = [
 def loaded(operation: Any, *, atomic: bool) -> Any:
     """What stands in for the loader: one migration."""
     return lambda *_, **__: SimpleNamespace(
-        disk_migrations={(bench.APP, "0001_bench"): bench.migration(operation, atomic=atomic)},
-        project_state=lambda *_, **__: bench.project(BEFORE),
+        disk_migrations={(APP, "0001_bench"): scratch_schema.migration(operation, atomic=atomic)},
+        project_state=lambda *_, **__: project_state(BEFORE),
     )
 
 
@@ -125,20 +126,24 @@ def test_an_atomic_migration_of_what_cannot_be_in_one_is_an_error(
 @pytest.mark.parametrize(
     ("operation", "needs"), NEEDS, ids=[f"{type(each).__name__} {needs}" for each, needs in NEEDS]
 )
-def test_what_it_says_is_what_a_run_does(operation: Any, needs: bool, empty_bench: None) -> None:
-    bench.fresh()
-    state = bench.project(BEFORE)
+def test_what_it_says_is_what_a_run_does(
+    operation: Any, needs: bool, committing_connection: None
+) -> None:
+    recreate()
+    state = project_state(BEFORE)
     with connection.schema_editor() as editor:
-        editor.create_model(state.apps.get_model(bench.APP, "Part"))
+        editor.create_model(state.apps.get_model(APP, "Part"))
     if isinstance(operation, operations.BackfillInBatches):
-        bench.execute("INSERT INTO part (label) VALUES ('x')")
+        scratch_schema.execute("INSERT INTO part (label) VALUES ('x')")
     outcome = pytest.raises(operations.NeedsAutocommit) if needs else nullcontext()
     with outcome:
-        bench.forwards(operation, state, atomic=True)
+        forwards(operation, state, atomic=True)
 
 
-def test_another_server_is_named_with_the_first_operation_and_the_way_out(elsewhere: Any) -> None:
-    (error,) = run_checks(tags=TAGS, databases=["default", elsewhere.alias])
+def test_another_server_is_named_with_the_first_operation_and_the_way_out(
+    sqlite_database: Any,
+) -> None:
+    (error,) = run_checks(tags=TAGS, databases=["default", sqlite_database.alias])
     assert error.id == "signals_operations.E001"
     assert error.msg == (
         "the database 'other' is SQLite, and CreateTableIfMissing of "
@@ -149,7 +154,7 @@ def test_another_server_is_named_with_the_first_operation_and_the_way_out(elsewh
     )
 
 
-def test_a_database_that_nobody_asked_for_is_not_judged(elsewhere: Any) -> None:
+def test_a_database_that_nobody_asked_for_is_not_judged(sqlite_database: Any) -> None:
     assert run_checks(tags=TAGS, databases=["default"]) == []
     assert checks.check_servers() == []
 
@@ -165,22 +170,22 @@ class ByModel:
 @pytest.mark.parametrize(
     "operation",
     [
-        operations.CreateTableIfMissing("Box", [("id", bench.SERIAL)]),
+        operations.CreateTableIfMissing("Box", [("id", scratch_schema.SERIAL)]),
         operations.AddColumnIfMissing("Box", "size", models.IntegerField(null=True)),
         operations.DropIndexConcurrentlyIfPresent("box", "wanted"),
         operations.CreateEnumIfMissing("mood", ["ok"]),
-        operations.CreateTableIfMissing("Lid", [("id", bench.SERIAL)], {"managed": False}),
+        operations.CreateTableIfMissing("Lid", [("id", scratch_schema.SERIAL)], {"managed": False}),
     ],
     ids=lambda operation: type(operation).__name__,
 )
 def test_what_a_router_or_the_model_keeps_away_is_no_error(
-    operation: Any, elsewhere: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+    operation: Any, sqlite_database: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.DATABASE_ROUTERS = [ByModel()]
     monkeypatch.setattr(checks, "MigrationLoader", loaded(operation, atomic=False))
-    assert run_checks(tags=TAGS, databases=[elsewhere.alias]) == []
+    assert run_checks(tags=TAGS, databases=[sqlite_database.alias]) == []
 
 
-def test_a_router_that_keeps_the_app_away_is_enough(elsewhere: Any, settings: Any) -> None:
+def test_a_router_that_keeps_the_app_away_is_enough(sqlite_database: Any, settings: Any) -> None:
     settings.DATABASE_ROUTERS = [Router()]
-    assert run_checks(tags=TAGS, databases=[elsewhere.alias]) == []
+    assert run_checks(tags=TAGS, databases=[sqlite_database.alias]) == []

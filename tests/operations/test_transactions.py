@@ -6,11 +6,20 @@ import pytest
 from django.db import models, transaction
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import PART, facts, forwards, fresh, marks, part
+from tests.operations import scratch_schema
 from tests.operations.contract.cases import CASES, Case
+from tests.operations.scratch_schema import (
+    PART_TABLE,
+    SCHEMA,
+    catalog_versions,
+    facts,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+)
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 NEEDS_AUTOCOMMIT = {
     "index": 'CREATE INDEX CONCURRENTLY "part_label" ON "part" ("label")',
@@ -30,11 +39,11 @@ def case(name: str) -> Case:
 @pytest.mark.parametrize("name", list(NEEDS_AUTOCOMMIT)[:5])
 def test_a_step_that_needs_autocommit_names_the_fix_before_anything_is_sent(name: str) -> None:
     chosen = case(name)
-    fresh(chosen.start)
-    before = marks()
+    recreate(chosen.start)
+    before = catalog_versions()
     with pytest.raises(operations.NeedsAutocommit) as caught:
-        forwards(chosen.make(), bench.project(*chosen.models), atomic=True)
-    assert marks() == before
+        forwards(chosen.make(), project_state(*chosen.models), atomic=True)
+    assert catalog_versions() == before
     sql = NEEDS_AUTOCOMMIT[name]
     assert (caught.value.operation, caught.value.sql) == (chosen.describes, sql)
     assert str(caught.value) == (
@@ -46,12 +55,12 @@ def test_a_step_that_needs_autocommit_names_the_fix_before_anything_is_sent(name
 @pytest.mark.parametrize("name", NEEDS_AUTOCOMMIT)
 def test_what_is_done_already_is_at_home_in_a_transaction(name: str) -> None:
     chosen = case(name)
-    state = bench.project(*chosen.models)
-    fresh(chosen.start)
+    state = project_state(*chosen.models)
+    recreate(chosen.start)
     forwards(chosen.make(), state)
-    before = marks()
+    before = catalog_versions()
     forwards(chosen.make(), state, atomic=True)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize(
@@ -60,10 +69,10 @@ def test_what_is_done_already_is_at_home_in_a_transaction(name: str) -> None:
     ids=str,
 )
 def test_the_others_run_in_a_transaction_and_vanish_with_it(chosen: Case) -> None:
-    state = bench.project(*chosen.models)
-    fresh(chosen.start, chosen.done)
+    state = project_state(*chosen.models)
+    recreate(chosen.start, chosen.done)
     wanted = facts()
-    fresh(chosen.start)
+    recreate(chosen.start)
     start = facts()
     try:
         forwards(chosen.make(), state, atomic=True)
@@ -72,39 +81,39 @@ def test_the_others_run_in_a_transaction_and_vanish_with_it(chosen: Case) -> Non
         assert facts() == start
         return
     assert facts() == wanted
-    fresh(chosen.start)
+    recreate(chosen.start)
     with transaction.atomic():
         forwards(chosen.make(), state)
         transaction.set_rollback(True)
-    bench.execute(f"SET search_path TO {bench.SCHEMA}")
+    scratch_schema.execute(f"SET search_path TO {SCHEMA}")
     assert facts() == start
 
 
 def test_the_probe_leaves_nothing_behind_in_a_transaction_that_goes_on() -> None:
-    fresh(PART, "ALTER TABLE part ADD COLUMN state text DEFAULT 'new' NOT NULL")
+    recreate(PART_TABLE, "ALTER TABLE part ADD COLUMN state text DEFAULT 'new' NOT NULL")
     operation: Any = operations.AddColumnIfMissing(
         "part", "state", models.TextField(db_default="new")
     )
     with transaction.atomic():
         for _ in range(3):
-            forwards(operation, bench.project(part()))
-        found = bench.value(
+            forwards(operation, project_state(part_model()))
+        found = scratch_schema.value(
             "SELECT count(*) FROM pg_class WHERE relname LIKE 'signals_operations%'"
         )
         assert found == 0
-        bench.execute("INSERT INTO part (label) VALUES ('kept')")
-    assert bench.value("SELECT count(*) FROM part WHERE label = 'kept'") == 1
+        scratch_schema.execute("INSERT INTO part (label) VALUES ('kept')")
+    assert scratch_schema.value("SELECT count(*) FROM part WHERE label = 'kept'") == 1
 
 
 def test_the_failure_of_a_probe_leaves_the_transaction_usable() -> None:
     """What is declared refers to a column that the table has not: the probe itself fails."""
-    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
-    bench.execute("ALTER TABLE part RENAME COLUMN label TO title")
+    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
+    scratch_schema.execute("ALTER TABLE part RENAME COLUMN label TO title")
     condition = models.Q(label="x")
     operation = operations.AddCheckIfMissing(
         "part", models.CheckConstraint(condition=condition, name="wanted")
     )
     with transaction.atomic():
         with pytest.raises(Exception, match="label"):
-            forwards(operation, bench.project(part()))
-        assert bench.value("SELECT count(*) FROM part") == 3
+            forwards(operation, project_state(part_model()))
+        assert scratch_schema.value("SELECT count(*) FROM part") == 3

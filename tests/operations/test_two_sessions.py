@@ -9,34 +9,43 @@ from django.db import models
 from django.db.models import Q, UniqueConstraint
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import PART, backwards, facts, forwards, fresh, part, project, rows
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import (
+    PART_TABLE,
+    backwards,
+    facts,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+    rows,
+)
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 ON_AMOUNT = models.Index(fields=["amount"], name="wanted")
 ON_LABEL = models.Index(fields=["label"], name="wanted")
 CHECK = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
 UNIQUE = UniqueConstraint(fields=["amount"], name="wanted")
-INDEXED = f"{PART} CREATE INDEX wanted ON part (amount)"
-CHECKED = f"{PART} ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)"
-STATE = project(part())
+INDEXED = f"{PART_TABLE} CREATE INDEX wanted ON part (amount)"
+CHECKED = f"{PART_TABLE} ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)"
+STATE = project_state(part_model())
 
 CASES: dict[str, tuple[str, Any, Any, Any]] = {
     "add a column": (
-        PART,
+        PART_TABLE,
         forwards,
         lambda: operations.AddColumnIfMissing("part", "size", models.IntegerField(null=True)),
         STATE,
     ),
     "drop a column": (
-        PART,
+        PART_TABLE,
         forwards,
         lambda: operations.RemoveColumnIfPresent("part", "amount"),
         STATE,
     ),
     "add a check": (
-        PART,
+        PART_TABLE,
         forwards,
         lambda: operations.AddCheckIfMissing("part", CHECK),
         STATE,
@@ -45,10 +54,10 @@ CASES: dict[str, tuple[str, Any, Any, Any]] = {
         CHECKED,
         forwards,
         lambda: operations.RemoveCheckIfPresent("part", "wanted"),
-        project(part(constraints=[CHECK])),
+        project_state(part_model(constraints=[CHECK])),
     ),
     "build an index": (
-        PART,
+        PART_TABLE,
         forwards,
         lambda: operations.CreateIndexConcurrentlyIfMissing("part", ON_AMOUNT),
         STATE,
@@ -65,7 +74,7 @@ CASES: dict[str, tuple[str, Any, Any, Any]] = {
         INDEXED,
         forwards,
         lambda: operations.DropIndexConcurrentlyIfPresent("part", "wanted"),
-        project(part(indexes=[ON_AMOUNT])),
+        project_state(part_model(indexes=[ON_AMOUNT])),
     ),
     "take an index back": (
         INDEXED,
@@ -74,7 +83,7 @@ CASES: dict[str, tuple[str, Any, Any, Any]] = {
         STATE,
     ),
     "make a column unique": (
-        PART,
+        PART_TABLE,
         forwards,
         lambda: operations.AddUniqueIfMissing("part", UNIQUE),
         STATE,
@@ -97,10 +106,10 @@ def test_two_sessions_that_do_the_same_both_end_well(
 ) -> None:
     start, direction, operation, state = CASES[case]
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 20.0, "LOCK_WAIT": 20.0}
-    fresh(start)
+    recreate(start)
     direction(operation(), state)
     wanted = facts()
-    fresh(start)
+    recreate(start)
     holder = sessions.holding("ROW EXCLUSIVE")
     first = background(direction, operation(), state)
     waiting(holder, 1)
@@ -114,7 +123,7 @@ def test_two_sessions_that_do_the_same_both_end_well(
 
 
 def test_what_is_really_missing_is_refused_after_one_more_reading() -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     condition = models.expressions.RawSQL("no_such_column > 0", (), models.BooleanField())
     check = models.CheckConstraint(condition=condition, name="wanted")
     before = facts()
@@ -125,12 +134,14 @@ def test_what_is_really_missing_is_refused_after_one_more_reading() -> None:
 
 
 def test_two_sessions_make_one_table_and_one_enum(background: Any) -> None:
-    fresh()
+    recreate()
 
     def make() -> None:
-        forwards(operations.CreateEnumIfMissing("mood", ["ok", "sad"]), project())
-        table = operations.CreateTableIfMissing("Box", [("id", bench.SERIAL)], {"db_table": "box"})
-        forwards(table, project())
+        forwards(operations.CreateEnumIfMissing("mood", ["ok", "sad"]), project_state())
+        table = operations.CreateTableIfMissing(
+            "Box", [("id", scratch_schema.SERIAL)], {"db_table": "box"}
+        )
+        forwards(table, project_state())
 
     for done in [background(make) for _ in range(4)]:
         done.result(60)

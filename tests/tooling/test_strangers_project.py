@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import new_database
+from tests.postgres.databases import new_database
 
 ROOT = Path(__file__).resolve().parents[2]
 

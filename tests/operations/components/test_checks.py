@@ -7,13 +7,22 @@ from django.db.models.functions import Length, Upper
 from django.db.models.lookups import GreaterThan
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import PART, backwards, facts, forwards, fresh, marks, part
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import (
+    PART_TABLE,
+    backwards,
+    catalog_versions,
+    facts,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+)
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 CODE = ("code", models.CharField(max_length=9, null=True))
-START = f"{PART} ALTER TABLE part ADD COLUMN code varchar(9);"
+START = f"{PART_TABLE} ALTER TABLE part ADD COLUMN code varchar(9);"
 
 SAME: dict[str, tuple[Q, str]] = {
     "IN": (Q(label__in=("bolt", "nut", "cog")), "label IN ('bolt', 'nut', 'cog')"),
@@ -64,46 +73,46 @@ def add(condition: Q) -> operations.AddCheckIfMissing:
 @pytest.mark.parametrize("what", SAME)
 def test_another_spelling_is_the_same_check(what: str) -> None:
     condition, sql = SAME[what]
-    fresh(START, f"ALTER TABLE part ADD CONSTRAINT wanted CHECK ({sql})")
-    before = marks()
-    forwards(add(condition), bench.project(part(CODE)))
-    assert marks() == before
+    recreate(START, f"ALTER TABLE part ADD CONSTRAINT wanted CHECK ({sql})")
+    before = catalog_versions()
+    forwards(add(condition), project_state(part_model(CODE)))
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize("what", SAME)
 def test_what_the_operation_made_is_what_hand_written_sql_makes(what: str) -> None:
     condition, sql = SAME[what]
-    fresh(START, f"ALTER TABLE part ADD CONSTRAINT wanted CHECK ({sql})")
+    recreate(START, f"ALTER TABLE part ADD CONSTRAINT wanted CHECK ({sql})")
     wanted = facts()
-    fresh(START)
-    forwards(add(condition), bench.project(part(CODE)))
+    recreate(START)
+    forwards(add(condition), project_state(part_model(CODE)))
     assert facts() == wanted
-    before = marks()
-    forwards(add(condition), bench.project(part(CODE)))
-    assert marks() == before
+    before = catalog_versions()
+    forwards(add(condition), project_state(part_model(CODE)))
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize("what", ANOTHER)
 def test_another_expression_is_seen(what: str) -> None:
     condition, sql = ANOTHER[what]
-    fresh(START, f"ALTER TABLE part ADD CONSTRAINT wanted CHECK ({sql})")
-    before = marks()
+    recreate(START, f"ALTER TABLE part ADD CONSTRAINT wanted CHECK ({sql})")
+    before = catalog_versions()
     with pytest.raises(operations.DifferentDefinition):
-        forwards(add(condition), bench.project(part(CODE)))
-    assert marks() == before
+        forwards(add(condition), project_state(part_model(CODE)))
+    assert catalog_versions() == before
 
 
 def test_a_percent_sign_means_itself() -> None:
-    fresh(PART)
-    forwards(add(Q(label__in=("bolt", "nut", "cog", "100%"))), bench.project(part()))
-    bench.execute("INSERT INTO part (label) VALUES ('100%')")
+    recreate(PART_TABLE)
+    forwards(add(Q(label__in=("bolt", "nut", "cog", "100%"))), project_state(part_model()))
+    scratch_schema.execute("INSERT INTO part (label) VALUES ('100%')")
     with pytest.raises(IntegrityError):
-        bench.execute("INSERT INTO part (label) VALUES ('100%%')")
+        scratch_schema.execute("INSERT INTO part (label) VALUES ('100%%')")
 
 
 def test_rows_that_violate_are_reported_new_ones_are_refused_and_the_next_run_goes_on() -> None:
-    fresh(PART)
-    state = bench.project(part())
+    recreate(PART_TABLE)
+    state = project_state(part_model())
     for _ in range(2):
         with pytest.raises(operations.RowsViolateCheck) as caught:
             forwards(add(Q(amount__gt=3)), state)
@@ -115,31 +124,33 @@ def test_rows_that_violate_are_reported_new_ones_are_refused_and_the_next_run_go
         "  to fix: correct those rows, and run again; the next run continues from here"
     )
     with pytest.raises(IntegrityError):
-        bench.execute("INSERT INTO part (amount) VALUES (1)")
-    bench.execute("UPDATE part SET amount = 4 WHERE amount = 3")
+        scratch_schema.execute("INSERT INTO part (amount) VALUES (1)")
+    scratch_schema.execute("UPDATE part SET amount = 4 WHERE amount = 3")
     forwards(add(Q(amount__gt=3)), state)
     assert ("constraint", "part", "wanted", "c", "CHECK ((amount > 3))", "true") in facts()
 
 
 def test_a_name_that_a_not_null_constraint_holds_is_different() -> None:
     """PostgreSQL 18 keeps NOT NULL as a constraint of that table, with a name."""
-    fresh(PART, "ALTER TABLE part ADD COLUMN size integer CONSTRAINT wanted NOT NULL DEFAULT 0")
-    before = marks()
+    recreate(
+        PART_TABLE, "ALTER TABLE part ADD COLUMN size integer CONSTRAINT wanted NOT NULL DEFAULT 0"
+    )
+    before = catalog_versions()
     if connection.pg_version < 180000:  # type: ignore[attr-defined]
-        forwards(add(Q(amount__gt=0)), bench.project(part()))
+        forwards(add(Q(amount__gt=0)), project_state(part_model()))
         return
     with pytest.raises(operations.DifferentDefinition):
-        forwards(add(Q(amount__gt=0)), bench.project(part()))
-    assert marks() == before
-    backwards(add(Q(amount__gt=0)), bench.project(part()))
-    assert marks() == before
+        forwards(add(Q(amount__gt=0)), project_state(part_model()))
+    assert catalog_versions() == before
+    backwards(add(Q(amount__gt=0)), project_state(part_model()))
+    assert catalog_versions() == before
 
 
 def test_back_leaves_a_constraint_of_that_name_that_is_no_check() -> None:
-    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (amount)")
-    before = marks()
-    backwards(add(Q(amount__gt=0)), bench.project(part()))
-    assert marks() == before
+    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (amount)")
+    before = catalog_versions()
+    backwards(add(Q(amount__gt=0)), project_state(part_model()))
+    assert catalog_versions() == before
 
 
 def test_a_unique_constraint_is_refused_while_coding() -> None:

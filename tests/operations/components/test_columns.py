@@ -10,10 +10,20 @@ from django.db import connection, models
 from django.db.models.functions import Upper
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import PART, SERIAL, backwards, facts, forwards, fresh, marks, part
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import (
+    PART_TABLE,
+    SERIAL,
+    backwards,
+    catalog_versions,
+    facts,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+)
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 NOW = models.Func(function="now", output_field=models.DateTimeField())
 TWICE: Any = {"expression": models.F("amount") * 2, "output_field": models.IntegerField()}
@@ -131,138 +141,144 @@ ANOTHER: dict[str, tuple[Any, str]] = {
 
 
 def table(**options: Any) -> str:
-    return f"{PART} TRUNCATE part; ALTER TABLE part ADD COLUMN c {options['c']};"
+    return f"{PART_TABLE} TRUNCATE part; ALTER TABLE part ADD COLUMN c {options['c']};"
 
 
 @pytest.mark.parametrize("what", SAME)
 def test_another_spelling_is_the_same_column(what: str) -> None:
     field, sql = SAME[what]
-    fresh(table(c=sql))
-    before = marks()
-    forwards(operations.AddColumnIfMissing("part", "c", field), bench.project(part()))
-    assert marks() == before
+    recreate(table(c=sql))
+    before = catalog_versions()
+    forwards(
+        operations.AddColumnIfMissing("part", "c", field),
+        project_state(part_model()),
+    )
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize("what", [*SAME, *ANOTHER])
 def test_what_the_operation_made_is_the_declared_column(what: str) -> None:
     field, _ = {**SAME, **ANOTHER}[what]
-    fresh(PART, "TRUNCATE part")
+    recreate(PART_TABLE, "TRUNCATE part")
     for _ in range(2):
-        before = marks()
-        forwards(operations.AddColumnIfMissing("part", "c", field), bench.project(part()))
-    assert marks() == before
+        before = catalog_versions()
+        forwards(
+            operations.AddColumnIfMissing("part", "c", field),
+            project_state(part_model()),
+        )
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize("what", ANOTHER)
 def test_a_column_that_differs_is_seen_and_the_advice_reconciles(what: str) -> None:
     field, sql = ANOTHER[what]
-    fresh(table(c=sql))
-    state, before = bench.project(part()), marks()
+    recreate(table(c=sql))
+    state, before = project_state(part_model()), catalog_versions()
     operation = operations.AddColumnIfMissing("part", "c", field)
     with pytest.raises(operations.DifferentDefinition) as caught:
         forwards(operation, state)
-    assert marks() == before
+    assert catalog_versions() == before
     assert caught.value.found != caught.value.wanted
     if caught.value.fix.startswith("ALTER"):
-        bench.execute(caught.value.fix)
+        scratch_schema.execute(caught.value.fix)
         forwards(operation, state)
     else:
         assert caught.value.fix == 'rename or drop column "c" of "part", and run again'
 
 
 def test_a_sequence_is_as_good_as_an_identity() -> None:
-    fresh("CREATE TABLE piece (id bigserial PRIMARY KEY)")
-    before = marks()
+    recreate("CREATE TABLE piece (id bigserial PRIMARY KEY)")
+    before = catalog_versions()
     operation = operations.CreateTableIfMissing("Piece", [("id", SERIAL)], {"db_table": "piece"})
-    forwards(operation, bench.project())
-    assert marks() == before
+    forwards(operation, project_state())
+    assert catalog_versions() == before
 
 
 def test_a_key_that_nothing_numbers_is_different() -> None:
-    fresh("CREATE TABLE piece (id bigint PRIMARY KEY)")
+    recreate("CREATE TABLE piece (id bigint PRIMARY KEY)")
     operation = operations.CreateTableIfMissing("Piece", [("id", SERIAL)], {"db_table": "piece"})
     with pytest.raises(operations.DifferentDefinition, match="numbered by a sequence"):
-        forwards(operation, bench.project())
+        forwards(operation, project_state())
 
 
 def test_the_existence_of_a_column_that_a_later_migration_alters_is_enough() -> None:
-    fresh(table(c="integer"))
-    before = marks()
+    recreate(table(c="integer"))
+    before = catalog_versions()
     operation = operations.AddColumnIfMissing(
         "part", "c", models.TextField(null=True), altered_later=True
     )
-    forwards(operation, bench.project(part()))
-    assert marks() == before
+    forwards(operation, project_state(part_model()))
+    assert catalog_versions() == before
 
 
 def test_rows_that_exist_stay_null_if_told_so_and_new_ones_get_the_default() -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     operation = operations.AddColumnIfMissing(
         "part", "c", models.TextField(null=True, db_default="new"), leave_existing_null=True
     )
-    forwards(operation, bench.project(part()))
-    bench.execute("INSERT INTO part (label) VALUES ('washer')")
-    assert bench.rows("SELECT label, c FROM part ORDER BY id") == [
+    forwards(operation, project_state(part_model()))
+    scratch_schema.execute("INSERT INTO part (label) VALUES ('washer')")
+    assert scratch_schema.rows("SELECT label, c FROM part ORDER BY id") == [
         ("bolt", None),
         ("nut", None),
         ("cog", None),
         ("washer", "new"),
     ]
-    before = marks()
-    forwards(operation, bench.project(part()))
-    assert marks() == before
+    before = catalog_versions()
+    forwards(operation, project_state(part_model()))
+    assert catalog_versions() == before
 
 
 def test_a_default_that_differs_from_row_to_row_is_refused_on_a_table_with_rows() -> None:
     field = models.UUIDField(db_default=RandomUUID())
     operation = operations.AddColumnIfMissing("part", "c", field)
-    fresh(PART)
-    before = marks()
+    recreate(PART_TABLE)
+    before = catalog_versions()
     with pytest.raises(operations.Refused) as caught:
-        forwards(operation, bench.project(part()))
+        forwards(operation, project_state(part_model()))
     assert str(caught.value) == (
         'Add column c to part if missing: the default of c writes table "part" anew while nobody '
         "can read it; nothing was changed. To fix: leave_existing_null=True and BackfillInBatches, "
         "or insist: allow_rewrite=True"
     )
-    assert marks() == before
+    assert catalog_versions() == before
     insisting = operations.AddColumnIfMissing("part", "c", field, allow_rewrite=True)
-    forwards(insisting, bench.project(part()))
-    assert bench.value("SELECT count(DISTINCT c) FROM part") == 3
-    fresh(PART, "DELETE FROM part")
-    forwards(operation, bench.project(part()))
+    forwards(insisting, project_state(part_model()))
+    assert scratch_schema.value("SELECT count(DISTINCT c) FROM part") == 3
+    recreate(PART_TABLE, "DELETE FROM part")
+    forwards(operation, project_state(part_model()))
 
 
 def test_a_default_of_python_fills_the_rows_and_leaves_no_default_in_the_database() -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     operation = operations.AddColumnIfMissing(
         "part", "c", models.IntegerField(default=7), preserve_default=False
     )
-    forwards(operation, bench.project(part()))
-    assert bench.rows("SELECT DISTINCT c FROM part") == [(7,)]
+    forwards(operation, project_state(part_model()))
+    assert scratch_schema.rows("SELECT DISTINCT c FROM part") == [(7,)]
     column = next(row for row in facts() if row[:3] == ("column", "part", "c"))
     assert column[4] == "NOT NULL"
-    before = marks()
-    forwards(operation, bench.project(part()))
-    assert marks() == before
+    before = catalog_versions()
+    forwards(operation, project_state(part_model()))
+    assert catalog_versions() == before
 
 
 def test_the_column_of_the_field_is_the_one_that_db_column_names() -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     field = models.IntegerField(null=True, db_column="Stock Level")
     operation = operations.AddColumnIfMissing("part", "stock", field)
-    forwards(operation, bench.project(part()))
+    forwards(operation, project_state(part_model()))
     assert ("column", "part", "Stock Level", "integer", "", "") in facts()
-    backwards(operation, bench.project(part()))
+    backwards(operation, project_state(part_model()))
     assert not [row for row in facts() if row[2] == "Stock Level"]
 
 
 def test_back_keeps_a_column_of_another_type(caplog: pytest.LogCaptureFixture) -> None:
-    fresh(table(c="text"))
+    recreate(table(c="text"))
     before = facts()
     operation = operations.AddColumnIfMissing("part", "c", models.IntegerField(null=True))
     for _ in range(2):
-        backwards(operation, bench.project(part()))
+        backwards(operation, project_state(part_model()))
     assert facts() == before
     assert (
         "Add column c to part if missing, backwards: column c stays: it is text, "
@@ -271,28 +287,30 @@ def test_back_keeps_a_column_of_another_type(caplog: pytest.LogCaptureFixture) -
 
 
 def test_back_keeps_the_column_if_told_so() -> None:
-    fresh(table(c="integer"))
-    before = marks()
+    recreate(table(c="integer"))
+    before = catalog_versions()
     operation = operations.AddColumnIfMissing(
         "part", "c", models.IntegerField(null=True), keep_on_reverse=True
     )
-    backwards(operation, bench.project(part()))
-    assert marks() == before
+    backwards(operation, project_state(part_model()))
+    assert catalog_versions() == before
 
 
 def test_a_not_null_constraint_that_is_not_valid_is_unfinished() -> None:
     """PostgreSQL 18 lets attnotnull stand for rows that are NULL all the same."""
-    fresh(PART, "UPDATE part SET label = NULL WHERE id = 1")
-    state = bench.project(part())
+    recreate(PART_TABLE, "UPDATE part SET label = NULL WHERE id = 1")
+    state = project_state(part_model())
     operation = operations.SetNotNullIfNullable("part", "label", models.TextField())
     if connection.pg_version < 180000:  # type: ignore[attr-defined]
         with pytest.raises(operations.RowsViolate):
             forwards(operation, state)
     else:
-        bench.execute("ALTER TABLE part ADD CONSTRAINT label_given NOT NULL label NOT VALID")
+        scratch_schema.execute(
+            "ALTER TABLE part ADD CONSTRAINT label_given NOT NULL label NOT VALID"
+        )
         with pytest.raises(operations.RowsViolate):
             forwards(operation, state)
-    bench.execute("UPDATE part SET label = 'none' WHERE label IS NULL")
+    scratch_schema.execute("UPDATE part SET label = 'none' WHERE label IS NULL")
     forwards(operation, state)
     given = [row for row in facts() if row[0] == "constraint" and row[3] == "n"]
     assert all(row[5] == "true" for row in given)

@@ -16,6 +16,7 @@ import pytest
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, BTreeIndex, GinIndex, HashIndex
 from django.db import connection, models
+from django.db.migrations.state import ModelState, ProjectState
 from django.db.models import F, Func, Index, Q, UniqueConstraint, Value
 from django.db.models.functions import Abs, Coalesce, Collate, Length, Lower, Trim, Upper
 from django.db.models.lookups import Exact
@@ -23,11 +24,22 @@ from django.test.utils import CaptureQueriesContext
 
 from signals import operations
 from signals.operations.report import judge
-from tests.operations import bench
-from tests.operations.bench import PART, SERIAL, facts, forwards, fresh, marks, part
+from tests.operations import scratch_schema
 from tests.operations.components import test_checks, test_columns, test_indexes
+from tests.operations.scratch_schema import (
+    APP,
+    PART_TABLE,
+    SERIAL,
+    catalog_versions,
+    facts,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+    sent_changes,
+)
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 
 class Grade(models.TextField):  # type: ignore[type-arg] # not subscriptable at run time
@@ -43,7 +55,7 @@ FURTHER = (
     ("data", models.JSONField(null=True)),
     ("made_on", models.DateField(null=True)),
 )
-START = f"""{PART}
+START = f"""{PART_TABLE}
 ALTER TABLE part ADD COLUMN code varchar(9), ADD COLUMN tags text[], ADD COLUMN data jsonb,
     ADD COLUMN made_on date;
 CREATE TYPE grade AS ENUM ('low', 'high');
@@ -746,7 +758,7 @@ UNIQUES: dict[str, Pair] = {
 
 def table(**options: Any) -> operations.CreateTableIfMissing:
     """The declaration of the table that START creates, with further options."""
-    fields = [*part(*FURTHER).fields.items(), *options.pop("fields", [])]
+    fields = [*part_model(*FURTHER).fields.items(), *options.pop("fields", [])]
     return operations.CreateTableIfMissing("Part", fields, {"db_table": "part", **options})
 
 
@@ -804,47 +816,47 @@ each_pair = pytest.mark.parametrize(
 each_way = pytest.mark.parametrize("way", ["alone", "within"], ids=["alone", "within its table"])
 
 
-def made(component: str, declared: Any, way: str) -> tuple[Any, bench.ProjectState]:
+def made(component: str, declared: Any, way: str) -> tuple[Any, ProjectState]:
     """The operation that declares it, and the state before that."""
     operation = getattr(KINDS[component], way)(declared)
-    return operation, bench.project(part(*FURTHER)) if way == "alone" else bench.project()
+    return operation, project_state(part_model(*FURTHER)) if way == "alone" else project_state()
 
 
 def put(component: str, sql: str) -> None:
     unique = component == "index" and sql.startswith("UNIQUE ")
     text = KINDS[component].sql.format(sql.removeprefix("UNIQUE "))
-    fresh(EMPTY, text.replace("CREATE INDEX", "CREATE UNIQUE INDEX") if unique else text)
+    recreate(EMPTY, text.replace("CREATE INDEX", "CREATE UNIQUE INDEX") if unique else text)
 
 
-def is_refused(pair: Pair, operation: Any, state: bench.ProjectState) -> bool:
+def is_refused(pair: Pair, operation: Any, state: ProjectState) -> bool:
     """Whether the server is too old for it; the refusal is then what is tested."""
     if connection.pg_version >= pair.since:  # type: ignore[attr-defined]
         return False
-    fresh(EMPTY)
-    before = marks()
+    recreate(EMPTY)
+    before = catalog_versions()
     with pytest.raises(operations.Refused, match="came with PostgreSQL 15"):
         forwards(operation, state)
-    assert marks() == before
+    assert catalog_versions() == before
     return True
 
 
-def assert_nothing_is_sent(operation: Any, state: bench.ProjectState) -> None:
-    before = marks()
+def assert_nothing_is_sent(operation: Any, state: ProjectState) -> None:
+    before = catalog_versions()
     with CaptureQueriesContext(connection) as queries:
         forwards(operation, state)
-    assert bench.writes(queries) == []
-    assert marks() == before
+    assert sent_changes(queries) == []
+    assert catalog_versions() == before
 
 
-def assert_different(operation: Any, state: bench.ProjectState) -> operations.DifferentDefinition:
-    before = marks()
+def assert_different(operation: Any, state: ProjectState) -> operations.DifferentDefinition:
+    before = catalog_versions()
     with (
         pytest.raises(operations.DifferentDefinition) as caught,
         CaptureQueriesContext(connection) as queries,
     ):
         forwards(operation, state)
-    assert bench.writes(queries) == []
-    assert marks() == before
+    assert sent_changes(queries) == []
+    assert catalog_versions() == before
     return caught.value
 
 
@@ -950,33 +962,33 @@ def piece(field: Any) -> operations.CreateTableIfMissing:
 @pytest.mark.parametrize("what", NUMBERED)
 def test_identity_and_sequence_are_one_numbering(what: str) -> None:
     field, sql = NUMBERED[what]
-    fresh(NUMBERS, f"CREATE TABLE piece (id {sql})")
-    assert_nothing_is_sent(piece(field), bench.project())
+    recreate(NUMBERS, f"CREATE TABLE piece (id {sql})")
+    assert_nothing_is_sent(piece(field), project_state())
 
 
 @pytest.mark.parametrize("what", UNNUMBERED)
 def test_a_key_that_is_numbered_otherwise_is_seen_and_shown(what: str) -> None:
     sql, found = UNNUMBERED[what]
-    fresh(f"CREATE TABLE piece (id {sql})")
-    error = assert_different(piece(SERIAL), bench.project())
+    recreate(f"CREATE TABLE piece (id {sql})")
+    error = assert_different(piece(SERIAL), project_state())
     assert (error.found, error.wanted) == (found, "bigint numbered by a sequence NOT NULL")
-    bench.execute(f"INSERT INTO piece (id) VALUES (7); {error.fix}")
-    assert_nothing_is_sent(piece(SERIAL), bench.project())
+    scratch_schema.execute(f"INSERT INTO piece (id) VALUES (7); {error.fix}")
+    assert_nothing_is_sent(piece(SERIAL), project_state())
     following = 1 if "serial" in sql else 8  # a sequence that is there counts on as it did
-    assert bench.value("INSERT INTO piece DEFAULT VALUES RETURNING id") == following
+    assert scratch_schema.value("INSERT INTO piece DEFAULT VALUES RETURNING id") == following
 
 
 @pytest.mark.parametrize(
     "sql", ["id bigserial", "id bigserial, other int CONSTRAINT piece_pkey PRIMARY KEY"]
 )
 def test_the_advice_gives_the_table_its_primary_key(sql: str) -> None:
-    fresh(f"CREATE TABLE piece ({sql})")
-    error = assert_different(piece(SERIAL), bench.project())
+    recreate(f"CREATE TABLE piece ({sql})")
+    error = assert_different(piece(SERIAL), project_state())
     for statement in error.fix.split("; "):
-        bench.execute(statement)
-    assert_nothing_is_sent(piece(SERIAL), bench.project())
+        scratch_schema.execute(statement)
+    assert_nothing_is_sent(piece(SERIAL), project_state())
     assert (
-        bench.value(
+        scratch_schema.value(
             "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'piece_pkey'"
         )
         == "PRIMARY KEY (id)"
@@ -987,10 +999,10 @@ PARENT: Any = models.ForeignKey("bench.part", models.CASCADE, null=True, db_inde
 BY_CODE: Any = models.ForeignKey(
     "bench.part", models.CASCADE, null=True, db_index=False, to_field="code"
 )
-OTHER = bench.ModelState(bench.APP, "Other", [("id", SERIAL)], {"db_table": "other"})
+OTHER = ModelState(APP, "Other", [("id", SERIAL)], {"db_table": "other"})
 # A foreign key's target is unique.
 CODE = ("code", models.CharField(max_length=9, null=True, unique=True))
-KEYED = part(*[CODE if name == "code" else (name, field) for name, field in FURTHER])
+KEYED = part_model(*[CODE if name == "code" else (name, field) for name, field in FURTHER])
 
 SERVES: dict[str, tuple[Any, str, str]] = {
     "another name": (PARENT, "bigint", "CONSTRAINT theirs FOREIGN KEY (parent_id) REFERENCES part"),
@@ -1053,17 +1065,19 @@ BOUND = (
 )
 
 
-def bound(field: Any, way: str) -> tuple[Any, bench.ProjectState]:
+def bound(field: Any, way: str) -> tuple[Any, ProjectState]:
     if way == "alone":
         operation: Any = operations.AddColumnIfMissing("part", "parent", field)
-        return operation, bench.project(KEYED)
+        return operation, project_state(KEYED)
     fields = [*KEYED.fields.items(), ("parent", field)]
     operation = operations.CreateTableIfMissing("Part", fields, {"db_table": "part"})
-    return operation, bench.project()
+    return operation, project_state()
 
 
 def bind(type_name: str, key: str) -> None:
-    fresh(BOUND, f"ALTER TABLE part ADD COLUMN parent_id {type_name}; ALTER TABLE part ADD {key}")
+    recreate(
+        BOUND, f"ALTER TABLE part ADD COLUMN parent_id {type_name}; ALTER TABLE part ADD {key}"
+    )
 
 
 @each_way
@@ -1081,8 +1095,8 @@ def test_another_action_of_a_foreign_key_is_reported_and_serves(action: str, way
     bind("bigint", f"CONSTRAINT theirs FOREIGN KEY (parent_id) REFERENCES part {action}")
     assert_nothing_is_sent(operation, state)
     after = state.clone()
-    operation.state_forwards(bench.APP, after)
-    findings = judge(connection, bench.APP, operation, state, after)
+    operation.state_forwards(APP, after)
+    findings = judge(connection, APP, operation, state, after)
     assert [each for each in findings if each.component == "foreign key"] == [
         operations.Finding(
             "foreign key",
@@ -1111,7 +1125,7 @@ def test_a_foreign_key_that_leads_elsewhere_is_seen_and_shown(what: str, way: st
 def test_a_foreign_key_of_more_columns_is_another_one_and_stays(way: str) -> None:
     bind("bigint", "UNIQUE (id, code)")
     theirs = "FOREIGN KEY (parent_id, code) REFERENCES part(id, code)"
-    bench.execute(f"ALTER TABLE part ADD CONSTRAINT theirs {theirs}")
+    scratch_schema.execute(f"ALTER TABLE part ADD CONSTRAINT theirs {theirs}")
     operation, state = bound(PARENT, way)
     forwards(operation, state)
     keys = sorted(row[4] for row in facts() if row[0] == "constraint" and row[3] == "f")

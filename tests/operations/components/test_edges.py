@@ -11,26 +11,27 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import BTreeIndex
 from django.db import connection, models
+from django.db.migrations.state import ModelState
 from django.db.models import F, Index, Q, UniqueConstraint
 from django.db.models.functions import Now
 
 from signals import operations
 from signals.operations import preflight
-from tests.operations import bench
-from tests.operations.bench import (
-    PART,
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import (
+    PART_TABLE,
     SERIAL,
-    ModelState,
     backwards,
+    catalog_versions,
     facts,
     forwards,
-    fresh,
-    marks,
-    part,
-    project,
+    part_model,
+    project_state,
+    recreate,
+    role_name,
 )
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 N: Any = {"name": "wanted"}
 
 
@@ -43,31 +44,31 @@ def column(field: Any) -> Any:
 
 
 def assert_different(operation: Any, state: Any) -> Any:
-    before = marks()
+    before = catalog_versions()
     with pytest.raises(operations.DifferentDefinition) as caught:
         forwards(operation, state)
-    assert marks() == before
+    assert catalog_versions() == before
     return caught.value
 
 
 def assert_same(operation: Any, state: Any) -> None:
-    before = marks()
+    before = catalog_versions()
     forwards(operation, state)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 @pytest.fixture
-def hidden_rows(empty_bench: None) -> Iterator[None]:
+def hidden_rows(committing_connection: None) -> Iterator[None]:
     """The owner of the table sees none of its rows."""
-    role = bench.role("keeper")
-    bench.execute(f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role}")
-    fresh(
-        PART,
+    role = role_name("keeper")
+    scratch_schema.execute(f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role}")
+    recreate(
+        PART_TABLE,
         "ALTER TABLE part ENABLE ROW LEVEL SECURITY; ALTER TABLE part FORCE ROW LEVEL SECURITY",
         f"GRANT ALL ON SCHEMA bench TO {role}; ALTER TABLE part OWNER TO {role}; SET ROLE {role}",
     )
     yield
-    bench.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")
+    scratch_schema.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def hidden_rows(empty_bench: None) -> Iterator[None]:
     [
         (
             lambda: operations.CreateTableIfMissing(
-                "Part", list(part().fields.items()), {"db_table": "part"}
+                "Part", list(part_model().fields.items()), {"db_table": "part"}
             ),
             True,
         ),
@@ -92,12 +93,18 @@ def hidden_rows(empty_bench: None) -> Iterator[None]:
 def test_rows_that_row_level_security_hides_are_not_taken_for_none(
     make: Any, back: bool, hidden_rows: None
 ) -> None:
-    before, operation = marks(), make()
+    before, operation = catalog_versions(), make()
     with pytest.raises(operations.ConvergenceError, match="row level security"):
-        (backwards if back else forwards)(operation, project() if back else project(part()))
-    assert marks() == before
-    bench.execute("RESET ROLE")
-    assert bench.rows("SELECT label FROM part ORDER BY id") == [("bolt",), ("nut",), ("cog",)]
+        (backwards if back else forwards)(
+            operation, project_state() if back else project_state(part_model())
+        )
+    assert catalog_versions() == before
+    scratch_schema.execute("RESET ROLE")
+    assert scratch_schema.rows("SELECT label FROM part ORDER BY id") == [
+        ("bolt",),
+        ("nut",),
+        ("cog",),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -122,17 +129,19 @@ def test_rows_that_row_level_security_hides_are_not_taken_for_none(
     ids=["default", "collation", "default that needs a cast"],
 )
 def test_a_type_changes_together_with(before: Any, sql: str, after: Any) -> None:
-    state = project(part(("c", before)))
-    fresh(PART, f"TRUNCATE part; ALTER TABLE part ADD COLUMN c {sql}")
+    state = project_state(part_model(("c", before)))
+    recreate(PART_TABLE, f"TRUNCATE part; ALTER TABLE part ADD COLUMN c {sql}")
     operation = operations.AlterColumnTypeIfDifferent("part", "c", after)
     forwards(operation, state)
     assert_same(operation, state)
 
 
 def test_a_former_type_with_a_default_nobody_declared_stops_before_anything_is_changed() -> None:
-    fresh(PART, "ALTER TABLE part ADD COLUMN c varchar(9) DEFAULT 'a'")
+    recreate(PART_TABLE, "ALTER TABLE part ADD COLUMN c varchar(9) DEFAULT 'a'")
     operation = operations.AlterColumnTypeIfDifferent("part", "c", models.TextField(null=True))
-    assert_different(operation, project(part(("c", models.CharField(max_length=9, null=True)))))
+    assert_different(
+        operation, project_state(part_model(("c", models.CharField(max_length=9, null=True))))
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,8 +166,8 @@ def test_a_former_type_with_a_default_nobody_declared_stops_before_anything_is_c
 def test_the_type_of_a_primary_key_changes_and_comes_back(
     sql: str, before: Any, after: Any, type_name: str
 ) -> None:
-    fresh(f"CREATE TABLE part ({sql})")
-    state = project(ModelState("bench", "Part", [("id", before)], {"db_table": "part"}))
+    recreate(f"CREATE TABLE part ({sql})")
+    state = project_state(ModelState("bench", "Part", [("id", before)], {"db_table": "part"}))
     start = facts()
     operation = operations.AlterColumnTypeIfDifferent("part", "id", after)
     forwards(operation, state)
@@ -177,13 +186,13 @@ BIGGER = {
 
 @pytest.mark.parametrize("what", BIGGER)
 def test_what_an_altered_field_asks_for_beside_its_type_is_built_and_taken_back(what: str) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     start, (field, kind, text) = facts(), BIGGER[what]
     operation = operations.AlterColumnTypeIfDifferent("part", "amount", field, allow_rewrite=True)
-    forwards(operation, project(part()))
+    forwards(operation, project_state(part_model()))
     assert [row for row in facts() if row[0] == kind and str(row[3:]).count(text)]
-    assert_same(operation, project(part()))
-    backwards(operation, project(part()))
+    assert_same(operation, project_state(part_model()))
+    backwards(operation, project_state(part_model()))
     assert facts() == start
 
 
@@ -211,13 +220,13 @@ def test_what_an_altered_field_asks_for_beside_its_type_is_built_and_taken_back(
 def test_what_an_alteration_cannot_do_beside_the_type_is_refused(
     before: Any, after: Any, reason: str
 ) -> None:
-    fresh(PART)
-    marked = marks()
+    recreate(PART_TABLE)
+    marked = catalog_versions()
     operation = operations.AlterColumnTypeIfDifferent("part", "amount", after, allow_rewrite=True)
     with pytest.raises(operations.Refused) as caught:
-        forwards(operation, project(part(("amount", before))))
+        forwards(operation, project_state(part_model(("amount", before))))
     assert caught.value.reason == reason
-    assert marks() == marked
+    assert catalog_versions() == marked
 
 
 @pytest.mark.parametrize(
@@ -241,32 +250,34 @@ def test_what_an_alteration_cannot_do_beside_the_type_is_refused(
 def test_a_type_that_the_table_cannot_have_is_refused_in_words(
     sql: str, before: Any, after: Any, reason: str
 ) -> None:
-    fresh(f"CREATE TABLE part ({sql})")
-    state = project(ModelState("bench", "Part", [("id", before)], {"db_table": "part"}))
-    marked = marks()
+    recreate(f"CREATE TABLE part ({sql})")
+    state = project_state(ModelState("bench", "Part", [("id", before)], {"db_table": "part"}))
+    marked = catalog_versions()
     operation = operations.AlterColumnTypeIfDifferent("part", "id", after, using="id::int")
     with pytest.raises(operations.StatementRefused, match=reason):
         forwards(operation, state)
-    assert marks() == marked
+    assert catalog_versions() == marked
 
 
 def test_not_null_does_nothing_else() -> None:
-    fresh(PART)
-    marked = marks()
+    recreate(PART_TABLE)
+    marked = catalog_versions()
     operation = operations.SetNotNullIfNullable("part", "amount", models.IntegerField(unique=True))
     with pytest.raises(operations.Refused, match="makes amount unique too"):
-        forwards(operation, project(part()))
-    assert marks() == marked
+        forwards(operation, project_state(part_model()))
+    assert catalog_versions() == marked
 
 
 def test_foreign_keys_follow_the_type_of_their_target() -> None:
-    fresh(
+    recreate(
         "CREATE TABLE part (id serial PRIMARY KEY); CREATE TABLE piece (id bigserial PRIMARY KEY,"
         "part_id integer REFERENCES part DEFERRABLE INITIALLY DEFERRED); CREATE INDEX ON piece (part_id)"
     )
-    bench.execute("INSERT INTO part DEFAULT VALUES; INSERT INTO piece (part_id) VALUES (1)")
+    scratch_schema.execute(
+        "INSERT INTO part DEFAULT VALUES; INSERT INTO piece (part_id) VALUES (1)"
+    )
     key = models.AutoField(primary_key=True)
-    state = project(
+    state = project_state(
         ModelState("bench", "Part", [("id", key)], {"db_table": "part"}),
         ModelState(
             "bench",
@@ -281,7 +292,9 @@ def test_foreign_keys_follow_the_type_of_their_target() -> None:
     types = {row[1:4] for row in facts() if row[0] == "column"}
     assert {("part", "id", "bigint"), ("piece", "part_id", "bigint")} <= types
     assert (
-        bench.value("SELECT data_type FROM pg_sequences WHERE sequencename = 'part_id_seq'")
+        scratch_schema.value(
+            "SELECT data_type FROM pg_sequences WHERE sequencename = 'part_id_seq'"
+        )
         == "bigint"
     )
     assert_same(operation, state)
@@ -290,27 +303,32 @@ def test_foreign_keys_follow_the_type_of_their_target() -> None:
 
 
 def test_a_table_that_exists_is_not_written_anew_for_a_missing_column() -> None:
-    fresh(PART)
-    before = marks()
-    fields = [*part().fields.items(), ("c", models.UUIDField(db_default=RandomUUID()))]
+    recreate(PART_TABLE)
+    before = catalog_versions()
+    fields = [*part_model().fields.items(), ("c", models.UUIDField(db_default=RandomUUID()))]
     with pytest.raises(operations.Refused):
-        forwards(operations.CreateTableIfMissing("Part", fields, {"db_table": "part"}), project())
-    assert marks() == before
+        forwards(
+            operations.CreateTableIfMissing("Part", fields, {"db_table": "part"}), project_state()
+        )
+    assert catalog_versions() == before
 
 
 def test_a_check_that_lived_through_a_change_of_the_type_is_no_difference() -> None:
-    fresh(
-        PART,
+    recreate(
+        PART_TABLE,
         "ALTER TABLE part ADD COLUMN code varchar(9)",
         "ALTER TABLE part ADD CONSTRAINT wanted CHECK (code IN ('x', 'y'))",
         "ALTER TABLE part ALTER COLUMN code TYPE text",
     )
-    assert_same(add(Q(code__in=("x", "y"))), project(part(("code", models.TextField(null=True)))))
+    assert_same(
+        add(Q(code__in=("x", "y"))),
+        project_state(part_model(("code", models.TextField(null=True)))),
+    )
 
 
 def test_a_predicate_that_lived_through_a_change_of_the_type_is_no_difference() -> None:
-    fresh(
-        PART,
+    recreate(
+        PART_TABLE,
         "ALTER TABLE part ADD COLUMN code varchar(9)",
         "CREATE INDEX wanted ON part (label) WHERE code IN ('a', 'b')",
         "ALTER TABLE part ALTER COLUMN code TYPE text",
@@ -318,16 +336,16 @@ def test_a_predicate_that_lived_through_a_change_of_the_type_is_no_difference() 
     index = Index(fields=["label"], condition=Q(code__in=("a", "b")), **N)
     assert_same(
         operations.CreateIndexConcurrentlyIfMissing("part", index),
-        project(part(("code", models.TextField(null=True)))),
+        project_state(part_model(("code", models.TextField(null=True)))),
     )
 
 
 def test_the_look_ahead_leaves_an_index_alone_whose_columns_the_plan_adds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fresh(PART, "CREATE INDEX fb ON part (amount)")
-    state = project(part())
-    migration = bench.migration(
+    recreate(PART_TABLE, "CREATE INDEX fb ON part (amount)")
+    state = project_state(part_model())
+    migration = scratch_schema.migration(
         operations.AddColumnIfMissing("part", "state", models.TextField(db_default="c")),
         operations.CreateIndexConcurrentlyIfMissing(
             "part", Index(fields=["state"], name="best"), [Index(fields=["made_at"], name="fb")]
@@ -349,12 +367,12 @@ def test_the_look_ahead_leaves_an_index_alone_whose_columns_the_plan_adds(
 
 
 def test_a_check_that_the_column_cannot_take_any_more_is_different() -> None:
-    fresh(
-        PART,
+    recreate(
+        PART_TABLE,
         "ALTER TABLE part ALTER amount TYPE text;"
         "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > '0')",
     )
-    assert_different(add(Q(amount__gt=0)), project(part()))
+    assert_different(add(Q(amount__gt=0)), project_state(part_model()))
 
 
 @pytest.mark.parametrize(
@@ -376,8 +394,8 @@ def test_a_check_that_the_column_cannot_take_any_more_is_different() -> None:
     ids=["cut", "more digits", "blanks", "rounded"],
 )
 def test_a_default_that_a_cast_changes_is_another(field: Any, sql: str) -> None:
-    fresh(PART, f"ALTER TABLE part ADD COLUMN c {sql}")
-    assert_different(column(field), project(part()))
+    recreate(PART_TABLE, f"ALTER TABLE part ADD COLUMN c {sql}")
+    assert_different(column(field), project_state(part_model()))
 
 
 @pytest.mark.parametrize(
@@ -393,8 +411,8 @@ def test_a_default_that_a_cast_changes_is_another(field: Any, sql: str) -> None:
     ids=["array", "sum", "boolean"],
 )
 def test_a_default_that_folds_to_the_declared_one_is_the_same(field: Any, sql: str) -> None:
-    fresh(PART, f"ALTER TABLE part ADD COLUMN c {sql}")
-    assert_same(column(field), project(part()))
+    recreate(PART_TABLE, f"ALTER TABLE part ADD COLUMN c {sql}")
+    assert_same(column(field), project_state(part_model()))
 
 
 TWICE = models.GeneratedField(
@@ -404,22 +422,24 @@ BOX: Any = [("id", SERIAL), ("twice", TWICE), ("size", models.IntegerField(null=
 
 
 def test_a_generated_column_declared_before_its_source_is_compared() -> None:
-    fresh(
+    recreate(
         "CREATE TABLE box (id bigserial PRIMARY KEY, size int,"
         "twice int GENERATED ALWAYS AS (size * 3) STORED)"
     )
-    assert_different(operations.CreateTableIfMissing("Box", BOX, {"db_table": "box"}), project())
+    assert_different(
+        operations.CreateTableIfMissing("Box", BOX, {"db_table": "box"}), project_state()
+    )
 
 
 def test_a_generated_column_declared_before_its_source_is_added_after_it() -> None:
-    fresh("CREATE TABLE box (id bigserial PRIMARY KEY)")
-    forwards(operations.CreateTableIfMissing("Box", BOX, {"db_table": "box"}), project())
+    recreate("CREATE TABLE box (id bigserial PRIMARY KEY)")
+    forwards(operations.CreateTableIfMissing("Box", BOX, {"db_table": "box"}), project_state())
     assert ("column", "box", "size", "integer", "", "") in facts()
 
 
 def test_a_foreign_key_to_a_table_that_is_declared_with_its_schema_is_known_again() -> None:
-    fresh(PART, "CREATE TABLE piece (id bigserial PRIMARY KEY)")
-    state = project(
+    recreate(PART_TABLE, "CREATE TABLE piece (id bigserial PRIMARY KEY)")
+    state = project_state(
         ModelState("bench", "Part", [("id", SERIAL)], {"db_table": '"bench"."part"'}),
         ModelState("bench", "Piece", [("id", SERIAL)], {"db_table": "piece"}),
     )
@@ -446,35 +466,35 @@ PARTITIONED = (
 
 
 def test_an_index_that_a_partitioned_table_has_is_present() -> None:
-    fresh(PARTITIONED, "CREATE INDEX wanted ON part (label)")
+    recreate(PARTITIONED, "CREATE INDEX wanted ON part (label)")
     assert_same(
         operations.CreateIndexConcurrentlyIfMissing("part", Index(fields=["label"], **N)),
-        project(part()),
+        project_state(part_model()),
     )
 
 
 def test_a_key_of_two_columns_is_known_again() -> None:
-    fresh()
+    recreate()
     fields: Any = [
         ("pk", models.CompositePrimaryKey("a", "b")),
         ("a", models.IntegerField()),
         ("b", models.IntegerField()),
     ]
     operation = operations.CreateTableIfMissing("Pair", fields, {"db_table": "pair"})
-    forwards(operation, project())
-    assert_same(operation, project())
+    forwards(operation, project_state())
+    assert_same(operation, project_state())
 
 
 def test_a_build_is_not_cut_off_by_transaction_timeout(sessions: Any, background: Any) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     setting = "transaction" if connection.pg_version >= 170000 else "statement"
     holder = sessions.with_snapshot()
     operation = operations.CreateIndexConcurrentlyIfMissing("part", Index(fields=["label"], **N))
 
     def build() -> str:
-        bench.execute(f"SET {setting}_timeout = '200ms'")
-        forwards(operation, project(part()))
-        return str(bench.value(f"SHOW {setting}_timeout"))
+        scratch_schema.execute(f"SET {setting}_timeout = '200ms'")
+        forwards(operation, project_state(part_model()))
+        return str(scratch_schema.value(f"SHOW {setting}_timeout"))
 
     running = background(build)
     waited = (
@@ -483,42 +503,48 @@ def test_a_build_is_not_cut_off_by_transaction_timeout(sessions: Any, background
         "AND clock_timestamp() - query_start > '400ms'"
     )
     deadline = time.monotonic() + 60
-    while not bench.rows(waited) and not running.done():
+    while not scratch_schema.rows(waited) and not running.done():
         assert time.monotonic() < deadline
     holder.close()
     assert running.result(timeout=60) == "200ms"
 
 
 def test_a_condition_on_pk_is_one_on_the_key() -> None:
-    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (id > 0)")
-    assert_same(add(Q(pk__gt=0)), project(part()))
+    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (id > 0)")
+    assert_same(add(Q(pk__gt=0)), project_state(part_model()))
 
 
 def test_a_storage_parameter_in_another_spelling_is_the_same() -> None:
-    fresh(PART, "CREATE INDEX wanted ON part (label) WITH (deduplicate_items = false)")
+    recreate(PART_TABLE, "CREATE INDEX wanted ON part (label) WITH (deduplicate_items = false)")
     index = BTreeIndex(fields=["label"], deduplicate_items=False, **N)
-    assert_same(operations.CreateIndexConcurrentlyIfMissing("part", index), project(part()))
+    assert_same(
+        operations.CreateIndexConcurrentlyIfMissing("part", index), project_state(part_model())
+    )
 
 
 def test_a_foreign_key_that_is_not_enforced_is_different() -> None:
     if connection.pg_version < 180000:
         return
-    fresh(
-        PART,
+    recreate(
+        PART_TABLE,
         "ALTER TABLE part ADD COLUMN parent_id bigint; CREATE INDEX ON part (parent_id);"
         "ALTER TABLE part ADD CONSTRAINT theirs FOREIGN KEY (parent_id) REFERENCES part NOT ENFORCED",
     )
     field = models.ForeignKey("bench.part", models.CASCADE, null=True)
-    assert_different(operations.AddColumnIfMissing("part", "parent", field), project(part()))
+    assert_different(
+        operations.AddColumnIfMissing("part", "parent", field), project_state(part_model())
+    )
 
 
 def test_a_collation_of_the_same_name_in_another_schema_is_another() -> None:
-    fresh(
+    recreate(
         'CREATE COLLATION aside."C" FROM "POSIX"',
-        PART,
+        PART_TABLE,
         'ALTER TABLE part ADD COLUMN c text COLLATE aside."C"',
     )
-    assert_different(column(models.TextField(null=True, db_collation="C")), project(part()))
+    assert_different(
+        column(models.TextField(null=True, db_collation="C")), project_state(part_model())
+    )
 
 
 class Grade(models.TextField):  # type: ignore[type-arg]
@@ -527,32 +553,36 @@ class Grade(models.TextField):  # type: ignore[type-arg]
 
 
 def test_a_column_whose_declared_type_does_not_exist_is_different() -> None:
-    fresh(PART, "ALTER TABLE part ADD COLUMN c text")
-    assert_different(column(Grade(null=True)), project(part()))
+    recreate(PART_TABLE, "ALTER TABLE part ADD COLUMN c text")
+    assert_different(column(Grade(null=True)), project_state(part_model()))
 
 
 def test_what_is_there_is_known_though_transactions_are_read_only_by_default() -> None:
-    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
-    bench.execute("SET default_transaction_read_only = on")
-    assert_same(add(Q(amount__gt=0)), project(part()))
+    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
+    scratch_schema.execute("SET default_transaction_read_only = on")
+    assert_same(add(Q(amount__gt=0)), project_state(part_model()))
 
 
 def test_a_virtual_column_is_told_from_a_stored_one() -> None:
     if connection.pg_version < 180000:
         return
-    fresh(PART, "ALTER TABLE part ADD COLUMN c integer GENERATED ALWAYS AS (amount * 2) VIRTUAL")
+    recreate(
+        PART_TABLE, "ALTER TABLE part ADD COLUMN c integer GENERATED ALWAYS AS (amount * 2) VIRTUAL"
+    )
     field = models.GeneratedField(
         expression=F("amount") * 2, output_field=models.IntegerField(), db_persist=True
     )
-    error = assert_different(column(field), project(part()))
+    error = assert_different(column(field), project_state(part_model()))
     assert error.found != error.wanted
 
 
 def test_the_storage_parameters_of_a_unique_constraint_are_shown() -> None:
-    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label) WITH (fillfactor = 70)")
+    recreate(
+        PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label) WITH (fillfactor = 70)"
+    )
     error = assert_different(
         operations.AddUniqueIfMissing("part", UniqueConstraint(fields=["label"], **N)),
-        project(part()),
+        project_state(part_model()),
     )
     assert error.found != error.wanted
 
@@ -563,16 +593,18 @@ def test_the_storage_parameters_of_a_unique_constraint_are_shown() -> None:
     ids=["brin", "hash"],
 )
 def test_an_index_of_another_method_does_not_serve(sql: str) -> None:
-    fresh(PART, f"ALTER TABLE part ADD COLUMN c integer; CREATE {sql}")
-    forwards(column(models.IntegerField(null=True, db_index=True)), project(part()))
+    recreate(PART_TABLE, f"ALTER TABLE part ADD COLUMN c integer; CREATE {sql}")
+    forwards(column(models.IntegerField(null=True, db_index=True)), project_state(part_model()))
     assert len([row for row in facts() if row[0] == "index"]) == 3
 
 
 def test_who_blocks_on_the_referenced_table_is_named(sessions: Any, settings: Any) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.05, "LOCK_WAIT": 0.3}
-    fresh(PART, "CREATE TABLE ref (id bigint PRIMARY KEY)")
+    recreate(PART_TABLE, "CREATE TABLE ref (id bigint PRIMARY KEY)")
     holder = sessions.holding("ROW EXCLUSIVE", "ref")
-    state = project(part(), ModelState("bench", "Ref", [("id", SERIAL)], {"db_table": "ref"}))
+    state = project_state(
+        part_model(), ModelState("bench", "Ref", [("id", SERIAL)], {"db_table": "ref"})
+    )
     with pytest.raises(
         operations.LockWaitExceeded, match=f"blocked by pid {holder.info.backend_pid}"
     ):
@@ -585,11 +617,11 @@ def test_who_blocks_on_the_referenced_table_is_named(sessions: Any, settings: An
 
 
 def test_of_two_foreign_keys_the_valid_one_serves() -> None:
-    fresh(
-        PART,
+    recreate(
+        PART_TABLE,
         "ALTER TABLE part ADD COLUMN parent_id bigint; CREATE INDEX ON part (parent_id);"
         "ALTER TABLE part ADD CONSTRAINT a FOREIGN KEY (parent_id) REFERENCES part NOT VALID;"
         "ALTER TABLE part ADD CONSTRAINT b FOREIGN KEY (parent_id) REFERENCES part",
     )
     field = models.ForeignKey("bench.part", models.CASCADE, null=True)
-    assert_same(operations.AddColumnIfMissing("part", "parent", field), project(part()))
+    assert_same(operations.AddColumnIfMissing("part", "parent", field), project_state(part_model()))

@@ -10,13 +10,22 @@ from django.db.models import F, Index, Q, UniqueConstraint
 from django.db.models.functions import Collate, Lower, Upper
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import PART, backwards, facts, forwards, fresh, marks, part
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import (
+    PART_TABLE,
+    backwards,
+    catalog_versions,
+    facts,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+)
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 TAGS = ("tags", ArrayField(models.TextField(), null=True))
-START = f"{PART} ALTER TABLE part ADD COLUMN tags text[];"
+START = f"{PART_TABLE} ALTER TABLE part ADD COLUMN tags text[];"
 N: Any = {"name": "wanted"}
 
 # As Django makes them, INCLUDE keeps a unique constraint an index alone.
@@ -199,12 +208,12 @@ def is_refused(what: str) -> bool:
     """Whether the server is too old for it; the refusal is then what is tested."""
     if "nulls not distinct" not in what or connection.pg_version >= 150000:  # type: ignore[attr-defined]
         return False
-    state = bench.project(part(TAGS))
-    fresh(START)
-    before = marks()
+    state = project_state(part_model(TAGS))
+    recreate(START)
+    before = catalog_versions()
     with pytest.raises(operations.Refused, match="came with PostgreSQL 15"):
         forwards(CASES[what][0], state)
-    assert marks() == before
+    assert catalog_versions() == before
     return True
 
 
@@ -213,18 +222,18 @@ def test_it_is_built_as_hand_written_sql_builds_it_and_known_again(what: str) ->
     if is_refused(what):
         return
     operation, same, _ = CASES[what]
-    state = bench.project(part(TAGS))
-    fresh(START, same)
-    wanted, before = facts(), marks()
+    state = project_state(part_model(TAGS))
+    recreate(START, same)
+    wanted, before = facts(), catalog_versions()
     forwards(operation, state)
-    assert marks() == before
-    fresh(START)
+    assert catalog_versions() == before
+    recreate(START)
     start = facts()
     forwards(operation, state)
     assert facts() == wanted
-    before = marks()
+    before = catalog_versions()
     forwards(operation, state)
-    assert marks() == before
+    assert catalog_versions() == before
     backwards(operation, state)
     assert facts() == start
 
@@ -234,26 +243,26 @@ def test_another_one_of_that_name_is_seen_and_the_advice_heals(what: str, sql: s
     if is_refused(what):
         return
     operation, same, _ = CASES[what]
-    state = bench.project(part(TAGS))
-    fresh(START, same)
+    state = project_state(part_model(TAGS))
+    recreate(START, same)
     wanted = facts()
-    fresh(START, sql)
-    before = marks()
+    recreate(START, sql)
+    before = catalog_versions()
     with pytest.raises(operations.DifferentDefinition) as caught:
         forwards(operation, state)
-    assert marks() == before
+    assert catalog_versions() == before
     assert caught.value.found != caught.value.wanted
     assert "pg_temp" not in caught.value.wanted
     advice, _, rest = caught.value.fix.partition("; ")
     assert rest == "and run again"
-    bench.execute(advice)
+    scratch_schema.execute(advice)
     forwards(operation, state)
     assert facts() == wanted
 
 
 def test_duplicates_are_reported_and_no_index_stays_to_refuse_new_rows() -> None:
-    fresh(PART, "INSERT INTO part (label) VALUES ('bolt')")
-    start, state = facts(), bench.project(part())
+    recreate(PART_TABLE, "INSERT INTO part (label) VALUES ('bolt')")
+    start, state = facts(), project_state(part_model())
     operation = operations.AddUniqueIfMissing("part", UniqueConstraint(fields=["label"], **N))
     for _ in range(2):
         with pytest.raises(operations.RowsViolate) as caught:
@@ -261,39 +270,39 @@ def test_duplicates_are_reported_and_no_index_stays_to_refuse_new_rows() -> None
         assert facts() == start
     assert caught.value.sql == 'CREATE UNIQUE INDEX CONCURRENTLY "wanted" ON "part" ("label")'
     assert "(label)=(bolt)" in caught.value.reason
-    bench.execute("DELETE FROM part WHERE id = 4")
+    scratch_schema.execute("DELETE FROM part WHERE id = 4")
     forwards(operation, state)
     assert ("constraint", "part", "wanted", "u", "UNIQUE (label)", "true") in facts()
 
 
 def test_a_failed_unique_build_drops_no_index_of_another_schema() -> None:
     """The table is found in the second schema of the search_path; the first has an index of that name."""
-    fresh(PART, "INSERT INTO part (label) VALUES ('bolt')")
-    bench.execute("CREATE TABLE aside.other (label text CONSTRAINT wanted UNIQUE)")
-    bench.execute(
+    recreate(PART_TABLE, "INSERT INTO part (label) VALUES ('bolt')")
+    scratch_schema.execute("CREATE TABLE aside.other (label text CONSTRAINT wanted UNIQUE)")
+    scratch_schema.execute(
         "CREATE TABLE aside.third (label text); CREATE INDEX spare ON aside.third (label)"
     )
-    before, state = marks(), bench.project(part())
+    before, state = catalog_versions(), project_state(part_model())
     names = ("wanted", "spare")
-    with bench.search_path("aside, bench"):
+    with scratch_schema.search_path("aside, bench"):
         for name in names:
             operation = operations.AddUniqueIfMissing(
                 "part", UniqueConstraint(fields=["label"], name=name)
             )
             with pytest.raises(operations.RowsViolate):
                 forwards(operation, state)
-            assert marks() == before
+            assert catalog_versions() == before
 
 
 def test_a_constraints_own_index_is_not_taken_for_a_declared_index() -> None:
-    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label)")
-    before = marks()
+    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label)")
+    before = catalog_versions()
     operation = operations.CreateIndexConcurrentlyIfMissing("part", Index(fields=["label"], **N))
     with pytest.raises(operations.DifferentDefinition) as caught:
-        forwards(operation, bench.project(part()))
+        forwards(operation, project_state(part_model()))
     assert caught.value.fix == 'ALTER TABLE "part" DROP CONSTRAINT "wanted"; and run again'
-    backwards(operation, bench.project(part()))
-    assert marks() == before
+    backwards(operation, project_state(part_model()))
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize(

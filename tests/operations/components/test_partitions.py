@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, models, transaction
+from django.db.migrations.state import ModelState
 from django.db.models import Index, Q, UniqueConstraint
 from django.test.utils import CaptureQueriesContext
 
@@ -15,15 +16,27 @@ from signals import operations
 from signals.operations import session
 from signals.operations.report import judge
 from signals.operations.statements import Lock, Statement
-from tests.operations import bench
-from tests.operations.bench import backwards, facts, forwards, fresh, marks, part, printed, psql
+from tests.operations import scratch_schema
 from tests.operations.contract.cases import cancelled_build
-from tests.operations.crashes import Killed, dies_after
-from tests.operations.execution.test_builds_by_others import Told, until
+from tests.operations.kill_between_statements import Killed, kill_after
+from tests.operations.scratch_schema import (
+    APP,
+    SCHEMA,
+    backwards,
+    catalog_versions,
+    facts,
+    forwards,
+    part_model,
+    printed_sql,
+    project_state,
+    psql,
+    recreate,
+)
+from tests.postgres.polling import wait_for_rows
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
-STATE = bench.project(part())
+STATE = project_state(part_model())
 COLUMNS = "id bigint, label text, amount integer, made_at timestamptz"
 ROWS = "INSERT INTO part (id, label, amount) SELECT n, 'x' || n, n FROM generate_series(0, 299) n;"
 TREE = f"""
@@ -72,7 +85,7 @@ def indexes(name: str = "wanted") -> dict[str, str]:
     SELECT i.indrelid::regclass::text, CASE WHEN i.indisvalid THEN 'valid' ELSE 'invalid' END
     FROM tree JOIN pg_index i ON i.indexrelid = tree.number
     """
-    return dict(bench.rows(question, [name]))
+    return dict(scratch_schema.rows(question, [name]))
 
 
 def all_valid(*more: str) -> dict[str, str]:
@@ -84,15 +97,15 @@ def numbers() -> dict[str, int]:
     """Each index with its OID."""
     question = (
         "SELECT c.relname, c.oid::bigint FROM pg_class c "
-        f"WHERE c.relkind IN ('i', 'I') AND c.relnamespace = '{bench.SCHEMA}'::regnamespace"
+        f"WHERE c.relkind IN ('i', 'I') AND c.relnamespace = '{SCHEMA}'::regnamespace"
     )
-    return dict(bench.rows(question))
+    return dict(scratch_schema.rows(question))
 
 
 def findings(operation: Any) -> list[tuple[str, str, str, operations.Status]]:
     after = STATE.clone()
-    operation.state_forwards(bench.APP, after)
-    found = judge(connection, bench.APP, operation, STATE, after)
+    operation.state_forwards(APP, after)
+    found = judge(connection, APP, operation, STATE, after)
     return [(each.component, each.name, each.table, each.status) for each in found]
 
 
@@ -106,27 +119,27 @@ def sent(caplog: pytest.LogCaptureFixture, act: Callable[[], None]) -> list[str]
 
 @each_make
 def test_it_is_built_on_each_partition_and_becomes_valid_and_goes_back(make: Any) -> None:
-    fresh(TREE)
+    recreate(TREE)
     start = facts()
     assert [row[3] for row in findings(make())] == [operations.Status.MISSING]
     forwards(make(), STATE)
     assert indexes() == all_valid()
     assert [row[3] for row in findings(make())] == [operations.Status.EXISTS]
-    before = marks()
+    before = catalog_versions()
     forwards(make(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
     for _ in range(2):
         backwards(make(), STATE)
         assert facts() == start
 
 
 def test_the_index_is_what_postgresql_would_have_made_at_once() -> None:
-    fresh(TREE, "CREATE INDEX wanted ON part (label)")
+    recreate(TREE, "CREATE INDEX wanted ON part (label)")
     wanted = {row[1:2] + row[4:] for row in facts() if row[0] == "index"}
-    before = marks()
+    before = catalog_versions()
     forwards(index(), STATE)
-    assert marks() == before
-    fresh(TREE)
+    assert catalog_versions() == before
+    recreate(TREE)
     forwards(index(), STATE)
     assert {row[1:2] + row[4:] for row in facts() if row[0] == "index"} == wanted
 
@@ -135,13 +148,13 @@ def test_the_index_is_what_postgresql_would_have_made_at_once() -> None:
 def test_killed_after_each_statement_it_is_continued(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh(TREE)
+    recreate(TREE)
     forwards(make(), STATE)
     wanted = facts()
     for limit in range(40):
-        fresh(TREE)
+        recreate(TREE)
         with monkeypatch.context() as patch:
-            dies_after(patch, limit)
+            kill_after(patch, limit)
             try:
                 forwards(make(), STATE)
             except Killed:
@@ -159,12 +172,12 @@ def test_killed_after_each_statement_it_is_continued(
 def test_killed_after_each_statement_it_goes_back_to_nothing(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh(TREE)
+    recreate(TREE)
     start = facts()
     for limit in range(40):
-        fresh(TREE)
+        recreate(TREE)
         with monkeypatch.context() as patch:
-            dies_after(patch, limit)
+            kill_after(patch, limit)
             try:
                 forwards(make(), STATE)
             except Killed:
@@ -172,7 +185,7 @@ def test_killed_after_each_statement_it_goes_back_to_nothing(
             else:
                 break
         with monkeypatch.context() as patch, suppress(Killed):
-            dies_after(patch, 1)
+            kill_after(patch, 1)
             backwards(make(), STATE)
         backwards(make(), STATE)
         assert facts() == start
@@ -182,7 +195,7 @@ def test_killed_after_each_statement_it_goes_back_to_nothing(
 @each_make
 def test_a_failed_build_of_a_partition_is_dropped_and_built_anew(make: Any, caplog: Any) -> None:
     unique, columns = ("", "label") if make is index else ("UNIQUE ", "id, label")
-    fresh(TREE)
+    recreate(TREE)
     cancelled_build(f"CREATE {unique}INDEX CONCURRENTLY part_22_wanted ON part_22 ({columns})")()
     assert findings(make()) == [
         ("index" if make is index else "unique", "wanted", '"part"', operations.Status.MISSING),
@@ -199,7 +212,7 @@ def test_a_failed_build_of_a_partition_is_dropped_and_built_anew(make: Any, capl
 @each_make
 def test_a_partitions_own_index_of_that_definition_is_attached_whatever_its_name(make: Any) -> None:
     unique, columns = ("", "label") if make is index else ("UNIQUE ", "id, label")
-    fresh(TREE, f"CREATE {unique}INDEX theirs ON part_21 ({columns})")
+    recreate(TREE, f"CREATE {unique}INDEX theirs ON part_21 ({columns})")
     number = numbers()["theirs"]
     forwards(make(), STATE)
     assert indexes() == all_valid()
@@ -208,7 +221,7 @@ def test_a_partitions_own_index_of_that_definition_is_attached_whatever_its_name
 
 
 def test_a_partitions_own_unique_constraint_is_attached() -> None:
-    fresh(TREE, "ALTER TABLE part_1 ADD CONSTRAINT theirs UNIQUE (id, label)")
+    recreate(TREE, "ALTER TABLE part_1 ADD CONSTRAINT theirs UNIQUE (id, label)")
     number = numbers()["theirs"]
     forwards(constraint(), STATE)
     assert indexes() == all_valid()
@@ -216,7 +229,7 @@ def test_a_partitions_own_unique_constraint_is_attached() -> None:
 
 
 def test_a_sub_partitioned_tables_own_index_is_attached_with_its_partitions() -> None:
-    fresh(TREE, "CREATE INDEX theirs ON part_2 (label)")
+    recreate(TREE, "CREATE INDEX theirs ON part_2 (label)")
     before = numbers()
     forwards(index(), STATE)
     assert indexes() == all_valid()
@@ -226,7 +239,7 @@ def test_a_sub_partitioned_tables_own_index_is_attached_with_its_partitions() ->
 
 @each_make
 def test_another_index_under_the_name_for_a_partition_is_no_reason_to_fail(make: Any) -> None:
-    fresh(
+    recreate(
         TREE,
         "CREATE INDEX part_1_wanted ON part_1 (amount);"
         "CREATE SEQUENCE part_21_wanted; CREATE VIEW part_21_1_wanted AS SELECT 1",
@@ -242,7 +255,7 @@ def test_another_index_under_the_name_for_a_partition_is_no_reason_to_fail(make:
 
 def test_an_index_that_the_table_only_has_in_part_is_found_part_by_part() -> None:
     """One row of the whole, and one of each partition that is not right."""
-    fresh(
+    recreate(
         TREE,
         "CREATE INDEX wanted ON ONLY part (label);"
         "CREATE INDEX part_1_wanted ON part_1 (label);"
@@ -264,9 +277,9 @@ def test_an_index_that_the_table_only_has_in_part_is_found_part_by_part() -> Non
 
 
 def test_an_invalid_index_that_is_attached_is_rebuilt_where_it_is(caplog: Any) -> None:
-    fresh(TREE, "CREATE INDEX wanted ON ONLY part (label)")
+    recreate(TREE, "CREATE INDEX wanted ON ONLY part (label)")
     cancelled_build("CREATE INDEX CONCURRENTLY part_1_wanted ON part_1 (label)")()
-    bench.execute("ALTER INDEX wanted ATTACH PARTITION part_1_wanted")
+    scratch_schema.execute("ALTER INDEX wanted ATTACH PARTITION part_1_wanted")
     assert "invalid" in indexes().values()
     statements = sent(caplog, lambda: forwards(index(), STATE))
     assert 'REINDEX INDEX CONCURRENTLY "bench"."part_1_wanted"' in statements
@@ -278,16 +291,16 @@ def test_it_becomes_valid_after_the_partition_that_lacked_it_is_gone(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also below: the two levels are looked at again from the deepest on."""
-    fresh(TREE)
+    recreate(TREE)
     for limit in range(40):
         with monkeypatch.context() as patch:
-            dies_after(patch, limit)
+            kill_after(patch, limit)
             with suppress(Killed):
                 forwards(make(), STATE)
         if indexes().keys() == all_valid().keys() - {"part_22"}:
             break
         backwards(make(), STATE)
-    bench.execute("ALTER TABLE part_2 DETACH PARTITION part_22")
+    scratch_schema.execute("ALTER TABLE part_2 DETACH PARTITION part_22")
     assert set(indexes().values()) == {"valid", "invalid"}
     forwards(make(), STATE)
     wanted = all_valid()
@@ -297,12 +310,12 @@ def test_it_becomes_valid_after_the_partition_that_lacked_it_is_gone(
 
 @each_make
 def test_it_is_made_anew_where_the_last_partition_is_gone(make: Any) -> None:
-    fresh(FLAT, "DROP TABLE part_2")
+    recreate(FLAT, "DROP TABLE part_2")
     only = "ALTER TABLE ONLY part ADD CONSTRAINT wanted UNIQUE (id, label)"
     if make is not constraint:
         unique, columns = ("", "label") if make is index else ("UNIQUE ", "id, label")
         only = f"CREATE {unique}INDEX wanted ON ONLY part ({columns})"
-    bench.execute(f"{only}; DROP TABLE part_1")
+    scratch_schema.execute(f"{only}; DROP TABLE part_1")
     assert indexes() == {"part": "invalid"}
     forwards(make(), STATE)
     assert indexes() == {"part": "valid"}
@@ -310,14 +323,14 @@ def test_it_is_made_anew_where_the_last_partition_is_gone(make: Any) -> None:
 
 @each_make
 def test_a_table_without_partitions_has_it_at_once_and_gives_it_to_later_ones(make: Any) -> None:
-    fresh(f"CREATE TABLE part ({COLUMNS}) PARTITION BY RANGE (id)")
+    recreate(f"CREATE TABLE part ({COLUMNS}) PARTITION BY RANGE (id)")
     start = facts()
     forwards(make(), STATE, atomic=True)
     assert indexes() == {"part": "valid"}
     backwards(make(), STATE, atomic=True)
     assert facts() == start
     forwards(make(), STATE)
-    bench.execute("CREATE TABLE later PARTITION OF part DEFAULT")
+    scratch_schema.execute("CREATE TABLE later PARTITION OF part DEFAULT")
     assert indexes() == {"part": "valid", "later": "valid"}
     assert [row[3] for row in findings(make())] == [operations.Status.EXISTS]
 
@@ -325,7 +338,7 @@ def test_a_table_without_partitions_has_it_at_once_and_gives_it_to_later_ones(ma
 @each_make
 def test_names_are_quoted_cut_and_looked_for_where_the_partition_stands(make: Any) -> None:
     long = "é" * 31
-    fresh(
+    recreate(
         f"CREATE TABLE part ({COLUMNS}) PARTITION BY RANGE (id);"
         f'CREATE TABLE "{long}" PARTITION OF part FOR VALUES FROM (0) TO (10);'
         f"CREATE TABLE aside.part_1 ({COLUMNS}, CHECK (id < 20)) PARTITION BY LIST (label);"
@@ -341,16 +354,16 @@ def test_names_are_quoted_cut_and_looked_for_where_the_partition_stands(make: An
     tables = tuple("é" * 31 if table == f'"{long}"' else table for table in tables)
     found = {name.strip('"') if long in name else name: state for name, state in indexes().items()}
     assert found == dict.fromkeys(tables, "valid")
-    before = marks()
+    before = catalog_versions()
     forwards(make(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
     backwards(make(), STATE)
     assert facts() == start
 
 
 def test_a_table_of_another_schema_is_indexed_there() -> None:
-    state = bench.project(part(db_table='aside"."part'))
-    fresh(
+    state = project_state(part_model(db_table='aside"."part'))
+    recreate(
         f"CREATE TABLE aside.part ({COLUMNS}) PARTITION BY RANGE (id);"
         "CREATE TABLE part PARTITION OF aside.part DEFAULT"
     )
@@ -370,9 +383,9 @@ FOREIGN = (
 
 @pytest.fixture
 def foreign() -> Any:
-    fresh(TREE, FOREIGN)
+    recreate(TREE, FOREIGN)
     yield
-    bench.execute("DROP FOREIGN DATA WRAPPER bench_nowhere CASCADE")
+    scratch_schema.execute("DROP FOREIGN DATA WRAPPER bench_nowhere CASCADE")
 
 
 def test_foreign_partitions_are_left_out(foreign: None, monkeypatch: Any, caplog: Any) -> None:
@@ -381,14 +394,14 @@ def test_foreign_partitions_are_left_out(foreign: None, monkeypatch: Any, caplog
     assert indexes() == all_valid()
     assert len([sql for sql in statements if "CONCURRENTLY" in sql]) == 4
     assert [row[3] for row in findings(index())] == [operations.Status.EXISTS]
-    before, wanted = marks(), facts()
+    before, wanted = catalog_versions(), facts()
     forwards(index(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
     backwards(index(), STATE)
     assert facts() == start
     for limit in range(len(statements)):
         with monkeypatch.context() as patch:
-            dies_after(patch, limit)
+            kill_after(patch, limit)
             with pytest.raises(Killed):
                 forwards(index(), STATE)
         forwards(index(), STATE)
@@ -398,17 +411,17 @@ def test_foreign_partitions_are_left_out(foreign: None, monkeypatch: Any, caplog
 
 
 def test_a_foreign_partition_that_came_to_a_half_built_index_is_no_dead_end(foreign: None) -> None:
-    bench.execute("CREATE INDEX wanted ON ONLY part (label)")
+    scratch_schema.execute("CREATE INDEX wanted ON ONLY part (label)")
     forwards(index(), STATE)
     assert indexes() == all_valid()
 
 
 @pytest.mark.parametrize("make", [constraint, unique_index])
 def test_uniqueness_over_a_foreign_partition_is_refused(foreign: None, make: Any) -> None:
-    before = marks()
+    before = catalog_versions()
     with pytest.raises(operations.Refused, match="is a foreign table, and PostgreSQL makes none"):
         forwards(make(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 NOT_UNIQUE = {
@@ -431,8 +444,8 @@ NOT_UNIQUE = {
 def test_uniqueness_without_the_partition_key_is_refused_before_anything_is_changed(
     operation: Any,
 ) -> None:
-    fresh(TREE)
-    before = marks()
+    recreate(TREE)
+    before = catalog_versions()
     with pytest.raises(operations.Refused) as refused:
         forwards(operation, STATE)
     assert refused.value.reason.startswith(
@@ -442,40 +455,40 @@ def test_uniqueness_without_the_partition_key_is_refused_before_anything_is_chan
     assert refused.value.fix == (
         "declare it with these columns, or make each partition unique by a unique index of its own"
     )
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 def test_the_key_of_a_sub_partitioned_table_counts_too() -> None:
-    fresh(
+    recreate(
         f"CREATE TABLE part ({COLUMNS}) PARTITION BY RANGE (id);"
         "CREATE TABLE part_1 PARTITION OF part DEFAULT PARTITION BY LIST (amount)"
     )
-    before = marks()
+    before = catalog_versions()
     with pytest.raises(operations.Refused, match=r'"part_1" is partitioned by \(amount\)'):
         forwards(constraint(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 def test_a_partition_key_that_is_an_expression_is_refused() -> None:
-    fresh(
+    recreate(
         f"CREATE TABLE part ({COLUMNS}) PARTITION BY RANGE ((id + 1));"
         "CREATE TABLE part_1 PARTITION OF part DEFAULT"
     )
-    before = marks()
+    before = catalog_versions()
     with pytest.raises(operations.Refused, match=r"is partitioned by \(an expression\)"):
         forwards(constraint(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize("make", [constraint, unique_index])
 def test_duplicates_of_a_partition_are_named_and_its_invalid_index_is_dropped(make: Any) -> None:
-    fresh(TREE, "INSERT INTO part (id, label) VALUES (120, 'x120')")
+    recreate(TREE, "INSERT INTO part (id, label) VALUES (120, 'x120')")
     with pytest.raises(operations.DuplicateRows) as refused:
         forwards(make(), STATE)
     assert refused.value.first == ((120, "x120", 2),)
     assert refused.value.table == "bench.part_21"
     assert "part_21_wanted" not in numbers()
-    bench.execute("DELETE FROM part WHERE amount IS NULL AND id = 120")
+    scratch_schema.execute("DELETE FROM part WHERE amount IS NULL AND id = 120")
     forwards(make(), STATE)
     assert indexes() == all_valid()
 
@@ -491,23 +504,23 @@ def test_a_deferrable_constraint_and_nulls_not_distinct_hold_on_each_partition()
     }
     for text, wanted in texts.items():
         operation = operations.AddUniqueIfMissing("part", wanted)
-        fresh(TREE, "ALTER TABLE part_1 ADD CONSTRAINT theirs UNIQUE (id, label)")
+        recreate(TREE, "ALTER TABLE part_1 ADD CONSTRAINT theirs UNIQUE (id, label)")
         forwards(operation, STATE)
         assert indexes() == all_valid()
         definitions = [row[4] for row in facts() if row[0] == "constraint" and row[2] != "theirs"]
         assert definitions == [text] * len(all_valid())
-        before = marks()
+        before = catalog_versions()
         forwards(operation, STATE)
-        assert marks() == before
+        assert catalog_versions() == before
 
 
 def test_a_unique_index_of_that_name_is_no_unique_constraint() -> None:
-    fresh(TREE, "CREATE UNIQUE INDEX wanted ON part (id, label)")
-    before = marks()
+    recreate(TREE, "CREATE UNIQUE INDEX wanted ON part (id, label)")
+    before = catalog_versions()
     with pytest.raises(operations.DifferentDefinition) as refused:
         forwards(constraint(), STATE)
     assert refused.value.fix == 'DROP INDEX "bench"."wanted"; and run again'
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 OTHER = {
@@ -519,8 +532,8 @@ OTHER = {
 
 @pytest.mark.parametrize("what", MAKES)
 def test_another_definition_stops_the_run(what: str) -> None:
-    fresh(TREE, OTHER[what])
-    before = marks()
+    recreate(TREE, OTHER[what])
+    before = catalog_versions()
     with pytest.raises(operations.DifferentDefinition) as refused:
         forwards(MAKES[what](), STATE)
     assert refused.value.fix == (
@@ -528,7 +541,7 @@ def test_another_definition_stops_the_run(what: str) -> None:
         if what == "constraint"
         else 'DROP INDEX "bench"."wanted"; and run again'
     )
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize("what", ["index", "unique index"])
@@ -537,16 +550,16 @@ def test_another_definition_is_replaced_and_a_killed_replacement_continues(
 ) -> None:
     """The wanted index is there before the other one goes."""
     make = MAKES[what]
-    fresh(TREE, OTHER[what])
+    recreate(TREE, OTHER[what])
     forwards(make(on_different="replace"), STATE)
     wanted = facts()
     assert indexes() == all_valid()
     assert [row[3] for row in findings(make())] == [operations.Status.EXISTS]
     assert len(numbers()) == len(all_valid())
     for limit in range(40):
-        fresh(TREE, OTHER[what])
+        recreate(TREE, OTHER[what])
         with monkeypatch.context() as patch:
-            dies_after(patch, limit)
+            kill_after(patch, limit)
             try:
                 forwards(make(on_different="replace"), STATE)
             except Killed:
@@ -560,12 +573,12 @@ def test_another_definition_is_replaced_and_a_killed_replacement_continues(
 
 
 def test_another_constraint_is_not_replaced_but_refused_with_the_steps() -> None:
-    fresh(TREE, OTHER["constraint"])
-    before = marks()
+    recreate(TREE, OTHER["constraint"])
+    before = catalog_versions()
     with pytest.raises(operations.DifferentDefinition, match="DROP CONSTRAINT") as refused:
         forwards(constraint(on_different="replace"), STATE)
     assert "let this migration replace it" not in str(refused.value)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 class Between:
@@ -635,7 +648,7 @@ def test_what_another_session_does_to_the_partitions_meanwhile_is_met(
     what: str, make: Any, monkeypatch: pytest.MonkeyPatch, sessions: Any
 ) -> None:
     text, statements, left = MEANWHILE[what]
-    fresh(TREE)
+    recreate(TREE)
     between = Between(monkeypatch, sessions(), text, statements)
     forwards(make(), STATE)
     assert between.is_done
@@ -644,7 +657,7 @@ def test_what_another_session_does_to_the_partitions_meanwhile_is_met(
 
 def test_a_refusal_that_stays_is_raised() -> None:
     """The partition belongs to somebody else; what was built before stays for the next run."""
-    fresh(
+    recreate(
         TREE,
         "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
         "IF current_query() LIKE '%part_22%' THEN RAISE EXCEPTION USING ERRCODE = '42501', "
@@ -656,15 +669,10 @@ def test_a_refusal_that_stays_is_raised() -> None:
         with pytest.raises(operations.StatementRefused, match="not this one"):
             forwards(index(), STATE)
     finally:
-        bench.execute("DROP EVENT TRIGGER no")
+        scratch_schema.execute("DROP EVENT TRIGGER no")
     assert indexes()["part_1"] == "valid"
     forwards(index(), STATE)
     assert indexes() == all_valid()
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    return Told(monkeypatch)
 
 
 INVALID = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('{}') AND NOT indisvalid"
@@ -675,17 +683,17 @@ AND query LIKE 'CREATE % CONCURRENTLY%{}%'
 
 
 def test_a_build_of_a_partition_by_another_session_is_waited_for(
-    sessions: Any, background: Any, told: Told
+    sessions: Any, background: Any, build_is_awaited: threading.Event
 ) -> None:
-    fresh(TREE)
+    recreate(TREE)
     holder, builder, watcher = sessions.with_snapshot(), sessions(), sessions()
     sql = "CREATE INDEX CONCURRENTLY theirs ON part_1 (label)"
     build = threading.Thread(target=builder.execute, args=(sql,))
     build.start()
-    until(watcher, INVALID.format("theirs"))
-    until(watcher, BUILDING.format("theirs"))
+    wait_for_rows(watcher, INVALID.format("theirs"))
+    wait_for_rows(watcher, BUILDING.format("theirs"))
     future = background(forwards, index(), STATE)
-    assert told.wait(60)
+    assert build_is_awaited.wait(60)
     assert not future.done()
     holder.rollback()
     build.join(60)
@@ -696,14 +704,14 @@ def test_a_build_of_a_partition_by_another_session_is_waited_for(
 
 @each_make
 def test_two_migrators_at_once_build_each_index_once(
-    make: Any, sessions: Any, background: Any, told: Told
+    make: Any, sessions: Any, background: Any, build_is_awaited: threading.Event
 ) -> None:
-    fresh(TREE)
+    recreate(TREE)
     holder, watcher = sessions.with_snapshot(), sessions()
     first = background(forwards, make(), STATE)
-    until(watcher, BUILDING.format("part_1_wanted"))
+    wait_for_rows(watcher, BUILDING.format("part_1_wanted"))
     second = background(forwards, make(), STATE)
-    assert told.wait(60)
+    assert build_is_awaited.wait(60)
     holder.rollback()
     first.result(timeout=60)
     second.result(timeout=60)
@@ -715,10 +723,10 @@ def test_writers_of_the_table_go_on_while_the_partitions_are_built(
     sessions: Any, background: Any
 ) -> None:
     """The build of a partition waits for an old snapshot; what is written meanwhile arrives."""
-    fresh(TREE)
+    recreate(TREE)
     holder, writer, watcher = sessions.with_snapshot(), sessions(), sessions()
     future = background(forwards, index(), STATE)
-    until(watcher, BUILDING.format("part_1_wanted"))
+    wait_for_rows(watcher, BUILDING.format("part_1_wanted"))
     writer.execute("SET statement_timeout = '5s'")
     for number in range(0, 300, 10):
         writer.execute("INSERT INTO part (id, label) VALUES (%s, 'meanwhile')", [number])
@@ -727,8 +735,8 @@ def test_writers_of_the_table_go_on_while_the_partitions_are_built(
     holder.rollback()
     future.result(timeout=60)
     assert indexes() == all_valid()
-    bench.execute("SET enable_seqscan = off")
-    assert bench.value("SELECT count(*) FROM part WHERE label = 'meanwhile'") == 30
+    scratch_schema.execute("SET enable_seqscan = off")
+    assert scratch_schema.value("SELECT count(*) FROM part WHERE label = 'meanwhile'") == 30
 
 
 @each_make
@@ -736,7 +744,7 @@ def test_a_writer_in_a_long_transaction_is_waited_for_in_short_tries(
     make: Any, sessions: Any, background: Any
 ) -> None:
     """What must lock out writers lets go again, so that others write between the tries."""
-    fresh(TREE)
+    recreate(TREE)
     holder, writer, watcher = sessions(autocommit=False), sessions(), sessions()
     holder.execute("INSERT INTO part (id, label) VALUES (1, 'held')")
     future = background(forwards, make(), STATE)
@@ -755,17 +763,17 @@ def test_going_back_waits_for_a_reader_of_a_partition_and_names_it(
     make: Any, sessions: Any, settings: Any
 ) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
-    fresh(TREE)
+    recreate(TREE)
     start = facts()
     forwards(make(), STATE)
-    before = marks()
+    before = catalog_versions()
     reader = sessions.holding("ACCESS SHARE", "part_22")
     with pytest.raises(operations.LockWaitExceeded) as caught:
         backwards(make(), STATE)
     assert [line.split(",")[0] for line in caught.value.blockers] == [
         f"pid {reader.info.backend_pid}"
     ]
-    assert marks() == before
+    assert catalog_versions() == before
     reader.rollback()
     backwards(make(), STATE)
     assert facts() == start
@@ -783,19 +791,19 @@ def test_each_step_takes_no_stronger_lock_than_it_declares_and_on_no_other_table
     question = f"""
     SELECT l.relation::bigint, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
     WHERE l.pid = pg_backend_pid() AND c.relkind IN ('r', 'p')
-    AND c.relnamespace = '{bench.SCHEMA}'::regnamespace AND l.mode <> 'AccessShareLock'
+    AND c.relnamespace = '{SCHEMA}'::regnamespace AND l.mode <> 'AccessShareLock'
     """
-    fresh(TREE, start)
+    recreate(TREE, start)
     run, order, tried = session.run, list(Lock), []
 
     def watched(to: Any, statement: Statement, *limits: Any) -> None:
         if statement.transactional:
             with transaction.atomic():
-                bench.execute(statement.sql)
-                locks = bench.rows(question)
+                scratch_schema.execute(statement.sql)
+                locks = scratch_schema.rows(question)
                 names = [statement.table, *statement.also]
                 declared = {
-                    bench.rows("SELECT to_regclass(%s)::oid::bigint", [name])[0][0]
+                    scratch_schema.rows("SELECT to_regclass(%s)::oid::bigint", [name])[0][0]
                     for name in names
                 }
                 transaction.set_rollback(True)
@@ -815,7 +823,7 @@ def test_each_step_takes_no_stronger_lock_than_it_declares_and_on_no_other_table
 def test_the_catalog_is_asked_as_often_for_many_partitions_as_for_few() -> None:
     asked = []
     for count in (2, 40):
-        fresh(
+        recreate(
             f"CREATE TABLE part ({COLUMNS}) PARTITION BY RANGE (id)",
             *(
                 f"CREATE TABLE part_{n} PARTITION OF part FOR VALUES FROM ({n}) TO ({n + 1})"
@@ -830,14 +838,14 @@ def test_the_catalog_is_asked_as_often_for_many_partitions_as_for_few() -> None:
 
 
 def test_the_index_of_a_new_column_is_built_on_each_partition() -> None:
-    fresh(TREE)
+    recreate(TREE)
     start = facts()
     operation = operations.AddColumnIfMissing(
         "part", "code", models.CharField(max_length=5, null=True, db_index=True)
     )
     for _ in range(2):
         forwards(operation, STATE)
-    names = bench.rows(
+    names = scratch_schema.rows(
         "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
         "WHERE i.indrelid = 'part'::regclass AND i.indisvalid"
     )
@@ -848,15 +856,18 @@ def test_the_index_of_a_new_column_is_built_on_each_partition() -> None:
     assert facts() == start
 
 
-OTHERS = bench.ModelState(
-    bench.APP, "Other", [("id", models.BigIntegerField(primary_key=True))], {"db_table": "other"}
+OTHERS = ModelState(
+    APP,
+    "Other",
+    [("id", models.BigIntegerField(primary_key=True))],
+    {"db_table": "other"},
 )
 PLAIN = models.ForeignKey(
     "bench.Other", models.CASCADE, null=True, db_constraint=False, db_index=False
 )
 KEYS = {
-    "new column": (operations.AddColumnIfMissing, part()),
-    "column that exists": (operations.AddForeignKeyIfMissing, part(("other", PLAIN))),
+    "new column": (operations.AddColumnIfMissing, part_model()),
+    "column that exists": (operations.AddForeignKeyIfMissing, part_model(("other", PLAIN))),
 }
 
 
@@ -867,33 +878,35 @@ def test_a_foreign_key_is_added_with_its_index_or_refused_with_steps_that_lead_t
     """PostgreSQL before 18 adds none NOT VALID to a partitioned table."""
     kind, model = KEYS[what]
     column = "ALTER TABLE part ADD other_id bigint"
-    fresh(TREE, "CREATE TABLE other (id bigint PRIMARY KEY)", column if model != part() else "")
-    state = bench.project(model, OTHERS)
+    recreate(
+        TREE, "CREATE TABLE other (id bigint PRIMARY KEY)", column if model != part_model() else ""
+    )
+    state = project_state(model, OTHERS)
     operation = kind("part", "other", models.ForeignKey("bench.Other", models.CASCADE, null=True))
     if connection.pg_version < 180000:  # type: ignore[attr-defined]
-        before = marks()
+        before = catalog_versions()
         with pytest.raises(operations.Refused, match="before 18 adds no foreign key"):
             forwards(operation, state)
-        assert marks() == before
+        assert catalog_versions() == before
         key = "CONSTRAINT f FOREIGN KEY (other_id) REFERENCES other (id) DEFERRABLE INITIALLY DEFERRED"
-        bench.execute("ALTER TABLE part ADD IF NOT EXISTS other_id bigint")
+        scratch_schema.execute("ALTER TABLE part ADD IF NOT EXISTS other_id bigint")
         for table in ("part_1", "part_21", "part_22", "part_rest"):
-            bench.execute(f"ALTER TABLE {table} ADD {key} NOT VALID")
-            bench.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT f")
-        bench.execute(f"ALTER TABLE part ADD {key}")
+            scratch_schema.execute(f"ALTER TABLE {table} ADD {key} NOT VALID")
+            scratch_schema.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT f")
+        scratch_schema.execute(f"ALTER TABLE part ADD {key}")
     forwards(operation, state)
-    ((name,),) = bench.rows(
+    ((name,),) = scratch_schema.rows(
         "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'I' "
-        f"AND NOT relispartition AND relnamespace = '{bench.SCHEMA}'::regnamespace"
+        f"AND NOT relispartition AND relnamespace = '{SCHEMA}'::regnamespace"
     )
     assert indexes(name) == all_valid()
-    assert bench.value(
+    assert scratch_schema.value(
         "SELECT bool_and(convalidated) FROM pg_constraint "
         "WHERE contype = 'f' AND conrelid = 'part'::regclass"
     )
-    before = marks()
+    before = catalog_versions()
     forwards(operation, state)
-    assert marks() == before
+    assert catalog_versions() == before
     backwards(operation, state)
     assert indexes(name) == {}
 
@@ -909,26 +922,26 @@ def test_a_declared_table_that_is_partitioned_gets_its_indexes_and_uniqueness() 
         "constraints": [UniqueConstraint(fields=["label", "id"], name="alone")],
     }
     operation = operations.CreateTableIfMissing("Piece", fields, options)
-    fresh(
+    recreate(
         "CREATE TABLE part (id bigint PRIMARY KEY, label text) PARTITION BY RANGE (id);"
         "CREATE TABLE part_1 PARTITION OF part DEFAULT"
     )
-    forwards(operation, bench.project())
+    forwards(operation, project_state())
     valid = {"part": "valid", "part_1": "valid"}
     assert indexes() == indexes("alone") == valid
-    before = marks()
-    forwards(operation, bench.project())
-    assert marks() == before
+    before = catalog_versions()
+    forwards(operation, project_state())
+    assert catalog_versions() == before
 
 
 def test_the_removals_drop_what_was_built_and_build_it_again_on_the_way_back() -> None:
-    declared = bench.project(
-        part(
+    declared = project_state(
+        part_model(
             indexes=[Index(fields=["label"], name="wanted")],
             constraints=[UniqueConstraint(fields=["id", "label"], name="alone")],
         )
     )
-    fresh(TREE)
+    recreate(TREE)
     start = facts()
     forwards(index(), STATE)
     forwards(
@@ -973,45 +986,45 @@ def test_a_check_recurses_and_is_validated_on_every_partition(
         "SELECT conrelid::regclass::text, convalidated FROM pg_constraint WHERE conname = 'wanted'"
     )
     for limit in range(3):
-        fresh(TREE, before)
+        recreate(TREE, before)
         with monkeypatch.context() as patch, suppress(Killed):
-            dies_after(patch, limit)
+            kill_after(patch, limit)
             forwards(operation, STATE)
         forwards(operation, STATE)
-        assert dict(bench.rows(question)) == dict.fromkeys(all_valid(), True)
+        assert dict(scratch_schema.rows(question)) == dict.fromkeys(all_valid(), True)
         forwards(operation, STATE)
         backwards(operation, STATE)
-        assert bench.rows(question) == []
+        assert scratch_schema.rows(question) == []
 
 
 @each_make
 def test_a_printed_script_stops_in_words_at_a_partitioned_table_and_goes_back(make: Any) -> None:
     """What a partitioned table needs, depends on its partitions; migrate does it."""
-    fresh(TREE)
+    recreate(TREE)
     start = facts()
-    before = marks()
-    ran = psql(printed(make(), STATE))
+    before = catalog_versions()
+    ran = psql(printed_sql(make(), STATE))
     assert ran.returncode != 0
     assert 'table "part" is partitioned: index wanted is built on each partition' in ran.stderr
-    assert marks() == before
+    assert catalog_versions() == before
     forwards(make(), STATE)
-    before = marks()
+    before = catalog_versions()
     for _ in range(2):
-        ran = psql(printed(make(), STATE))
+        ran = psql(printed_sql(make(), STATE))
         assert (ran.returncode, ran.stderr) == (0, "")
-    assert marks() == before
+    assert catalog_versions() == before
     for _ in range(2):
-        ran = psql(printed(make(), STATE, back=True))
+        ran = psql(printed_sql(make(), STATE, back=True))
         assert (ran.returncode, ran.stderr) == (0, "")
         assert facts() == start
 
 
 def test_in_a_transaction_it_is_refused_before_the_first_step() -> None:
-    fresh(TREE)
-    before = marks()
+    recreate(TREE)
+    before = catalog_versions()
     with pytest.raises(operations.NeedsAutocommit):
         forwards(index(), STATE, atomic=True)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 def test_a_fallback_is_chosen_for_all_partitions() -> None:
@@ -1020,7 +1033,7 @@ def test_a_fallback_is_chosen_for_all_partitions() -> None:
         Index(fields=["label", "made_at"], name="best"),
         fallbacks=[Index(fields=["label"], name="wanted")],
     )
-    fresh(TREE, "ALTER TABLE part DROP COLUMN made_at")
+    recreate(TREE, "ALTER TABLE part DROP COLUMN made_at")
     start = facts()
     forwards(operation, STATE)
     assert indexes() == all_valid()

@@ -6,17 +6,28 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection, models
+from django.db.migrations.state import ModelState
 from django.db.models import Q, UniqueConstraint
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import PART, backwards, facts, forwards, fresh, part, project, rows
+from tests.operations import scratch_schema
 from tests.operations.contract.cases import CASES, Case
+from tests.operations.scratch_schema import (
+    APP,
+    EMPTY_PART_TABLE,
+    PART_TABLE,
+    backwards,
+    facts,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+    rows,
+)
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
-STATE = project(part())
-EMPTY = "DO $$ BEGIN TRUNCATE part CASCADE; EXCEPTION WHEN undefined_table THEN NULL; END $$"
+STATE = project_state(part_model())
 INDEX = models.Index(fields=["label"], name="wanted")
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -38,13 +49,13 @@ def add_index() -> Any:
 def test_it_ends_as_on_a_table_with_rows_and_there_and_back_waits_for_no_snapshot(
     case: Case, sessions: Any
 ) -> None:
-    state = project(*case.models)
-    fresh(case.start)
+    state = project_state(*case.models)
+    recreate(case.start)
     forwards(case.make(), state)
     there = shape()
     backwards(case.make(), state)
     back = shape()
-    fresh(case.start, EMPTY)
+    recreate(case.start, EMPTY_PART_TABLE)
     sessions.with_snapshot()
     forwards(case.make(), state)
     assert shape() == there
@@ -55,10 +66,10 @@ def test_it_ends_as_on_a_table_with_rows_and_there_and_back_waits_for_no_snapsho
 @each_case
 def test_an_atomic_migration_is_refused_as_on_a_table_with_rows(case: Case) -> None:
     """What passes on the empty tables of a test passes in production too."""
-    state = project(*case.models)
+    state = project_state(*case.models)
     ends = []
-    for rest in ("", EMPTY):
-        fresh(case.start, rest)
+    for rest in ("", EMPTY_PART_TABLE):
+        recreate(case.start, rest)
         try:
             forwards(case.make(), state, atomic=True)
         except operations.NeedsAutocommit:
@@ -75,18 +86,20 @@ def test_what_a_failed_run_left_is_finished_at_once(
     half: str, sessions: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     check = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
-    fresh(PART)
+    recreate(PART_TABLE)
     if half == "invalid index":
-        bench.execute("INSERT INTO part (label) VALUES ('bolt')")
+        scratch_schema.execute("INSERT INTO part (label) VALUES ('bolt')")
         with pytest.raises(psycopg.errors.UniqueViolation):
             sessions().execute("CREATE UNIQUE INDEX CONCURRENTLY wanted ON part (label)")
         operation: Any = operations.AddUniqueIfMissing(
             "part", UniqueConstraint(fields=["label"], name="wanted")
         )
     else:
-        bench.execute("ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0) NOT VALID")
+        scratch_schema.execute(
+            "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0) NOT VALID"
+        )
         operation = operations.AddCheckIfMissing("part", check)
-    bench.execute("TRUNCATE part")
+    scratch_schema.execute("TRUNCATE part")
     sessions.with_snapshot()
     forwards(operation, STATE)
     assert "healing the unfinished" in caplog.text
@@ -96,9 +109,9 @@ def test_what_a_failed_run_left_is_finished_at_once(
 def found(operation: Any) -> list[operations.Finding]:
     editor = connection.SchemaEditorClass(connection, collect_sql=True)
     state = STATE.clone()
-    operation.state_forwards(bench.APP, state)
+    operation.state_forwards(APP, state)
     findings: list[operations.Finding] = operation.findings(
-        operation.locate(bench.APP, editor, state, STATE)
+        operation.locate(APP, editor, state, STATE)
     )
     return findings
 
@@ -107,7 +120,7 @@ def test_rows_that_come_meanwhile_are_met_concurrently(
     sessions: Any, background: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "signals.operations")
-    fresh(PART, "TRUNCATE part")
+    recreate(PART_TABLE, "TRUNCATE part")
     writer = sessions(autocommit=False)
     writer.execute("INSERT INTO part (label) VALUES ('late')")
     running = background(forwards, add_index(), STATE)
@@ -146,28 +159,31 @@ def test_only_a_small_table_without_a_row_is_locked(
     sql: str, concurrent: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "signals.operations")
-    fresh(PART, sql)
+    recreate(PART_TABLE, sql)
     forwards(add_index(), STATE)
     assert ["CONCURRENTLY" in text for text in sent(caplog)] == [concurrent]
 
 
 def test_readers_of_an_empty_table_go_on_while_it_is_indexed(sessions: Any) -> None:
-    fresh(PART, "TRUNCATE part")
+    recreate(PART_TABLE, "TRUNCATE part")
     sessions.holding("ACCESS SHARE")
     forwards(add_index(), STATE)
 
 
 def test_a_name_that_looks_like_the_keyword_is_kept() -> None:
-    fresh('CREATE TABLE "a CONCURRENTLY %s" (id bigint PRIMARY KEY)')
-    model = bench.ModelState(
-        bench.APP, "Odd", [("id", bench.SERIAL)], {"db_table": "a CONCURRENTLY %s"}
+    recreate('CREATE TABLE "a CONCURRENTLY %s" (id bigint PRIMARY KEY)')
+    model = ModelState(
+        APP,
+        "Odd",
+        [("id", scratch_schema.SERIAL)],
+        {"db_table": "a CONCURRENTLY %s"},
     )
     index = models.Index(fields=["id"], name="x CONCURRENTLY y")
     operation = operations.CreateIndexConcurrentlyIfMissing("odd", index)
-    forwards(operation, project(model))
+    forwards(operation, project_state(model))
     assert [row[2] for row in facts() if row[0] == "index"] == [
         "a CONCURRENTLY %s_pkey",
         "x CONCURRENTLY y",
     ]
-    backwards(operation, project(model))
+    backwards(operation, project_state(model))
     assert [row[2] for row in facts() if row[0] == "index"] == ["a CONCURRENTLY %s_pkey"]

@@ -14,8 +14,8 @@ from django.db.migrations.state import ModelState
 from django.db.models.functions import Coalesce, Upper
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import PART, SERIAL, part
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import PART_TABLE, SCHEMA, SERIAL, conninfo, part_model
 
 COUNT = models.IntegerField(db_default=0)
 GRADE = "CREATE TYPE grade AS ENUM ('low', 'high'); "
@@ -73,8 +73,8 @@ class Case:
     describes: str
     fragment: str
     django: Callable[[], Operation] | None
-    models: tuple[ModelState, ...] = (part(),)
-    start: str = PART
+    models: tuple[ModelState, ...] = (part_model(),)
+    start: str = PART_TABLE
     halves: dict[str, str | Callable[[], None]] = field(default_factory=dict)
     bystanders: str = ""
     rivals: tuple[Rival, ...] = ()
@@ -114,25 +114,25 @@ def cancelled_build(sql: str, before: str = "") -> Callable[[], None]:
 
     def fail() -> None:
         if before:
-            bench.execute(before)
+            scratch_schema.execute(before)
         with (
-            psycopg.connect(bench.conninfo()) as holder,
-            psycopg.connect(bench.conninfo(), autocommit=True) as builder,
+            psycopg.connect(conninfo()) as holder,
+            psycopg.connect(conninfo(), autocommit=True) as builder,
             ThreadPoolExecutor(1) as pool,
         ):
             holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             holder.execute("SELECT 1")
-            builder.execute(f"SET search_path TO {bench.SCHEMA}; SET client_min_messages = warning")
+            builder.execute(f"SET search_path TO {SCHEMA}; SET client_min_messages = warning")
             build = pool.submit(builder.execute, sql)
             deadline = time.monotonic() + 60
-            while not bench.rows(WAITING, [builder.info.backend_pid]):
+            while not scratch_schema.rows(WAITING, [builder.info.backend_pid]):
                 if build.done():
                     build.result()
                 assert time.monotonic() < deadline, f"never waited: {sql}"
             builder.cancel_safe()
             with pytest.raises(psycopg.errors.QueryCanceled):
                 build.result(timeout=60)
-        assert bench.rows("SELECT 1 FROM pg_index WHERE NOT indisvalid")
+        assert scratch_schema.rows("SELECT 1 FROM pg_index WHERE NOT indisvalid")
 
     return fail
 
@@ -141,12 +141,12 @@ def violated_build(sql: str) -> Callable[[], None]:
     """A concurrent unique build that really fails on a duplicate, which then goes away."""
 
     def fail() -> None:
-        bench.execute("INSERT INTO part (label, amount) VALUES ('bolt', 99)")
-        with psycopg.connect(bench.conninfo(), autocommit=True) as builder:
-            builder.execute(f"SET search_path TO {bench.SCHEMA}")
+        scratch_schema.execute("INSERT INTO part (label, amount) VALUES ('bolt', 99)")
+        with psycopg.connect(conninfo(), autocommit=True) as builder:
+            builder.execute(f"SET search_path TO {SCHEMA}")
             with pytest.raises(psycopg.errors.UniqueViolation):
                 builder.execute(sql)
-        bench.execute("DELETE FROM part WHERE amount = 99")
+        scratch_schema.execute("DELETE FROM part WHERE amount = 99")
         # The key that the failed insert drew is no part of what is compared.
 
     return fail
@@ -917,7 +917,7 @@ CASES = (
             batch_size=2,
             pause=0.25,
         ),
-        start=f"{PART} UPDATE part SET label = NULL WHERE id > 1;"
+        start=f"{PART_TABLE} UPDATE part SET label = NULL WHERE id > 1;"
         "INSERT INTO part (amount) SELECT n FROM generate_series(10, 14) n",
         done="UPDATE part SET label = 'none' WHERE label IS NULL",
         describes="Fill label of part in batches where it is null",
@@ -1025,8 +1025,8 @@ CASES = (
             preserve_default=False,
             altered_later=True,
         ),
-        models=(part(("parent", LOOSE_PARENT)),),
-        start=f"{PART} ALTER TABLE part ADD COLUMN parent_id bigint;",
+        models=(part_model(("parent", LOOSE_PARENT)),),
+        start=f"{PART_TABLE} ALTER TABLE part ADD COLUMN parent_id bigint;",
         done=f"CREATE INDEX {PARENT_INDEX} ON part (parent_id); {PARENT_KEY}",
         describes="Add foreign key parent to part if missing",
         fragment="alter_part_parent",
@@ -1068,7 +1068,8 @@ CASES = (
         name="removed column",
         make=lambda: operations.RemoveColumnIfPresent("part", "amount"),
         full=lambda: operations.RemoveColumnIfPresent("part", "amount"),
-        start=f"{PART} ALTER TABLE part DROP COLUMN amount; ALTER TABLE part ADD COLUMN amount integer;",
+        start=f"{PART_TABLE} ALTER TABLE part DROP COLUMN amount;"
+        "ALTER TABLE part ADD COLUMN amount integer;",
         done="ALTER TABLE part DROP COLUMN amount",
         describes="Remove column amount from part if present",
         fragment="remove_part_amount",
@@ -1090,8 +1091,8 @@ CASES = (
         name="removed check",
         make=lambda: operations.RemoveCheckIfPresent("part", "part_amount_check"),
         full=lambda: operations.RemoveCheckIfPresent("part", "part_amount_check"),
-        models=(part(constraints=[check(amount__gte=0)]),),
-        start=f"{PART} ALTER TABLE part ADD CONSTRAINT part_amount_check CHECK (amount >= 0);",
+        models=(part_model(constraints=[check(amount__gte=0)]),),
+        start=f"{PART_TABLE} ALTER TABLE part ADD CONSTRAINT part_amount_check CHECK (amount >= 0);",
         done="ALTER TABLE part DROP CONSTRAINT part_amount_check",
         describes="Remove check part_amount_check from part if present",
         fragment="remove_part_part_amount_check",
@@ -1115,8 +1116,8 @@ CASES = (
         name="removed unique constraint",
         make=lambda: operations.RemoveUniqueIfPresent("part", "part_label_key"),
         full=lambda: operations.RemoveUniqueIfPresent("part", "part_label_key"),
-        models=(part(constraints=[LABEL_KEY]),),
-        start=f"{PART} ALTER TABLE part ADD CONSTRAINT part_label_key UNIQUE (label);",
+        models=(part_model(constraints=[LABEL_KEY]),),
+        start=f"{PART_TABLE} ALTER TABLE part ADD CONSTRAINT part_label_key UNIQUE (label);",
         done="ALTER TABLE part DROP CONSTRAINT part_label_key",
         describes="Remove unique part_label_key from part if present",
         fragment="remove_part_part_label_key",
@@ -1145,8 +1146,8 @@ CASES = (
         full=lambda: operations.DropIndexConcurrentlyIfPresent(
             "part", "part_label", fallbacks=[models.Index(fields=["amount"], name="part_amount")]
         ),
-        models=(part(indexes=[LABEL_INDEX]),),
-        start=f"{PART} CREATE INDEX part_label ON part (label);",
+        models=(part_model(indexes=[LABEL_INDEX]),),
+        start=f"{PART_TABLE} CREATE INDEX part_label ON part (label);",
         done="DROP INDEX part_label",
         describes="Drop index part_label from part concurrently if present",
         fragment="remove_part_part_label",

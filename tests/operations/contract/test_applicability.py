@@ -5,14 +5,26 @@ from typing import Any
 import pytest
 from django.db import NotSupportedError, connection, models
 from django.db.migrations import SeparateDatabaseAndState
+from django.db.migrations.state import ModelState
 from django.test.utils import CaptureQueriesContext
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import PART, backwards, facts, forwards, fresh, marks, part, printed
+from tests.operations import scratch_schema
 from tests.operations.contract.cases import CASES, Case
+from tests.operations.scratch_schema import (
+    APP,
+    PART_TABLE,
+    backwards,
+    catalog_versions,
+    facts,
+    forwards,
+    part_model,
+    printed_sql,
+    project_state,
+    recreate,
+)
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 ON_A_TABLE = [
@@ -24,11 +36,11 @@ ON_A_TABLE = [
 
 @pytest.mark.parametrize("case", ON_A_TABLE, ids=str)
 def test_a_table_that_is_missing_is_said_and_nothing_is_changed(case: Case) -> None:
-    fresh("CREATE TABLE aside.part (id bigint, label text, amount integer)")
-    before, state = marks(), bench.project(*case.models)
+    recreate("CREATE TABLE aside.part (id bigint, label text, amount integer)")
+    before, state = catalog_versions(), project_state(*case.models)
     with pytest.raises(operations.TableMissing) as caught:
         forwards(case.make(), state)
-    assert marks() == before
+    assert catalog_versions() == before
     assert (caught.value.operation, caught.value.table) == (case.describes, '"part"')
     assert str(caught.value) == (
         f'{case.describes}: table "part" does not exist on the search_path '
@@ -38,20 +50,20 @@ def test_a_table_that_is_missing_is_said_and_nothing_is_changed(case: Case) -> N
 
 @pytest.mark.parametrize("case", ON_A_TABLE, ids=str)
 def test_back_has_nothing_to_do_where_the_table_is_missing(case: Case) -> None:
-    fresh("CREATE TABLE aside.part (id bigint, label text, amount integer)")
-    before, state = marks(), bench.project(*case.models)
+    recreate("CREATE TABLE aside.part (id bigint, label text, amount integer)")
+    before, state = catalog_versions(), project_state(*case.models)
     for _ in range(2):
         backwards(case.make(), state)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.removes], ids=str)
 def test_what_stood_on_a_table_that_is_missing_is_gone(case: Case) -> None:
-    fresh("CREATE TABLE aside.part (id bigint, label text, amount integer)")
-    before, state = marks(), bench.project(*case.models)
+    recreate("CREATE TABLE aside.part (id bigint, label text, amount integer)")
+    before, state = catalog_versions(), project_state(*case.models)
     forwards(case.make(), state)
     backwards(case.make(), state)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 ON_A_COLUMN = [case for case in ON_A_TABLE if case.component in ("type", "not null", "rows")]
@@ -59,22 +71,24 @@ ON_A_COLUMN = [case for case in ON_A_TABLE if case.component in ("type", "not nu
 
 @pytest.mark.parametrize("case", ON_A_COLUMN, ids=str)
 def test_a_column_that_is_missing_is_refused_in_words(case: Case) -> None:
-    fresh("CREATE TABLE part (id bigint PRIMARY KEY)")
-    before, state = marks(), bench.project(*case.models)
+    recreate("CREATE TABLE part (id bigint PRIMARY KEY)")
+    before, state = catalog_versions(), project_state(*case.models)
     with pytest.raises(operations.Refused, match='table "part" has no column '):
         forwards(case.make(), state)
     backwards(case.make(), state)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 @each_case
-def test_another_server_than_postgresql_is_refused_by_name(case: Case, elsewhere: Any) -> None:
-    state = bench.project(*case.models)
+def test_another_server_than_postgresql_is_refused_by_name(
+    case: Case, sqlite_database: Any
+) -> None:
+    state = project_state(*case.models)
     for back in (False, True):
-        made = bench.migration(case.make())
+        made = scratch_schema.migration(case.make())
         with (
             pytest.raises(NotSupportedError) as caught,
-            elsewhere.schema_editor(atomic=False) as editor,
+            sqlite_database.schema_editor(atomic=False) as editor,
         ):
             (made.unapply if back else made.apply)(state.clone(), editor)
         assert str(caught.value) == (
@@ -92,60 +106,60 @@ class KeepOut:
 
 @each_case
 def test_a_router_keeps_an_operation_out(case: Case, settings: Any) -> None:
-    fresh(case.start)
-    before, state = marks(), bench.project(*case.models)
+    recreate(case.start)
+    before, state = catalog_versions(), project_state(*case.models)
     settings.DATABASE_ROUTERS = [KeepOut()]
     with CaptureQueriesContext(connection) as queries:
         forwards(case.make(), state)
         backwards(case.make(), state)
-        assert "gexec" not in printed(case.make(), state)
+        assert "gexec" not in printed_sql(case.make(), state)
     assert queries.captured_queries == []
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize(
     "models_",
     [
-        [part(managed=False)],
+        [part_model(managed=False)],
         [
-            bench.ModelState(bench.APP, "Whole", part().fields.items(), {"db_table": "part"}),
-            bench.ModelState(bench.APP, "Part", [], {"proxy": True}, bases=("bench.whole",)),
+            ModelState(APP, "Whole", part_model().fields.items(), {"db_table": "part"}),
+            ModelState(APP, "Part", [], {"proxy": True}, bases=("bench.whole",)),
         ],
     ],
     ids=["unmanaged", "proxy"],
 )
 def test_a_model_that_is_not_djangos_to_migrate_is_left_alone(models_: Any) -> None:
-    fresh(PART)
-    before = marks()
+    recreate(PART_TABLE)
+    before = catalog_versions()
     operation: Any = operations.AddCheckIfMissing(
         "part", models.CheckConstraint(condition=models.Q(amount__gt=0), name="wanted")
     )
-    state = bench.project(*models_)
+    state = project_state(*models_)
     forwards(operation, state)
     backwards(operation, state)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 @each_case
 def test_it_works_within_separate_database_and_state(case: Case) -> None:
-    fresh(case.start, case.done)
+    recreate(case.start, case.done)
     wanted = facts()
-    fresh(case.start)
+    recreate(case.start)
     operation = SeparateDatabaseAndState(
         database_operations=[case.make()], state_operations=[case.make()]
     )
-    forwards(operation, bench.project(*case.models))
+    forwards(operation, project_state(*case.models))
     assert facts() == wanted
 
 
 def test_an_inherited_column_and_check_are_known() -> None:
     """PostgreSQL's own inheritance: the parent's objects stand on the child too."""
-    fresh(
+    recreate(
         "CREATE TABLE parent (id bigint PRIMARY KEY, label text, amount integer, made_at timestamptz,"
         " state text, CONSTRAINT wanted CHECK (amount > 0));"
         "CREATE TABLE part (PRIMARY KEY (id)) INHERITS (parent)"
     )
-    before, state = marks(), bench.project(part())
+    before, state = catalog_versions(), project_state(part_model())
     forwards(operations.AddColumnIfMissing("part", "state", models.TextField(null=True)), state)
     forwards(
         operations.AddCheckIfMissing(
@@ -153,16 +167,16 @@ def test_an_inherited_column_and_check_are_known() -> None:
         ),
         state,
     )
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 def test_a_partitioned_table_takes_columns_and_checks() -> None:
-    fresh(
+    recreate(
         "CREATE TABLE part (id bigint PRIMARY KEY, label text, amount integer, made_at timestamptz)"
         " PARTITION BY RANGE (id); CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (0) TO (9);"
         "INSERT INTO part VALUES (1, 'bolt', 3, NULL)"
     )
-    start, state = facts(), bench.project(part())
+    start, state = facts(), project_state(part_model())
     for operation in (
         operations.AddColumnIfMissing("part", "state", models.TextField(db_default="new")),
         operations.AddCheckIfMissing(
@@ -171,9 +185,9 @@ def test_a_partitioned_table_takes_columns_and_checks() -> None:
         operations.SetNotNullIfNullable("part", "label", models.TextField()),
     ):
         forwards(operation, state)
-        before = marks()
+        before = catalog_versions()
         assert facts() != start
         forwards(operation, state)
-        assert marks() == before
+        assert catalog_versions() == before
         backwards(operation, state)
         assert facts() == start

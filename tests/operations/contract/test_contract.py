@@ -14,12 +14,22 @@ from signals import operations
 from signals.operations import session
 from signals.operations.policy import LockPolicy
 from signals.operations.report import judge
-from tests.operations import bench
-from tests.operations.bench import backwards, facts, forwards, fresh, marks, project
+from tests.operations import scratch_schema
 from tests.operations.contract.cases import CASES, Case, Rival
-from tests.operations.crashes import Killed, dies_after
+from tests.operations.kill_between_statements import Killed, kill_after
+from tests.operations.scratch_schema import (
+    APP,
+    SCHEMA,
+    backwards,
+    catalog_versions,
+    facts,
+    forwards,
+    project_state,
+    recreate,
+    sent_changes,
+)
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 each_half = pytest.mark.parametrize(
@@ -50,7 +60,7 @@ REPLACE = 'on_different="replace"'
 
 @cache
 def facts_after(*scripts: str) -> list[tuple[Any, ...]]:
-    fresh(*scripts)
+    recreate(*scripts)
     return facts()
 
 
@@ -65,25 +75,25 @@ def reversed_run(case: Case) -> list[tuple[Any, ...]]:
 
 def statuses(case: Case, state: ProjectState) -> set[operations.Status]:
     operation, after = case.make(), state.clone()
-    operation.state_forwards(bench.APP, after)
-    findings = judge(connection, bench.APP, operation, state, after)
+    operation.state_forwards(APP, after)
+    findings = judge(connection, APP, operation, state, after)
     return {finding.status for finding in findings}
 
 
 def put(case: Case, half: str) -> None:
-    fresh(case.start)
+    recreate(case.start)
     step = case.halves[half]
     if callable(step):
         step()
     else:
-        bench.execute(step)
+        scratch_schema.execute(step)
 
 
 @each_case
 def test_absent_becomes_present_as_a_clean_run_would_make_it(case: Case) -> None:
     wanted = clean_run(case)
-    state = project(*case.models)
-    fresh(case.start)
+    state = project_state(*case.models)
+    recreate(case.start)
     if case.name != "backfill":
         before = operations.Status.LEFTOVER if case.removes else operations.Status.MISSING
         assert before in statuses(case, state)
@@ -94,22 +104,22 @@ def test_absent_becomes_present_as_a_clean_run_would_make_it(case: Case) -> None
 
 @each_case
 def test_again_sends_nothing_but_questions(case: Case) -> None:
-    fresh(case.start)
-    state = project(*case.models)
+    recreate(case.start)
+    state = project_state(*case.models)
     forwards(case.make(), state)
-    before = marks()
+    before = catalog_versions()
     with CaptureQueriesContext(connection) as queries:
         forwards(case.make(), state)
-    assert bench.writes(queries) == []
-    assert marks() == before
+    assert sent_changes(queries) == []
+    assert catalog_versions() == before
 
 
 @each_case
 def test_what_stands_is_known_after_two_questions(case: Case) -> None:
     """One for the catalog, one for the canonical form; of rows that may be NULL one more."""
-    fresh(case.start, case.done)
+    recreate(case.start, case.done)
     with CaptureQueriesContext(connection) as queries:
-        forwards(case.make(), project(*case.models))
+        forwards(case.make(), project_state(*case.models))
     assert len(queries) <= 2
 
 
@@ -117,7 +127,7 @@ def test_what_stands_is_known_after_two_questions(case: Case) -> None:
 def test_its_own_limits_of_waiting_reach_every_statement(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh(case.start)
+    recreate(case.start)
     send, seen = session._run, []
 
     def noted(connection: Any, statement: Any, policy: LockPolicy) -> None:
@@ -127,39 +137,39 @@ def test_its_own_limits_of_waiting_reach_every_statement(
     monkeypatch.setattr(session, "_run", noted)
     _, args, kwargs = case.make().deconstruct()
     operation = case.operation_class(*args, **kwargs, lock_timeout=0.7, lock_wait=77)
-    forwards(operation, project(*case.models))
-    bench.backwards(operation, project(*case.models))
+    forwards(operation, project_state(*case.models))
+    backwards(operation, project_state(*case.models))
     assert set(seen) == ({(0.7, 77)} if case.name != "backfill" else set())
 
 
 @each_case
 def test_again_waits_for_nobody(case: Case, sessions: Any) -> None:
     """Another session writes, and holds the strongest lock that lets a reader through."""
-    fresh(case.start, case.done)
+    recreate(case.start, case.done)
     sessions.holding("EXCLUSIVE")
-    bench.execute("SET lock_timeout = '2s'")
-    forwards(case.make(), project(*case.models))
+    scratch_schema.execute("SET lock_timeout = '2s'")
+    forwards(case.make(), project_state(*case.models))
 
 
 @each_case
 def test_what_hand_written_sql_made_is_present(case: Case) -> None:
-    fresh(case.start, case.done)
-    before = marks()
-    forwards(case.make(), project(*case.models))
-    assert marks() == before
+    recreate(case.start, case.done)
+    before = catalog_versions()
+    forwards(case.make(), project_state(*case.models))
+    assert catalog_versions() == before
 
 
 @each_case
 def test_back_and_back_again_and_forward(case: Case) -> None:
     wanted, start = clean_run(case), reversed_run(case)
-    state = project(*case.models)
-    fresh(case.start)
+    state = project_state(*case.models)
+    recreate(case.start)
     forwards(case.make(), state)
     backwards(case.make(), state)
     assert facts() == start
     with CaptureQueriesContext(connection) as queries:
         backwards(case.make(), state)
-    assert bench.writes(queries) == []
+    assert sent_changes(queries) == []
     assert facts() == start
     forwards(case.make(), state)
     assert facts() == wanted
@@ -167,23 +177,23 @@ def test_back_and_back_again_and_forward(case: Case) -> None:
 
 @each_case
 def test_back_without_having_been_there(case: Case) -> None:
-    fresh(case.start)
-    before, start = marks(), facts()
-    backwards(case.make(), project(*case.models))
-    assert marks() == before
+    recreate(case.start)
+    before, start = catalog_versions(), facts()
+    backwards(case.make(), project_state(*case.models))
+    assert catalog_versions() == before
     assert facts() == start
 
 
 @each_case
 def test_namesakes_elsewhere_are_nobodys_business(case: Case) -> None:
-    fresh(case.bystanders)
+    recreate(case.bystanders)
     theirs = facts()
-    fresh(case.bystanders, case.start, case.done)
+    recreate(case.bystanders, case.start, case.done)
     wanted = facts()
-    fresh(case.bystanders, case.start, case.after_back or "")
+    recreate(case.bystanders, case.start, case.after_back or "")
     start = facts()
-    state = project(*case.models)
-    fresh(case.bystanders, case.start)
+    state = project_state(*case.models)
+    recreate(case.bystanders, case.start)
     forwards(case.make(), state)
     assert facts() == wanted
     forwards(case.make(), state)
@@ -198,13 +208,13 @@ def test_unfinished_is_finished(case: Case, half: str) -> None:
     wanted = clean_run(case)
     put(case, half)
     assert facts() != wanted
-    forwards(case.make(), project(*case.models))
+    forwards(case.make(), project_state(*case.models))
     assert facts() == wanted
 
 
 @each_half
 def test_unfinished_is_taken_back(case: Case, half: str) -> None:
-    state = project(*case.models)
+    state = project_state(*case.models)
     put(case, half)
     backwards(case.make(), state)
     start = facts()
@@ -219,7 +229,7 @@ def test_an_unfinished_component_that_is_healed_is_named_in_the_log(
     case: Case, half: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(case, half)
-    state = project(*case.models)
+    state = project_state(*case.models)
     # A backfill's rows are its work, not a leftover; its progress is logged instead.
     unfinished = case.name != "backfill" and operations.Status.UNFINISHED in statuses(case, state)
     with caplog.at_level(logging.WARNING, logger="signals.operations"):
@@ -230,11 +240,11 @@ def test_an_unfinished_component_that_is_healed_is_named_in_the_log(
 @each_case
 def test_killed_after_each_statement_heals(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = clean_run(case)
-    state = project(*case.models)
+    state = project_state(*case.models)
     for limit in range(20):
-        fresh(case.start)
+        recreate(case.start)
         with monkeypatch.context() as patch:
-            count = dies_after(patch, limit)
+            count = kill_after(patch, limit)
             try:
                 forwards(case.make(), state)
             except Killed:
@@ -243,7 +253,7 @@ def test_killed_after_each_statement_heals(case: Case, monkeypatch: pytest.Monke
                 assert count() == limit > 0
                 break
         connection.close()
-        bench.execute(f"SET search_path TO {bench.SCHEMA}")
+        scratch_schema.execute(f"SET search_path TO {SCHEMA}")
         forwards(case.make(), state)
         assert facts() == wanted
     assert facts() == wanted
@@ -254,11 +264,11 @@ def test_killed_while_it_heals_heals(
     case: Case, half: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = clean_run(case)
-    state = project(*case.models)
+    state = project_state(*case.models)
     put(case, half)
     for limit in (0, 1):
         with monkeypatch.context() as patch:
-            dies_after(patch, limit)
+            kill_after(patch, limit)
             try:
                 forwards(case.make(), state)
             except Killed:
@@ -271,11 +281,11 @@ def test_killed_while_it_heals_heals(
 @each_case
 def test_killed_on_the_way_back_heals(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     start, wanted = reversed_run(case), clean_run(case)
-    state = project(*case.models)
+    state = project_state(*case.models)
     for limit in range(20):
-        fresh(case.start, case.done)
+        recreate(case.start, case.done)
         with monkeypatch.context() as patch:
-            dies_after(patch, limit)
+            kill_after(patch, limit)
             try:
                 backwards(case.make(), state)
             except Killed:
@@ -291,16 +301,16 @@ def test_killed_on_the_way_back_heals(case: Case, monkeypatch: pytest.MonkeyPatc
 
 @each_rival
 def test_another_definition_stops_before_anything_is_changed(case: Case, rival: Rival) -> None:
-    state = project(*case.models)
-    fresh(case.start, rival.sql)
-    before, content = marks(), facts()
+    state = project_state(*case.models)
+    recreate(case.start, rival.sql)
+    before, content = catalog_versions(), facts()
     with (
         pytest.raises(operations.DifferentDefinition) as caught,
         CaptureQueriesContext(connection) as queries,
     ):
         forwards(case.make(), state)
-    assert bench.writes(queries) == []
-    assert marks() == before
+    assert sent_changes(queries) == []
+    assert catalog_versions() == before
     assert facts() == content
     error = caught.value
     component = rival.component or case.component
@@ -335,12 +345,12 @@ def test_the_advice_against_another_definition_works_where_it_is_sql(
     case: Case, rival: Rival
 ) -> None:
     wanted = clean_run(case)
-    state = project(*case.models)
-    fresh(case.start, rival.sql)
+    state = project_state(*case.models)
+    recreate(case.start, rival.sql)
     if not rival.repair:
         assert any(word in rival.fix for word in ("rename", "drop", "declare", "USING INDEX"))
         return
-    bench.execute(rival.repair)
+    scratch_schema.execute(rival.repair)
     forwards(case.make(), state)
     assert statuses(case, state) == {case.right}
     assert {row for row in wanted if row[0] == "index"} <= set(facts())
@@ -351,9 +361,9 @@ def test_another_definition_survives_the_way_back_or_goes_by_its_name(
     case: Case, rival: Rival
 ) -> None:
     """Back never fails, never touches another table, and repeats to no effect."""
-    fresh(case.start, rival.sql)
+    recreate(case.start, rival.sql)
     others = {row for row in facts() if "other" in row[1:3]}
-    state = project(*case.models)
+    state = project_state(*case.models)
     backwards(case.make(), state)
     first = facts()
     assert others <= set(first)
@@ -371,21 +381,21 @@ def names() -> set[str]:
 @each_replaced
 def test_another_definition_is_replaced_if_told_so(case: Case, rival: Rival) -> None:
     assert case.replacing is not None
-    wanted, state = clean_run(case), project(*case.models)
-    fresh(case.start, rival.sql)
+    wanted, state = clean_run(case), project_state(*case.models)
+    recreate(case.start, rival.sql)
     forwards(case.replacing(), state)
     assert facts() == wanted
-    before = marks()
+    before = catalog_versions()
     forwards(case.replacing(), state)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 def killed(monkeypatch: pytest.MonkeyPatch, start: tuple[str, ...], act: Any) -> Iterator[int]:
     """Runs the act on a database made anew, killed after 0, 1, 2 … statements until it is not killed."""
     for limit in range(20):
-        fresh(*start)
+        recreate(*start)
         with monkeypatch.context() as patch:
-            dies_after(patch, limit)
+            kill_after(patch, limit)
             try:
                 act()
             except Killed:
@@ -402,7 +412,7 @@ def test_killed_while_it_replaces_the_name_is_never_free_and_the_next_run_heals(
     case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert case.replacing is not None
-    wanted, state, replacing = clean_run(case), project(*case.models), case.replacing()
+    wanted, state, replacing = clean_run(case), project_state(*case.models), case.replacing()
     for _ in killed(monkeypatch, (case.start, rival.sql), lambda: forwards(replacing, state)):
         assert rival.name in names()
         forwards(replacing, state)
@@ -414,12 +424,12 @@ def test_a_leftover_of_a_replacement_is_cleaned_by_the_operation_that_only_adds(
     case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert case.replacing is not None
-    wanted, state, replacing = clean_run(case), project(*case.models), case.replacing()
+    wanted, state, replacing = clean_run(case), project_state(*case.models), case.replacing()
     for _ in killed(monkeypatch, (case.start, rival.sql), lambda: forwards(replacing, state)):
         try:
             forwards(case.make(), state)
         except operations.DifferentDefinition:
-            bench.execute(rival.repair)
+            scratch_schema.execute(rival.repair)
             forwards(case.make(), state)
         assert facts() == wanted
 
@@ -429,7 +439,7 @@ def test_killed_while_it_replaces_goes_back_and_leaves_no_leftover(
     case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert case.replacing is not None
-    start, state, replacing = reversed_run(case), project(*case.models), case.replacing()
+    start, state, replacing = reversed_run(case), project_state(*case.models), case.replacing()
     for _ in killed(monkeypatch, (case.start, rival.sql), lambda: forwards(replacing, state)):
         backwards(replacing, state)
         assert names() <= {row[2] for row in start} | {rival.name}

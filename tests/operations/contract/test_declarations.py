@@ -12,9 +12,9 @@ from django.db.migrations.state import ProjectState
 from django.db.migrations.writer import MigrationWriter, OperationWriter
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import project
+from tests.operations import scratch_schema
 from tests.operations.contract.cases import CASES, Case
+from tests.operations.scratch_schema import APP, project_state
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 
@@ -34,7 +34,7 @@ def test_the_migration_writer_writes_it_from_the_one_door(case: Case) -> None:
 
 
 def written(operation: Any) -> str:
-    return MigrationWriter(bench.migration(operation), include_header=False).as_string()
+    return MigrationWriter(scratch_schema.migration(operation), include_header=False).as_string()
 
 
 def without_managers(operation: Any) -> Any:
@@ -83,13 +83,13 @@ def test_describe_is_a_label(case: Case) -> None:
 
 @each_case
 def test_the_state_is_the_one_that_djangos_operation_makes(case: Case) -> None:
-    ours, theirs = project(*case.models), project(*case.models)
-    case.make().state_forwards(bench.APP, ours)
+    ours, theirs = project_state(*case.models), project_state(*case.models)
+    case.make().state_forwards(APP, ours)
     if case.django is not None:
-        case.django().state_forwards(bench.APP, theirs)
+        case.django().state_forwards(APP, theirs)
     assert ours == theirs
     if case.django is not None:
-        assert ours != project(*case.models)
+        assert ours != project_state(*case.models)
 
 
 @each_case
@@ -107,6 +107,6 @@ def test_a_squash_never_puts_a_plain_operation_in_its_place(case: Case) -> None:
     ]
     public = tuple(getattr(operations, name) for name in operations.__all__)
     for neighbour in neighbours:
-        reduced = case.make().reduce(neighbour, bench.APP)
+        reduced = case.make().reduce(neighbour, APP)
         if isinstance(reduced, list):
             assert all(isinstance(each, public) or each is neighbour for each in reduced)

@@ -25,12 +25,23 @@ from hypothesis import strategies as st
 
 from signals import operations
 from signals.operations import preflight
-from tests.operations import bench
-from tests.operations.bench import PART, SCHEMA, facts, fresh, marks, part
+from tests.operations import scratch_schema
 from tests.operations.contract.cases import CASES, Case, Rival, cancelled_build
-from tests.operations.crashes import Killed, dies_after
+from tests.operations.kill_between_statements import Killed, kill_after
+from tests.operations.scratch_schema import (
+    OTHER_SCHEMA,
+    PART_TABLE,
+    SCHEMA,
+    catalog_versions,
+    facts,
+    part_model,
+    project_state,
+    recreate,
+    sent_changes,
+)
+from tests.operations.unapplied_project import UnappliedExecutor
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 
 def case(name: str, operation: Any, **options: Any) -> Case:
@@ -104,7 +115,7 @@ TOGETHER = (
         "index, its fallback",
         operations.CreateIndexConcurrentlyIfMissing("part", COLOUR_INDEX, [MADE_AT_ONLY]),
         done="CREATE INDEX part_made_at ON part (made_at NULLS LAST)",
-        models=(part(("colour", models.TextField(null=True))),),
+        models=(part_model(("colour", models.TextField(null=True))),),
         halves={
             "cancelled build": cancelled_build(
                 "CREATE INDEX CONCURRENTLY part_made_at ON part (made_at)"
@@ -162,7 +173,7 @@ SURROUNDINGS = {
 }
 SESSIONS = {
     "as it comes": "",
-    "both schemas on the search_path": f"SET search_path TO {SCHEMA}, {bench.ASIDE}",
+    "both schemas on the search_path": f"SET search_path TO {SCHEMA}, {OTHER_SCHEMA}",
     "other styles": "SET DateStyle TO 'German, DMY'; SET TimeZone TO 'Asia/Kathmandu'",
     "serializable": "SET default_transaction_isolation TO serializable",
 }
@@ -196,23 +207,25 @@ class Scenario:
 
     def base(self) -> list[str]:
         """The database without a component."""
-        further = [each.start.removeprefix(PART) for each in self.cases if each.start != PART]
-        aside = f"SET search_path TO {bench.ASIDE}; {PART} SET search_path TO {SCHEMA}"
+        further = [
+            each.start.removeprefix(PART_TABLE) for each in self.cases if each.start != PART_TABLE
+        ]
+        aside = f"SET search_path TO {OTHER_SCHEMA}; {PART_TABLE} SET search_path TO {SCHEMA}"
         around = ALL[self.bystanders].bystanders if self.bystanders in ALL else ""
         if self.bystanders == "the table in another schema":
             around = aside
-        return [around, PART, SURROUNDINGS[self.surroundings], *further]
+        return [around, PART_TABLE, SURROUNDINGS[self.surroundings], *further]
 
     def migrations(self, *, atomic: bool) -> list[Migration]:
         made = [each.make() for each in self.cases]
         halves = [half for half in (made[: self.split], made[self.split :]) if half]
-        migrations = [bench.migration(*half, atomic=atomic) for half in halves]
+        migrations = [scratch_schema.migration(*half, atomic=atomic) for half in halves]
         for number, migration in enumerate(migrations, 1):
             migration.name = f"000{number}_bench"
         return migrations
 
     def state(self) -> ProjectState:
-        return bench.project(*merged([model for each in self.cases for model in each.models]))
+        return project_state(*merged([model for each in self.cases for model in each.models]))
 
 
 def merged(given_models: list[ModelState]) -> list[ModelState]:
@@ -271,7 +284,7 @@ runs = st.lists(
 def put(scenario: Scenario) -> None:
     """Makes the database by hand; a drawn one that cannot exist is drawn anew."""
     try:
-        fresh(*scenario.base())
+        recreate(*scenario.base())
         for each, (_, condition) in zip(scenario.cases, scenario.components, strict=True):
             step: Any = {
                 "absent": "SELECT 1",
@@ -282,7 +295,7 @@ def put(scenario: Scenario) -> None:
             if callable(step):
                 step()
             else:
-                bench.execute(step)
+                scratch_schema.execute(step)
     except (DatabaseError, psycopg.Error) as error:
         event(f"impossible: {type(error).__name__}")
         reject()
@@ -291,7 +304,7 @@ def put(scenario: Scenario) -> None:
 @cache
 def facts_after(*scripts: str) -> list[tuple[Any, ...]]:
     try:
-        fresh(*scripts)
+        recreate(*scripts)
     except DatabaseError as error:
         raise AssertionError(f"name in CLASHES what cannot be together: {scripts}") from error
     return facts()
@@ -306,33 +319,16 @@ def reversed_run(scenario: Scenario) -> list[tuple[Any, ...]]:
     return facts_after(*scenario.base(), *[each.after_back or "" for each in scenario.cases])
 
 
-class NothingApplied:
-    """The executor of a project of which no migration is applied yet."""
-
-    applied_migrations: tuple[()] = ()
-
-    def __init__(self, state: ProjectState) -> None:
-        self.state = state
-
-    @property
-    def loader(self) -> "NothingApplied":
-        return self
-
-    def _create_project_state(self, *, with_applied_migrations: bool) -> ProjectState:
-        assert with_applied_migrations
-        return self.state.clone()
-
-
 @contextmanager
 def session_of(scenario: Scenario) -> Iterator[None]:
     """A new session, as each run of `migrate` has one; what the test asks, it asks in another."""
     connection.close()
-    bench.execute(f"{QUICK}; {SESSIONS[scenario.session]}")
+    scratch_schema.execute(f"{QUICK}; {SESSIONS[scenario.session]}")
     try:
         yield
     finally:
         connection.close()
-        bench.execute(QUICK)
+        scratch_schema.execute(QUICK)
 
 
 def run(
@@ -345,9 +341,9 @@ def run(
         states.append(migration.mutate_state(states[-1]))
     steps = list(zip(migrations, states[:-1], strict=True))
     with pytest.MonkeyPatch.context() as patch, session_of(scenario):
-        patch.setattr(preflight, "MigrationExecutor", lambda _: NothingApplied(states[0]))
+        patch.setattr(preflight, "MigrationExecutor", lambda _: UnappliedExecutor(states[0]))
         if dies is not None:
-            dies_after(patch, dies)
+            kill_after(patch, dies)
         preflight.remember(using="default", plan=[(each, not forwards) for each in migrations])
         try:
             for migration, before in steps if forwards else reversed(steps):
@@ -361,13 +357,13 @@ def run(
 
 
 def assert_nothing_is_sent(scenario: Scenario, *, forwards: bool) -> None:
-    before = marks()
+    before = catalog_versions()
     reset_queries()  # Django's log of them is full after 9000, and a nightly run asks more
     with CaptureQueriesContext(connection) as queries:
         assert run(scenario, forwards=forwards)
-    sent = [text for text in bench.writes(queries) if not text.startswith(("SET ", "RESET "))]
+    sent = [text for text in sent_changes(queries) if not text.startswith(("SET ", "RESET "))]
     assert sent == []
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 drawn = settings(
@@ -408,7 +404,7 @@ def test_in_one_transaction_it_is_all_or_nothing(
     note(str(scenario))
     clean, start = clean_run(scenario), reversed_run(scenario)
     put(scenario)
-    before, content = marks(), facts()
+    before, content = catalog_versions(), facts()
     try:
         ended = run(scenario, forwards=forwards, dies=dies, atomic=True)
     except operations.NeedsAutocommit:
@@ -417,7 +413,7 @@ def test_in_one_transaction_it_is_all_or_nothing(
     if ended and (forwards or not any(each.after_back for each in scenario.cases)):
         assert facts() == (clean if forwards else start)
     elif not ended:
-        assert marks() == before
+        assert catalog_versions() == before
         assert facts() == content
     event("ended" if ended else "nothing")
     assert run(scenario, forwards=True)
@@ -433,7 +429,7 @@ def test_the_first_component_that_differs_stops_the_run_and_the_database_is_unto
     note(str(scenario))
     put(scenario)
     first, other = scenario.rivals[0]
-    before, content = marks(), facts()
+    before, content = catalog_versions(), facts()
     with pytest.raises(operations.DifferentDefinition) as caught:
         run(scenario, forwards=True)
     error = caught.value
@@ -444,5 +440,5 @@ def test_the_first_component_that_differs_stops_the_run_and_the_database_is_unto
         other.name,
         other.table,
     )
-    assert marks() == before
+    assert catalog_versions() == before
     assert facts() == content

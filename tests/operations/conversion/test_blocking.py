@@ -1,7 +1,7 @@
 """manage.py check --database: what the migrations to come would do to others on tables that stand."""
 
-from tests.operations.projects.mill import INITIAL, run, write
-from tests.operations.projects.stock import Stock
+from tests.operations.projects.project import Project
+from tests.operations.projects.unmigrated_project import INITIAL, run_command, write_migration
 
 SECOND = """\
 from django.contrib.postgres.operations import AddIndexConcurrently
@@ -57,31 +57,43 @@ BEFORE = "mill.0002_second: (signals_operations.W003) "
 CHECK = ("check", "--database", "default")
 
 
-def warned(told: str) -> list[str]:
-    return [line.removeprefix(BEFORE) for line in told.splitlines() if line.startswith(BEFORE)]
+def warned(build_is_awaited: str) -> list[str]:
+    return [
+        line.removeprefix(BEFORE)
+        for line in build_is_awaited.splitlines()
+        if line.startswith(BEFORE)
+    ]
 
 
-def test_what_is_to_come_on_tables_that_stand_is_warned_of_and_stops_nothing(mill: Stock) -> None:
-    write(mill, "0001_initial", INITIAL)
-    write(mill, "0002_second", SECOND)
+def test_what_is_to_come_on_tables_that_stand_is_warned_of_and_stops_nothing(
+    unmigrated_project: Project,
+) -> None:
+    write_migration(unmigrated_project, "0001_initial", INITIAL)
+    write_migration(unmigrated_project, "0002_second", SECOND)
     clean = ("System check identified no issues (0 silenced).\n", "")
-    assert run(mill, *CHECK) == clean  # an empty database
-    run(mill, "migrate", "contenttypes", "0001", "-v0")  # whose 0002 is no concern of the project
-    run(mill, "migrate", "mill", "0001", "-v0")
-    assert run(mill, "check") == clean  # no database is named
-    _, told = run(mill, *CHECK)
+    assert run_command(unmigrated_project, *CHECK) == clean  # an empty database
+    run_command(
+        unmigrated_project, "migrate", "contenttypes", "0001", "-v0"
+    )  # whose 0002 is no concern of the project
+    run_command(unmigrated_project, "migrate", "mill", "0001", "-v0")
+    assert run_command(unmigrated_project, "check") == clean  # no database is named
+    _, told = run_command(unmigrated_project, *CHECK)
     assert warned(told) == FOUND
     assert HINT in told.splitlines()
-    write(mill, "0002_second", SECOND.replace("atomic", "accept_blocking = True\n    atomic"))
-    assert run(mill, *CHECK) == clean
-    write(mill, "0002_second", SECOND)
-    _, told = run(mill, "convergent_migration", "mill", "0002")
+    write_migration(
+        unmigrated_project,
+        "0002_second",
+        SECOND.replace("atomic", "accept_blocking = True\n    atomic"),
+    )
+    assert run_command(unmigrated_project, *CHECK) == clean
+    write_migration(unmigrated_project, "0002_second", SECOND)
+    _, told = run_command(unmigrated_project, "convergent_migration", "mill", "0002")
     assert told.count("stays as it is") == 2
-    assert run(mill, *CHECK) == clean
-    write(mill, "0002_second", SECOND)
-    _, told = run(mill, "migrate", "-v0")
+    assert run_command(unmigrated_project, *CHECK) == clean
+    write_migration(unmigrated_project, "0002_second", SECOND)
+    _, told = run_command(unmigrated_project, "migrate", "-v0")
     assert warned(told) == FOUND
-    assert run(mill, *CHECK) == clean
+    assert run_command(unmigrated_project, *CHECK) == clean
 
 
 THIRD = """\
@@ -115,13 +127,15 @@ TABLES = """\
 """
 
 
-def test_tables_that_are_not_touched_and_columns_that_grow_are_no_warning(mill: Stock) -> None:
-    settings = mill.folder / "stock_settings.py"
+def test_tables_that_are_not_touched_and_columns_that_grow_are_no_warning(
+    unmigrated_project: Project,
+) -> None:
+    settings = unmigrated_project.folder / "stock_settings.py"
     settings.write_text(settings.read_text() + 'MILL_CHOSEN = "inn.Room"\n')
-    write(mill, "0001_initial", INITIAL.replace("    ]\n", TABLES))
-    write(mill, "0002_second", THIRD)
-    run(mill, "migrate", "mill", "0001", "-v0", "--skip-checks")
-    _, told = run(mill, *CHECK)
+    write_migration(unmigrated_project, "0001_initial", INITIAL.replace("    ]\n", TABLES))
+    write_migration(unmigrated_project, "0002_second", THIRD)
+    run_command(unmigrated_project, "migrate", "mill", "0001", "-v0", "--skip-checks")
+    _, told = run_command(unmigrated_project, *CHECK)
     assert warned(told) == [
         "Alter field name on item: nobody reads or writes while the rows are looked at or written anew",
         "Alter field price on item: nobody reads or writes while the rows are looked at or written anew",
@@ -129,9 +143,11 @@ def test_tables_that_are_not_touched_and_columns_that_grow_are_no_warning(mill: 
     ]
 
 
-def test_migrations_that_cannot_be_loaded_or_do_not_fit_break_no_check(mill: Stock) -> None:
-    write(mill, "0001_initial", INITIAL)
-    run(mill, "migrate", "mill", "0001", "-v0")
+def test_migrations_that_cannot_be_loaded_or_do_not_fit_break_no_check(
+    unmigrated_project: Project,
+) -> None:
+    write_migration(unmigrated_project, "0001_initial", INITIAL)
+    run_command(unmigrated_project, "migrate", "mill", "0001", "-v0")
     clean = ("System check identified no issues (0 silenced).\n", "")
     unfit = (
         "from django.db import migrations, models\nfrom signals import operations\n"
@@ -141,6 +157,6 @@ def test_migrations_that_cannot_be_loaded_or_do_not_fit_break_no_check(mill: Sto
         "'gone', 'x', models.IntegerField(unique=True))]\n"
     )
     for source in ("import nothing_there\n", "x = (\n", "1 / 0\n", unfit):
-        write(mill, "0002_second", source)
-        assert run(mill, "check") == clean
-        assert run(mill, *CHECK) == clean
+        write_migration(unmigrated_project, "0002_second", source)
+        assert run_command(unmigrated_project, "check") == clean
+        assert run_command(unmigrated_project, *CHECK) == clean

@@ -10,8 +10,8 @@ from django.core.checks import Error, run_checks
 from django.db.migrations.exceptions import NodeNotFoundError
 
 from signals.operations import ledger
-from tests.migrations.server import Database
-from tests.operations.projects.stock import Stock
+from tests.operations.projects.project import Project
+from tests.postgres.databases import Database
 
 TAG = "signals_operations"
 
@@ -49,12 +49,12 @@ def found(*databases: str, **options: Any) -> list[tuple[str, str]]:
     return [(str(each.id).removeprefix(f"{TAG}."), each.msg) for each in messages]
 
 
-def test_each_finding_is_a_message_with_what_puts_it_right(stock: Stock) -> None:
+def test_each_finding_is_a_message_with_what_puts_it_right(stock_project: Project) -> None:
     ask = ("check", "--database", "default", "--tag", TAG)
-    done = stock.manage(*ask)
+    done = stock_project.manage(*ask)
     assert (done.returncode, done.stderr) == (0, "")
-    stock.psql(DRIFT)
-    done = stock.manage(*ask)
+    stock_project.psql(DRIFT)
+    done = stock_project.manage(*ask)
     assert (done.returncode, done.stdout) == (1, "")
     assert "System check identified 5 issues (0 silenced)." in done.stderr
     lines = done.stderr.splitlines()
@@ -76,18 +76,20 @@ def test_each_finding_is_a_message_with_what_puts_it_right(stock: Stock) -> None
     assert "Or run manage.py verify_schema --repair --replace" in done.stderr  # for email
     assert 'HINT: ALTER TABLE "shop_things" DROP COLUMN "obsolete"' in done.stderr
     assert "extra" not in done.stderr  # a note of verify_schema is none here
-    silent = stock.manage(*ask, "--fail-level", "CRITICAL")
+    silent = stock_project.manage(*ask, "--fail-level", "CRITICAL")
     assert silent.returncode == 0
 
 
-def test_a_drift_stops_no_migrate_and_no_run_of_the_tests(stock: Stock, tmp_path: Path) -> None:
-    stock.psql(DRIFT)
+def test_a_drift_stops_no_migrate_and_no_run_of_the_tests(
+    stock_project: Project, tmp_path: Path
+) -> None:
+    stock_project.psql(DRIFT)
     for path, text in FOREIGN.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     foreign = {
         "DJANGO_SETTINGS_MODULE": "foreign_settings",
-        "PYTHONPATH": f"{tmp_path}:{stock.folder}",
+        "PYTHONPATH": f"{tmp_path}:{stock_project.folder}",
     }
     for words, env in (
         (("migrate", "sites"), {}),
@@ -95,18 +97,20 @@ def test_a_drift_stops_no_migrate_and_no_run_of_the_tests(stock: Stock, tmp_path
         (("migrate", "sites"), foreign),
         (("test", "--keepdb", "foreign"), foreign),
     ):
-        done = stock.manage(*words, **env)
+        done = stock_project.manage(*words, **env)
         assert (done.returncode, TAG in done.stdout + done.stderr) == (0, False), done.stderr
-    done = stock.manage("check", "--deploy", "--database", "default", "--tag", TAG, **foreign)
+    done = stock_project.manage(
+        "check", "--deploy", "--database", "default", "--tag", TAG, **foreign
+    )
     assert (done.returncode, "E010" in done.stderr) == (1, True)
 
 
 def test_what_cannot_be_judged_is_said_in_one_message(
-    copy: Callable[[str], Database], elsewhere: Any, monkeypatch: pytest.MonkeyPatch
+    copy: Callable[[str], Database], sqlite_database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing_applied = copy("empty").alias
     assert found(nothing_applied) == []
-    assert [number for number, _ in found(elsewhere.alias)] == ["E001"]
+    assert [number for number, _ in found(sqlite_database.alias)] == ["E001"]
     assert found() == []
     gone = Database("test_mig_gone")
     ((number, text),) = found(gone.alias)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.migrations.server import Database
-from tests.operations.projects.stock import Stock
+from tests.operations.projects.project import Project
+from tests.postgres.databases import Database
 
 FILES = {
     "stock_settings.py": """
@@ -53,7 +53,7 @@ for name in {NAMES}:
 
 
 @pytest.fixture
-def tenants(tmp_path: Path, unblocked_database: None) -> Iterator[Stock]:
+def tenants(tmp_path: Path, unblocked_database: None) -> Iterator[Project]:
     for name, text in FILES.items():
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)
@@ -62,12 +62,12 @@ def tenants(tmp_path: Path, unblocked_database: None) -> Iterator[Stock]:
         (tmp_path / app / "migrations").mkdir()
         (tmp_path / app / "migrations/__init__.py").touch()
         (tmp_path / app / "__init__.py").touch()
-    made = Stock(tmp_path, Database.new())
+    made = Project(tmp_path, Database.new())
     yield made
     made.database.drop()
 
 
-def test_tenants_are_judged_and_repaired_in_their_own_schemas(tenants: Stock) -> None:
+def test_tenants_are_judged_and_repaired_in_their_own_schemas(tenants: Project) -> None:
     for words in (
         ("makemigrations", "-v0", "customers", "things"),
         ("migrate_schemas", "--shared", "-v0"),
@@ -79,12 +79,12 @@ def test_tenants_are_judged_and_repaired_in_their_own_schemas(tenants: Stock) ->
         "DROP TABLE tenant_b.things_thing; ALTER TABLE tenant_a.things_thing ADD extra int"
     )
     table = ("table", "things_thing", "missing")
-    assert tenants.wrong() == set()
-    assert tenants.wrong("--schema", "tenant_b") == {table}
-    assert tenants.wrong("--schema", "tenant_a") == {("column", "extra", "undeclared")}
+    assert tenants.not_as_declared() == set()
+    assert tenants.not_as_declared("--schema", "tenant_b") == {table}
+    assert tenants.not_as_declared("--schema", "tenant_a") == {("column", "extra", "undeclared")}
     done = tenants.verify("--schemas", "tenant%")
     assert done.returncode == 1
     assert "default, 2 schemas like tenant%: 1 right, 1 not" in done.stdout
     done = tenants.verify("--schemas", "tenant%", "--repair", "--no-input", "--jobs", "2")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "tenant_b: repaired")
-    assert tenants.wrong("--schema", "tenant_b") == set()
+    assert tenants.not_as_declared("--schema", "tenant_b") == set()

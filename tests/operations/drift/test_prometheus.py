@@ -4,27 +4,13 @@ import time
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from signals.operations import prometheus
 from signals.operations.prometheus import Run, Textfile
 from signals.operations.survey import Survey
-from tests.migrations.server import Database
-from tests.operations.projects.stock import Stock
-
-PREFIX = "signals_operations_"
-
-Samples = dict[tuple[str, ...], float]
-
-
-def parsed(text: str) -> Samples:
-    """Each sample by the metric's name and its labels' values, all of them gauges with a HELP."""
-    samples: Samples = {}
-    for family in text_string_to_metric_families(text):
-        assert (family.type, bool(family.documentation)) == ("gauge", True)
-        for sample in family.samples:
-            samples[sample.name.removeprefix(PREFIX), *sample.labels.values()] = sample.value
-    return samples
+from tests.operations.drift.prometheus_samples import parse_samples
+from tests.operations.projects.project import Project
+from tests.postgres.databases import Database
 
 
 @pytest.fixture
@@ -33,16 +19,16 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_file_counts_what_json_tells_and_after_a_repair_the_state_after_it(
-    stock: Stock, file: Path
+    stock_project: Project, file: Path
 ) -> None:
-    stock.psql(
+    stock_project.psql(
         "ALTER TABLE auth_user DROP last_login; DROP INDEX thing_lower;"
         "ALTER TABLE shop_things ADD obsolete integer"
     )
-    counts = stock.told()["counts"]
-    done = stock.verify("--prometheus", str(file), "--quiet")
+    counts = stock_project.json_report()["counts"]
+    done = stock_project.verify("--prometheus", str(file), "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
-    found = parsed(file.read_text())
+    found = parse_samples(file.read_text())
     assert {
         key[3]: value
         for key, value in found.items()
@@ -56,41 +42,43 @@ def test_the_file_counts_what_json_tells_and_after_a_repair_the_state_after_it(
     assert 0 <= time.time() - found["run_timestamp_seconds", "default"] < 60
     assert 0 < found["run_duration_seconds", "default"] < 60
     assert file.stat().st_mode & 0o777 == 0o644
-    stock.psql("ALTER TABLE shop_things DROP obsolete")
-    done = stock.verify("--prometheus", str(file), "--repair", "--no-input", "--json")
+    stock_project.psql("ALTER TABLE shop_things DROP obsolete")
+    done = stock_project.verify("--prometheus", str(file), "--repair", "--no-input", "--json")
     assert done.returncode == 0
-    found = parsed(file.read_text())
+    found = parse_samples(file.read_text())
     assert (found["clean", "default", "public"], found["findings", "default", "public"]) == (1, 0)
-    assert stock.verify("--prometheus", str(file), "--strict", "--quiet").returncode == 1
-    assert parsed(file.read_text())["findings", "default", "public"] == 1
+    assert stock_project.verify("--prometheus", str(file), "--strict", "--quiet").returncode == 1
+    assert parse_samples(file.read_text())["findings", "default", "public"] == 1
     assert list(file.parent.iterdir()) == [file]
 
 
 def test_a_database_that_cannot_be_read_is_a_failed_run_and_the_others_are_told(
-    stock: Stock, file: Path
+    stock_project: Project, file: Path
 ) -> None:
     ask = ("--all-databases", "--prometheus", str(file), "--quiet")
     gone = Database("test_mig_gone").url
-    assert stock.verify(*ask, SECOND_URL=gone).returncode == 4
-    found = parsed(file.read_text())
+    assert stock_project.verify(*ask, SECOND_URL=gone).returncode == 4
+    found = parse_samples(file.read_text())
     success = {key[1]: value for key, value in found.items() if key[0] == "run_success"}
     assert success == {"default": 1, "second": 0}  # SQLite is not asked
     assert found["clean", "default", "public"] == 1
     assert not [key for key in found if key[0] == "components" and key[1] == "second"]
-    done = stock.verify(*ask, SECOND_URL=stock.database.url)
+    done = stock_project.verify(*ask, SECOND_URL=stock_project.database.url)
     assert (done.returncode, done.stderr) == (
         0,
         "the database 'lite' is SQLite, not PostgreSQL; left out\n",
     )
     success = {
-        key[1]: value for key, value in parsed(file.read_text()).items() if key[0] == "run_success"
+        key[1]: value
+        for key, value in parse_samples(file.read_text()).items()
+        if key[0] == "run_success"
     }
     assert success == {"default": 1, "second": 1}
-    assert stock.verify("--database", "lite", *ask[1:], SECOND_URL=gone).returncode == 3
-    assert parsed(file.read_text())["run_success", "lite"] == 0
+    assert stock_project.verify("--database", "lite", *ask[1:], SECOND_URL=gone).returncode == 3
+    assert parse_samples(file.read_text())["run_success", "lite"] == 0
 
 
-def test_what_is_asked_wrongly_leaves_the_file_as_it_is(stock: Stock, file: Path) -> None:
+def test_what_is_asked_wrongly_leaves_the_file_as_it_is(stock_project: Project, file: Path) -> None:
     file.write_text("before")
     for words, code, said in (
         (("--prometheus", str(file.with_suffix(".txt"))), 2, "name a file *.prom"),
@@ -98,7 +86,7 @@ def test_what_is_asked_wrongly_leaves_the_file_as_it_is(stock: Stock, file: Path
         (("--prometheus", str(file), "--sql", "--json"), 2, "exclude each other"),
         (("--prometheus", str(file.parent / "no" / "x.prom")), 3, "No such file or directory"),
     ):
-        done = stock.verify(*words, "--quiet")
+        done = stock_project.verify(*words, "--quiet")
         assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
     assert (file.read_text(), list(file.parent.iterdir())) == ("before", [file])
@@ -108,7 +96,7 @@ def test_labels_are_escaped() -> None:
     name = 'a "quoted" \\ name\nin two lines'
     textfile = Textfile(surveys=[Survey(name, "ünïcode", 1, ())])
     textfile.runs[name] = Run(success=True, ended=1764150000.1239, seconds=0.25)
-    found = parsed(str(textfile))
+    found = parse_samples(str(textfile))
     assert found["clean", name, "ünïcode"] == 1
     assert found["run_timestamp_seconds", name] == 1764150000.124
 

@@ -12,7 +12,7 @@ from benchmarks.peers.server import ROOT, Server
 from project.embedded import cluster
 from project.embedded.folders import PORT
 from project.embedded.programs import Programs
-from tests.operations.projects.stock import Stock
+from tests.operations.projects.project import Project
 
 pytestmark = pytest.mark.usefixtures("unblocked_database")
 
@@ -46,34 +46,40 @@ def test_real_applications_are_clean_after_migrate(
 
 
 def test_a_record_of_a_migration_that_the_code_lacks_is_told_but_not_that_of_a_replaced_one(
-    stock: Stock,
+    stock_project: Project,
 ) -> None:
-    before = stock.wrong()
-    stock.database.run(
+    before = stock_project.not_as_declared()
+    stock_project.database.run(
         "INSERT INTO django_migrations (app, name, applied) VALUES ('shop', '0009_gone', now()),"
         " ('folded', '0002_second', now()), ('uninstalled', '0001_initial', now())"
     )
-    assert stock.wrong() == before | {("migration", "0009_gone", "undeclared")}
-    done = stock.verify("shop")
+    assert stock_project.not_as_declared() == before | {("migration", "0009_gone", "undeclared")}
+    done = stock_project.verify("shop")
     assert done.returncode == 0
     assert (
         "found:  shop.0009_gone is recorded as applied, and shop has no such migration"
         in done.stdout
     )
-    assert "0009_gone" not in stock.verify("auth").stdout
-    assert "or, if it is gone for good, migrate --prune shop" in stock.verify("--sql").stdout
+    assert "0009_gone" not in stock_project.verify("auth").stdout
+    assert (
+        "or, if it is gone for good, migrate --prune shop" in stock_project.verify("--sql").stdout
+    )
 
 
-def test_a_primary_key_and_a_sequence_are_told_with_the_sql_that_builds_them(stock: Stock) -> None:
-    before = stock.wrong()
-    stock.database.run(
+def test_a_primary_key_and_a_sequence_are_told_with_the_sql_that_builds_them(
+    stock_project: Project,
+) -> None:
+    before = stock_project.not_as_declared()
+    stock_project.database.run(
         "INSERT INTO django_site (domain, name) VALUES ('b', 'b')",
         "ALTER TABLE django_site ALTER id DROP IDENTITY",
         "ALTER TABLE auth_user_groups DROP CONSTRAINT auth_user_groups_pkey",
     )
-    told = [each for each in stock.told()["components"] if each["status"] == "different"]
+    told = [
+        each for each in stock_project.json_report()["components"] if each["status"] == "different"
+    ]
     assert {each["name"] for each in told} == {"id", "auth_user_groups"}
     for each in told:
-        stock.psql(each["fix"])
-    assert stock.wrong() == before
-    stock.database.run("INSERT INTO django_site (domain, name) VALUES ('c', 'c')")
+        stock_project.psql(each["fix"])
+    assert stock_project.not_as_declared() == before
+    stock_project.database.run("INSERT INTO django_site (domain, name) VALUES ('c', 'c')")

@@ -15,18 +15,23 @@ from django.test.utils import CaptureQueriesContext
 
 from signals.operations import migrators, session
 from signals.operations.survey import survey
-from tests.migrations.server import ROOT, Database, alone, environment, until, waiting, written
-from tests.operations.drift.test_survey import NOTE, filled
-from tests.operations.projects.stock import FOLDED, Stock
+from tests.operations.drift.hand_made_drifts import NOTE, add_rows
+from tests.operations.projects.project import Project
+from tests.operations.projects.stock_project import FOLDED
+from tests.postgres.catalog_facts import catalog_versions
+from tests.postgres.databases import ROOT, Database, process_environment
+from tests.postgres.polling import lock_waiter, wait_until, wait_until_unused
 
 EXPIRE = "django_session_expire_date_a5c62663"
 DRIFT = f"DROP INDEX {EXPIRE}; ALTER TABLE auth_user DROP last_login"
 
 
-def on_a_terminal(stock: Stock, answer: str, *words: str, **env: str) -> tuple[int, str]:
+def on_a_terminal(stock_project: Project, answer: str, *words: str, **env: str) -> tuple[int, str]:
     """Exit code and everything that is shown, where stdin, stdout and stderr are a terminal."""
     outer, inner = pty.openpty()
-    variables = environment(stock.database.url) | stock.env(TERM="xterm", **env)
+    variables = process_environment(stock_project.database.url) | stock_project.env(
+        TERM="xterm", **env
+    )
     if "NO_COLOR" not in env:
         del variables["NO_COLOR"]
     process = subprocess.Popen(
@@ -50,52 +55,54 @@ def on_a_terminal(stock: Stock, answer: str, *words: str, **env: str) -> tuple[i
     return process.wait(timeout=60), shown.decode()
 
 
-def test_a_terminal_gets_colours_unless_it_wants_none(stock: Stock) -> None:
-    stock.psql(DRIFT)
-    code, shown = on_a_terminal(stock, "")
+def test_a_terminal_gets_colours_unless_it_wants_none(stock_project: Project) -> None:
+    stock_project.psql(DRIFT)
+    code, shown = on_a_terminal(stock_project, "")
     assert code == 1
     assert "\x1b[31;1m✗ Missing\x1b[0m" in shown
-    code, shown = on_a_terminal(stock, "", NO_COLOR="1")
+    code, shown = on_a_terminal(stock_project, "", NO_COLOR="1")
     assert (code, "\x1b" in shown) == (1, False)
-    assert "\x1b" not in stock.verify().stdout
+    assert "\x1b" not in stock_project.verify().stdout
 
 
-def test_a_repair_asks_first_on_a_terminal(stock: Stock) -> None:
-    stock.psql(DRIFT)
-    before = written(stock.database)
-    code, shown = on_a_terminal(stock, "n\n", "--repair")
+def test_a_repair_asks_first_on_a_terminal(stock_project: Project) -> None:
+    stock_project.psql(DRIFT)
+    before = catalog_versions(stock_project.database)
+    code, shown = on_a_terminal(stock_project, "n\n", "--repair")
     assert code == 1
     assert "Repair 2 components? [y/N]" in shown
-    assert written(stock.database) == before
-    code, shown = on_a_terminal(stock, "y\n", "--repair")
+    assert catalog_versions(stock_project.database) == before
+    code, shown = on_a_terminal(stock_project, "y\n", "--repair")
     assert code == 0
-    assert stock.wrong() == {NOTE}
+    assert stock_project.not_as_declared() == {NOTE}
 
 
-def test_without_a_terminal_a_repair_needs_to_be_told_not_to_ask(stock: Stock) -> None:
-    stock.psql(DRIFT)
-    before = written(stock.database)
-    done = stock.verify("--repair")
+def test_without_a_terminal_a_repair_needs_to_be_told_not_to_ask(stock_project: Project) -> None:
+    stock_project.psql(DRIFT)
+    before = catalog_versions(stock_project.database)
+    done = stock_project.verify("--repair")
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no terminal (use --no-input)" in done.stderr
-    assert written(stock.database) == before
+    assert catalog_versions(stock_project.database) == before
 
 
-def test_a_dry_run_prints_the_statements_and_changes_nothing(stock: Stock) -> None:
-    stock.psql(DRIFT)
-    before = written(stock.database)
-    done = stock.verify("--repair", "--dry-run")
+def test_a_dry_run_prints_the_statements_and_changes_nothing(stock_project: Project) -> None:
+    stock_project.psql(DRIFT)
+    before = catalog_versions(stock_project.database)
+    done = stock_project.verify("--repair", "--dry-run")
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout == (
         'ALTER TABLE "auth_user" ADD COLUMN "last_login" timestamp with time zone NULL;\n'
         f'CREATE INDEX CONCURRENTLY "{EXPIRE}" ON "django_session" ("expire_date");\n'
     )
-    assert written(stock.database) == before
+    assert catalog_versions(stock_project.database) == before
 
 
-def test_a_repair_says_what_it_does_on_stderr_and_what_is_left_on_stdout(stock: Stock) -> None:
-    stock.psql(f"{DRIFT}; ALTER TABLE auth_user ALTER first_name TYPE text")
-    done = stock.verify("--repair", "--no-input")
+def test_a_repair_says_what_it_does_on_stderr_and_what_is_left_on_stdout(
+    stock_project: Project,
+) -> None:
+    stock_project.psql(f"{DRIFT}; ALTER TABLE auth_user ALTER first_name TYPE text")
+    done = stock_project.verify("--repair", "--no-input")
     assert done.returncode == 1
     assert done.stderr == (
         'repairing column last_login of "auth_user" (auth.0005_alter_user_last_login_null)\n'
@@ -105,77 +112,85 @@ def test_a_repair_says_what_it_does_on_stderr_and_what_is_left_on_stdout(stock: 
     assert "last_login" not in done.stdout
 
 
-def test_a_repair_of_one_app_leaves_the_others(stock: Stock) -> None:
-    stock.psql(DRIFT)
-    assert stock.verify("sessions", "--repair", "--no-input").returncode == 0
-    assert stock.wrong() == {NOTE, ("column", "last_login", "missing")}
-    assert stock.wrong("sessions") == set()
-    assert stock.verify("auth", "0005", "--repair", "--no-input").returncode == 0
-    assert stock.wrong() == {NOTE}
+def test_a_repair_of_one_app_leaves_the_others(stock_project: Project) -> None:
+    stock_project.psql(DRIFT)
+    assert stock_project.verify("sessions", "--repair", "--no-input").returncode == 0
+    assert stock_project.not_as_declared() == {NOTE, ("column", "last_login", "missing")}
+    assert stock_project.not_as_declared("sessions") == set()
+    assert stock_project.verify("auth", "0005", "--repair", "--no-input").returncode == 0
+    assert stock_project.not_as_declared() == {NOTE}
 
 
-def test_what_rows_stand_against_is_told_and_the_rest_repaired(stock: Stock) -> None:
-    filled(stock)
-    stock.psql(
+def test_what_rows_stand_against_is_told_and_the_rest_repaired(stock_project: Project) -> None:
+    add_rows(stock_project)
+    stock_project.psql(
         f"{DRIFT}; ALTER TABLE crate_crate DROP CONSTRAINT crate_check;"
         "INSERT INTO crate_crate (weight, height) VALUES (1, -2)"
     )
-    done = stock.verify("--repair", "--no-input")
+    done = stock_project.verify("--repair", "--no-input")
     assert done.returncode == 1
     assert 'not repaired: check crate_check of "crate_crate": ' in done.stderr
     assert "Traceback" not in done.stderr
-    assert stock.wrong() == {NOTE, ("check", "crate_check", "unfinished")}
+    assert stock_project.not_as_declared() == {NOTE, ("check", "crate_check", "unfinished")}
 
 
-def test_killed_in_the_middle_the_next_repair_does_the_rest(stock: Stock) -> None:
-    filled(stock)
-    stock.psql(DRIFT)
-    with stock.database.connect(autocommit=False) as old:
+def test_killed_in_the_middle_the_next_repair_does_the_rest(stock_project: Project) -> None:
+    add_rows(stock_project)
+    stock_project.psql(DRIFT)
+    with stock_project.database.connect(autocommit=False) as old:
         old.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         old.execute("SELECT 1")
         words = ("verify_schema", "--repair", "--no-input")
-        with stock.database.running(*words, env=stock.env()) as process:
-            until(waiting(stock.database, "CREATE INDEX CONCURRENTLY"), "the build waits")
+        with stock_project.database.running(*words, env=stock_project.env()) as process:
+            wait_until(
+                lock_waiter(stock_project.database, "CREATE INDEX CONCURRENTLY"), "the build waits"
+            )
             process.kill()
-        found = stock.wrong()
+        found = stock_project.not_as_declared()
         assert ("column", "last_login", "missing") not in found
         assert found & {("index", EXPIRE, "building"), ("index", EXPIRE, "unfinished")}
-    alone(stock.database)
-    assert stock.verify("--repair", "--no-input").returncode == 0
-    assert stock.wrong() == {NOTE}
+    wait_until_unused(stock_project.database)
+    assert stock_project.verify("--repair", "--no-input").returncode == 0
+    assert stock_project.not_as_declared() == {NOTE}
 
 
-def test_a_repair_waits_for_another_migrator_and_changes_nothing_beside_it(stock: Stock) -> None:
-    stock.psql(DRIFT)
-    before = written(stock.database)
-    with migrators.alone(connections[stock.database.alias]):
-        done = stock.verify("--repair", "--no-input", SIGNALS_OPERATIONS_MIGRATORS_WAIT="0.3")
+def test_a_repair_waits_for_another_migrator_and_changes_nothing_beside_it(
+    stock_project: Project,
+) -> None:
+    stock_project.psql(DRIFT)
+    before = catalog_versions(stock_project.database)
+    with migrators.alone(connections[stock_project.database.alias]):
+        done = stock_project.verify(
+            "--repair", "--no-input", SIGNALS_OPERATIONS_MIGRATORS_WAIT="0.3"
+        )
     assert done.returncode == 1
     assert "another migrator is at work" in done.stderr
-    assert written(stock.database) == before
+    assert catalog_versions(stock_project.database) == before
 
 
-def test_two_schemas_with_the_same_tables_are_judged_and_repaired_apart(stock: Stock) -> None:
-    stock.psql("CREATE SCHEMA tenant")
-    inside = Stock(stock.folder, replace(stock.database, search_path="tenant"))
+def test_two_schemas_with_the_same_tables_are_judged_and_repaired_apart(
+    stock_project: Project,
+) -> None:
+    stock_project.psql("CREATE SCHEMA tenant")
+    inside = Project(stock_project.folder, replace(stock_project.database, search_path="tenant"))
     for words in (("sessions",), ("crate", "0002")):
         assert inside.manage("migrate", "-v0", *words).returncode == 0
-    stock.psql(f"DROP INDEX tenant.{EXPIRE}; DROP TABLE crate_crate")
+    stock_project.psql(f"DROP INDEX tenant.{EXPIRE}; DROP TABLE crate_crate")
     index, table = ("index", EXPIRE, "missing"), ("table", "crate_crate", "missing")
-    assert stock.wrong("--schema", "tenant") == {index}
-    assert stock.wrong() == {NOTE, table}
-    shown = stock.told("--schema", "tenant")
+    assert stock_project.not_as_declared("--schema", "tenant") == {index}
+    assert stock_project.not_as_declared() == {NOTE, table}
+    shown = stock_project.json_report("--schema", "tenant")
     assert (shown["schema"], shown["migrations"]) == ("tenant", 3)
-    stock.psql(stock.verify("--schema", "tenant", "--sql").stdout)
-    assert stock.wrong("--schema", "tenant") == set()
-    assert stock.wrong() == {NOTE, table}
-    assert stock.verify("--schema", "public", "--repair", "--no-input").returncode == 0
-    assert stock.wrong() == {NOTE}
+    stock_project.psql(stock_project.verify("--schema", "tenant", "--sql").stdout)
+    assert stock_project.not_as_declared("--schema", "tenant") == set()
+    assert stock_project.not_as_declared() == {NOTE, table}
+    assert stock_project.verify("--schema", "public", "--repair", "--no-input").returncode == 0
+    assert stock_project.not_as_declared() == {NOTE}
 
 
-def test_the_search_path_is_what_it_was_after_a_survey_of_a_schema(stock: Stock) -> None:
-    connection = connections[stock.database.alias]
-    stock.psql("CREATE SCHEMA tenant")
+def test_the_search_path_is_what_it_was_after_a_survey_of_a_schema(stock_project: Project) -> None:
+    connection = connections[stock_project.database.alias]
+    stock_project.psql("CREATE SCHEMA tenant")
     with connection.cursor() as cursor:
         cursor.execute("SET search_path TO public, pg_catalog")
 
@@ -191,36 +206,38 @@ def test_the_search_path_is_what_it_was_after_a_survey_of_a_schema(stock: Stock)
         assert cursor.fetchone() == ("public, pg_catalog",)
 
 
-def test_a_migration_that_is_not_applied_declares_nothing(stock: Stock) -> None:
-    assert not any(row["name"] == "later" for row in stock.told()["components"])
-    assert stock.manage("migrate", "-v0", "crate").returncode == 0
-    stock.psql("ALTER TABLE crate_crate DROP later")
-    assert stock.wrong() == {NOTE, ("column", "later", "missing")}
+def test_a_migration_that_is_not_applied_declares_nothing(stock_project: Project) -> None:
+    assert not any(row["name"] == "later" for row in stock_project.json_report()["components"])
+    assert stock_project.manage("migrate", "-v0", "crate").returncode == 0
+    stock_project.psql("ALTER TABLE crate_crate DROP later")
+    assert stock_project.not_as_declared() == {NOTE, ("column", "later", "missing")}
 
 
-def declared(stock: Stock, name: str) -> list[tuple[str, str]]:
-    components = stock.told("folded")["components"]
+def declared(stock_project: Project, name: str) -> list[tuple[str, str]]:
+    components = stock_project.json_report("folded")["components"]
     return [(each["migration"], each["status"]) for each in components if each["name"] == name]
 
 
-def test_a_squashed_migration_counts_as_django_counts_it(stock: Stock) -> None:
+def test_a_squashed_migration_counts_as_django_counts_it(stock_project: Project) -> None:
     squash = "folded.0001_squashed_0003"
-    assert declared(stock, "second") == [(squash, "exists")]
-    stock.psql(
+    assert declared(stock_project, "second") == [(squash, "exists")]
+    stock_project.psql(
         "DELETE FROM django_migrations WHERE app = 'folded' AND name LIKE '%third';"
         "DELETE FROM django_migrations WHERE app = 'folded' AND name LIKE '%squashed%';"
         "ALTER TABLE folded_fold DROP third, DROP second"
     )
-    assert declared(stock, "second") == [("folded.0002_second", "missing")]
-    assert declared(stock, "third") == []
-    assert stock.verify("folded", "--repair", "--no-input").returncode == 0
-    assert declared(stock, "second") == [("folded.0002_second", "exists")]
+    assert declared(stock_project, "second") == [("folded.0002_second", "missing")]
+    assert declared(stock_project, "third") == []
+    assert stock_project.verify("folded", "--repair", "--no-input").returncode == 0
+    assert declared(stock_project, "second") == [("folded.0002_second", "exists")]
 
 
-def test_each_component_is_credited_to_the_migration_that_had_the_last_word(stock: Stock) -> None:
+def test_each_component_is_credited_to_the_migration_that_had_the_last_word(
+    stock_project: Project,
+) -> None:
     told = {
         (each["component"], each["name"]): each["migration"]
-        for each in stock.told("shop")["components"]
+        for each in stock_project.json_report("shop")["components"]
     }
     assert {
         key: told[key] for key in told if key[1] in ("name", "parent_id", "remark", "apart")
@@ -235,20 +252,22 @@ def test_each_component_is_credited_to_the_migration_that_had_the_last_word(stoc
     assert told["column", "slug"] == "shop.0001_initial"
 
 
-def test_one_migration_of_stock_operations_is_shown_with_what_it_declares(stock: Stock) -> None:
-    stock.psql(f"DROP INDEX {EXPIRE}")
-    done = stock.verify("sessions", "0001")
+def test_one_migration_of_stock_operations_is_shown_with_what_it_declares(
+    stock_project: Project,
+) -> None:
+    stock_project.psql(f"DROP INDEX {EXPIRE}")
+    done = stock_project.verify("sessions", "0001")
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith("Component  Name ")
     assert f"index      {EXPIRE}  ✗ Missing\n" in done.stdout
     assert done.stdout.count("✓ Exists") == 4
-    shown = json.loads(stock.verify("sessions", "0001", "--json").stdout)
+    shown = json.loads(stock_project.verify("sessions", "0001", "--json").stdout)
     assert (shown["version"], shown["migration"], shown["clean"]) == (1, "0001_initial", False)
 
 
-def test_the_table_shows_what_is_not_right_and_a_line_that_counts(stock: Stock) -> None:
-    stock.psql(DRIFT)
-    done = stock.verify("auth")
+def test_the_table_shows_what_is_not_right_and_a_line_that_counts(stock_project: Project) -> None:
+    stock_project.psql(DRIFT)
+    done = stock_project.verify("auth")
     assert done.returncode == 1
     assert done.stdout == (
         "Component  Name        Table      Migration                             Status\n"
@@ -257,14 +276,14 @@ def test_the_table_shows_what_is_not_right_and_a_line_that_counts(stock: Stock) 
         "\n"
         "default, schema public: 52 components of 12 migrations: 51 exist, 1 missing\n"
     )
-    assert stock.verify("auth", "--all").stdout.count("✓ Exists") == 51
-    quiet = stock.verify("auth", "--quiet")
+    assert stock_project.verify("auth", "--all").stdout.count("✓ Exists") == 51
+    quiet = stock_project.verify("auth", "--quiet")
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (1, "", "")
 
 
-def test_the_json_has_stable_keys(stock: Stock) -> None:
-    stock.psql(DRIFT)
-    shown = json.loads(stock.verify("--json").stdout)
+def test_the_json_has_stable_keys(stock_project: Project) -> None:
+    stock_project.psql(DRIFT)
+    shown = json.loads(stock_project.verify("--json").stdout)
     assert list(shown) == ["version", "clean", "databases"]
     assert (shown["version"], shown["clean"]) == (2, False)
     (one,) = shown["databases"]
@@ -290,12 +309,12 @@ def test_the_json_has_stable_keys(stock: Stock) -> None:
 
 
 def test_all_databases_are_gone_through_and_what_is_no_postgresql_is_left_out(
-    stock: Stock,
+    stock_project: Project,
 ) -> None:
-    second = Database.new(stock.database.name)
+    second = Database.new(stock_project.database.name)
     try:
         second.run(f"DROP INDEX {EXPIRE}")
-        done = stock.verify("--all-databases", "--json", SECOND_URL=second.url)
+        done = stock_project.verify("--all-databases", "--json", SECOND_URL=second.url)
         assert done.returncode == 1
         assert done.stderr == "the database 'lite' is SQLite, not PostgreSQL; left out\n"
         shown = json.loads(done.stdout)["databases"]
@@ -303,24 +322,24 @@ def test_all_databases_are_gone_through_and_what_is_no_postgresql_is_left_out(
             ("default", True),
             ("second", False),
         ]
-        alone_ = stock.verify("--database", "lite", SECOND_URL=second.url)
+        alone_ = stock_project.verify("--database", "lite", SECOND_URL=second.url)
         assert (alone_.returncode, alone_.stdout) == (3, "")
     finally:
         second.drop()
 
 
-def test_the_round_trips_grow_by_two_for_each_table(stock: Stock) -> None:
+def test_the_round_trips_grow_by_two_for_each_table(stock_project: Project) -> None:
     """The signals project's own: contrib tables, and two at most for what is spelled differently."""
-    connection = connections[stock.database.alias]
+    connection = connections[stock_project.database.alias]
     with CaptureQueriesContext(connection) as queries:
         tables = [row for row in survey(connection).rows if row.finding.component == "table"]
     assert len(tables) >= 8
     assert len(queries) <= 2 * len(tables) + 8
 
 
-def test_a_broken_migration_graph_is_exit_code_3(stock: Stock, tmp_path: Path) -> None:
-    copytree(stock.folder, tmp_path / "broken")
-    broken = replace(stock, folder=tmp_path / "broken")
+def test_a_broken_migration_graph_is_exit_code_3(stock_project: Project, tmp_path: Path) -> None:
+    copytree(stock_project.folder, tmp_path / "broken")
+    broken = replace(stock_project, folder=tmp_path / "broken")
     migration = broken.folder / "folded/migrations/0002_second.py"
     for dependency in ("('folded', '0000_lost')", "('sessions_', '__first__')"):
         migration.write_text(
@@ -333,15 +352,17 @@ def test_a_broken_migration_graph_is_exit_code_3(stock: Stock, tmp_path: Path) -
 
 @pytest.mark.parametrize("by", ["--sql", "--repair"])
 def test_missing_tables_that_refer_to_each_other_come_back_with_their_foreign_keys(
-    stock: Stock, by: str
+    stock_project: Project, by: str
 ) -> None:
-    stock.psql("DROP TABLE shop_things, shop_things_tags, shop_special, shop_producer, shop_tag")
-    assert stock.wrong() == {
+    stock_project.psql(
+        "DROP TABLE shop_things, shop_things_tags, shop_special, shop_producer, shop_tag"
+    )
+    assert stock_project.not_as_declared() == {
         ("table", f"shop_{name}", "missing")
         for name in ("things", "things_tags", "special", "producer", "tag")
     }
     if by == "--sql":
-        stock.psql(stock.verify("--sql").stdout)
+        stock_project.psql(stock_project.verify("--sql").stdout)
     else:
-        assert stock.verify("--repair", "--no-input").returncode == 0
-    assert stock.wrong() == set()
+        assert stock_project.verify("--repair", "--no-input").returncode == 0
+    assert stock_project.not_as_declared() == set()

@@ -19,10 +19,11 @@ from signals.operations import migrators, session
 from signals.operations.catalog import Catalog, Copy, Table, quoted
 from signals.operations.schemas import Look, Result, repair_schemas, survey_schemas
 from signals.operations.survey import Survey, patient_survey
-from tests.migrations.server import Database, alone, until, waiting
-from tests.operations.drift.test_prometheus import parsed
-from tests.operations.drift.wire import wired
-from tests.operations.projects.stock import Stock
+from tests.operations.drift.prometheus_samples import parse_samples
+from tests.operations.drift.round_trips import counting_relay
+from tests.operations.projects.project import Project
+from tests.postgres.databases import Database
+from tests.postgres.polling import lock_waiter, wait_until, wait_until_unused
 
 pytestmark = pytest.mark.usefixtures("unblocked_database")
 
@@ -72,10 +73,10 @@ def told(alias: str, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[i
     return code, json.loads(capsys.readouterr().out)
 
 
-def found(shown: dict[str, Any]) -> set[tuple[str, str, str]]:
+def found(shown_lines: dict[str, Any]) -> set[tuple[str, str, str]]:
     return {
         (each["schema"], row["name"], row["status"])
-        for each in shown["databases"]
+        for each in shown_lines["databases"]
         for row in each["components"]
     }
 
@@ -98,12 +99,12 @@ def test_a_thousand_schemas_are_judged_in_as_few_round_trips_as_ten(
         ("tenant_999", STATE, "unfinished"),
     }
     trips = {}
-    with wired(many) as (wire, alias):
+    with counting_relay(many) as (relay, alias):
         connections[alias].ensure_connection()
         for pattern, number in (("tenant_9", 1), ("tenant_9_", 10), ("tenant_%", NUMBER)):
-            before = wire.answers
+            before = relay.round_trips
             code, shown = told(alias, capsys, "signals", "0012", "--schemas", pattern)
-            trips[number] = wire.answers - before
+            trips[number] = relay.round_trips - before
             assert shown["schemas"][0]["judged"] == number
     assert (code, found(shown)) == (1, drifted)
     assert shown["schemas"][0]["right"] == NUMBER - 3
@@ -225,15 +226,15 @@ print(json.dumps({"together": together, "apart": apart, "names": judged.names,
 
 
 @pytest.fixture
-def tenants(stock: Stock) -> Stock:
+def tenants(stock_project: Project) -> Project:
     scripts = [
         f"{CRATE.format(schema=quoted(name))}; {drift};" for name, (drift, _) in DRIFTS.items()
     ]
-    stock.psql("\n".join(scripts))
-    return stock
+    stock_project.psql("\n".join(scripts))
+    return stock_project
 
 
-def test_each_schema_is_judged_as_it_would_be_alone(tenants: Stock) -> None:
+def test_each_schema_is_judged_as_it_would_be_alone(tenants: Project) -> None:
     done = tenants.manage("shell", "--no-imports", "-c", BOTH_WAYS)
     assert (done.returncode, done.stderr) == (0, "")
     told = json.loads(done.stdout)
@@ -250,12 +251,12 @@ def test_each_schema_is_judged_as_it_would_be_alone(tenants: Stock) -> None:
 
 
 def test_the_textfile_tells_all_together_and_those_with_findings(
-    tenants: Stock, tmp_path: Path
+    tenants: Project, tmp_path: Path
 ) -> None:
     file = tmp_path / "tenants.prom"
     done = tenants.verify("--schemas", "tenant_r%", "--prometheus", str(file), "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
-    found = parsed(file.read_text())
+    found = parse_samples(file.read_text())
     assert found["schemas", "default", "tenant_r%"] == 2
     assert found["run_success", "default"] == 1
     assert {key[2]: value for key, value in found.items() if key[0] == "findings"} == {
@@ -267,7 +268,7 @@ def test_the_textfile_tells_all_together_and_those_with_findings(
     assert len(series) == len(set(series))
 
 
-def test_repairs_go_on_where_one_fails_and_say_what_came_of_each(tenants: Stock) -> None:
+def test_repairs_go_on_where_one_fails_and_say_what_came_of_each(tenants: Project) -> None:
     tenants.psql(
         "ALTER TABLE tenant_same.crate_crate DROP CONSTRAINT crate_unique;"
         "INSERT INTO tenant_same.crate_crate (weight, height) VALUES (1, 1), (1, 1)"
@@ -304,31 +305,35 @@ FIRST_IS_DONE = (
     [(signal.SIGKILL, -signal.SIGKILL, 1), (signal.SIGINT, 130, 1), (signal.SIGINT, 130, 2)],
 )
 def test_a_repair_that_is_ended_is_continued_by_the_next_one(
-    stock: Stock, sent: signal.Signals, code: int, jobs: int
+    stock_project: Project, sent: signal.Signals, code: int, jobs: int
 ) -> None:
     words = ("crate", "--schemas", "tenant_right%", "--repair", "--no-input")
     for name in ("tenant_right_1", "tenant_right_2"):
-        stock.psql(
+        stock_project.psql(
             f"{CRATE.format(schema=name)}; ALTER TABLE crate_crate DROP CONSTRAINT crate_check"
         )
     with (
-        stock.database.connect(autocommit=False) as reader,
-        stock.database.running(
+        stock_project.database.connect(autocommit=False) as reader,
+        stock_project.database.running(
             "verify_schema",
             *words,
             f"--jobs={jobs}",
-            env=stock.env(SIGNALS_OPERATIONS_LOCK_WAIT="60"),
+            env=stock_project.env(SIGNALS_OPERATIONS_LOCK_WAIT="60"),
         ) as process,
     ):
         reader.execute("SELECT FROM tenant_right_2.crate_crate")
-        until(waiting(stock.database, "crate_crate"), "the repair waits for the reader")
-        until(lambda: stock.database.rows(FIRST_IS_DONE), "the other schema is repaired")
+        wait_until(
+            lock_waiter(stock_project.database, "crate_crate"), "the repair waits for the reader"
+        )
+        wait_until(
+            lambda: stock_project.database.rows(FIRST_IS_DONE), "the other schema is repaired"
+        )
         process.send_signal(sent)
         _, err = process.communicate(timeout=30)
         assert process.returncode == code
         assert "Traceback" not in err
-    alone(stock.database)
-    done = stock.verify(*words)
+    wait_until_unused(stock_project.database)
+    done = stock_project.verify(*words)
     assert done.returncode == 0
     assert "tenant_right_2: repaired" in done.stderr.splitlines()
     assert "tenant_right_1" not in done.stderr
@@ -391,12 +396,12 @@ def test_a_repair_that_is_ended_waits_for_no_migrator(
         assert time.monotonic() - begin < 30
 
 
-def test_who_has_locked_what_is_read_is_said(stock: Stock) -> None:
-    stock.psql(CRATE.format(schema="tenant_locked"))
+def test_who_has_locked_what_is_read_is_said(stock_project: Project) -> None:
+    stock_project.psql(CRATE.format(schema="tenant_locked"))
     words = ("verify_schema", "crate", "--schemas", "tenant%")
     with (
-        stock.database.connect(autocommit=False) as other,
-        stock.database.running(*words, env=stock.env()) as process,
+        stock_project.database.connect(autocommit=False) as other,
+        stock_project.database.running(*words, env=stock_project.env()) as process,
     ):
         other.execute("LOCK TABLE tenant_locked.crate_crate")
         assert process.stderr is not None
@@ -406,35 +411,39 @@ def test_who_has_locked_what_is_read_is_said(stock: Stock) -> None:
         assert process.wait(timeout=30) == 0
 
 
-def test_a_record_that_lacks_migrations_is_a_finding_of_its_schema_alone(stock: Stock) -> None:
+def test_a_record_that_lacks_migrations_is_a_finding_of_its_schema_alone(
+    stock_project: Project,
+) -> None:
     for name in ("tenant_right", "tenant_torn"):
-        stock.psql(CRATE.format(schema=name))
-    stock.psql("DELETE FROM tenant_torn.django_migrations WHERE name = '0001_initial'")
+        stock_project.psql(CRATE.format(schema=name))
+    stock_project.psql("DELETE FROM tenant_torn.django_migrations WHERE name = '0001_initial'")
     said = (
         "crate.0002_more is recorded as applied, and it depends on crate.0001_initial, which is not"
     )
-    done = stock.verify("crate", "--schemas", "tenant%", "--json")
+    done = stock_project.verify("crate", "--schemas", "tenant%", "--json")
     assert (done.returncode, done.stderr) == (1, "")
     shown = json.loads(done.stdout)
     assert found(shown) == {("tenant_torn", "migrations", "different")}
     assert shown["databases"][0]["components"][0]["found"] == said
     for words in (("--schema", "tenant_torn"), ("--schemas", "tenant_torn")):
-        done = stock.verify("crate", *words)
+        done = stock_project.verify("crate", *words)
         assert (done.returncode, done.stderr) == (3, f"CommandError: {said}\n")
 
 
 LINES = "tenant\nSELECT 'no comment' AS x; --"
 
 
-def test_the_script_for_many_schemas_puts_each_right_whatever_its_name(stock: Stock) -> None:
+def test_the_script_for_many_schemas_puts_each_right_whatever_its_name(
+    stock_project: Project,
+) -> None:
     for name in (LINES, "tenant_index"):
         drop = "ALTER TABLE crate_crate DROP CONSTRAINT crate_check;"
-        stock.psql(f"{CRATE.format(schema=quoted(name))}; {drop}")
-    script = stock.verify("crate", "--schemas", "tenant%", "--sql").stdout
+        stock_project.psql(f"{CRATE.format(schema=quoted(name))}; {drop}")
+    script = stock_project.verify("crate", "--schemas", "tenant%", "--sql").stdout
     assert "\nSELECT 'no comment'" not in script.replace(f"TO {quoted(LINES)}", "")
     for _ in range(2):
-        stock.psql(script)
-    assert stock.verify("crate", "--schemas", "tenant%").returncode == 0
+        stock_project.psql(script)
+    assert stock_project.verify("crate", "--schemas", "tenant%").returncode == 0
 
 
 def test_one_refused_probe_of_many_costs_few_further_round_trips(

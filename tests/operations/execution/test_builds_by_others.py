@@ -1,7 +1,6 @@
 """A concurrent build that another session is at, and what a role without rights can still do."""
 
 import threading
-import time
 from typing import Any
 
 import psycopg
@@ -9,15 +8,28 @@ import pytest
 from django.db import connections, models
 
 from signals import operations
-from signals.operations import base
-from tests.migrations.server import Database
-from tests.operations import bench
-from tests.operations.bench import PART, facts, forwards, fresh, marks, migration, part
+from tests.operations import scratch_schema
 from tests.operations.contract.cases import CASES
+from tests.operations.scratch_schema import (
+    DROP_SCHEMAS,
+    PART_TABLE,
+    SCHEMA,
+    backwards,
+    catalog_versions,
+    facts,
+    forwards,
+    migration,
+    part_model,
+    project_state,
+    recreate,
+    role_name,
+)
+from tests.postgres.databases import Database
+from tests.postgres.polling import wait_for_rows
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
-STATE = bench.project(part())
+STATE = project_state(part_model())
 BUILDS: dict[str, tuple[Any, str]] = {
     "index": (
         operations.CreateIndexConcurrentlyIfMissing(
@@ -39,54 +51,25 @@ AND a.query LIKE 'CREATE % CONCURRENTLY%' AND a.wait_event_type = 'Lock'
 INVALID = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('wanted') AND NOT indisvalid"
 
 
-def until(session: psycopg.Connection[Any], question: str) -> list[Any]:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = session.execute(question).fetchall()  # type: ignore[arg-type]
-        if found:
-            return found
-    raise AssertionError(f"never true: {question}")
-
-
-class Told(threading.Event):
-    """Set when the operation says that it waits for another session."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        super().__init__()
-        warning = base.logger.warning
-
-        def told(message: str, *args: Any) -> None:
-            warning(message, *args)
-            if "another session builds it" in message:
-                self.set()
-
-        monkeypatch.setattr(base.logger, "warning", told)
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    return Told(monkeypatch)
-
-
 @pytest.mark.parametrize("what", BUILDS)
 def test_a_build_of_another_session_is_waited_for_and_not_dropped(
-    what: str, sessions: Any, background: Any, told: Told
+    what: str, sessions: Any, background: Any, build_is_awaited: threading.Event
 ) -> None:
     operation, sql = BUILDS[what]
-    fresh(PART)
+    recreate(PART_TABLE)
     holder, builder, watcher = sessions.with_snapshot(), sessions(), sessions()
     build = threading.Thread(target=builder.execute, args=(sql,))
     build.start()
-    until(watcher, INVALID)
-    until(watcher, WAITING)
-    number = until(watcher, "SELECT 'wanted'::regclass::oid")
+    wait_for_rows(watcher, INVALID)
+    wait_for_rows(watcher, WAITING)
+    number = wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid")
     future = background(forwards, operation, STATE)
-    assert told.wait(60)
+    assert build_is_awaited.wait(60)
     assert not future.done()
     holder.rollback()
     build.join(60)
     future.result(timeout=60)
-    assert until(watcher, "SELECT 'wanted'::regclass::oid") == number
+    assert wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid") == number
     assert [row[4] for row in facts() if row[0] == "index" and row[2] == "wanted"] == [
         "valid ready"
     ]
@@ -94,10 +77,10 @@ def test_a_build_of_another_session_is_waited_for_and_not_dropped(
 
 @pytest.mark.parametrize("what", BUILDS)
 def test_a_build_of_another_session_that_fails_is_taken_over(
-    what: str, sessions: Any, background: Any, told: Told
+    what: str, sessions: Any, background: Any, build_is_awaited: threading.Event
 ) -> None:
     operation, sql = BUILDS[what]
-    fresh(PART)
+    recreate(PART_TABLE)
     holder, builder, watcher = sessions.with_snapshot(), sessions(), sessions()
 
     def fail() -> None:
@@ -106,10 +89,10 @@ def test_a_build_of_another_session_that_fails_is_taken_over(
 
     build = threading.Thread(target=fail)
     build.start()
-    until(watcher, INVALID)
-    ((pid,),) = until(watcher, WAITING)
+    wait_for_rows(watcher, INVALID)
+    ((pid,),) = wait_for_rows(watcher, WAITING)
     future = background(forwards, operation, STATE)
-    assert told.wait(60)
+    assert build_is_awaited.wait(60)
     watcher.execute("SELECT pg_cancel_backend(%s)", [pid])
     build.join(60)
     holder.rollback()
@@ -119,15 +102,17 @@ def test_a_build_of_another_session_that_fails_is_taken_over(
     ]
 
 
-def test_two_migrators_at_once_build_one_index(sessions: Any, background: Any, told: Told) -> None:
+def test_two_migrators_at_once_build_one_index(
+    sessions: Any, background: Any, build_is_awaited: threading.Event
+) -> None:
     operation, _ = BUILDS["index"]
-    fresh(PART)
+    recreate(PART_TABLE)
     holder, watcher = sessions.with_snapshot(), sessions()
     first = background(forwards, operation, STATE)
-    until(watcher, INVALID)
-    until(watcher, WAITING)
+    wait_for_rows(watcher, INVALID)
+    wait_for_rows(watcher, WAITING)
     second = background(forwards, operation, STATE)
-    assert told.wait(60)
+    assert build_is_awaited.wait(60)
     holder.rollback()
     first.result(timeout=60)
     second.result(timeout=60)
@@ -141,7 +126,9 @@ def test_a_build_in_a_copy_of_the_database_is_not_taken_for_one_here(background:
     operation, sql = BUILDS["index"]
     here = Database.new()
     here.run(
-        PART, sql, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'wanted'::regclass"
+        PART_TABLE,
+        sql,
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'wanted'::regclass",
     )
     copy = Database.new(here.name)
 
@@ -157,7 +144,7 @@ def test_a_build_in_a_copy_of_the_database_is_not_taken_for_one_here(background:
             build = threading.Thread(target=builder.execute, args=rebuild)
             build.start()
             with copy.connect() as watcher:
-                until(watcher, WAITING.replace("CREATE", "REINDEX"))
+                wait_for_rows(watcher, WAITING.replace("CREATE", "REINDEX"))
             try:
                 background(migrate).result(timeout=60)
             finally:
@@ -173,63 +160,66 @@ def test_a_build_in_a_copy_of_the_database_is_not_taken_for_one_here(background:
 @pytest.fixture
 def plain_role() -> Any:
     """A role that may connect, owns the bench's schemas, and nothing more."""
-    role = bench.role("plain")
-    bench.execute(
+    role = role_name("plain")
+    scratch_schema.execute(
         f"DO $$ BEGIN IF to_regrole('{role}') IS NULL THEN "
         f"CREATE ROLE {role} NOLOGIN NOSUPERUSER; END IF; END $$"
     )
     yield role
-    bench.execute(
-        f"RESET SESSION AUTHORIZATION; {bench.CLEAR}; DROP OWNED BY {role}; DROP ROLE {role}"
+    scratch_schema.execute(
+        f"RESET SESSION AUTHORIZATION; {DROP_SCHEMAS}; DROP OWNED BY {role}; DROP ROLE {role}"
     )
 
 
 def as_plain_role(role: str, start: str) -> None:
-    fresh(f"ALTER SCHEMA {bench.SCHEMA} OWNER TO {role}; SET SESSION AUTHORIZATION {role}", start)
+    recreate(
+        f"ALTER SCHEMA {SCHEMA} OWNER TO {role}; SET SESSION AUTHORIZATION {role}",
+        start,
+    )
 
 
 def test_a_role_without_superuser_rights_can_run_every_operation(plain_role: str) -> None:
     for case in CASES:
-        bench.execute("RESET SESSION AUTHORIZATION")
+        scratch_schema.execute("RESET SESSION AUTHORIZATION")
         as_plain_role(plain_role, case.start)
-        state = bench.project(*case.models)
+        state = project_state(*case.models)
         forwards(case.make(), state)
-        before = marks()
+        before = catalog_versions()
         forwards(case.make(), state)
-        assert marks() == before
-        bench.backwards(case.make(), state)
+        assert catalog_versions() == before
+        backwards(case.make(), state)
 
 
 def test_a_build_of_another_role_is_seen_without_superuser_rights(
-    plain_role: str, sessions: Any, background: Any, told: Told
+    plain_role: str, sessions: Any, background: Any, build_is_awaited: threading.Event
 ) -> None:
     """PostgreSQL hides from it what the other session does, not that it holds the lock."""
     operation, sql = BUILDS["index"]
-    as_plain_role(plain_role, PART)
+    as_plain_role(plain_role, PART_TABLE)
     holder, builder, watcher = sessions.with_snapshot(), sessions(), sessions()
     build = threading.Thread(target=builder.execute, args=(sql,))
     build.start()
-    until(watcher, INVALID)
-    until(watcher, WAITING)
-    number = until(watcher, "SELECT 'wanted'::regclass::oid")
+    wait_for_rows(watcher, INVALID)
+    wait_for_rows(watcher, WAITING)
+    number = wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid")
 
     def migrate() -> None:
-        bench.execute(f"SET SESSION AUTHORIZATION {plain_role}")
+        scratch_schema.execute(f"SET SESSION AUTHORIZATION {plain_role}")
         forwards(operation, STATE)
 
     future = background(migrate)
-    assert told.wait(60)
+    assert build_is_awaited.wait(60)
     holder.rollback()
     build.join(60)
     future.result(timeout=60)
-    assert until(watcher, "SELECT 'wanted'::regclass::oid") == number
+    assert wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid") == number
 
 
 def test_a_lock_of_another_role_is_told_without_superuser_rights(
     plain_role: str, sessions: Any, settings: Any
 ) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LOCK_WAIT": 0.1}
-    as_plain_role(plain_role, PART)
+    as_plain_role(plain_role, PART_TABLE)
     reader = sessions.holding("ACCESS SHARE")
     operation = operations.AddColumnIfMissing("part", "state", models.TextField(null=True))
     with pytest.raises(operations.LockWaitExceeded) as caught:
@@ -241,14 +231,14 @@ def test_a_lock_of_another_role_is_told_without_superuser_rights(
 
 def test_the_language_of_the_servers_messages_changes_nothing() -> None:
     """Whichever language the server has besides English; at least its C messages."""
-    fresh(PART, "INSERT INTO part (label) VALUES ('bolt')")
-    languages = bench.rows(
+    recreate(PART_TABLE, "INSERT INTO part (label) VALUES ('bolt')")
+    languages = scratch_schema.rows(
         "SELECT collcollate FROM pg_collation WHERE collprovider = 'c' "
         "AND collcollate ~ '^(de|fr|es|ja|tr)_.*(utf8|UTF-8)$' ORDER BY 1 LIMIT 3"
     )
     start = facts()
     for (language,) in [*languages, ("C",)]:
-        bench.rows("SELECT set_config('lc_messages', %s, false)", [language])
+        scratch_schema.rows("SELECT set_config('lc_messages', %s, false)", [language])
         with pytest.raises(operations.RowsViolate):
             forwards(BUILDS["unique"][0], STATE)
         assert facts() == start

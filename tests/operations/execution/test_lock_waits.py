@@ -1,9 +1,8 @@
 """How long anybody waits for anybody, and what the session's settings are afterwards."""
 
-import logging
 import threading
 import time
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,13 +13,25 @@ from signals import operations
 from signals.operations import session
 from signals.operations.activity import Sessions
 from signals.operations.statements import Lock
-from tests.databases import new_database
-from tests.operations import bench
-from tests.operations.bench import PART, backwards, facts, forwards, fresh, marks, part
+from tests.operations import scratch_schema
+from tests.operations.log_listeners import CallAtWait
+from tests.operations.scratch_schema import (
+    PART_TABLE,
+    backwards,
+    catalog_versions,
+    conninfo,
+    facts,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+)
+from tests.postgres.databases import new_database
+from tests.postgres.polling import wait_for_rows
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
-STATE = bench.project(part())
+STATE = project_state(part_model())
 TIMEOUT, SLACK = 0.05, 5.0
 SETTINGS = (
     "lock_timeout",
@@ -60,32 +71,14 @@ def add_unique() -> Any:
 def settings_now() -> dict[str, str]:
     """Each that this server knows."""
     known = "SELECT name FROM pg_catalog.pg_settings WHERE name = ANY(%s)"
-    return {name: bench.value(f"SHOW {name}") for (name,) in bench.rows(known, [list(SETTINGS)])}
-
-
-class Waits(logging.Handler):
-    """Calls back at the given wait that the operation logs."""
-
-    def __init__(self, after: int, callback: Any) -> None:
-        super().__init__()
-        self.after, self.callback, self.lines = after, callback, []  # type: ignore[var-annotated]
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "waiting for" in record.getMessage():
-            self.lines.append(record.getMessage())
-            if len(self.lines) == self.after:
-                self.callback()
-
-    def __enter__(self) -> Self:
-        logging.getLogger("signals.operations").addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("signals.operations").removeHandler(self)
+    return {
+        name: scratch_schema.value(f"SHOW {name}")
+        for (name,) in scratch_schema.rows(known, [list(SETTINGS)])
+    }
 
 
 def test_a_reader_in_a_long_transaction_is_waited_for_and_writers_go_on(sessions: Any) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     reader, writer = sessions.holding("ACCESS SHARE"), sessions()
     longest, written, done = 0.0, 0, threading.Event()
 
@@ -99,7 +92,7 @@ def test_a_reader_in_a_long_transaction_is_waited_for_and_writers_go_on(sessions
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        with Waits(4, reader.rollback) as waits:
+        with CallAtWait(4, reader.rollback) as waits:
             forwards(add_column(), STATE)
     finally:
         done.set()
@@ -111,11 +104,11 @@ def test_a_reader_in_a_long_transaction_is_waited_for_and_writers_go_on(sessions
 
 
 def test_who_blocks_is_said_while_it_waits(sessions: Any) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     reader = sessions.holding("ACCESS SHARE")
     reader.execute("SET application_name = 'nightly report'")
     pid = reader.info.backend_pid
-    with Waits(1, reader.rollback) as waits:
+    with CallAtWait(1, reader.rollback) as waits:
         forwards(add_column(), STATE)
     assert waits.lines[0].startswith(
         f'waiting for AccessExclusiveLock on "part": pid {pid}, nightly report, user '
@@ -144,15 +137,15 @@ def test_after_the_longest_wait_it_stops_names_the_blocker_and_has_changed_nothi
     make: Any, prepared: str, sessions: Any, settings: Any
 ) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
-    fresh(PART, prepared)
-    before, options = marks(), settings_now()
+    recreate(PART_TABLE, prepared)
+    before, options = catalog_versions(), settings_now()
     reader = sessions.holding("ACCESS SHARE")
     start = time.monotonic()
     with pytest.raises(operations.LockWaitExceeded) as caught:
         forwards(make(), STATE)
     assert time.monotonic() - start < 30
     error = caught.value
-    assert marks() == before
+    assert catalog_versions() == before
     assert settings_now() == options
     assert error.table == '"part"'
     assert [line.split(",")[0] for line in error.blockers] == [f"pid {reader.info.backend_pid}"]
@@ -162,15 +155,15 @@ def test_after_the_longest_wait_it_stops_names_the_blocker_and_has_changed_nothi
     )
     reader.rollback()
     forwards(make(), STATE)
-    assert marks() != before
+    assert catalog_versions() != before
 
 
 def test_the_way_back_is_as_patient(sessions: Any) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     start = facts()
     forwards(add_column(), STATE)
     reader = sessions.holding("ACCESS SHARE")
-    with Waits(2, reader.rollback) as waits:
+    with CallAtWait(2, reader.rollback) as waits:
         backwards(add_column(), STATE)
     assert len(waits.lines) >= 2
     assert facts() == start
@@ -180,12 +173,12 @@ def test_within_a_transaction_it_tries_once_and_says_what_would_help(
     sessions: Any, settings: Any
 ) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT_IN_TRANSACTION": 0.1}
-    fresh(PART)
-    before = marks()
+    recreate(PART_TABLE)
+    before = catalog_versions()
     sessions.holding("ACCESS SHARE")
     with pytest.raises(operations.LockWaitExceeded, match=r"set atomic = False on the migration"):
         forwards(add_column(), STATE, atomic=True)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 SESSION = (
@@ -204,7 +197,7 @@ OWN = pytest.mark.parametrize("own", ["", SESSION], ids=["defaults", "its own"])
     ids=["column", "check", "index", "unique"],
 )
 def test_the_sessions_settings_are_what_they_were(make: Any, atomic: bool, own: str) -> None:
-    fresh(PART, own)
+    recreate(PART_TABLE, own)
     before = settings_now()
     try:
         forwards(make(), STATE, atomic=atomic)
@@ -223,7 +216,7 @@ def test_the_sessions_settings_are_what_they_were_after_a_lock_timeout(
         "LOCK_WAIT": 0.1,
         "LOCK_TIMEOUT_IN_TRANSACTION": 0.1,
     }
-    fresh(PART, own)
+    recreate(PART_TABLE, own)
     before = settings_now()
     sessions.holding("ACCESS SHARE")
     with pytest.raises(operations.LockWaitExceeded):
@@ -234,10 +227,12 @@ def test_the_sessions_settings_are_what_they_were_after_a_lock_timeout(
 @OWN
 def test_the_settings_of_a_transaction_hold_after_each_step_in_it_and_no_longer(own: str) -> None:
     """After a step that waits, one that tries, and one that fails."""
-    fresh(PART, own)
+    recreate(PART_TABLE, own)
     after = settings_now()
     with transaction.atomic():
-        bench.execute("SET LOCAL lock_timeout = '3s'; SET LOCAL application_name = 'local'")
+        scratch_schema.execute(
+            "SET LOCAL lock_timeout = '3s'; SET LOCAL application_name = 'local'"
+        )
         before = settings_now()
         forwards(add_check(), STATE, atomic=True)
         assert settings_now() == before
@@ -262,7 +257,7 @@ def test_a_server_that_cannot_look_after_its_client_is_asked_without(
 ) -> None:
     """It refuses the interval by the SQLSTATE with which every server refuses a value that is none."""
     monkeypatch.setitem(session.CHECK, "client_connection_check_interval", "often")
-    fresh(PART, SESSION, "SET client_connection_check_interval = 0")
+    recreate(PART_TABLE, SESSION, "SET client_connection_check_interval = 0")
     before = settings_now()
     try:
         forwards(make(), STATE, atomic=atomic)
@@ -277,7 +272,7 @@ def test_an_operations_own_limits_hold_in_the_place_of_the_settings(
     sessions: Any, settings: Any
 ) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 60, "LOCK_WAIT": 60}
-    fresh(PART)
+    recreate(PART_TABLE)
     sessions.holding("ACCESS SHARE")
     start = time.monotonic()
     for atomic in (False, True):
@@ -304,7 +299,7 @@ def test_an_operations_own_limits_hold_in_the_place_of_the_settings(
 def test_the_sessions_settings_are_what_they_were_after_a_failure_too(
     make: Any, error: type[Exception]
 ) -> None:
-    fresh(PART, "INSERT INTO part (label, amount) VALUES ('bolt', 1)", SESSION)
+    recreate(PART_TABLE, "INSERT INTO part (label, amount) VALUES ('bolt', 1)", SESSION)
     before = settings_now()
     with pytest.raises(error):
         forwards(make(), STATE)
@@ -314,12 +309,12 @@ def test_the_sessions_settings_are_what_they_were_after_a_failure_too(
 def test_the_sessions_settings_are_what_they_were_after_a_cancelled_build(
     sessions: Any, background: Any
 ) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     sessions.with_snapshot()
     watcher, seen = sessions(), {}
 
     def build() -> None:
-        bench.execute(SESSION)
+        scratch_schema.execute(SESSION)
         try:
             forwards(add_index(), STATE)
         except operations.StatementRefused as refused:
@@ -350,15 +345,15 @@ def test_a_step_that_lets_writers_through_is_not_cut_off_by_the_sessions_timeout
     sessions: Any, background: Any
 ) -> None:
     """A concurrent build waits for old snapshots by design; cutting it off leaves an invalid index."""
-    fresh(PART)
+    recreate(PART_TABLE)
     holder, watcher = sessions.with_snapshot(), sessions()
 
     def build() -> None:
-        bench.execute("SET lock_timeout = '10ms'; SET statement_timeout = '500ms'")
+        scratch_schema.execute("SET lock_timeout = '10ms'; SET statement_timeout = '500ms'")
         forwards(add_index(), STATE)
 
     future = background(build)
-    until(
+    wait_for_rows(
         watcher,
         "SELECT 1 FROM pg_stat_activity "
         "WHERE datname = current_database() AND wait_event_type = 'Lock' "
@@ -372,23 +367,17 @@ def test_a_step_that_lets_writers_through_is_not_cut_off_by_the_sessions_timeout
     ]
 
 
-def until(watcher: psycopg.Connection[Any], question: str) -> None:
-    deadline = time.monotonic() + 60
-    while not watcher.execute(question).fetchall():
-        assert time.monotonic() < deadline, f"never true: {question}"
-
-
 def test_an_error_other_than_a_lock_timeout_is_not_tried_again() -> None:
-    fresh(PART, "CREATE VIEW over AS SELECT amount FROM part")
+    recreate(PART_TABLE, "CREATE VIEW over AS SELECT amount FROM part")
     operation = operations.AlterColumnTypeIfDifferent(
         "part", "amount", models.BigIntegerField(null=True), allow_rewrite=True
     )
     start = time.monotonic()
-    before = marks()
+    before = catalog_versions()
     with pytest.raises(operations.StatementRefused) as refused:
         forwards(operation, STATE)
     assert time.monotonic() - start < 30
-    assert marks() == before
+    assert catalog_versions() == before
     assert refused.value.sqlstate == "0A000"
     assert str(refused.value) == (
         f"Alter type of amount on part if different: PostgreSQL refuses: {refused.value.sql}\n"
@@ -402,21 +391,21 @@ def test_a_statement_timeout_of_the_session_holds_for_steps_that_stop_writers(
     sessions: Any, settings: Any
 ) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 5}
-    fresh(PART)
-    before = marks()
+    recreate(PART_TABLE)
+    before = catalog_versions()
     sessions.holding("ACCESS SHARE")
-    bench.execute("SET statement_timeout = '60ms'")
+    scratch_schema.execute("SET statement_timeout = '60ms'")
     with pytest.raises(operations.StatementRefused) as refused:
         forwards(add_column(), STATE)
     assert refused.value.sqlstate == "57014"
-    assert bench.value("SHOW statement_timeout") == "60ms"
-    assert marks() == before
+    assert scratch_schema.value("SHOW statement_timeout") == "60ms"
+    assert catalog_versions() == before
 
 
 def test_errors_are_known_by_sqlstate_whatever_language_they_speak() -> None:
     """An event trigger refuses twice as a German server would for want of a lock."""
-    fresh(
-        PART,
+    recreate(
+        PART_TABLE,
         "CREATE SEQUENCE tries;"
         "CREATE FUNCTION sperre() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
         "IF nextval('bench.tries') < 3 THEN RAISE EXCEPTION USING ERRCODE = '55P03', "
@@ -427,8 +416,8 @@ def test_errors_are_known_by_sqlstate_whatever_language_they_speak() -> None:
     try:
         forwards(add_column(), STATE)
     finally:
-        bench.execute("DROP EVENT TRIGGER sperre")
-    assert bench.value("SELECT last_value FROM tries") >= 3
+        scratch_schema.execute("DROP EVENT TRIGGER sperre")
+    assert scratch_schema.value("SELECT last_value FROM tries") >= 3
     assert [row for row in facts() if row[:3] == ("column", "part", "state")]
 
 
@@ -438,17 +427,17 @@ def test_a_session_of_another_database_is_no_blocker() -> None:
         with psycopg.connect(first, autocommit=True) as session:
             session.execute("CREATE TABLE part (id bigint)")
         name = psycopg.conninfo.conninfo_to_dict(first)["dbname"]
-        with psycopg.connect(bench.conninfo(), autocommit=True) as server:
+        with psycopg.connect(conninfo(), autocommit=True) as server:
             server.execute(f"CREATE DATABASE {name}_copy TEMPLATE {name}")  # type: ignore[arg-type]
         other = connection.copy()
         other.settings_dict = {**connection.settings_dict, "NAME": name}
         try:
-            with psycopg.connect(bench.conninfo(), dbname=f"{name}_copy") as holder:
+            with psycopg.connect(conninfo(), dbname=f"{name}_copy") as holder:
                 holder.execute("LOCK TABLE part IN ACCESS SHARE MODE")
                 assert Sessions(other).blockers(['"part"'], Lock.ACCESS_EXCLUSIVE.conflicts) == ()
         finally:
             other.close()
-            with psycopg.connect(bench.conninfo(), autocommit=True) as server:
+            with psycopg.connect(conninfo(), autocommit=True) as server:
                 server.execute(f"DROP DATABASE {name}_copy WITH (FORCE)")  # type: ignore[arg-type]
 
 
@@ -464,18 +453,19 @@ def test_a_session_of_another_database_is_no_blocker() -> None:
 )
 def test_a_wrong_setting_names_its_key_and_the_fix(given: Any, text: str, settings: Any) -> None:
     settings.SIGNALS_OPERATIONS = given
-    fresh(PART)
-    before = marks()
+    recreate(PART_TABLE)
+    before = catalog_versions()
     with pytest.raises(ImproperlyConfigured, match=text):
         forwards(add_column(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 @pytest.mark.parametrize("add", [add_column, add_check], ids=["column", "check"])
 def test_who_holds_a_table_that_inherits_is_named(add: Any, sessions: Any, settings: Any) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
-    fresh(
-        PART, "CREATE TABLE child () INHERITS (part); CREATE TABLE grandchild () INHERITS (child)"
+    recreate(
+        PART_TABLE,
+        "CREATE TABLE child () INHERITS (part); CREATE TABLE grandchild () INHERITS (child)",
     )
     holder = sessions.holding("ACCESS SHARE", "grandchild")
     with pytest.raises(operations.LockWaitExceeded) as caught:
@@ -487,16 +477,16 @@ def test_who_holds_a_table_that_inherits_is_named(add: Any, sessions: Any, setti
 
 def test_the_sessions_timeout_does_not_cut_off_the_reading(sessions: Any, background: Any) -> None:
     """As after ALTER ROLE ... SET lock_timeout, while VACUUM FULL has the table."""
-    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount >= 0) NOT VALID")
+    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount >= 0) NOT VALID")
     holder, watcher = sessions.holding("ACCESS EXCLUSIVE"), sessions()
 
     def run() -> str:
-        bench.execute("SET lock_timeout = '50ms'")
+        scratch_schema.execute("SET lock_timeout = '50ms'")
         forwards(add_check(), STATE)
-        return str(bench.value("SHOW lock_timeout"))
+        return str(scratch_schema.value("SHOW lock_timeout"))
 
     running = background(run)
-    until(
+    wait_for_rows(
         watcher,
         "SELECT 1 FROM pg_stat_activity "
         "WHERE datname = current_database() AND wait_event_type = 'Lock' "

@@ -1,12 +1,10 @@
 """What is said of a long step: who is in its way, how far it is, where that is shown, and what it costs."""
 
-import logging
 import os
 import pty
 import re
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -25,12 +23,23 @@ from signals.operations.activity import Activity, Blocker, Sessions
 from signals.operations.catalog import Catalog
 from signals.operations.policy import LockPolicy
 from signals.operations.progress import Display, Meter, Walk
-from tests.operations import bench
-from tests.operations.bench import PART, facts, forwards, fresh, part
+from tests.operations import scratch_schema
+from tests.operations.execution.conftest import ShownLines
+from tests.operations.log_listeners import LoggedLines
+from tests.operations.scratch_schema import (
+    PART_TABLE,
+    conninfo,
+    facts,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+)
+from tests.postgres.polling import wait_until
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection", "steps_are_long_soon")
 
-STATE = bench.project(part())
+STATE = project_state(part_model())
 WATCHERS = """
 SELECT pid FROM pg_stat_activity WHERE datname = current_database()
 AND application_name LIKE '% signals.operations watch'
@@ -55,138 +64,69 @@ def add_check() -> Any:
     )
 
 
-def until(what: Callable[[], Any], why: str) -> Any:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-    raise AssertionError(f"never {why}")
-
-
-class Lines(logging.Handler):
-    """What the operations log."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.lines: list[str] = []
-        self.warnings: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-        if record.levelno >= logging.WARNING:
-            self.warnings.append(record.getMessage())
-
-    def until(self, text: str) -> str:
-        def found() -> str:
-            return next((line for line in self.lines if text in line), "")
-
-        try:
-            return str(until(found, f"logged: {text}"))
-        except AssertionError as error:
-            raise AssertionError(f"{error}, but {self.lines}") from None
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
-    logger, lines = logging.getLogger("signals.operations"), Lines()
-    monkeypatch.setattr(logger, "level", logging.DEBUG)
-    logger.manager._clear_cache()  # type: ignore[attr-defined]
-    logger.addHandler(lines)
-    yield lines
-    logger.removeHandler(lines)
-    monkeypatch.undo()
-    logger.manager._clear_cache()  # type: ignore[attr-defined]
-
-
-class Shown:
-    """What has come to stderr so far."""
-
-    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
-        self.capture, self.text, self.out = capture, "", ""
-
-    def read(self) -> str:
-        out, err = self.capture.readouterr()
-        self.text, self.out = self.text + err, self.out + out
-        return self.text
-
-    def until(self, pattern: str) -> None:
-        try:
-            until(lambda: re.search(pattern, self.read()), f"shown: {pattern}")
-        except AssertionError as error:
-            raise AssertionError(f"{error}, but {self.text}") from None
-
-
-@pytest.fixture
-def shown(capsys: pytest.CaptureFixture[str]) -> Shown:
-    return Shown(capsys)
-
-
-@pytest.fixture(autouse=True)
-def soon(short_waits: None, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """What is long in production is long here after a moment."""
-    monkeypatch.setattr(session, "LONG", 0.1)
-    settings.SIGNALS_OPERATIONS = {**settings.SIGNALS_OPERATIONS, "PROGRESS_INTERVAL": 0.2}
-
-
 def named(held: psycopg.Connection[Any], name: str) -> int:
     held.execute(f"SET application_name = '{name}'")  # type: ignore[arg-type]
     return held.info.backend_pid
 
 
 def test_a_build_that_others_hold_up_names_each_of_them_with_the_phase(
-    sessions: Any, background: Any, logged: Lines, shown: Shown
+    sessions: Any, background: Any, logged_lines: LoggedLines, shown_lines: ShownLines
 ) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     writer, reader = sessions.holding("ROW EXCLUSIVE"), sessions.with_snapshot()
     writing, reading = named(writer, "importer"), named(reader, "nightly report")
     future = background(forwards, add_index(), STATE)
     held = 'waiting for ShareUpdateExclusiveLock on "part"'
-    logged.until(f"{held} (waiting for writers before build): pid {writing}, importer, user ")
-    shown.until(
+    logged_lines.until(f"{held} (waiting for writers before build): pid {writing}, importer, user ")
+    shown_lines.until(
         r"CREATE INDEX .*: waiting for writers before build, \d+ s, waits for pid " + str(writing)
     )
     writer.rollback()
-    line = logged.until(f"{held} (waiting for old snapshots): pid {reading}, nightly report, user ")
+    line = logged_lines.until(
+        f"{held} (waiting for old snapshots): pid {reading}, nightly report, user "
+    )
     assert line.endswith(""": "SET application_name = 'nightly report'\"""")
-    shown.until(rf"waiting for old snapshots, \d+ s, waits for pid {reading}\n")
+    shown_lines.until(rf"waiting for old snapshots, \d+ s, waits for pid {reading}\n")
     reader.rollback()
     future.result(timeout=60)
-    assert shown.out == ""
-    until(lambda: not bench.rows(WATCHERS), "closed")
+    assert shown_lines.out == ""
+    wait_until(lambda: not scratch_schema.rows(WATCHERS), "closed")
 
 
 def test_the_build_of_a_stranger_names_the_builder_and_who_holds_it_up(
-    sessions: Any, background: Any, logged: Lines, shown: Shown
+    sessions: Any, background: Any, logged_lines: LoggedLines, shown_lines: ShownLines
 ) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     holder, builder = sessions.with_snapshot(), sessions()
     building, holding = named(builder, "psql"), named(holder, "nightly report")
     build = threading.Thread(
         target=builder.execute, args=("CREATE INDEX CONCURRENTLY wanted ON part (label)",)
     )
     build.start()
-    until(lambda: Sessions(connection).builds("part"), "building")
+    wait_until(lambda: Sessions(connection).builds("part"), "building")
     future = background(forwards, add_index(), STATE)
-    logged.until(f"another session builds it; waiting for a stranger: pid {building}, psql, user ")
-    logged.until(
+    logged_lines.until(
+        f"another session builds it; waiting for a stranger: pid {building}, psql, user "
+    )
+    logged_lines.until(
         f'waiting for the build of pid {building} on "part" (waiting for old snapshots): '
         f"pid {holding}, nightly report, user "
     )
-    shown.until(f"waiting for old snapshots, .*waits for pid {holding}\n")
+    shown_lines.until(f"waiting for old snapshots, .*waits for pid {holding}\n")
     holder.rollback()
     build.join(60)
     future.result(timeout=60)
 
 
 def test_the_build_of_another_migrator_is_known_for_one_of_ours(
-    sessions: Any, background: Any, logged: Lines
+    sessions: Any, background: Any, logged_lines: LoggedLines
 ) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     holder = sessions.with_snapshot()
     first = background(forwards, add_index(), STATE)
-    (activity,) = until(lambda: Sessions(connection).builds("part"), "building")
+    (activity,) = wait_until(lambda: Sessions(connection).builds("part"), "building")
     second = background(forwards, add_index(), STATE)
-    logged.until(
+    logged_lines.until(
         "another session builds it; waiting for a run of these operations, or what a killed one left: "
         f"pid {activity.session.pid}, "
     )
@@ -195,10 +135,12 @@ def test_the_build_of_another_migrator_is_known_for_one_of_ours(
     second.result(timeout=60)
 
 
-def test_a_scan_shows_how_many_of_its_blocks_are_done(background: Any, shown: Shown) -> None:
+def test_a_scan_shows_how_many_of_its_blocks_are_done(
+    background: Any, shown_lines: ShownLines
+) -> None:
     """An index on a function that takes its time, on a table of rows that fill half a block each."""
-    fresh(
-        PART,
+    recreate(
+        PART_TABLE,
         "ALTER TABLE part ALTER label SET STORAGE PLAIN;"
         "INSERT INTO part (label) SELECT repeat('x', 3000) || i FROM generate_series(1, 60) i;"
         "CREATE FUNCTION bench.upper(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS "
@@ -207,32 +149,36 @@ def test_a_scan_shows_how_many_of_its_blocks_are_done(background: Any, shown: Sh
     )
 
     def build() -> None:
-        with bench.search_path("bench, pg_catalog"):
+        with scratch_schema.search_path("bench, pg_catalog"):
             forwards(add_index(Upper("label")), STATE)
 
     future = background(build)
-    shown.until(r"building index: scanning table, \d+% \(\d+ of \d+ blocks, \d+/s\), \d+ s\n")
+    shown_lines.until(r"building index: scanning table, \d+% \(\d+ of \d+ blocks, \d+/s\), \d+ s\n")
     future.result(timeout=60)
 
 
 def test_a_validation_that_waits_says_for_whom_and_how_long(
-    sessions: Any, background: Any, shown: Shown, logged: Lines
+    sessions: Any, background: Any, shown_lines: ShownLines, logged_lines: LoggedLines
 ) -> None:
-    fresh(
-        PART,
+    recreate(
+        PART_TABLE,
         "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount >= 0) NOT VALID; ANALYZE part",
     )
     holder = sessions.holding("SHARE UPDATE EXCLUSIVE")
     future = background(forwards, add_check(), STATE)
-    logged.until(f'waiting for ShareUpdateExclusiveLock on "part": pid {holder.info.backend_pid}, ')
-    shown.until(rf"VALIDATE CONSTRAINT .*: \d+ s, waits for pid {holder.info.backend_pid}\n")
+    logged_lines.until(
+        f'waiting for ShareUpdateExclusiveLock on "part": pid {holder.info.backend_pid}, '
+    )
+    shown_lines.until(rf"VALIDATE CONSTRAINT .*: \d+ s, waits for pid {holder.info.backend_pid}\n")
     holder.rollback()
     future.result(timeout=60)
 
 
-def test_a_rewrite_shows_its_time_once_it_has_the_lock(background: Any, shown: Shown) -> None:
-    fresh(
-        PART,
+def test_a_rewrite_shows_its_time_once_it_has_the_lock(
+    background: Any, shown_lines: ShownLines
+) -> None:
+    recreate(
+        PART_TABLE,
         "CREATE FUNCTION slow(integer) RETURNS bigint LANGUAGE plpgsql AS "
         "$$ BEGIN PERFORM pg_sleep(0.3); RETURN $1; END $$; ANALYZE part",
     )
@@ -244,37 +190,39 @@ def test_a_rewrite_shows_its_time_once_it_has_the_lock(background: Any, shown: S
         allow_rewrite=True,
     )
     future = background(forwards, operation, STATE)
-    shown.until(r"ALTER TABLE .*: \d+ s, table of about 8192 bytes\n")
+    shown_lines.until(r"ALTER TABLE .*: \d+ s, table of about 8192 bytes\n")
     future.result(timeout=60)
 
 
 def test_a_backfill_shows_the_rows_that_are_done_of_those_that_it_counted(
-    shown: Shown, monkeypatch: pytest.MonkeyPatch
+    shown_lines: ShownLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "LONG", 0.01)
-    fresh(PART, "INSERT INTO part (label) SELECT i FROM generate_series(1, 97) i")
+    recreate(PART_TABLE, "INSERT INTO part (label) SELECT i FROM generate_series(1, 97) i")
     operation = operations.BackfillInBatches(
         "part", "amount", models.Value(1), batch_size=10, pause=0.05
     )
     forwards(operation, STATE)
-    shown.until(
+    shown_lines.until(
         r"Fill amount of part in batches where it is null: \d+%, \d+ of 97 rows, [\d,]+/s\n"
     )
 
 
 def test_where_counting_takes_too_long_the_last_analyze_estimates(
-    shown: Shown, monkeypatch: pytest.MonkeyPatch
+    shown_lines: ShownLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "LONG", 0.01)
     monkeypatch.setattr(
         Catalog, "count", lambda self, *_: self._rows("SELECT 1 FROM pg_sleep(5)")[0][0]
     )
-    fresh(PART, "INSERT INTO part (label) SELECT i FROM generate_series(1, 97) i; ANALYZE part")
+    recreate(
+        PART_TABLE, "INSERT INTO part (label) SELECT i FROM generate_series(1, 97) i; ANALYZE part"
+    )
     operation = operations.BackfillInBatches(
         "part", "amount", models.Value(1), batch_size=10, pause=0.05
     )
     forwards(operation, STATE)
-    shown.until(r"\d+%, \d+ of about \d+ rows, [\d,]+/s\n")
+    shown_lines.until(r"\d+%, \d+ of about \d+ rows, [\d,]+/s\n")
 
 
 def at(phase: str | None = None, **numbers: Any) -> Activity:
@@ -307,27 +255,31 @@ def test_the_share_is_that_of_the_phase() -> None:
     assert meter.read(at(size="8 kB")) == ("7 s, table of about 8 kB", None)
 
 
-def test_a_walk_that_knows_no_number_says_what_is_done(shown: Shown) -> None:
+def test_a_walk_that_knows_no_number_says_what_is_done(shown_lines: ShownLines) -> None:
     with Display("Fill", 0.0) as display:
         Walk(lambda: (None, False), after=0.0).show(display, 5)
-    assert re.fullmatch(r"Fill: 5 rows, [\d,]+/s\n", shown.read())
+    assert re.fullmatch(r"Fill: 5 rows, [\d,]+/s\n", shown_lines.read())
 
 
 @pytest.mark.parametrize("verbosity", [0, 1])
 def test_verbosity_0_silences_lines_and_progress(
-    verbosity: int, sessions: Any, background: Any, logged: Lines, shown: Shown
+    verbosity: int,
+    sessions: Any,
+    background: Any,
+    logged_lines: LoggedLines,
+    shown_lines: ShownLines,
 ) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     holder = sessions.with_snapshot()
     preflight.remember(using="default", plan=[], verbosity=verbosity)
     try:
         future = background(forwards, add_index(), STATE)
-        logged.until("(waiting for old snapshots): pid ")
+        logged_lines.until("(waiting for old snapshots): pid ")
         holder.rollback()
         future.result(timeout=60)
     finally:
         preflight.forget(using="default")
-    assert bool(shown.read()) is bool(logged.warnings) is bool(verbosity)
+    assert bool(shown_lines.read()) is bool(logged_lines.warnings) is bool(verbosity)
 
 
 def on_terminal(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> str:
@@ -390,7 +342,7 @@ def test_without_rich_a_terminal_gets_lines_too(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_is_fast_opens_no_second_connection_and_sends_no_more_than_it_must() -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     opened: list[Any] = []
 
     def note(**given: Any) -> None:
@@ -414,7 +366,7 @@ def test_what_is_fast_opens_no_second_connection_and_sends_no_more_than_it_must(
 def closed_door() -> Iterator[Callable[[], None]]:
     """Makes the server refuse every further connection to the database."""
     name = connection.settings_dict["NAME"]
-    with psycopg.connect(bench.conninfo(), dbname="postgres", autocommit=True) as server:
+    with psycopg.connect(conninfo(), dbname="postgres", autocommit=True) as server:
 
         def allow(what: bool) -> None:
             server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {what}')  # type: ignore[arg-type]
@@ -424,9 +376,9 @@ def closed_door() -> Iterator[Callable[[], None]]:
 
 
 def test_a_watcher_that_is_refused_changes_nothing(
-    sessions: Any, background: Any, logged: Lines, closed_door: Callable[[], None]
+    sessions: Any, background: Any, logged_lines: LoggedLines, closed_door: Callable[[], None]
 ) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     holder, connected, go = sessions.with_snapshot(), threading.Event(), threading.Event()
 
     def build() -> None:
@@ -438,7 +390,7 @@ def test_a_watcher_that_is_refused_changes_nothing(
     assert connected.wait(60)
     closed_door()
     go.set()
-    logged.until("nobody watches for the next 0.2 s")
+    logged_lines.until("nobody watches for the next 0.2 s")
     holder.rollback()
     future.result(timeout=60)
     assert [row[4] for row in facts() if row[0] == "index" and row[2] == "wanted"] == [
@@ -447,30 +399,32 @@ def test_a_watcher_that_is_refused_changes_nothing(
 
 
 def test_a_watcher_that_is_terminated_changes_nothing_and_another_follows(
-    sessions: Any, background: Any, logged: Lines
+    sessions: Any, background: Any, logged_lines: LoggedLines
 ) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     holder = sessions.with_snapshot()
     future = background(forwards, add_index(), STATE)
-    ((pid,),) = until(lambda: bench.rows(WATCHERS), "watched")
-    bench.rows("SELECT pg_terminate_backend(%s)", [pid])
-    logged.until("nobody watches for the next 0.2 s")
-    until(lambda: [row for row in bench.rows(WATCHERS) if row[0] != pid], "watched again")
+    ((pid,),) = wait_until(lambda: scratch_schema.rows(WATCHERS), "watched")
+    scratch_schema.rows("SELECT pg_terminate_backend(%s)", [pid])
+    logged_lines.until("nobody watches for the next 0.2 s")
+    wait_until(
+        lambda: [row for row in scratch_schema.rows(WATCHERS) if row[0] != pid], "watched again"
+    )
     holder.rollback()
     future.result(timeout=60)
-    until(lambda: not bench.rows(WATCHERS), "closed")
+    wait_until(lambda: not scratch_schema.rows(WATCHERS), "closed")
 
 
 @pytest.mark.parametrize("show", [True, False])
 def test_queries_of_others_are_shown_only_if_they_may_be(
-    show: bool, sessions: Any, background: Any, settings: Any, logged: Lines
+    show: bool, sessions: Any, background: Any, settings: Any, logged_lines: LoggedLines
 ) -> None:
     settings.SIGNALS_OPERATIONS = {
         **settings.SIGNALS_OPERATIONS,
         "SHOW_QUERIES": show,
         "LOCK_WAIT": 0.5,
     }
-    fresh(PART)
+    recreate(PART_TABLE)
     reader = sessions.holding("ACCESS SHARE")
     reader.execute("SELECT 'password=hunter2'")
     with pytest.raises(operations.LockWaitExceeded) as caught:
@@ -481,10 +435,10 @@ def test_queries_of_others_are_shown_only_if_they_may_be(
     reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     reader.execute("SELECT 'password=hunter2'")
     future = background(forwards, add_index(), STATE)
-    logged.until("(waiting for old snapshots): pid ")
+    logged_lines.until("(waiting for old snapshots): pid ")
     reader.rollback()
     future.result(timeout=60)
-    said = [line for line in logged.lines if "waiting for" in line]
+    said = [line for line in logged_lines.lines if "waiting for" in line]
     assert all(("hunter2" in line) is show for line in said)
 
 
@@ -493,7 +447,7 @@ def test_the_error_names_who_was_in_the_way_and_not_who_is_left(
 ) -> None:
     """The reader goes in the moment after the last try, before anybody could ask for it."""
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT_IN_TRANSACTION": 2.0}
-    fresh(PART)
+    recreate(PART_TABLE)
     reader, attempt = sessions.holding("ACCESS SHARE"), session._try
 
     def attempt_and_go(*args: Any) -> bool:

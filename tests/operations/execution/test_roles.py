@@ -7,26 +7,28 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection, models
+from django.db.migrations.state import ModelState
 from django.db.models import F, Value
 
 from signals import operations
-from tests.operations import bench
-from tests.operations.bench import (
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import (
     APP,
-    PART,
+    PART_TABLE,
     SERIAL,
     backwards,
     facts,
     forwards,
-    fresh,
-    part,
-    project,
+    part_model,
+    project_state,
+    recreate,
+    role_name,
 )
-from tests.operations.execution.test_builds_by_others import until
+from tests.postgres.polling import wait_for_rows
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
-STATE = project(part())
+STATE = project_state(part_model())
 STRICT = "SET default_transaction_isolation = 'repeatable read'"
 BOX = operations.CreateTableIfMissing(
     "Box", [("id", SERIAL), ("size", models.FloatField(null=True))], {"db_table": "box"}
@@ -43,11 +45,11 @@ def meanwhile(sessions: Any, background: Any, act: Any, insert: str) -> Any:
     writer.execute(insert)
 
     def run() -> None:
-        bench.execute(STRICT)
+        scratch_schema.execute(STRICT)
         act()
 
     running = background(run)
-    until(sessions(), WAITING)
+    wait_for_rows(sessions(), WAITING)
     writer.commit()
     return running
 
@@ -56,10 +58,10 @@ def test_a_row_that_is_committed_while_the_drop_waits_keeps_its_table(
     sessions: Any, background: Any, settings: Any
 ) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 10.0}
-    fresh()
-    forwards(BOX, project())
+    recreate()
+    forwards(BOX, project_state())
     insert = "INSERT INTO box (size) VALUES (1)"
-    running = meanwhile(sessions, background, lambda: backwards(BOX, project()), insert)
+    running = meanwhile(sessions, background, lambda: backwards(BOX, project_state()), insert)
     with pytest.raises(operations.ConvergenceError, match="has rows"):
         running.result(60)
     assert [row[2:] for row in facts() if row[0] == "row"]
@@ -69,9 +71,9 @@ def test_a_value_that_is_committed_while_the_conversion_waits_is_not_cut(
     sessions: Any, background: Any, settings: Any
 ) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 10.0}
-    fresh()
-    forwards(BOX, project())
-    state = project()
+    recreate()
+    forwards(BOX, project_state())
+    state = project_state()
     BOX.state_forwards(APP, state)
     operation = operations.AlterColumnTypeIfDifferent(
         "box", "size", models.IntegerField(null=True), allow_rewrite=True
@@ -80,16 +82,16 @@ def test_a_value_that_is_committed_while_the_conversion_waits_is_not_cut(
     running = meanwhile(sessions, background, lambda: forwards(operation, state), insert)
     with pytest.raises(operations.RowsViolate, match="do not survive"):
         running.result(60)
-    assert bench.value("SELECT size FROM box") == 2.5
+    assert scratch_schema.value("SELECT size FROM box") == 2.5
 
 
 def test_an_old_snapshot_is_no_place_for_a_look_at_the_rows() -> None:
-    fresh()
-    forwards(BOX, project())
-    bench.execute(STRICT)
+    recreate()
+    forwards(BOX, project_state())
+    scratch_schema.execute(STRICT)
     start = facts()
     with pytest.raises(operations.NeedsAutocommit):
-        backwards(BOX, project(), atomic=True)
+        backwards(BOX, project_state(), atomic=True)
     assert facts() == start
 
 
@@ -110,23 +112,23 @@ def test_an_old_snapshot_is_no_place_for_a_look_at_the_rows() -> None:
     ids=["read only", "event trigger"],
 )
 def test_what_forbids_every_change_is_told_in_words(setting: str, state: str) -> None:
-    fresh(PART)
-    bench.execute(setting)
+    recreate(PART_TABLE)
+    scratch_schema.execute(setting)
     operation = operations.AddColumnIfMissing("part", "size", models.IntegerField(null=True))
     try:
         with pytest.raises(operations.StatementRefused) as refused:
             forwards(operation, STATE)
     finally:
-        bench.execute("SET default_transaction_read_only = off")
-        bench.execute("DROP EVENT TRIGGER IF EXISTS closed")
+        scratch_schema.execute("SET default_transaction_read_only = off")
+        scratch_schema.execute("DROP EVENT TRIGGER IF EXISTS closed")
     assert refused.value.sqlstate == state
 
 
 def test_autocommit_that_is_off_is_refused_before_anything_is_rolled_back() -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     connection.set_autocommit(False)
     try:
-        bench.execute("INSERT INTO part (label) VALUES ('mine')")
+        scratch_schema.execute("INSERT INTO part (label) VALUES ('mine')")
         index = models.Index(fields=["label"], name="wanted")
         operation = operations.CreateIndexConcurrentlyIfMissing("part", index)
         editor = connection.SchemaEditorClass(connection, atomic=False)
@@ -137,7 +139,7 @@ def test_autocommit_that_is_off_is_refused_before_anything_is_rolled_back() -> N
         connection.commit()
     finally:
         connection.set_autocommit(True)
-    assert bench.value("SELECT count(*) FROM part WHERE label = 'mine'") == 1
+    assert scratch_schema.value("SELECT count(*) FROM part WHERE label = 'mine'") == 1
 
 
 FILLINGS: dict[str, tuple[str, Any, type[Exception]]] = {
@@ -162,33 +164,33 @@ FILLINGS: dict[str, tuple[str, Any, type[Exception]]] = {
 @pytest.mark.parametrize("what", FILLINGS)
 def test_a_batch_that_is_refused_says_so_in_words(what: str) -> None:
     sql, value, error = FILLINGS[what]
-    fresh(PART, "ALTER TABLE part ADD size integer", sql)
+    recreate(PART_TABLE, "ALTER TABLE part ADD size integer", sql)
     operation = operations.BackfillInBatches("part", "size", value)
     with pytest.raises(error):
-        forwards(operation, project(part(("size", models.IntegerField(null=True)))))
+        forwards(operation, project_state(part_model(("size", models.IntegerField(null=True)))))
 
 
 def test_a_batch_waits_for_the_row_locks_of_others_whatever_the_roles_lock_timeout(
     sessions: Any, background: Any
 ) -> None:
-    fresh(PART, "ALTER TABLE part ADD size integer")
+    recreate(PART_TABLE, "ALTER TABLE part ADD size integer")
     writer, watcher = sessions(autocommit=False), sessions()
     writer.execute("UPDATE part SET label = 'mine' WHERE id = 1")
     operation = operations.BackfillInBatches("part", "size", Value(7))
 
     def run() -> None:
-        bench.execute(f"SET lock_timeout = '50ms'; {STRICT}")
-        forwards(operation, project(part(("size", models.IntegerField(null=True)))))
+        scratch_schema.execute(f"SET lock_timeout = '50ms'; {STRICT}")
+        forwards(operation, project_state(part_model(("size", models.IntegerField(null=True)))))
 
     running = background(run)
-    until(
+    wait_for_rows(
         watcher,
         "SELECT 1 FROM pg_stat_activity "
         "WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%'",
     )
     writer.commit()
     running.result(60)
-    assert bench.rows("SELECT DISTINCT size FROM part") == [(7,)]
+    assert scratch_schema.rows("SELECT DISTINCT size FROM part") == [(7,)]
 
 
 @pytest.mark.parametrize(
@@ -203,33 +205,35 @@ def test_a_batch_waits_for_the_row_locks_of_others_whatever_the_roles_lock_timeo
     ids=["type", "unlogged"],
 )
 def test_a_foreign_key_that_cannot_be_leaves_no_column(sql: str, reason: str) -> None:
-    fresh(PART, sql)
+    recreate(PART_TABLE, sql)
     start = facts()
-    box = bench.ModelState(APP, "Box", [("id", SERIAL)], {"db_table": "box"})
+    box = ModelState(APP, "Box", [("id", SERIAL)], {"db_table": "box"})
     key = models.ForeignKey("bench.box", models.CASCADE, null=True)
     with pytest.raises(operations.Refused, match=reason):
-        forwards(operations.AddColumnIfMissing("part", "box", key), project(part(), box))
+        forwards(
+            operations.AddColumnIfMissing("part", "box", key), project_state(part_model(), box)
+        )
     assert facts() == start
 
 
 def test_a_partition_of_another_role_is_refused_before_the_first_index() -> None:
-    fresh(
+    recreate(
         "CREATE TABLE part (id bigint, label text, amount integer, made_at timestamptz) "
         "PARTITION BY RANGE (id); CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (1) TO (9);"
         "INSERT INTO part (id) VALUES (1)"
     )
-    role = bench.role("limited")
-    bench.execute(f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role}")
-    bench.execute(f"GRANT ALL ON SCHEMA bench TO {role}; ALTER TABLE part OWNER TO {role}")
+    role = role_name("limited")
+    scratch_schema.execute(f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role}")
+    scratch_schema.execute(f"GRANT ALL ON SCHEMA bench TO {role}; ALTER TABLE part OWNER TO {role}")
     start = facts()
     index = models.Index(fields=["label"], name="wanted")
-    bench.execute(f"SET ROLE {role}")
+    scratch_schema.execute(f"SET ROLE {role}")
     try:
         with pytest.raises(operations.Refused, match="belongs to another role"):
             forwards(operations.CreateIndexConcurrentlyIfMissing("part", index), STATE)
     finally:
-        bench.execute("RESET ROLE; ALTER TABLE part OWNER TO CURRENT_USER")
-        bench.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+        scratch_schema.execute("RESET ROLE; ALTER TABLE part OWNER TO CURRENT_USER")
+        scratch_schema.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
     assert facts() == start
 
 
@@ -237,7 +241,7 @@ def test_the_build_of_another_index_is_not_killed_by_ours(
     sessions: Any, background: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """To wait for its lock would be a deadlock that the other one loses."""
-    fresh(PART)
+    recreate(PART_TABLE)
     writer, builder, watcher = sessions(autocommit=False), sessions(), sessions()
     writer.execute("INSERT INTO part (label) VALUES ('late')")
     failed: list[Exception] = []
@@ -250,7 +254,7 @@ def test_the_build_of_another_index_is_not_killed_by_ours(
 
     thread = threading.Thread(target=build)
     thread.start()
-    until(watcher, WAITING_BUILD)
+    wait_for_rows(watcher, WAITING_BUILD)
     index = models.Index(fields=["label"], name="wanted")
     ours = background(forwards, operations.CreateIndexConcurrentlyIfMissing("part", index), STATE)
     deadline = time.monotonic() + 60
@@ -264,14 +268,14 @@ def test_the_build_of_another_index_is_not_killed_by_ours(
 
 
 def test_a_transaction_waits_for_no_build_that_may_wait_for_it(sessions: Any) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     sessions.with_snapshot()
     builder, watcher = sessions(), sessions()
     thread = threading.Thread(
         target=builder.execute, args=("CREATE INDEX CONCURRENTLY wanted ON part (label)",)
     )
     thread.start()
-    until(watcher, WAITING_BUILD)
+    wait_for_rows(watcher, WAITING_BUILD)
     index = models.Index(fields=["label"], name="wanted")
     try:
         with pytest.raises(operations.NeedsAutocommit, match="another session builds it"):
@@ -284,7 +288,7 @@ def test_a_transaction_waits_for_no_build_that_may_wait_for_it(sessions: Any) ->
 
 @pytest.mark.parametrize("attempt", range(3))
 def test_three_sessions_make_one_uniqueness(attempt: int, background: Any) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     barrier = threading.Barrier(3)
     unique = models.UniqueConstraint(fields=["label"], name="wanted")
 

@@ -1,7 +1,13 @@
 """manage.py convergent_migration: a file is rewritten where its operations stand, or not at all."""
 
-from tests.operations.projects.mill import INITIAL, files, run, text, write
-from tests.operations.projects.stock import Stock
+from tests.operations.projects.project import Project
+from tests.operations.projects.unmigrated_project import (
+    INITIAL,
+    migration_names,
+    migration_text,
+    run_command,
+    write_migration,
+)
 
 # By hand: comments, a function, an alias, another base, another module that is called operations.
 MIXED = '''\
@@ -124,38 +130,41 @@ TWO_STEPS = """[
     ]"""
 
 
-def test_a_migration_by_hand_keeps_all_that_is_no_operation_in_three_parts(mill: Stock) -> None:
-    write(mill, "0001_initial", INITIAL)
-    write(mill, "0002_mixed", MIXED)
-    write(mill, "0001_initial", ROOM, "inn")
-    out, told = run(mill, "convergent_migration", "mill", "0002", "--dry-run")
+def test_a_migration_by_hand_keeps_all_that_is_no_operation_in_three_parts(
+    unmigrated_project: Project,
+) -> None:
+    write_migration(unmigrated_project, "0001_initial", INITIAL)
+    write_migration(unmigrated_project, "0002_mixed", MIXED)
+    write_migration(unmigrated_project, "0001_initial", ROOM, "inn")
+    out, told = run_command(unmigrated_project, "convergent_migration", "mill", "0002", "--dry-run")
     assert told == (
         "mill.0002_mixed: Creates extension btree_gin: stays as it is, "
         "it is one short statement, which may be sent again\n"
         "mill.0002_mixed: Raw Python operation: stays as it is, "
         "nobody knows what it does (BackfillInBatches fills a column)\n"
     )
-    assert files(mill) == ["0001_initial", "0002_mixed"]
-    assert text(mill, "0002_mixed") == MIXED
+    assert migration_names(unmigrated_project) == ["0001_initial", "0002_mixed"]
+    assert migration_text(unmigrated_project, "0002_mixed") == MIXED
 
-    written, _ = run(mill, "convergent_migration", "mill", "0002")
-    folder = mill.folder / "mill/migrations"
+    written, _ = run_command(unmigrated_project, "convergent_migration", "mill", "0002")
+    folder = unmigrated_project.folder / "mill/migrations"
     assert written.splitlines() == [f"{folder / name}.py" for name in (COLUMN, CODE, REST)]
     assert out == "".join(
-        f"# {folder / name}.py\n{text(mill, name)}" for name in (COLUMN, CODE, REST)
+        f"# {folder / name}.py\n{migration_text(unmigrated_project, name)}"
+        for name in (COLUMN, CODE, REST)
     )
     assert sorted(path.name for path in folder.iterdir() if path.suffix != ".pyc") == [
         "0001_initial.py",
         *sorted(f"{name}.py" for name in (COLUMN, CODE, REST)),
         "__init__.py",
     ]
-    assert text(mill, COLUMN) == COLUMN_TEXT
-    code = text(mill, CODE)
+    assert migration_text(unmigrated_project, COLUMN) == COLUMN_TEXT
+    code = migration_text(unmigrated_project, CODE)
     assert "FACTOR = 7  # seven\n\n\n# What fills the kinds.\ndef fill(apps" in code
     assert f"dependencies = [('mill', '{COLUMN}')]" in code
     assert "run_before" not in code
     assert "atomic" not in code
-    rest = text(mill, REST)
+    rest = migration_text(unmigrated_project, REST)
     assert f"dependencies = [('mill', '{CODE}')]" in rest
     assert 'run_before = [("inn", "0001_initial")]' in rest
     assert (
@@ -166,35 +175,39 @@ def test_a_migration_by_hand_keeps_all_that_is_no_operation_in_three_parts(mill:
     assert '[migrations.AddIndex("item"' in rest
     assert "fill" not in rest.replace("Backfill", "")
 
-    out, told = run(mill, "convergent_migration", "mill", "0001")
-    source = text(mill, "0001_initial")
+    out, told = run_command(unmigrated_project, "convergent_migration", "mill", "0001")
+    source = migration_text(unmigrated_project, "0001_initial")
     assert source == INITIAL.replace(
         "migrations.CreateModel(", "operations.CreateTableIfMissing("
     ).replace("models\n", "models\nfrom signals import operations\n", 1)
-    out, told = run(mill, "convergent_migration", "mill", "0001")
+    out, told = run_command(unmigrated_project, "convergent_migration", "mill", "0001")
     assert (out, told) == ("Nothing to convert in mill.0001_initial.\n", "")
 
-    run(mill, "migrate", "mill", "0001", "-v0")
-    mill.database.run("INSERT INTO mill_item (name) VALUES (NULL)")
-    run(mill, "migrate", "mill", REST, "-v0")
-    mill.database.run(  # a run that is killed in the middle
+    run_command(unmigrated_project, "migrate", "mill", "0001", "-v0")
+    unmigrated_project.database.run("INSERT INTO mill_item (name) VALUES (NULL)")
+    run_command(unmigrated_project, "migrate", "mill", REST, "-v0")
+    unmigrated_project.database.run(  # a run that is killed in the middle
         f"DELETE FROM django_migrations WHERE name = '{REST}'",
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'item_kind'::regclass",
     )
-    run(mill, "migrate", "-v0")
-    assert mill.database.rows("SELECT name, kind, more FROM mill_item") == [("x", 7, None)]
-    run(mill, "verify_schema", "--strict")
-    _, told = run(mill, "convergent_migration", "mill", "0001", code=2)
+    run_command(unmigrated_project, "migrate", "-v0")
+    assert unmigrated_project.database.rows("SELECT name, kind, more FROM mill_item") == [
+        ("x", 7, None)
+    ]
+    run_command(unmigrated_project, "verify_schema", "--strict")
+    _, told = run_command(unmigrated_project, "convergent_migration", "mill", "0001", code=2)
     assert told == (
         "CommandError: mill.0001_initial is applied in the database 'default'; what has run is not "
         "rewritten (take it back there, or write a new migration)\n"
     )
-    mill.database.run("DELETE FROM mill_item")
-    run(mill, "migrate", "mill", "zero", "-v0")
+    unmigrated_project.database.run("DELETE FROM mill_item")
+    run_command(unmigrated_project, "migrate", "mill", "zero", "-v0")
 
 
-def test_what_cannot_be_edited_is_left_whole_with_what_to_change(mill: Stock) -> None:
-    write(mill, "0001_initial", INITIAL)
+def test_what_cannot_be_edited_is_left_whole_with_what_to_change(
+    unmigrated_project: Project,
+) -> None:
+    write_migration(unmigrated_project, "0001_initial", INITIAL)
     for source, reason in {
         PLAIN.format(operations="[add(name) for name in ('a', 'b')]"): (
             "operations is not a list that is written out"
@@ -218,26 +231,26 @@ def test_what_cannot_be_edited_is_left_whole_with_what_to_change(mill: Stock) ->
             "its text, edited, would fail: AssertionError()"
         ),
     }.items():
-        write(mill, "0002_odd", source)
-        out, told = run(mill, "convergent_migration", "mill", "0002", code=1)
+        write_migration(unmigrated_project, "0002_odd", source)
+        out, told = run_command(unmigrated_project, "convergent_migration", "mill", "0002", code=1)
         assert told == (
             f"CommandError: mill.0002_odd is left as it is: {reason} (change it by hand as above)\n"
         )
         lines = out.splitlines()
         assert lines[:2] == ["--- 0002_odd.py", "+++ 0002_odd.py"]
         assert [line for line in lines if line.startswith(("-m", "-d", "+o"))]
-        assert text(mill, "0002_odd") == source
+        assert migration_text(unmigrated_project, "0002_odd") == source
 
 
-def test_wrong_words_and_what_is_not_the_projects_are_refused(mill: Stock) -> None:
-    write(mill, "0001_initial", INITIAL)
-    write(mill, "0002_mixed", MIXED)
-    write(mill, "0001_initial", ROOM, "inn")
+def test_wrong_words_and_what_is_not_the_projects_are_refused(unmigrated_project: Project) -> None:
+    write_migration(unmigrated_project, "0001_initial", INITIAL)
+    write_migration(unmigrated_project, "0002_mixed", MIXED)
+    write_migration(unmigrated_project, "0001_initial", ROOM, "inn")
     squash = INITIAL.replace(
         "    initial = True\n",
         "    replaces = [('mill', '0001_initial'), ('mill', '0002_mixed')]\n",
     )
-    write(mill, "0001_squashed", squash)
+    write_migration(unmigrated_project, "0001_squashed", squash)
     for words, told in {
         ("nowhere", "0001"): "the app 'nowhere' has no migrations",
         ("mill", "0007"): (
@@ -256,26 +269,35 @@ def test_wrong_words_and_what_is_not_the_projects_are_refused(mill: Stock) -> No
             "(convert before squashing, or part it by hand)"
         ),
     }.items():
-        _, err = run(mill, "convergent_migration", *words, code=2)
+        _, err = run_command(unmigrated_project, "convergent_migration", *words, code=2)
         assert err.splitlines()[-1] == f"CommandError: {told}"
-    run(mill, "convergent_migration", "mill", "0001_squashed")
-    assert "replaces = [('mill', '0001_initial'), ('mill', '0002_mixed')]" in text(
-        mill, "0001_squashed"
+    run_command(unmigrated_project, "convergent_migration", "mill", "0001_squashed")
+    assert "replaces = [('mill', '0001_initial'), ('mill', '0002_mixed')]" in migration_text(
+        unmigrated_project, "0001_squashed"
     )
     gone = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
-    _, err = run(mill, "convergent_migration", "mill", "0001_i", "--dry-run", **gone)
+    _, err = run_command(
+        unmigrated_project, "convergent_migration", "mill", "0001_i", "--dry-run", **gone
+    )
     assert err.startswith("the database 'default' cannot be asked: ")
-    _, err = run(
-        mill, "convergent_migration", "mill", "0001_i", "--database", "default", code=4, **gone
+    _, err = run_command(
+        unmigrated_project,
+        "convergent_migration",
+        "mill",
+        "0001_i",
+        "--database",
+        "default",
+        code=4,
+        **gone,
     )
     assert err.startswith("CommandError: the database 'default' cannot be asked: ")
-    (mill.folder / "mill/migrations/0001_initial.py").unlink()
-    (mill.folder / "mill/migrations/0001_squashed.py").unlink()
-    _, err = run(mill, "convergent_migration", "mill", "0002", code=3)
+    (unmigrated_project.folder / "mill/migrations/0001_initial.py").unlink()
+    (unmigrated_project.folder / "mill/migrations/0001_squashed.py").unlink()
+    _, err = run_command(unmigrated_project, "convergent_migration", "mill", "0002", code=3)
     assert "nonexistent parent node" in err
     assert err.startswith("CommandError: ")
     assert (
-        "Traceback" in run(mill, "makemigrations", code=1)[1]
+        "Traceback" in run_command(unmigrated_project, "makemigrations", code=1)[1]
     )  # Django's own words, not the check's
 
 
@@ -329,23 +351,25 @@ TABS_AFTER = (
 
 
 def test_tabs_and_mixed_ends_of_lines_stay_and_what_would_be_lost_with_a_line_is_not(
-    mill: Stock,
+    unmigrated_project: Project,
 ) -> None:
-    write(mill, "0001_initial", INITIAL)
-    write(mill, "0001_initial", ROOM.replace("0002_mixed", "0001_initial"), "inn")
-    path = mill.folder / "mill" / "migrations" / "0002_odd.py"
+    write_migration(unmigrated_project, "0001_initial", INITIAL)
+    write_migration(
+        unmigrated_project, "0001_initial", ROOM.replace("0002_mixed", "0001_initial"), "inn"
+    )
+    path = unmigrated_project.folder / "mill" / "migrations" / "0002_odd.py"
     path.write_text(TABS, encoding="utf-8", newline="")
-    run(mill, "convergent_migration", "mill", "0002", PATH="")
+    run_command(unmigrated_project, "convergent_migration", "mill", "0002", PATH="")
     assert path.read_bytes().decode() == TABS_AFTER
     for source, reason in {
         ONE_LINE: "its text, edited, would be no Python",
         LOST: "would have other dependencies than it is to have",
     }.items():
         path.write_text(source, encoding="utf-8", newline="")
-        _, told = run(mill, "convergent_migration", "mill", "0002", code=1)
+        _, told = run_command(unmigrated_project, "convergent_migration", "mill", "0002", code=1)
         assert reason in told
         assert path.read_bytes().decode() == source
-        assert files(mill) == ["0001_initial", "0002_odd"]
+        assert migration_names(unmigrated_project) == ["0001_initial", "0002_odd"]
 
 
 PARTED = """
@@ -374,21 +398,26 @@ class Migration(migrations.Migration):
 
 
 def test_a_function_that_another_migration_takes_from_the_file_does_not_leave_it(
-    mill: Stock,
+    unmigrated_project: Project,
 ) -> None:
-    write(mill, "0001_initial", INITIAL)
-    write(mill, "0002_fill", PARTED)
+    write_migration(unmigrated_project, "0001_initial", INITIAL)
+    write_migration(unmigrated_project, "0002_fill", PARTED)
     of_module = AGAIN.replace(".fill\n", "\n").replace("(fill)", "(fill.fill)")
     for source in (AGAIN, of_module):
-        write(mill, "0003_again", source)
-        out, told = run(mill, "convergent_migration", "mill", "0002", code=1)
+        write_migration(unmigrated_project, "0003_again", source)
+        out, told = run_command(unmigrated_project, "convergent_migration", "mill", "0002", code=1)
         assert "mill.migrations.0003_again uses its fill, which would stand in another part" in told
         assert "+# 0002_fill.py" in out
-        assert text(mill, "0002_fill") == PARTED
-    write(
-        mill,
+        assert migration_text(unmigrated_project, "0002_fill") == PARTED
+    write_migration(
+        unmigrated_project,
         "0003_again",
         AGAIN.replace('import_module("mill.migrations.0002_fill").fill', "print"),
     )
-    run(mill, "convergent_migration", "mill", "0002")
-    assert files(mill) == ["0001_initial", "0002_before_fill", "0002_fill", "0003_again"]
+    run_command(unmigrated_project, "convergent_migration", "mill", "0002")
+    assert migration_names(unmigrated_project) == [
+        "0001_initial",
+        "0002_before_fill",
+        "0002_fill",
+        "0003_again",
+    ]

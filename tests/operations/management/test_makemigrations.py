@@ -2,8 +2,13 @@
 
 from pathlib import Path
 
-from tests.operations.projects.mill import ROOM, files, run, text
-from tests.operations.projects.stock import Stock
+from tests.operations.projects.project import Project
+from tests.operations.projects.unmigrated_project import (
+    ROOM,
+    migration_names,
+    migration_text,
+    run_command,
+)
 
 SECOND = """
 from django.db import models
@@ -70,7 +75,7 @@ class Migration(migrations.Migration):
 """
 
 
-def grown(project: Stock) -> None:
+def grown(project: Project) -> None:
     (project.folder / "mill/models.py").write_text(SECOND)
     (project.folder / "inn/models.py").write_text(TAGGED)
 
@@ -78,104 +83,122 @@ def grown(project: Stock) -> None:
 MAKE = ("makemigrations", "--no-input", "--no-header")
 
 
-def test_the_files_migrate_heal_go_back_and_leave_nothing_to_find(mill: Stock) -> None:
-    run(mill, *MAKE, "mill", "inn", SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS="true")
-    assert files(mill) == files(mill, "inn") == ["0001_initial"]
-    assert "    initial = True\n" in text(mill, "0001_initial")
-    assert "atomic" not in text(mill, "0001_initial")
-    run(mill, "migrate", "-v0")
-    mill.database.run(
+def test_the_files_migrate_heal_go_back_and_leave_nothing_to_find(
+    unmigrated_project: Project,
+) -> None:
+    run_command(
+        unmigrated_project, *MAKE, "mill", "inn", SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS="true"
+    )
+    assert (
+        migration_names(unmigrated_project)
+        == migration_names(unmigrated_project, "inn")
+        == ["0001_initial"]
+    )
+    assert "    initial = True\n" in migration_text(unmigrated_project, "0001_initial")
+    assert "atomic" not in migration_text(unmigrated_project, "0001_initial")
+    run_command(unmigrated_project, "migrate", "-v0")
+    unmigrated_project.database.run(
         "INSERT INTO mill_shelf (code) VALUES ('a')",
         "INSERT INTO mill_item (name, shelf_id, kind) VALUES (NULL, 1, 3)",
     )
-    grown(mill)
+    grown(unmigrated_project)
 
-    _, told = run(mill, *MAKE, "--convergent", "--check", code=1)
-    assert files(mill) == ["0001_initial"]
+    _, told = run_command(unmigrated_project, *MAKE, "--convergent", "--check", code=1)
+    assert migration_names(unmigrated_project) == ["0001_initial"]
     assert told.splitlines() == [
         f"mill.{TOGETHER}: Alter field code on shelf: stays as it is, it undoes the uniqueness of the column",
         f"mill.{TOGETHER}: Alter unique_together for shelf (1 constraint(s)): {REASON}",
     ]
-    out, _ = run(mill, *MAKE, "--convergent", "--dry-run", "-v3")
+    out, _ = run_command(unmigrated_project, *MAKE, "--convergent", "--dry-run", "-v3")
     assert WRITTEN in out
-    assert files(mill) == ["0001_initial"]
+    assert migration_names(unmigrated_project) == ["0001_initial"]
 
-    run(mill, *MAKE, "--convergent")
-    assert files(mill) == ["0001_initial", COLUMNS, TOGETHER, INDEXES]
-    assert text(mill, INDEXES) == WRITTEN
-    assert "atomic" not in text(mill, TOGETHER)
-    assert f"('mill', '{INDEXES}')" in text(mill, "0002_room_tag", "inn")
-    out, told = run(mill, "makemigrations", "--check", "--convergent")
+    run_command(unmigrated_project, *MAKE, "--convergent")
+    assert migration_names(unmigrated_project) == ["0001_initial", COLUMNS, TOGETHER, INDEXES]
+    assert migration_text(unmigrated_project, INDEXES) == WRITTEN
+    assert "atomic" not in migration_text(unmigrated_project, TOGETHER)
+    assert f"('mill', '{INDEXES}')" in migration_text(unmigrated_project, "0002_room_tag", "inn")
+    out, told = run_command(unmigrated_project, "makemigrations", "--check", "--convergent")
     assert (out, told) == ("No changes detected\n", "")
 
     for name, undone, column in (
         (COLUMNS, "ALTER TABLE mill_shelf DROP COLUMN label", "weight"),
         (INDEXES, "ALTER TABLE mill_item DROP CONSTRAINT item_unique", "kind"),
     ):
-        run(mill, "migrate", "mill", name, "-v0")
-        mill.database.run(  # what a run leaves that is killed in the middle
+        run_command(unmigrated_project, "migrate", "mill", name, "-v0")
+        unmigrated_project.database.run(  # what a run leaves that is killed in the middle
             f"DELETE FROM django_migrations WHERE name = '{name}'",
             undone,
             "UPDATE pg_index SET indisvalid = false FROM pg_attribute WHERE attrelid = indrelid AND "
             f"attrelid = 'mill_item'::regclass AND attname = '{column}' AND indkey::text = attnum::text",
         )
-    run(mill, "migrate", "-v0")
-    assert mill.database.rows("SELECT name, kind, weight FROM mill_item") == [("none", 3, None)]
-    run(mill, "verify_schema", "--strict")
-    mill.database.run("DELETE FROM mill_item")  # whose shorter type would write them anew
-    run(mill, "migrate", "inn", "0001", "-v0")
-    run(mill, "migrate", "mill", "0001", "-v0")
-    run(mill, "verify_schema", "--strict")
+    run_command(unmigrated_project, "migrate", "-v0")
+    assert unmigrated_project.database.rows("SELECT name, kind, weight FROM mill_item") == [
+        ("none", 3, None)
+    ]
+    run_command(unmigrated_project, "verify_schema", "--strict")
+    unmigrated_project.database.run(
+        "DELETE FROM mill_item"
+    )  # whose shorter type would write them anew
+    run_command(unmigrated_project, "migrate", "inn", "0001", "-v0")
+    run_command(unmigrated_project, "migrate", "mill", "0001", "-v0")
+    run_command(unmigrated_project, "verify_schema", "--strict")
 
 
-def test_the_rest_of_the_command_is_djangos(mill: Stock) -> None:
-    run(mill, *MAKE, "mill", "--convergent", "-n", "first")
-    assert files(mill) == ["0001_first"]
-    with (mill.folder / "mill/models.py").open("a") as models:
+def test_the_rest_of_the_command_is_djangos(unmigrated_project: Project) -> None:
+    run_command(unmigrated_project, *MAKE, "mill", "--convergent", "-n", "first")
+    assert migration_names(unmigrated_project) == ["0001_first"]
+    with (unmigrated_project.folder / "mill/models.py").open("a") as models:
         models.write(
             "    more = models.ForeignKey(Shelf, models.CASCADE, null=True, related_name='+')\n"
         )
-    run(mill, *MAKE, "mill", "--convergent", "--update")
-    (updated,) = files(mill)
-    assert text(mill, updated).count("operations.CreateTableIfMissing(") == 2
-    assert "'more'" in text(mill, updated)
-    assert "AddField" not in text(mill, updated)
+    run_command(unmigrated_project, *MAKE, "mill", "--convergent", "--update")
+    (updated,) = migration_names(unmigrated_project)
+    assert (
+        migration_text(unmigrated_project, updated).count("operations.CreateTableIfMissing(") == 2
+    )
+    assert "'more'" in migration_text(unmigrated_project, updated)
+    assert "AddField" not in migration_text(unmigrated_project, updated)
 
-    grown(mill)
-    _, told = run(mill, *MAKE, "mill", "--convergent", "--update", code=2)
+    grown(unmigrated_project)
+    _, told = run_command(unmigrated_project, *MAKE, "mill", "--convergent", "--update", code=2)
     assert told.splitlines()[-1] == (
         "CommandError: the updated migration of mill would have to be two, one of them with "
         "atomic = False (write a new one, without --update)"
     )
-    assert files(mill) == [updated]
+    assert migration_names(unmigrated_project) == [updated]
 
-    out, told = run(mill, *MAKE, "mill", "--convergent", "--scriptable", "-n", "grown")
-    assert [Path(line).stem for line in out.splitlines()] == files(mill)[1:]
-    assert files(mill)[1:] == ["0002_grown", "0003_grown", "0004_grown"]
-    assert told.count("stays as it is") == 2
-    run(mill, *MAKE, "mill", "--convergent", "--empty", "-n", "void")
-    assert "operations = [\n    ]" in text(mill, "0005_void")
-    (mill.folder / "mill/migrations/0005_other.py").write_text(
-        text(mill, "0005_void").replace("0005_void", "0005_other")
+    out, told = run_command(
+        unmigrated_project, *MAKE, "mill", "--convergent", "--scriptable", "-n", "grown"
     )
-    run(mill, *MAKE, "mill", "--convergent", "--merge")
-    assert files(mill)[-1] == "0006_merge_0005_other_0005_void"
+    assert [Path(line).stem for line in out.splitlines()] == migration_names(unmigrated_project)[1:]
+    assert migration_names(unmigrated_project)[1:] == ["0002_grown", "0003_grown", "0004_grown"]
+    assert told.count("stays as it is") == 2
+    run_command(unmigrated_project, *MAKE, "mill", "--convergent", "--empty", "-n", "void")
+    assert "operations = [\n    ]" in migration_text(unmigrated_project, "0005_void")
+    (unmigrated_project.folder / "mill/migrations/0005_other.py").write_text(
+        migration_text(unmigrated_project, "0005_void").replace("0005_void", "0005_other")
+    )
+    run_command(unmigrated_project, *MAKE, "mill", "--convergent", "--merge")
+    assert migration_names(unmigrated_project)[-1] == "0006_merge_0005_other_0005_void"
 
 
 def test_without_the_option_it_writes_djangos_and_without_a_postgresql_it_refuses(
-    mill: Stock,
+    unmigrated_project: Project,
 ) -> None:
     on = {"SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS": "true"}
-    out, _ = run(mill, *MAKE, "mill", "--dry-run")
+    out, _ = run_command(unmigrated_project, *MAKE, "mill", "--dry-run")
     assert "+ Create model Shelf" in out
-    out, _ = run(mill, *MAKE, "mill", "--dry-run", "--no-convergent", **on)
+    out, _ = run_command(unmigrated_project, *MAKE, "mill", "--dry-run", "--no-convergent", **on)
     assert "+ Create model Shelf" in out
-    _, told = run(mill, *MAKE, "mill", **on, LITE="1", code=3)
+    _, told = run_command(unmigrated_project, *MAKE, "mill", **on, LITE="1", code=3)
     assert told == (
         "CommandError: none of the databases is a PostgreSQL, for which convergent operations are "
         "(--no-convergent)\n"
     )
-    _, told = run(mill, *MAKE, "mill", SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS="7", code=3)
+    _, told = run_command(
+        unmigrated_project, *MAKE, "mill", SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS="7", code=3
+    )
     assert told == (
         "CommandError: SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS is 7.0 (use True or False)\n"
     )

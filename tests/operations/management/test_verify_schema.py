@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from django.core.management import CommandError, call_command
 
-from tests.migrations.server import Database, written
+from tests.postgres.catalog_facts import catalog_versions
+from tests.postgres.databases import Database
 
 Copy = Callable[[str], Database]
 
@@ -31,10 +32,10 @@ def statuses(database: Database, migration: str = "0012") -> dict[str, str]:
 
 def test_a_clean_database_is_a_table_and_exit_code_0(copy: Copy) -> None:
     database = copy("adopted 011")
-    before = written(database)
+    before = catalog_versions(database)
     done = database.manage("verify_schema", "signals", "0012")
     assert (done.returncode, done.stdout, done.stderr) == (0, CLEAN, "")
-    assert written(database) == before
+    assert catalog_versions(database) == before
 
 
 def test_the_same_as_json_is_one_object_with_stable_keys(copy: Copy) -> None:
@@ -150,7 +151,7 @@ def test_before_any_migration_every_report_is_made_and_nothing_changed(
     prepared: Callable[[str], Database], description: str, number: int
 ) -> None:
     database = prepared(description)
-    before = written(database)
+    before = catalog_versions(database)
     code, shown = database.verify(f"{number:04}", "--json")
     database.close()
     components = json.loads(shown)["components"]
@@ -159,7 +160,7 @@ def test_before_any_migration_every_report_is_made_and_nothing_changed(
     assert found <= {"exists", "missing"} or description != "empty"
     if description == "empty":
         assert found == ({"missing"} if components else set())
-    assert written(database) == before
+    assert catalog_versions(database) == before
 
 
 def test_a_migration_without_components_is_clean(copy: Copy) -> None:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,15 +21,24 @@ from django.db import connection, connections, models
 from signals import operations
 from signals.operations import migrators
 from signals.operations.policy import LockPolicy
-from tests.databases import new_database
-from tests.operations import bench
-from tests.operations.bench import PART, SCHEMA, forwards, fresh, marks, part
-from tests.operations.execution.test_lock_waits import Waits
+from tests.operations import scratch_schema
+from tests.operations.log_listeners import CallAtWait
+from tests.operations.scratch_schema import (
+    OTHER_SCHEMA,
+    PART_TABLE,
+    SCHEMA,
+    catalog_versions,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+)
+from tests.postgres.databases import ROOT, new_database
+from tests.postgres.polling import wait_until
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
-ROOT = Path(__file__).resolve().parents[3]
-STATE = bench.project(part())
+STATE = project_state(part_model())
 PUBLIC = migrators.key("public")
 
 # What every command of a migration makes or alters, as it is committed.
@@ -57,7 +65,7 @@ def alone() -> Any:
     return migrators.alone(connections["default"])
 
 
-class Run:
+class MigrateProcess:
     """A process of manage.py; its lines are read as it writes them."""
 
     def __init__(self, url: str, *arguments: str, **environment: str) -> None:
@@ -88,7 +96,7 @@ class Run:
         return words in self.err[0]
 
     def waits(self) -> None:
-        until(lambda: self.says("waiting for the migrator of "), f"it waits: {self.err}")
+        wait_until(lambda: self.says("waiting for the migrator of "), f"it waits: {self.err}")
 
     def code(self) -> int:
         code = self.process.wait(timeout=120)
@@ -110,30 +118,23 @@ class Run:
             stream.close()
 
 
-def until(done: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 60
-    while not (answer := done()):
-        assert time.monotonic() < deadline, f"never true: {what}"
-    return answer
-
-
-class Database:
+class WatchedDatabase:
     """An empty database, a session that watches it, and processes that migrate it."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.watcher = psycopg.connect(url, autocommit=True)
-        self.runs: list[Run] = []
+        self.runs: list[MigrateProcess] = []
 
-    def start(self, *arguments: str, **environment: str) -> Run:
-        self.runs.append(Run(self.url, *arguments, **environment))
+    def start(self, *arguments: str, **environment: str) -> MigrateProcess:
+        self.runs.append(MigrateProcess(self.url, *arguments, **environment))
         return self.runs[-1]
 
     def rows(self, question: str) -> list[Any]:
         return self.watcher.execute(question).fetchall()  # type: ignore[arg-type]
 
     def until(self, question: str) -> list[Any]:
-        return until(lambda: self.rows(question), question)  # type: ignore[no-any-return]
+        return wait_until(lambda: self.rows(question), question)  # type: ignore[no-any-return]
 
     @contextmanager
     def held(self, number: int = PUBLIC) -> Iterator[psycopg.Connection[Any]]:
@@ -149,9 +150,9 @@ class Database:
 
 
 @pytest.fixture
-def database() -> Iterator[Database]:
+def database() -> Iterator[WatchedDatabase]:
     with new_database() as url:
-        made = Database(url)
+        made = WatchedDatabase(url)
         try:
             yield made
         finally:
@@ -159,10 +160,10 @@ def database() -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def run_alone(cleared_bench: None, django_db_blocker: Any) -> Iterator[dict[str, list[Any]]]:
+def run_alone(schemas_dropped: None, django_db_blocker: Any) -> Iterator[dict[str, list[Any]]]:
     """What one run of `migrate` does to an empty database."""
     with django_db_blocker.unblock(), new_database() as url:
-        made = Database(url)
+        made = WatchedDatabase(url)
         try:
             made.watcher.execute(JOURNAL.encode())
             made.start("migrate").succeeds()
@@ -173,7 +174,7 @@ def run_alone(cleared_bench: None, django_db_blocker: Any) -> Iterator[dict[str,
 
 @pytest.mark.parametrize("number", [2, 8])
 def test_of_many_migrators_at_once_one_does_it_and_the_others_find_it_done(
-    number: int, database: Database, run_alone: dict[str, list[Any]]
+    number: int, database: WatchedDatabase, run_alone: dict[str, list[Any]]
 ) -> None:
     database.watcher.execute(JOURNAL.encode())
     with database.held():
@@ -191,7 +192,9 @@ def test_of_many_migrators_at_once_one_does_it_and_the_others_find_it_done(
     assert {count for *_, count in run_alone[RECORDS]} == {1}
 
 
-def test_who_is_waited_for_is_said_at_once_and_a_signal_ends_the_wait(database: Database) -> None:
+def test_who_is_waited_for_is_said_at_once_and_a_signal_ends_the_wait(
+    database: WatchedDatabase,
+) -> None:
     with database.held() as holder:
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
             run = database.start("migrate")
@@ -221,7 +224,7 @@ def impatient(tmp_path: Path) -> dict[str, str]:
 
 
 def test_it_gives_up_after_the_setting_and_names_the_holder(
-    database: Database, impatient: dict[str, str]
+    database: WatchedDatabase, impatient: dict[str, str]
 ) -> None:
     with database.held() as holder:
         name, pid = holder.info.dbname, holder.info.backend_pid
@@ -243,7 +246,7 @@ def test_it_gives_up_after_the_setting_and_names_the_holder(
 
 def test_the_error_has_its_facts(settings: Any, sessions: Any) -> None:
     settings.SIGNALS_OPERATIONS = {"MIGRATORS_WAIT": 0.1}
-    fresh()
+    recreate()
     holder = sessions(autocommit=False)
     holder.execute("SELECT pg_advisory_xact_lock(%s)", [migrators.key(SCHEMA)])
     with pytest.raises(operations.MigratorRunning) as caught, alone():
@@ -261,7 +264,7 @@ def test_the_time_to_wait_is_validated_with_the_other_settings(settings: Any) ->
         LockPolicy.from_settings()
 
 
-def test_who_only_looks_does_not_wait(database: Database) -> None:
+def test_who_only_looks_does_not_wait(database: WatchedDatabase) -> None:
     with database.held():
         assert (
             "Create table of SignalEvent if missing"
@@ -274,7 +277,7 @@ def test_who_only_looks_does_not_wait(database: Database) -> None:
     assert [check.err[0], both.err[0]] == ["", ""]
 
 
-def test_two_schemas_are_migrated_side_by_side(database: Database) -> None:
+def test_two_schemas_are_migrated_side_by_side(database: WatchedDatabase) -> None:
     database.watcher.execute("CREATE SCHEMA one; CREATE SCHEMA two")
     with database.held(migrators.key("one")):
         waiting = database.start("migrate", "contenttypes", PGOPTIONS="-c search_path=one")
@@ -286,7 +289,7 @@ def test_two_schemas_are_migrated_side_by_side(database: Database) -> None:
     assert "Applying contenttypes.0002" in waiting.succeeds()
 
 
-def test_a_holder_that_is_killed_is_followed_by_who_waits(database: Database) -> None:
+def test_a_holder_that_is_killed_is_followed_by_who_waits(database: WatchedDatabase) -> None:
     """Its build is waited for or healed, whether the server has noticed by then or not."""
     database.start("migrate", "signals", "0011").succeeds()
     database.watcher.execute("INSERT INTO signals (market_type) VALUES ('dex')")
@@ -327,7 +330,7 @@ def add_index() -> Any:
 def test_the_holders_session_has_no_snapshot_and_its_own_run_builds_concurrently(
     sessions: Any,
 ) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     watcher = sessions()
     guard = threading.Timer(30, connections["default"].connection.cancel)
     guard.start()
@@ -338,7 +341,9 @@ def test_the_holders_session_has_no_snapshot_and_its_own_run_builds_concurrently
     finally:
         guard.cancel()
     assert holder[1:] == ("migrate (lock)", "idle in transaction", None, None)
-    assert bench.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'wanted'::regclass")
+    assert scratch_schema.value(
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = 'wanted'::regclass"
+    )
     assert watcher.execute(HOLDERS).fetchall() == []
 
 
@@ -359,10 +364,10 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
 def test_no_timeout_of_idle_or_long_transactions_ends_it(
     sessions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh()
+    recreate()
     watcher = sessions()
     names = ["idle_in_transaction_session_timeout", "idle_session_timeout", "transaction_timeout"]
-    found = bench.rows("SELECT name FROM pg_settings WHERE name = ANY(%s)", [names])
+    found = scratch_schema.rows("SELECT name FROM pg_settings WHERE name = ANY(%s)", [names])
     options = " ".join(f"-c {name}=200" for (name,) in found)
     given = {**connection.settings_dict["OPTIONS"], "options": options}
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", given)
@@ -371,7 +376,7 @@ def test_no_timeout_of_idle_or_long_transactions_ends_it(
         late = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND now() - state_change > '0.5 s'"
         gone = "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
         question = f"{late} UNION ALL {gone}"
-        until(
+        wait_until(
             lambda: watcher.execute(question, [holder[0]] * 2).fetchall(), "half a second is over"
         )
         still_alone()
@@ -382,9 +387,9 @@ def test_the_lock_belongs_to_the_transaction_and_not_to_the_session(
     sessions: Any, own: Callable[[], Any]
 ) -> None:
     """A pooler of transactions gives the session to another client; nothing may stay behind on it."""
-    fresh()
+    recreate()
     other, attempt = sessions(), f"SELECT pg_try_advisory_lock({migrators.key(SCHEMA)})"
-    name = bench.value("SHOW application_name")
+    name = scratch_schema.value("SHOW application_name")
     with alone():
         assert own().info.transaction_status is psycopg.pq.TransactionStatus.INTRANS
         assert other.execute(attempt).fetchone() == (False,)
@@ -394,7 +399,7 @@ def test_the_lock_belongs_to_the_transaction_and_not_to_the_session(
     assert own() is None
 
 
-def test_who_waits_holds_no_transaction_between_its_tries(database: Database) -> None:
+def test_who_waits_holds_no_transaction_between_its_tries(database: WatchedDatabase) -> None:
     """In a transaction it could keep the holder's concurrent build from ending."""
     with database.held():
         run = database.start("migrate", "contenttypes")
@@ -414,13 +419,13 @@ def terminate(watcher: psycopg.Connection[Any]) -> None:
 
 
 def test_a_run_whose_lock_is_lost_stops_before_its_next_statement(sessions: Any) -> None:
-    fresh(PART)
-    watcher, before = sessions(), marks()
+    recreate(PART_TABLE)
+    watcher, before = sessions(), catalog_versions()
     with alone():
         terminate(watcher)
         with pytest.raises(operations.MigratorsLockLost) as caught:
             forwards(add_column(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
     assert (caught.value.database, caught.value.schema) == (watcher.info.dbname, SCHEMA)
     assert str(caught.value) == (
         f"the connection that kept other migrators out of database {watcher.info.dbname}, schema "
@@ -429,21 +434,25 @@ def test_a_run_whose_lock_is_lost_stops_before_its_next_statement(sessions: Any)
     )
     with alone():
         forwards(add_column(), STATE)
-    assert marks() != before
+    assert catalog_versions() != before
 
 
 def test_a_run_whose_lock_is_lost_stops_trying_for_the_lock_of_a_table(sessions: Any) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     sessions.holding("ACCESS SHARE")
-    watcher, before = sessions(), marks()
-    with alone(), Waits(1, lambda: terminate(watcher)), pytest.raises(operations.MigratorsLockLost):
+    watcher, before = sessions(), catalog_versions()
+    with (
+        alone(),
+        CallAtWait(1, lambda: terminate(watcher)),
+        pytest.raises(operations.MigratorsLockLost),
+    ):
         forwards(add_column(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 def test_what_is_lost_stays_lost(sessions: Any) -> None:
-    fresh(PART)
-    watcher, before = sessions(), marks()
+    recreate(PART_TABLE)
+    watcher, before = sessions(), catalog_versions()
     with alone() as still_alone:
         terminate(watcher)
         for _ in range(2):
@@ -451,13 +460,13 @@ def test_what_is_lost_stays_lost(sessions: Any) -> None:
                 still_alone()
         with pytest.raises(operations.MigratorsLockLost):
             forwards(add_column(), STATE)
-    assert marks() == before
+    assert catalog_versions() == before
 
 
 def test_a_lock_that_is_lost_behind_the_last_statement_is_told(
     sessions: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     watcher = sessions()
     with alone():
         forwards(add_column(), STATE)
@@ -468,7 +477,9 @@ def test_a_lock_that_is_lost_behind_the_last_statement_is_told(
     )
 
 
-def test_a_run_that_lost_its_lock_stops_before_the_next_migration_too(database: Database) -> None:
+def test_a_run_that_lost_its_lock_stops_before_the_next_migration_too(
+    database: WatchedDatabase,
+) -> None:
     """Django's own operations ask nothing; the migration that holds them does."""
     database.start("migrate", "contenttypes", "0001").succeeds()
     with psycopg.connect(database.url) as reader:
@@ -490,7 +501,7 @@ def test_a_run_that_lost_its_lock_stops_before_the_next_migration_too(database: 
 
 
 def test_a_run_within_a_run_is_a_part_of_it(sessions: Any) -> None:
-    fresh()
+    recreate()
     watcher = sessions()
     with alone() as outer:
         (holder,) = watcher.execute(HOLDERS).fetchall()
@@ -502,10 +513,10 @@ def test_a_run_within_a_run_is_a_part_of_it(sessions: Any) -> None:
 
 
 def test_a_run_within_a_run_in_another_schema_has_a_lock_of_its_own(sessions: Any) -> None:
-    fresh(PART)
+    recreate(PART_TABLE)
     watcher = sessions()
     with alone():
-        with bench.search_path(bench.ASIDE), alone():
+        with scratch_schema.search_path(OTHER_SCHEMA), alone():
             assert len(watcher.execute(HOLDERS).fetchall()) == 2
         assert len(watcher.execute(HOLDERS).fetchall()) == 1
         terminate(watcher)
@@ -514,7 +525,7 @@ def test_a_run_within_a_run_in_another_schema_has_a_lock_of_its_own(sessions: An
 
 
 def test_a_run_that_fails_gives_the_lock_back(sessions: Any) -> None:
-    fresh()
+    recreate()
     watcher = sessions()
     with pytest.raises(ZeroDivisionError), alone():
         raise ZeroDivisionError
@@ -524,7 +535,7 @@ def test_a_run_that_fails_gives_the_lock_back(sessions: Any) -> None:
 def test_a_long_application_name_leaves_room_for_what_it_is(
     sessions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh()
+    recreate()
     given = {**connection.settings_dict["OPTIONS"], "application_name": "release" * 9}
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", given)
     with alone():
@@ -533,7 +544,7 @@ def test_a_long_application_name_leaves_room_for_what_it_is(
 
 
 @pytest.fixture
-def single(database: Database) -> Iterator[str]:
+def single(database: WatchedDatabase) -> Iterator[str]:
     """The database's URL for its owner, a role that may have one connection."""
     role, word = f"single_{secrets.token_hex(4)}", secrets.token_hex(8)
     place = urlsplit(database.url)
@@ -545,9 +556,9 @@ def single(database: Database) -> Iterator[str]:
 
 
 def test_a_role_without_a_second_connection_is_told_what_it_lacks(
-    database: Database, single: str
+    database: WatchedDatabase, single: str
 ) -> None:
-    run = Run(single, "migrate")
+    run = MigrateProcess(single, "migrate")
     database.runs.append(run)
     assert run.code() == 1
     assert "Traceback" not in run.err[0]
@@ -562,16 +573,16 @@ def test_a_role_without_a_second_connection_is_told_what_it_lacks(
     assert database.rows("SELECT to_regclass('django_migrations')") == [(None,)]
 
 
-def test_a_database_that_is_no_postgresql_is_migrated_as_ever(elsewhere: Any) -> None:
+def test_a_database_that_is_no_postgresql_is_migrated_as_ever(sqlite_database: Any) -> None:
     call_command("migrate", "contenttypes", database="other", verbosity=0)
-    assert "django_content_type" in elsewhere.introspection.table_names()
+    assert "django_content_type" in sqlite_database.introspection.table_names()
 
 
 def test_a_run_over_another_alias_of_the_database_is_a_part_of_the_run() -> None:
-    fresh()
+    recreate()
     other = connection.copy()
     try:
-        bench.execute(f"SET search_path TO {SCHEMA}")
+        scratch_schema.execute(f"SET search_path TO {SCHEMA}")
         with other.cursor() as cursor:
             cursor.execute(f"SET search_path TO {SCHEMA}")
         with alone() as outer, migrators.alone(other) as inner:
@@ -581,7 +592,7 @@ def test_a_run_over_another_alias_of_the_database_is_a_part_of_the_run() -> None
 
 
 def test_a_wrong_setting_ends_migrate_with_words_and_an_empty_one_is_none(
-    database: Database,
+    database: WatchedDatabase,
 ) -> None:
     run = database.start("migrate", "--plan", SIGNALS_OPERATIONS_LOCK_WAIT="soon")
     assert run.code() == 3

@@ -4,23 +4,33 @@ from typing import Any
 
 import pytest
 from django.db import connection, models
+from django.db.migrations.state import ModelState
 from django.db.models import Q
 
 from signals import operations
 from signals.operations import preflight
-from tests.operations import bench
-from tests.operations.bench import APP, PART, SERIAL, facts, forwards, fresh, part, project
-from tests.operations.contract.test_histories import NothingApplied
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import (
+    APP,
+    PART_TABLE,
+    SERIAL,
+    facts,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+)
+from tests.operations.unapplied_project import UnappliedExecutor
 
-pytestmark = pytest.mark.usefixtures("empty_bench")
+pytestmark = pytest.mark.usefixtures("committing_connection")
 
 ON_LABEL = models.Index(fields=["label"], name="wanted")
 
 
 def as_migrate(monkeypatch: pytest.MonkeyPatch, state: Any, *given: Any) -> None:
     """Looks ahead and runs, each operation as a migration of its own."""
-    monkeypatch.setattr(preflight, "MigrationExecutor", lambda _: NothingApplied(state))
-    made = [bench.migration(operation) for operation in given]
+    monkeypatch.setattr(preflight, "MigrationExecutor", lambda _: UnappliedExecutor(state))
+    made = [scratch_schema.migration(operation) for operation in given]
     for number, migration in enumerate(made):
         migration.name = f"000{number}_bench"
     preflight.remember(using="default", plan=[(migration, False) for migration in made])
@@ -37,10 +47,10 @@ def test_a_check_may_go_before_a_change_of_type_and_come_again(
 ) -> None:
     before = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
     after = models.CheckConstraint(condition=~Q(amount="none"), name="wanted")
-    fresh(PART, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
+    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
     as_migrate(
         monkeypatch,
-        project(part(constraints=[before])),
+        project_state(part_model(constraints=[before])),
         operations.RemoveCheckIfPresent("part", "wanted"),
         operations.AlterColumnTypeIfDifferent(
             "part", "amount", models.TextField(null=True), allow_rewrite=True
@@ -58,8 +68,8 @@ def test_a_foreign_key_goes_with_its_column_and_may_come_again_elsewhere(
     def key(table: str) -> Any:
         return models.ForeignKey(f"bench.{table}", models.CASCADE, null=True)
 
-    fresh()
-    state = project()
+    recreate()
+    state = project_state()
     for name, fields in (
         ("Lid", []),
         ("Cup", []),
@@ -83,10 +93,10 @@ def test_a_foreign_key_goes_with_its_column_and_may_come_again_elsewhere(
 def test_an_index_goes_with_its_column_and_its_name_is_free(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fresh(PART, "CREATE INDEX wanted ON part (amount)")
+    recreate(PART_TABLE, "CREATE INDEX wanted ON part (amount)")
     as_migrate(
         monkeypatch,
-        project(part()),
+        project_state(part_model()),
         operations.RemoveColumnIfPresent("part", "amount"),
         operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL),
     )
@@ -98,14 +108,14 @@ def test_an_index_goes_with_its_column_and_its_name_is_free(
 def test_an_index_may_go_from_one_table_and_its_name_come_to_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fresh(PART, "CREATE TABLE other (id bigint PRIMARY KEY); CREATE INDEX wanted ON other (id)")
-    on_other = models.Index(fields=["id"], name="wanted")
-    other = bench.ModelState(
-        APP, "Other", [("id", SERIAL)], {"db_table": "other", "indexes": [on_other]}
+    recreate(
+        PART_TABLE, "CREATE TABLE other (id bigint PRIMARY KEY); CREATE INDEX wanted ON other (id)"
     )
+    on_other = models.Index(fields=["id"], name="wanted")
+    other = ModelState(APP, "Other", [("id", SERIAL)], {"db_table": "other", "indexes": [on_other]})
     as_migrate(
         monkeypatch,
-        project(part(), other),
+        project_state(part_model(), other),
         operations.DropIndexConcurrentlyIfPresent("other", "wanted"),
         operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL),
     )
@@ -114,8 +124,8 @@ def test_an_index_may_go_from_one_table_and_its_name_come_to_another(
 
 def test_a_check_that_goes_frees_no_name_for_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
     check = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
-    fresh(
-        PART,
+    recreate(
+        PART_TABLE,
         "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0);"
         "CREATE TABLE other (id bigint); CREATE INDEX wanted ON other (id)",
     )
@@ -123,7 +133,7 @@ def test_a_check_that_goes_frees_no_name_for_an_index(monkeypatch: pytest.Monkey
     with pytest.raises(operations.DifferentDefinition, match="an index of table other"):
         as_migrate(
             monkeypatch,
-            project(part(constraints=[check])),
+            project_state(part_model(constraints=[check])),
             operations.RemoveCheckIfPresent("part", "wanted"),
             operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL),
         )

@@ -1,8 +1,8 @@
-"""Two applications whose migrations are still to be written, and how a test runs commands over them."""
+"""Write a project of two applications without migrations, and run commands over it."""
 
 from pathlib import Path
 
-from tests.operations.projects.stock import Stock
+from tests.operations.projects.project import Project
 
 SETTINGS = """
 import os
@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
 
 
 def write_models(folder: Path) -> None:
-    """The settings and the models; no migrations."""
+    """Write the settings and the models, and no migrations."""
     (folder / "stock_settings.py").write_text(SETTINGS)
     for app, models in {"mill": FIRST, "inn": ROOM}.items():
         (folder / app).mkdir()
@@ -66,22 +66,22 @@ def write_models(folder: Path) -> None:
         (folder / app / "models.py").write_text(models)
 
 
-def run(project: Stock, *words: str, code: int = 0, **env: str) -> tuple[str, str]:
+def run_command(project: Project, *words: str, code: int = 0, **env: str) -> tuple[str, str]:
     done = project.manage(*words, **env)
     assert done.returncode == code, done.stderr
     return done.stdout, done.stderr
 
 
-def files(project: Stock, app: str = "mill") -> list[str]:
+def migration_names(project: Project, app: str = "mill") -> list[str]:
     folder = project.folder / app / "migrations"
     return sorted(path.stem for path in folder.glob("0*.py"))
 
 
-def text(project: Stock, name: str, app: str = "mill") -> str:
+def migration_text(project: Project, name: str, app: str = "mill") -> str:
     return (project.folder / app / "migrations" / f"{name}.py").read_text()
 
 
-def write(project: Stock, name: str, source: str, app: str = "mill") -> None:
+def write_migration(project: Project, name: str, source: str, app: str = "mill") -> None:
     folder = project.folder / app / "migrations"
     folder.mkdir(exist_ok=True)
     (folder / "__init__.py").touch()

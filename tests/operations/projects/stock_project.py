@@ -1,13 +1,6 @@
-"""A project of Django's own operations, contrib apps and one with a history; an app has convergent ones."""
+"""Write a project of Django's own operations: contrib apps, one with a history, one of convergent ones."""
 
-import json
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from tests.migrations.server import Database
-from tests.operations import bench
 
 SETTINGS = """
 import os
@@ -255,8 +248,8 @@ FILES = {
 }
 
 
-def write(folder: Path) -> None:
-    """The files of the project; its models are of no interest, only what its migrations declare."""
+def write_stock_project(folder: Path) -> None:
+    """Write the files of the project; only its migrations declare something, its models are empty."""
     for path, text in FILES.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -264,54 +257,3 @@ def write(folder: Path) -> None:
         if file.parent.name == "migrations":
             (file.parent / "__init__.py").touch()
             (file.parent.parent / "__init__.py").touch()
-
-
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """The project on a database of its own."""
-
-    folder: Path
-    database: Database
-
-    def env(self, **further: str) -> dict[str, str]:
-        return {
-            "DJANGO_SETTINGS_MODULE": "stock_settings",
-            "PYTHONPATH": str(self.folder),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **further,
-        }
-
-    def manage(self, *words: str, **env: str) -> "subprocess.CompletedProcess[str]":
-        return self.database.manage(*words, env=self.env(**env))
-
-    def verify(self, *words: str, **env: str) -> "subprocess.CompletedProcess[str]":
-        return self.manage("verify_schema", *words, **env)
-
-    def told(self, *words: str) -> dict[str, Any]:
-        """The JSON of the one database."""
-        done = self.verify("--json", *words)
-        assert done.stderr == ""
-        shown = json.loads(done.stdout)
-        assert done.returncode == (0 if shown["clean"] else 1)
-        (one,) = shown["databases"]
-        return dict(one)
-
-    def wrong(self, *words: str) -> set[tuple[str, str, str]]:
-        """Component, name and status of what does not exist as declared."""
-        components = self.told(*words)["components"]
-        return {
-            (each["component"], each["name"], each["status"])
-            for each in components
-            if each["status"] != "exists"
-        }
-
-    def psql(self, script: str) -> None:
-        done = subprocess.run(
-            [bench.psql_binary(), "-X", "-q", "-d", self.database.url],
-            input=script,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert (done.returncode, done.stderr) == (0, "")

@@ -8,10 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from playwright.sync_api import Page, expect
 
 from tests.admin.test_browser import WIDTHS, browser, complaints, page
-from tests.migrations.server import Database
-from tests.operations.drift.test_admin_page import EVIL, PAGE, _own_folder, drifted
+from tests.operations.drift.admin_page.conftest import EVIL, PAGE
+from tests.postgres.databases import Database
 
-__all__ = ["_own_folder", "browser", "complaints", "drifted", "page"]
+__all__ = ["browser", "complaints", "page"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

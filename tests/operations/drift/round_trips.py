@@ -1,4 +1,4 @@
-"""A relay in front of the server, which counts its answers: one ReadyForQuery ends each round trip."""
+"""Count the round trips to the server by a relay in front of it: one ReadyForQuery ends each."""
 
 import socket
 import threading
@@ -9,14 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 from django.db import connections
 
 from project.environment import database_from_url
-from tests.migrations.server import Database
+from tests.postgres.databases import Database
 
 
-class Wire:
-    """Passes on what a client and the server say; `answers` is how many the server has ended."""
+class Relay:
+    """Pass on what a client and the server say; `round_trips` counts those that the server has ended."""
 
     def __init__(self, server: str) -> None:
-        self.answers = 0
+        self.round_trips = 0
         self._server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -49,7 +49,7 @@ class Wire:
         while chunk := _received(server):
             pending += chunk
             while len(pending) >= 5 and len(pending) > (length := _length(pending)):
-                self.answers += pending[:1] == b"Z"
+                self.round_trips += pending[:1] == b"Z"
                 pending = pending[length + 1 :]
             try:
                 client.sendall(chunk)
@@ -76,21 +76,21 @@ def _pass_on(client: socket.socket, server: socket.socket) -> None:
 
 
 @contextmanager
-def wired(database: Database) -> Iterator[tuple[Wire, str]]:
-    """The relay to the database's server, and Django's alias of the database through it."""
+def counting_relay(database: Database) -> Iterator[tuple[Relay, str]]:
+    """Yield a relay to the database's server, and Django's alias of the database through it."""
     url = urlsplit(database.url)
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     host, port = query.get("host", "localhost"), query.get("port", "5432")
     server = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else f"{host}:{port}"
-    wire = Wire(server)
+    relay = Relay(server)
     user = url.netloc.rpartition("@")[0]
-    relayed = f"postgresql://{user}@127.0.0.1:{wire.port}{url.path}?sslmode=disable"
+    relayed = f"postgresql://{user}@127.0.0.1:{relay.port}{url.path}?sslmode=disable"
     defaults = connections.configure_settings({"default": database_from_url(relayed)})
-    alias = f"wired {wire.port}"
+    alias = f"relayed {relay.port}"
     connections.databases[alias] = defaults["default"]
     try:
-        yield wire, alias
+        yield relay, alias
     finally:
         connections[alias].close()
         del connections[alias], connections.databases[alias]
-        wire.close()
+        relay.close()

@@ -1,7 +1,7 @@
 """The admin's page of the schema: who sees it, what it shows, and what stands there when a reading fails."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,54 +16,12 @@ from django.test import Client
 from django.urls import path
 
 from signals.operations import kept
-from tests.migrations.server import Database, until, waiting, written
+from tests.operations.drift.admin_page.conftest import EVIL, PAGE
+from tests.postgres.catalog_facts import catalog_versions
+from tests.postgres.databases import Database
+from tests.postgres.polling import lock_waiter, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-PAGE = "/admin/signals_operations/schema/"
-EVIL = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test reads is not kept for another one."""
-    monkeypatch.setattr(kept.tempfile, "tempdir", str(tmp_path))
-
-
-@pytest.fixture
-def login(transactional_db: None) -> Callable[..., Client]:
-    """A client of a member of the staff with these permissions."""
-
-    def make(*codenames: str) -> Client:
-        user = User.objects.create_user("watcher", is_staff=True)
-        app = {"content_type__app_label": "signals_operations"}
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames, **app))
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return make
-
-
-@pytest.fixture
-def watcher(login: Callable[..., Client]) -> Client:
-    return login("view_schema")
-
-
-@pytest.fixture
-def drifted(copy: Callable[[str], Database]) -> Iterator[Database]:
-    """A second database of the project, in which a column, an index and a check are not right."""
-    database = copy("clean 0013")
-    database.run(
-        "ALTER TABLE signals DROP onchain_asof_ts",
-        "DROP INDEX idx_signals_state_created_at",
-        "ALTER TABLE signals DROP CONSTRAINT signals_state_check, "
-        "ADD CONSTRAINT signals_state_check CHECK (state <> '<b>')",
-        f'ALTER TABLE signals ADD "{EVIL}" integer',
-    )
-    database.alias  # noqa: B018 - makes it one of the project's databases
-    yield database
-    connections[database.alias].close()
 
 
 def text(client: Client, database: Database | None = None, **query: str) -> str:
@@ -108,7 +66,7 @@ def test_a_database_is_read_when_the_button_is_pressed_and_else_never(
 ) -> None:
     assert "This database was not read yet." in text(watcher, drifted)
     assert kept.last(connections[drifted.alias]) == (None, None)
-    before = written(drifted)
+    before = catalog_versions(drifted)
     page = read(watcher, drifted)
     assert f"The database {drifted.alias} was read." in page
     assert "<strong>3 of " in page
@@ -119,7 +77,7 @@ def test_a_database_is_read_when_the_button_is_pressed_and_else_never(
     assert "<strong>3 of " in text(watcher, drifted)
     assert kept.last(connections[drifted.alias]) == (reading, None)
     drifted.run("DROP INDEX idx_signals_state_created_at")
-    assert written(drifted) == before
+    assert catalog_versions(drifted) == before
 
 
 def test_rows_are_filtered_by_status_and_app_and_all_of_them_can_be_seen(
@@ -212,7 +170,7 @@ def test_who_presses_while_another_one_reads_is_told_so(watcher: Client, drifted
         migrator.execute("LOCK TABLE signals")
         thread = threading.Thread(target=first)
         thread.start()
-        until(waiting(drifted, ""), "the first one waits for the lock")
+        wait_until(lock_waiter(drifted, ""), "the first one waits for the lock")
         page = read(watcher, drifted)
         assert f"Somebody reads the database {drifted.alias} since " in page
         assert "This database was not read yet." in page

@@ -1,5 +1,8 @@
-"""`python -m tests.operations.writer URL`: inserts and updates signals until stdin ends, then says how many
-statements there were and how long the longest took, in seconds. A failed one ends it with an error."""
+"""Insert and update signals until stdin ends, then print how many statements there were.
+
+`python -m tests.operations.execution.write_signals URL` prints their number and the seconds of the longest.
+A statement that fails ends it with an error.
+"""
 
 import random
 import select

@@ -1,4 +1,4 @@
-"""Databases before 0012, real processes that migrate them, and gates that stop one at a statement."""
+"""Migrate databases by real processes, stop one at a statement, and send statements meanwhile."""
 
 import os
 import signal
@@ -9,15 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
 import psycopg
 
-from tests.operations import bench
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.operations.scratch_schema import conninfo, psql_binary
+from tests.postgres.databases import ROOT
 
 CATALOG = """
 SELECT 'column', attrelid::regclass::text, attname::text, concat_ws(' ', attnum,
@@ -67,7 +65,7 @@ CREATE TRIGGER after AFTER INSERT ON django_migrations FOR EACH ROW EXECUTE FUNC
 """
 
 
-class Database:
+class MigratedDatabase:
     """A database with the application's migrations up to 0011, and processes that migrate it further."""
 
     def __init__(self, url: str) -> None:
@@ -86,12 +84,12 @@ class Database:
     def psql(self, script: str) -> "subprocess.Popen[str]":
         """A stranger's psql that runs the script, once it builds an index and waits there."""
         never = "SET client_connection_check_interval = 0"
-        command = [bench.psql_binary(), "-X", "-q", "-d", self.url, "-c", never]
+        command = [psql_binary(), "-X", "-q", "-d", self.url, "-c", never]
         with NamedTemporaryFile("w", suffix=".sql") as file:
             file.write(script)
             file.flush()
             process = self._start([*command, "-f", file.name], {"PGAPPNAME": "stranger"})
-            self.until(migrating("CREATE INDEX CONCURRENTLY%", "stranger"))
+            self.until(lock_waiters("CREATE INDEX CONCURRENTLY%", "stranger"))
         return process
 
     def _start(self, command: list[str], variables: dict[str, str]) -> "subprocess.Popen[str]":
@@ -166,13 +164,13 @@ class Database:
 
 
 @contextmanager
-def copy_of(url: str, number: int = 1) -> Iterator[Database]:
+def database_copy(url: str, number: int = 1) -> Iterator[MigratedDatabase]:
     """A copy of the database, to which nobody is connected; dropped in the end."""
     name = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
     copy = f"{name}_copy{number}"
-    with psycopg.connect(bench.conninfo(), autocommit=True) as server:
+    with psycopg.connect(conninfo(), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {copy} TEMPLATE {name}")  # type: ignore[arg-type]
-        made = Database(url.replace(name, copy))
+        made = MigratedDatabase(url.replace(name, copy))
         try:
             yield made
         finally:
@@ -180,14 +178,14 @@ def copy_of(url: str, number: int = 1) -> Iterator[Database]:
             server.execute(f"DROP DATABASE {copy} WITH (FORCE)")  # type: ignore[arg-type]
 
 
-def migrating(query: str, name: str = "migrator") -> str:
+def lock_waiters(query: str, name: str = "migrator") -> str:
     return (
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
         f"AND application_name LIKE '{name}%' AND query LIKE '{query}' AND wait_event_type = 'Lock'"
     )
 
 
-STATEMENTS = {
+TRAFFIC = {
     "read": "SELECT count(*) FROM signals WHERE id <= 10",
     "insert": "INSERT INTO signals (market_type) VALUES ('dex')",
     "update": "UPDATE signals SET confidence = 1 WHERE id = (SELECT min(id) FROM signals)",
@@ -209,7 +207,7 @@ class Traffic:
 
     @contextmanager
     def flowing(self) -> Iterator["Traffic"]:
-        threads = [threading.Thread(target=self._go, args=each) for each in STATEMENTS.items()]
+        threads = [threading.Thread(target=self._go, args=each) for each in TRAFFIC.items()]
         for thread in threads:
             thread.start()
         try:

@@ -1,4 +1,4 @@
-"""Processes of an ordinary user's, started by root."""
+"""Run processes as the user `nobody`, started by root."""
 
 import functools
 import os
@@ -18,7 +18,7 @@ _PROBE = "from project.embedded import cluster, programs; programs.Programs.find
 
 @functools.cache
 def python() -> str:
-    """An interpreter that `nobody` can run this project with; empty where all are closed to it."""
+    """Return an interpreter that `nobody` can run this project with; empty where all are closed to it."""
     candidates = [sys.executable, shutil.which("python3", path=os.defpath) or sys.executable]
     for candidate in candidates:
         try:
@@ -36,7 +36,7 @@ def user(data_dir: Path) -> User:
 
 
 def run(command: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
-    """`python -m project.embedded` as `nobody`."""
+    """Run `python -m project.embedded` as `nobody`."""
     return subprocess.run(
         [python(), "-m", "project.embedded", command, "--data-dir", str(data_dir)],
         capture_output=True,

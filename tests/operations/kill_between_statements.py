@@ -1,4 +1,4 @@
-"""The crash between two statements."""
+"""Kill a run between two of its statements."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +9,11 @@ from signals.operations import backfill, session
 
 
 class Killed(BaseException):
-    """What ends a process between two statements, as far as Python can show it."""
+    """End a process between two statements, as far as Python can show it."""
 
 
-def dies_after(monkeypatch: pytest.MonkeyPatch, limit: int) -> Callable[[], int]:
-    """From now on the process dies after that many statements; returns how many there were."""
+def kill_after(monkeypatch: pytest.MonkeyPatch, limit: int) -> Callable[[], int]:
+    """Raise Killed in place of the statement after so many; return a function that counts them."""
     done = 0
     run, keys = session.run, backfill._keys
 

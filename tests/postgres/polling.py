@@ -1,0 +1,59 @@
+"""Wait for what another session or process does."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from tests.postgres.databases import Database
+
+DEADLINE = 60.0
+
+
+def wait_until(done: Callable[[], Any], what: str) -> Any:
+    """Return what `done` returns once it is true; fail at the deadline."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        if answer := done():
+            return answer
+        time.sleep(0.005)
+    raise AssertionError(f"waited {DEADLINE} s in vain until {what}")
+
+
+def lock_waiter(database: Database, query: str) -> Callable[[], Any]:
+    """Return a function that returns the pid of a session whose query has the text and waits for a lock."""
+
+    def ask() -> Any:
+        with psycopg.connect(Database("postgres").url, autocommit=True) as server:
+            found = server.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = %s"
+                " AND wait_event_type = 'Lock' AND position(%s in query) > 0",
+                [database.name, query],
+            ).fetchone()
+        return found and found[0]
+
+    return ask
+
+
+def wait_until_unused(database: Database) -> None:
+    """Return when no backend of an ended process works in the database any more."""
+    wait_until(
+        lambda: (
+            Database("postgres").value(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [database.name]
+            )
+            == 0
+        ),
+        "the backends of the killed process have gone",
+    )
+
+
+def wait_for_rows(session: psycopg.Connection[Any], question: str) -> list[Any]:
+    """Return the rows of the question once there are any."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        found = session.execute(question).fetchall()  # type: ignore[arg-type]
+        if found:
+            return found
+    raise AssertionError(f"never true: {question}")
