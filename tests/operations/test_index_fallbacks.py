@@ -10,7 +10,7 @@ from django.db.models import Index
 
 from signals import operations
 from tests.operations import scratch_schema
-from tests.operations.contract.cases import cancelled_build
+from tests.operations.contract.failed_builds import cancelled_build
 from tests.operations.scratch_schema import (
     APP,
     backwards,

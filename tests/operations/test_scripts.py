@@ -13,7 +13,9 @@ from django.test.utils import CaptureQueriesContext
 
 from signals import operations
 from tests.operations import scratch_schema
-from tests.operations.contract.cases import CASES, Case, cancelled_build
+from tests.operations.contract.case import Case
+from tests.operations.contract.cases import CASES
+from tests.operations.contract.failed_builds import cancelled_build
 from tests.operations.scratch_schema import (
     FACTS,
     OTHER_SCHEMA,

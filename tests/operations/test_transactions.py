@@ -7,7 +7,8 @@ from django.db import models, transaction
 
 from signals import operations
 from tests.operations import scratch_schema
-from tests.operations.contract.cases import CASES, Case
+from tests.operations.contract.case import Case
+from tests.operations.contract.cases import CASES, case_named
 from tests.operations.scratch_schema import (
     PART_TABLE,
     SCHEMA,
@@ -32,13 +33,9 @@ NEEDS_AUTOCOMMIT = {
 }
 
 
-def case(name: str) -> Case:
-    return next(each for each in CASES if each.name == name)
-
-
 @pytest.mark.parametrize("name", list(NEEDS_AUTOCOMMIT)[:5])
 def test_a_step_that_needs_autocommit_names_the_fix_before_anything_is_sent(name: str) -> None:
-    chosen = case(name)
+    chosen = case_named(name)
     recreate(chosen.start)
     before = catalog_versions()
     with pytest.raises(operations.NeedsAutocommit) as caught:
@@ -54,7 +51,7 @@ def test_a_step_that_needs_autocommit_names_the_fix_before_anything_is_sent(name
 
 @pytest.mark.parametrize("name", NEEDS_AUTOCOMMIT)
 def test_what_is_done_already_is_at_home_in_a_transaction(name: str) -> None:
-    chosen = case(name)
+    chosen = case_named(name)
     state = project_state(*chosen.models)
     recreate(chosen.start)
     forwards(chosen.make(), state)

@@ -17,7 +17,7 @@ from signals.operations import session
 from signals.operations.report import judge
 from signals.operations.statements import Lock, Statement
 from tests.operations import scratch_schema
-from tests.operations.contract.cases import cancelled_build
+from tests.operations.contract.failed_builds import cancelled_build
 from tests.operations.kill_between_statements import Killed, kill_after
 from tests.operations.scratch_schema import (
     APP,

@@ -11,7 +11,8 @@ from django.db.models import Q, UniqueConstraint
 
 from signals import operations
 from tests.operations import scratch_schema
-from tests.operations.contract.cases import CASES, Case
+from tests.operations.contract.case import Case
+from tests.operations.contract.cases import CASES
 from tests.operations.scratch_schema import (
     APP,
     EMPTY_PART_TABLE,

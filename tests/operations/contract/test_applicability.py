@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from signals import operations
 from tests.operations import scratch_schema
-from tests.operations.contract.cases import CASES, Case
+from tests.operations.contract.case import Case
+from tests.operations.contract.cases import CASES
 from tests.operations.scratch_schema import (
     APP,
     PART_TABLE,

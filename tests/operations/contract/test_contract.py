@@ -1,4 +1,4 @@
-"""What every public operation keeps, on every case of cases.py."""
+"""What every public operation keeps, on every case of cases/."""
 
 import logging
 from collections.abc import Iterator
@@ -15,7 +15,8 @@ from signals.operations import session
 from signals.operations.policy import LockPolicy
 from signals.operations.report import judge
 from tests.operations import scratch_schema
-from tests.operations.contract.cases import CASES, Case, Rival
+from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.cases import CASES
 from tests.operations.kill_between_statements import Killed, kill_after
 from tests.operations.scratch_schema import (
     APP,

@@ -13,7 +13,8 @@ from django.db.migrations.writer import MigrationWriter, OperationWriter
 
 from signals import operations
 from tests.operations import scratch_schema
-from tests.operations.contract.cases import CASES, Case
+from tests.operations.contract.case import Case
+from tests.operations.contract.cases import CASES
 from tests.operations.scratch_schema import APP, project_state
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -23,7 +24,7 @@ def test_every_public_operation_has_a_case() -> None:
     public = {getattr(operations, name) for name in operations.__all__}
     classes = {each for each in public if isinstance(each, type) and issubclass(each, Operation)}
     left_out = {each.__name__ for each in classes - {case.operation_class for case in CASES}}
-    assert not left_out, f"add a Case to tests/operations/contract/cases.py for each of {left_out}"
+    assert not left_out, f"add a module to tests/operations/contract/cases for each of {left_out}"
 
 
 @each_case

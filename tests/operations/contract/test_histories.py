@@ -2,7 +2,7 @@
 
 A database is drawn: each of some components is absent, there, unfinished or another one, among namesakes
 and leftovers. Then the migrations that declare them run, die, run back and forth in a drawn order.
-What can be drawn comes from cases.py: a case that is added there is drawn here. The ordinary run
+What can be drawn comes from cases/: a case that is added there is drawn here. The ordinary run
 draws the same few databases each time; this draws new ones, for hours:
 
     make test ARGS="tests/operations/contract/test_histories.py --hypothesis-profile=nightly"
@@ -26,7 +26,9 @@ from hypothesis import strategies as st
 from signals import operations
 from signals.operations import preflight
 from tests.operations import scratch_schema
-from tests.operations.contract.cases import CASES, Case, Rival, cancelled_build
+from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.cases import CASES
+from tests.operations.contract.failed_builds import cancelled_build
 from tests.operations.kill_between_statements import Killed, kill_after
 from tests.operations.scratch_schema import (
     OTHER_SCHEMA,

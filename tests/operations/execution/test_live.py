@@ -26,7 +26,8 @@ from signals import operations
 from signals.operations import session
 from signals.operations.statements import Lock, Statement
 from tests.operations import scratch_schema
-from tests.operations.contract.cases import CASES, Case, Rival
+from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.cases import CASES, case_named
 from tests.operations.migrator_processes import (
     TRAFFIC,
     MigratedDatabase,
@@ -70,7 +71,7 @@ KEY_COLUMN = (
 # Statements that lock a second table; a table that refers to itself does not show it.
 SECOND_TABLE = (
     replace(
-        CASES[0],
+        case_named("column with a default"),
         name="foreign key column to another table",
         make=lambda: operations.AddColumnIfMissing("part", "other", KEY),
         models=(part_model(), OTHER),
@@ -78,7 +79,7 @@ SECOND_TABLE = (
         done=KEY_COLUMN,
     ),
     replace(
-        CASES[0],
+        case_named("column with a default"),
         name="removed foreign key column to another table",
         make=lambda: operations.RemoveColumnIfPresent("part", "other"),
         models=(part_model(("other", KEY)), OTHER),
@@ -86,7 +87,7 @@ SECOND_TABLE = (
         done="ALTER TABLE part DROP COLUMN other_id",
     ),
     replace(
-        CASES[0],
+        case_named("column with a default"),
         name="type of a key that another table refers to",
         make=lambda: operations.AlterColumnTypeIfDifferent(
             "other", "id", models.BigAutoField(primary_key=True), allow_rewrite=True

@@ -1,0 +1,88 @@
+"""Describe an operation by cases: databases without, with and partly with what one declares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ModelState
+
+from signals import operations
+from tests.operations.scratch_schema import PART_TABLE, part_model
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A database in which the declared name is taken: what makes it, and what the error says.
+
+    found, wanted: as PostgreSQL prints them. fix: the advice; where it is SQL, running it heals.
+    replaceable: whether on_different="replace" heals it too.
+    """
+
+    what: str
+    sql: str
+    name: str
+    found: str
+    wanted: str
+    fix: str
+    table: str = '"part"'
+    component: str = ""
+    replaceable: bool = False
+
+    @property
+    def repair(self) -> str:
+        """The SQL of the advice, if it is SQL that loses nothing."""
+        sql, _, _ = self.fix.partition("; and run again")
+        return sql if sql.startswith(("ALTER", "DROP INDEX")) and "..." not in sql else ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operation, a database without what it declares, and hand-written SQL for one that has it.
+
+    make: a new operation; full: the same class with every argument given.
+    models: the state before. start: the SQL of the database before; done: the SQL that completes it.
+    halves: what a killed run leaves, by hand or by a really failed build.
+    bystanders: objects of the same name that are nobody's business, created before the start.
+    after_back: what remains after going back; the start, unless it says otherwise.
+    replacing: the same with on_different="replace", where the operation offers it.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    full: Callable[[], Any]
+    done: str
+    describes: str
+    fragment: str
+    django: Callable[[], Operation] | None
+    models: tuple[ModelState, ...] = (part_model(),)
+    start: str = PART_TABLE
+    halves: dict[str, str | Callable[[], None]] = field(default_factory=dict)
+    bystanders: str = ""
+    rivals: tuple[Rival, ...] = ()
+    component: str = ""
+    after_back: str | None = None
+    replacing: Callable[[], Any] | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def removes(self) -> bool:
+        """Whether it is there that the component is gone."""
+        return self.operation_class.__name__.endswith("IfPresent")
+
+    @property
+    def right(self) -> operations.Status:
+        """The status of a component for which nothing is to be done."""
+        return operations.Status.ABSENT if self.removes else operations.Status.EXISTS
+
+    @property
+    def operation_class(self) -> type[Any]:
+        return type(self.make())
+
+    def limited(self, **limits: float) -> Any:
+        """The full operation with its own limits of waiting."""
+        _, args, kwargs = self.full().deconstruct()
+        limits = limits or {"lock_timeout": 0.02, "lock_wait": 0.2}
+        return self.operation_class(*args, **kwargs, **limits)
