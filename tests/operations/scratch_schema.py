@@ -31,6 +31,7 @@ INSERT INTO part (label, amount, made_at) VALUES
 EMPTY_PART_TABLE = (
     "DO $$ BEGIN TRUNCATE part CASCADE; EXCEPTION WHEN undefined_table THEN NULL; END $$"
 )
+REPEATABLE_READ = "SET default_transaction_isolation = 'repeatable read'"
 
 
 class Json(models.JSONField):
@@ -38,6 +39,12 @@ class Json(models.JSONField):
 
     def db_type(self, connection: Any) -> str:  # noqa: ARG002 - Django names it
         return "json"
+
+
+# The model of a table to which the table part may refer.
+BOX_MODEL = ModelState(
+    APP, "Box", [("id", SERIAL), ("code", models.IntegerField(unique=True))], {"db_table": "box"}
+)
 
 
 def part_model(*fields: tuple[str, Any], **options: Any) -> ModelState:

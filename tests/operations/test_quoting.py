@@ -318,3 +318,12 @@ def test_array_and_json_values_with_percent_signs_and_quotes() -> None:
         forwards(operation, state)
         assert catalog_versions() == before
         backwards(operation, state)
+
+
+def test_a_name_that_postgresql_would_cut_is_refused_while_coding() -> None:
+    with pytest.raises(ValueError, match="bytes long, and PostgreSQL keeps 63"):
+        operations.AddCheckIfMissing(
+            "part", models.CheckConstraint(condition=Q(amount__gt=0), name="c" * 64)
+        )
+    with pytest.raises(ValueError, match="bytes long, and PostgreSQL keeps 63"):
+        operations.AddUniqueIfMissing("part", UniqueConstraint(fields=["label"], name="é" * 32))

@@ -197,3 +197,12 @@ def test_a_squash_meets_a_table_that_the_first_of_its_migrations_made() -> None:
     } <= parts
     assert scratch_schema.value("SELECT count(*) FROM box") == 0
     assert not connection.in_atomic_block
+
+
+def test_a_column_that_comes_again_after_its_removal_can_be_squashed() -> None:
+    table = operations.CreateTableIfMissing(
+        "Box", [("id", SERIAL), ("a", models.IntegerField(null=True))], {"db_table": "box"}
+    )
+    again = operations.AddColumnIfMissing("box", "a", models.TextField(null=True))
+    given = [table, operations.RemoveColumnIfPresent("box", "a"), again]
+    assert MigrationOptimizer().optimize(given, APP) == given

@@ -1,21 +1,17 @@
 """What may run inside a transaction, and what says that it may not."""
 
-from typing import Any
-
 import pytest
-from django.db import models, transaction
+from django.db import transaction
 
 from signals import operations
 from tests.operations import scratch_schema
 from tests.operations.contract.case import Case
 from tests.operations.contract.cases import CASES, case_named
 from tests.operations.scratch_schema import (
-    PART_TABLE,
     SCHEMA,
     catalog_versions,
     facts,
     forwards,
-    part_model,
     project_state,
     recreate,
 )
@@ -84,33 +80,3 @@ def test_the_others_run_in_a_transaction_and_vanish_with_it(chosen: Case) -> Non
         transaction.set_rollback(True)
     scratch_schema.execute(f"SET search_path TO {SCHEMA}")
     assert facts() == start
-
-
-def test_the_probe_leaves_nothing_behind_in_a_transaction_that_goes_on() -> None:
-    recreate(PART_TABLE, "ALTER TABLE part ADD COLUMN state text DEFAULT 'new' NOT NULL")
-    operation: Any = operations.AddColumnIfMissing(
-        "part", "state", models.TextField(db_default="new")
-    )
-    with transaction.atomic():
-        for _ in range(3):
-            forwards(operation, project_state(part_model()))
-        found = scratch_schema.value(
-            "SELECT count(*) FROM pg_class WHERE relname LIKE 'signals_operations%'"
-        )
-        assert found == 0
-        scratch_schema.execute("INSERT INTO part (label) VALUES ('kept')")
-    assert scratch_schema.value("SELECT count(*) FROM part WHERE label = 'kept'") == 1
-
-
-def test_the_failure_of_a_probe_leaves_the_transaction_usable() -> None:
-    """What is declared refers to a column that the table has not: the probe itself fails."""
-    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
-    scratch_schema.execute("ALTER TABLE part RENAME COLUMN label TO title")
-    condition = models.Q(label="x")
-    operation = operations.AddCheckIfMissing(
-        "part", models.CheckConstraint(condition=condition, name="wanted")
-    )
-    with transaction.atomic():
-        with pytest.raises(Exception, match="label"):
-            forwards(operation, project_state(part_model()))
-        assert scratch_schema.value("SELECT count(*) FROM part") == 3

@@ -1,5 +1,6 @@
 """Two sessions that do the same at once: the later one finds it done, whatever it had planned."""
 
+import threading
 import time
 from typing import Any
 
@@ -149,3 +150,20 @@ def test_two_sessions_make_one_table_and_one_enum(background: Any) -> None:
         "box_pkey",
         "mood",
     ]
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_three_sessions_make_one_uniqueness(attempt: int, background: Any) -> None:
+    recreate(PART_TABLE)
+    barrier = threading.Barrier(3)
+    unique = models.UniqueConstraint(fields=["label"], name="wanted")
+
+    def make() -> None:
+        barrier.wait(60)
+        forwards(operations.AddUniqueIfMissing("part", unique), STATE)
+
+    for running in [background(make) for _ in range(3)]:
+        running.result(60)
+    assert [row[3:5] for row in facts() if row[2] == "wanted" and row[0] == "constraint"] == [
+        ("u", "UNIQUE (label)")
+    ], attempt

@@ -1,15 +1,18 @@
 """When a check that exists is the declared one; and rows that stand against it."""
 
+from typing import Any
+
 import pytest
 from django.db import IntegrityError, connection, models
-from django.db.models import F, Q
-from django.db.models.functions import Length, Upper
-from django.db.models.lookups import GreaterThan
+from django.db.models import Q
 
 from signals import operations
 from tests.operations import scratch_schema
+from tests.operations.components.assertions import assert_different, assert_unchanged
+from tests.operations.components.definition_pairs.checks import OTHER_CHECKS, SAME_CHECKS
 from tests.operations.scratch_schema import (
     PART_TABLE,
+    SERIAL,
     backwards,
     catalog_versions,
     facts,
@@ -24,64 +27,25 @@ pytestmark = pytest.mark.usefixtures("committing_connection")
 CODE = ("code", models.CharField(max_length=9, null=True))
 START = f"{PART_TABLE} ALTER TABLE part ADD COLUMN code varchar(9);"
 
-SAME: dict[str, tuple[Q, str]] = {
-    "IN": (Q(label__in=("bolt", "nut", "cog")), "label IN ('bolt', 'nut', 'cog')"),
-    "IN as = ANY": (
-        Q(label__in=("bolt", "nut", "cog")),
-        "label = ANY (ARRAY['bolt', 'nut', 'cog'])",
-    ),
-    "IN of a varchar": (Q(code__in=("a", "b")), "code IN ('a', 'b')"),
-    "IN of numbers": (Q(amount__in=(3, 5, 8)), "amount = ANY (ARRAY[3, 5, 8])"),
-    "BETWEEN": (Q(amount__range=(1, 9)), "amount BETWEEN 1 AND 9"),
-    "BETWEEN as two": (Q(amount__range=(1, 9)), "(amount >= 1) AND (amount <= (9))"),
-    "two conditions": (Q(amount__gt=0) | Q(label="x"), "amount > 0 OR label = 'x'"),
-    "not": (~Q(label=""), "NOT (label = '' AND label IS NOT NULL)"),
-    "a text cast": (Q(label="x") | Q(amount__gt=0), "label = 'x'::text OR amount > 0"),
-    "a function": (Q(GreaterThan(Length(Upper("label")), 1)), "length(upper(label)) > 1"),
-    "two columns": (Q(amount__lte=F("id") + 9), "amount <= id + 9"),
-    "a quote": (~Q(label="it's"), "NOT (label = 'it''s' AND label IS NOT NULL)"),
-    "a percent sign": (~Q(label="100%"), "NOT (label = '100%' AND label IS NOT NULL)"),
-    "a pattern": (Q(label__startswith="b") | Q(amount__gt=0), "label LIKE 'b%' OR amount > 0"),
-    "a backslash": (~Q(label="a\\b"), "NOT (label = 'a\\b' AND label IS NOT NULL)"),
-    "is null": (Q(code__isnull=True), "code IS NULL"),
-}
 
-ANOTHER: dict[str, tuple[Q, str]] = {
-    "a value less": (Q(label__in=("bolt", "nut", "cog", "x")), "label IN ('bolt', 'nut', 'cog')"),
-    "a value more": (Q(label__in=("bolt", "nut", "cog")), "label IN ('bolt','nut','cog','x')"),
-    "another bound": (Q(amount__range=(1, 9)), "amount BETWEEN 1 AND 10"),
-    "another operator": (Q(amount__gt=0), "amount >= 0"),
-    "another column": (Q(amount__gt=0), "id > 0"),
-    "another function": (Q(GreaterThan(Length("label"), 1)), "octet_length(label) > 1"),
-    "or in place of and": (
-        Q(amount__gt=0) & Q(id__gt=0),
-        "amount > 0 OR id > 0",
-    ),
-    "a doubled percent sign": (
-        ~Q(label="100%"),
-        "NOT (label = '100%%' AND label IS NOT NULL)",
-    ),
-}
-
-
-def add(condition: Q) -> operations.AddCheckIfMissing:
+def add(condition: Q) -> Any:
     return operations.AddCheckIfMissing(
         "part", models.CheckConstraint(condition=condition, name="wanted")
     )
 
 
-@pytest.mark.parametrize("what", SAME)
+@pytest.mark.parametrize("what", SAME_CHECKS)
 def test_another_spelling_is_the_same_check(what: str) -> None:
-    condition, sql = SAME[what]
+    condition, sql = SAME_CHECKS[what]
     recreate(START, f"ALTER TABLE part ADD CONSTRAINT wanted CHECK ({sql})")
     before = catalog_versions()
     forwards(add(condition), project_state(part_model(CODE)))
     assert catalog_versions() == before
 
 
-@pytest.mark.parametrize("what", SAME)
+@pytest.mark.parametrize("what", SAME_CHECKS)
 def test_what_the_operation_made_is_what_hand_written_sql_makes(what: str) -> None:
-    condition, sql = SAME[what]
+    condition, sql = SAME_CHECKS[what]
     recreate(START, f"ALTER TABLE part ADD CONSTRAINT wanted CHECK ({sql})")
     wanted = facts()
     recreate(START)
@@ -92,9 +56,9 @@ def test_what_the_operation_made_is_what_hand_written_sql_makes(what: str) -> No
     assert catalog_versions() == before
 
 
-@pytest.mark.parametrize("what", ANOTHER)
+@pytest.mark.parametrize("what", OTHER_CHECKS)
 def test_another_expression_is_seen(what: str) -> None:
-    condition, sql = ANOTHER[what]
+    condition, sql = OTHER_CHECKS[what]
     recreate(START, f"ALTER TABLE part ADD CONSTRAINT wanted CHECK ({sql})")
     before = catalog_versions()
     with pytest.raises(operations.DifferentDefinition):
@@ -157,3 +121,116 @@ def test_a_unique_constraint_is_refused_while_coding() -> None:
     unique = models.UniqueConstraint(fields=["label"], name="wanted")
     with pytest.raises(TypeError, match="add a UniqueConstraint with AddUniqueIfMissing"):
         operations.AddCheckIfMissing("part", unique)  # type: ignore[arg-type]
+
+
+def test_a_check_that_lived_through_a_change_of_the_type_is_no_difference() -> None:
+    recreate(
+        PART_TABLE,
+        "ALTER TABLE part ADD COLUMN code varchar(9)",
+        "ALTER TABLE part ADD CONSTRAINT wanted CHECK (code IN ('x', 'y'))",
+        "ALTER TABLE part ALTER COLUMN code TYPE text",
+    )
+    assert_unchanged(
+        add(Q(code__in=("x", "y"))),
+        project_state(part_model(("code", models.TextField(null=True)))),
+    )
+
+
+def test_a_check_that_the_column_cannot_take_any_more_is_different() -> None:
+    recreate(
+        PART_TABLE,
+        "ALTER TABLE part ALTER amount TYPE text;"
+        "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > '0')",
+    )
+    assert_different(add(Q(amount__gt=0)), project_state(part_model()))
+
+
+def test_a_condition_on_pk_is_one_on_the_key() -> None:
+    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (id > 0)")
+    assert_unchanged(add(Q(pk__gt=0)), project_state(part_model()))
+
+
+def test_what_is_there_is_known_though_transactions_are_read_only_by_default() -> None:
+    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
+    scratch_schema.execute("SET default_transaction_read_only = on")
+    assert_unchanged(add(Q(amount__gt=0)), project_state(part_model()))
+
+
+def test_a_check_of_long_names_is_called_as_postgresql_calls_it() -> None:
+    table, column = "t" * 40, "c" * 40
+    operation = operations.CreateTableIfMissing(
+        "Long", [("id", SERIAL), (column, models.PositiveIntegerField())], {"db_table": table}
+    )
+    recreate()
+    forwards(operation, project_state())
+    wanted = facts()
+    for start in (
+        "",
+        f"CREATE TABLE {table} (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY)",
+    ):
+        recreate(start)
+        for _ in range(2):
+            assert (
+                scratch_schema.psql(scratch_schema.printed_sql(operation, project_state())).stderr
+                == ""
+            )
+        assert facts() == wanted
+        recreate(start)
+        forwards(operation, project_state())
+        assert facts() == wanted
+
+
+def test_a_check_of_a_positive_number_is_one_whatever_the_numbers_type_was() -> None:
+    recreate("""CREATE TABLE box (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+        n numeric NOT NULL CHECK (n >= 0)); ALTER TABLE box ALTER n TYPE integer""")
+    operation = operations.CreateTableIfMissing(
+        "Box", [("id", SERIAL), ("n", models.PositiveIntegerField())], {"db_table": "box"}
+    )
+    start = facts()
+    forwards(operation, project_state())
+    assert facts() == start
+
+
+FALSE_EQUALS: dict[str, tuple[str, Any]] = {
+    "a function's body": (
+        (
+            "CREATE FUNCTION ok(i integer) RETURNS boolean IMMUTABLE LANGUAGE sql RETURN i > 0;"
+            "ALTER TABLE part ADD CONSTRAINT wanted CHECK (ok(amount))"
+        ),
+        Q(amount__gt=0),
+    ),
+    "a collation within a function": (
+        (
+            "CREATE FUNCTION low(t text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT t COLLATE \"C\"';"
+            "ALTER TABLE part ADD CONSTRAINT wanted CHECK (low(label) < 'z')"
+        ),
+        Q(label__lt="z"),
+    ),
+    "a double that is printed rounded": (
+        (
+            "ALTER TABLE part ADD ratio float8;"
+            "ALTER TABLE part ADD CONSTRAINT wanted CHECK (ratio > 0.1::float8 + 0.2::float8);"
+            "SET extra_float_digits = 0"
+        ),
+        Q(ratio__gt=0.3),
+    ),
+    "a double that is stored rounded": (
+        (
+            "ALTER TABLE part ADD ratio float8;"
+            "ALTER TABLE part ADD CONSTRAINT wanted CHECK (ratio > '0.30000000000000004'::float8);"
+            "SET extra_float_digits = 0"
+        ),
+        Q(ratio__gt=0.3),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FALSE_EQUALS)
+def test_a_check_that_only_looks_the_same_is_another(what: str) -> None:
+    sql, condition = FALSE_EQUALS[what]
+    recreate(PART_TABLE, sql)
+    check = models.CheckConstraint(condition=condition, name="wanted")
+    state = project_state(part_model(("ratio", models.FloatField(null=True))))
+    with pytest.raises(operations.DifferentDefinition):
+        forwards(operations.AddCheckIfMissing("part", check), state)
+    assert scratch_schema.value("SHOW extra_float_digits") == ("0" if "double" in what else "1")

@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import BrinIndex, BTreeIndex, GinIndex, HashIndex
+from django.contrib.postgres.indexes import BTreeIndex
 from django.db import connection, models
-from django.db.models import F, Index, Q, UniqueConstraint
-from django.db.models.functions import Collate, Lower, Upper
+from django.db.models import Index, Q, UniqueConstraint
 
 from signals import operations
 from tests.operations import scratch_schema
+from tests.operations.components.assertions import assert_different, assert_unchanged
+from tests.operations.components.definition_pairs.indexes import INDEX_VARIANTS
+from tests.operations.components.definition_pairs.uniques import UNIQUE_VARIANTS
 from tests.operations.scratch_schema import (
     PART_TABLE,
     backwards,
@@ -24,160 +26,11 @@ from tests.operations.scratch_schema import (
 
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
+STATE = project_state(part_model())
+
 TAGS = ("tags", ArrayField(models.TextField(), null=True))
 START = f"{PART_TABLE} ALTER TABLE part ADD COLUMN tags text[];"
 N: Any = {"name": "wanted"}
-
-# As Django makes them, INCLUDE keeps a unique constraint an index alone.
-# The declared index, the same by hand, and what is another one.
-INDEXES: dict[str, tuple[Index, str, list[str]]] = {
-    "two columns": (
-        Index(fields=["label", "amount"], **N),
-        "(label, amount)",
-        ["(amount, label)", "(label)", "(label, amount, id)", "(label) INCLUDE (amount)"],
-    ),
-    "descending": (
-        Index(fields=["-label"], **N),
-        "(label DESC NULLS FIRST)",
-        ["(label)", "(label DESC NULLS LAST)"],
-    ),
-    "nulls first": (
-        Index(F("label").asc(nulls_first=True), **N),
-        "(label NULLS FIRST)",
-        ["(label)", "(label DESC)"],
-    ),
-    "nulls last": (
-        Index(F("label").desc(nulls_last=True), "amount", **N),
-        "(label DESC NULLS LAST, amount)",
-        ["(label DESC, amount)"],
-    ),
-    "operator class": (
-        Index(fields=["label"], opclasses=["text_pattern_ops"], **N),
-        "(label text_pattern_ops)",
-        ["(label)", "(label varchar_pattern_ops)"],
-    ),
-    "include": (
-        Index(fields=["label"], include=["amount"], **N),
-        "(label) INCLUDE (amount)",
-        ["(label)", "(label) INCLUDE (made_at)", "(label, amount)"],
-    ),
-    "partial": (
-        Index(fields=["label"], condition=Q(amount__gt=0), **N),
-        "(label) WHERE amount > 0",
-        ["(label)", "(label) WHERE amount > 1", "(label) WHERE amount IS NOT NULL"],
-    ),
-    "partial with IN": (
-        Index(fields=["label"], condition=Q(label__in=("a", "b")), **N),
-        "(label) WHERE label = ANY (ARRAY['a', 'b'])",
-        ["(label) WHERE label IN ('a', 'c')"],
-    ),
-    "partial with a percent sign": (
-        Index(fields=["label"], condition=Q(label="100%"), **N),
-        "(label) WHERE label = '100%'",
-        ["(label) WHERE label = '100%%'"],
-    ),
-    "partial with quotes": (
-        Index(fields=["label"], condition=Q(label="""it's "so" """), **N),
-        """(label) WHERE label = 'it''s "so" '""",
-        ["(label) WHERE label = 'its'"],
-    ),
-    "expression": (Index(Upper("label"), **N), "(upper(label))", ["(lower(label))", "(label)"]),
-    "expression and column": (
-        Index(Lower("label"), F("amount").desc(), **N),
-        "(lower(label), amount DESC)",
-        ["(lower(label), amount)"],
-    ),
-    "collation": (
-        Index(Collate("label", "C"), **N),
-        '(label COLLATE "C")',
-        ["(label)", '(label COLLATE "POSIX")'],
-    ),
-    "fill factor": (
-        BTreeIndex(fields=["label"], fillfactor=70, **N),
-        "(label) WITH (fillfactor = 70)",
-        ["(label)", "(label) WITH (fillfactor = 80)"],
-    ),
-    "two storage parameters": (
-        BTreeIndex(fields=["label"], fillfactor=70, deduplicate_items=False, **N),
-        "(label) WITH (fillfactor = 70, deduplicate_items = off)",
-        ["(label) WITH (fillfactor = 70)"],
-    ),
-    "no storage parameter": (
-        Index(fields=["label"], **N),
-        "(label)",
-        ["(label) WITH (fillfactor = 70)"],
-    ),
-    "gin": (
-        GinIndex(fields=["tags"], **N),
-        "USING gin (tags)",
-        ["USING gin (tags) WITH (fastupdate = off)", "(tags)"],
-    ),
-    "hash": (HashIndex(fields=["label"], **N), "USING hash (label)", ["(label)"]),
-    "brin": (
-        BrinIndex(fields=["made_at"], pages_per_range=16, autosummarize=True, **N),
-        "USING brin (made_at) WITH (autosummarize = on, pages_per_range = 16)",
-        ["USING brin (made_at)", "USING brin (made_at) WITH (pages_per_range = 16)"],
-    ),
-}
-
-UNIQUES: dict[str, tuple[UniqueConstraint, str, list[str]]] = {
-    "two columns": (
-        UniqueConstraint(fields=["label", "amount"], **N),
-        "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label, amount)",
-        [
-            "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (amount, label)",
-            "CREATE UNIQUE INDEX wanted ON part (label, amount DESC)",
-        ],
-    ),
-    "include": (
-        UniqueConstraint(fields=["label"], include=["amount"], **N),
-        "CREATE UNIQUE INDEX wanted ON part (label) INCLUDE (amount)",
-        ["CREATE UNIQUE INDEX wanted ON part (label)"],
-    ),
-    "deferred": (
-        UniqueConstraint(fields=["label"], deferrable=models.Deferrable.DEFERRED, **N),
-        "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label) DEFERRABLE INITIALLY DEFERRED",
-        [
-            "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label)",
-            "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label) DEFERRABLE",
-        ],
-    ),
-    "deferrable": (
-        UniqueConstraint(fields=["label"], deferrable=models.Deferrable.IMMEDIATE, **N),
-        "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label) DEFERRABLE INITIALLY IMMEDIATE",
-        ["ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label) DEFERRABLE INITIALLY DEFERRED"],
-    ),
-    "nulls not distinct": (
-        UniqueConstraint(fields=["label"], nulls_distinct=False, **N),
-        "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE NULLS NOT DISTINCT (label)",
-        ["ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label)"],
-    ),
-    "nulls not distinct, include": (
-        UniqueConstraint(fields=["label"], nulls_distinct=False, include=["amount"], **N),
-        "CREATE UNIQUE INDEX wanted ON part (label) INCLUDE (amount) NULLS NOT DISTINCT",
-        ["CREATE UNIQUE INDEX wanted ON part (label) INCLUDE (amount)"],
-    ),
-    "operator class": (
-        UniqueConstraint(fields=["label"], opclasses=["text_pattern_ops"], **N),
-        "CREATE UNIQUE INDEX wanted ON part (label text_pattern_ops)",
-        ["CREATE UNIQUE INDEX wanted ON part (label)"],
-    ),
-    "condition": (
-        UniqueConstraint(fields=["label"], condition=Q(label__startswith="100%"), **N),
-        "CREATE UNIQUE INDEX wanted ON part (label) WHERE label::text LIKE '100\\%%'",
-        ["CREATE UNIQUE INDEX wanted ON part (label) WHERE label LIKE '100%'"],
-    ),
-    "expression": (
-        UniqueConstraint(Lower("label"), F("amount").desc(), **N),
-        "CREATE UNIQUE INDEX wanted ON part (lower(label), amount DESC)",
-        ["CREATE UNIQUE INDEX wanted ON part (lower(label), amount)"],
-    ),
-    "expression, nulls not distinct": (
-        UniqueConstraint(Lower("label"), nulls_distinct=False, **N),
-        "CREATE UNIQUE INDEX wanted ON part (lower(label)) NULLS NOT DISTINCT",
-        ["CREATE UNIQUE INDEX wanted ON part (lower(label))"],
-    ),
-}
 
 CASES: dict[str, tuple[Any, str, list[str]]] = {
     **{
@@ -190,11 +43,11 @@ CASES: dict[str, tuple[Any, str, list[str]]] = {
                 if each != same
             ],
         )
-        for what, (index, same, others) in INDEXES.items()
+        for what, (index, same, others) in INDEX_VARIANTS.items()
     },
     **{
         f"unique, {what}": (operations.AddUniqueIfMissing("part", constraint), same, others)
-        for what, (constraint, same, others) in UNIQUES.items()
+        for what, (constraint, same, others) in UNIQUE_VARIANTS.items()
     },
 }
 RIVALS = [
@@ -319,3 +172,97 @@ def test_wrong_arguments_are_refused_while_coding(
 ) -> None:
     with pytest.raises(error, match=text):
         operations.CreateIndexConcurrentlyIfMissing("part", *arguments)
+
+
+def test_a_predicate_that_lived_through_a_change_of_the_type_is_no_difference() -> None:
+    recreate(
+        PART_TABLE,
+        "ALTER TABLE part ADD COLUMN code varchar(9)",
+        "CREATE INDEX wanted ON part (label) WHERE code IN ('a', 'b')",
+        "ALTER TABLE part ALTER COLUMN code TYPE text",
+    )
+    index = Index(fields=["label"], condition=Q(code__in=("a", "b")), name="wanted")
+    assert_unchanged(
+        operations.CreateIndexConcurrentlyIfMissing("part", index),
+        project_state(part_model(("code", models.TextField(null=True)))),
+    )
+
+
+def test_a_storage_parameter_in_another_spelling_is_the_same() -> None:
+    recreate(PART_TABLE, "CREATE INDEX wanted ON part (label) WITH (deduplicate_items = false)")
+    index = BTreeIndex(fields=["label"], deduplicate_items=False, name="wanted")
+    assert_unchanged(
+        operations.CreateIndexConcurrentlyIfMissing("part", index), project_state(part_model())
+    )
+
+
+def test_the_storage_parameters_of_a_unique_constraint_are_shown() -> None:
+    recreate(
+        PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label) WITH (fillfactor = 70)"
+    )
+    error = assert_different(
+        operations.AddUniqueIfMissing("part", UniqueConstraint(fields=["label"], name="wanted")),
+        project_state(part_model()),
+    )
+    assert error.found != error.wanted
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["INDEX theirs ON part USING brin (c)", "INDEX theirs ON part USING hash (c)"],
+    ids=["brin", "hash"],
+)
+def test_an_index_of_another_method_does_not_serve(sql: str) -> None:
+    recreate(PART_TABLE, f"ALTER TABLE part ADD COLUMN c integer; CREATE {sql}")
+    forwards(
+        operations.AddColumnIfMissing("part", "c", models.IntegerField(null=True, db_index=True)),
+        project_state(part_model()),
+    )
+    assert len([row for row in facts() if row[0] == "index"]) == 3
+
+
+HELD: dict[str, tuple[str, str]] = {
+    "the replica identity": (
+        (
+            "ALTER TABLE part ALTER label SET NOT NULL; CREATE UNIQUE INDEX wanted ON part (label, id);"
+            "ALTER TABLE part REPLICA IDENTITY USING INDEX wanted"
+        ),
+        "(the replica identity of its table)",
+    ),
+    "what foreign keys rest on": (
+        "CREATE UNIQUE INDEX wanted ON part (amount); CREATE TABLE k (a integer REFERENCES part (amount))",
+        "(foreign keys rest on it)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_an_index_that_something_holds_is_not_replaced(what: str) -> None:
+    sql, held = HELD[what]
+    recreate(PART_TABLE, sql)
+    start = facts()
+    unique = UniqueConstraint(fields=["label"], include=["amount"], name="wanted")
+    index = models.Index(fields=["label"], name="wanted")
+    for operation in (
+        operations.AddUniqueIfMissing("part", unique, on_different="replace"),
+        operations.CreateIndexConcurrentlyIfMissing("part", index, on_different="replace"),
+    ):
+        with pytest.raises(operations.DifferentDefinition) as caught:
+            forwards(operation, STATE)
+        assert caught.value.found.endswith(held)
+        assert facts() == start
+
+
+def test_dropping_a_replica_identity_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    recreate(PART_TABLE, HELD["the replica identity"][0])
+    index = models.Index(fields=["label", "id"], name="wanted")
+    operation = operations.DropIndexConcurrentlyIfPresent("part", "wanted")
+    forwards(operation, project_state(part_model(indexes=[index])))
+    assert 'index wanted of "part": its table has no replica identity without it' in caplog.messages
+
+
+def test_an_expression_that_comes_to_a_column_is_no_key_for_a_constraint() -> None:
+    recreate(PART_TABLE, "CREATE UNIQUE INDEX wanted ON part ((CASE WHEN true THEN label END))")
+    unique = UniqueConstraint(fields=["label"], name="wanted")
+    with pytest.raises(operations.DifferentDefinition):
+        forwards(operations.AddUniqueIfMissing("part", unique), STATE)

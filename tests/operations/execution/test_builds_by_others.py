@@ -1,6 +1,7 @@
-"""A concurrent build that another session is at, and what a role without rights can still do."""
+"""A build by another session is waited for and not dropped, and taken over where it fails."""
 
 import threading
+import time
 from typing import Any
 
 import psycopg
@@ -8,21 +9,15 @@ import pytest
 from django.db import connections, models
 
 from signals import operations
-from tests.operations import scratch_schema
-from tests.operations.contract.cases import CASES
+from tests.operations.execution.concurrent_builds import BUILD_WAITS, BUILDS, INDEX_IS_INVALID
 from tests.operations.scratch_schema import (
-    DROP_SCHEMAS,
     PART_TABLE,
-    SCHEMA,
-    backwards,
-    catalog_versions,
     facts,
     forwards,
     migration,
     part_model,
     project_state,
     recreate,
-    role_name,
 )
 from tests.postgres.databases import Database
 from tests.postgres.polling import wait_for_rows
@@ -30,25 +25,6 @@ from tests.postgres.polling import wait_for_rows
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
 STATE = project_state(part_model())
-BUILDS: dict[str, tuple[Any, str]] = {
-    "index": (
-        operations.CreateIndexConcurrentlyIfMissing(
-            "part", models.Index(fields=["label"], name="wanted")
-        ),
-        "CREATE INDEX CONCURRENTLY wanted ON part (label)",
-    ),
-    "unique": (
-        operations.AddUniqueIfMissing(
-            "part", models.UniqueConstraint(fields=["label"], name="wanted")
-        ),
-        "CREATE UNIQUE INDEX CONCURRENTLY wanted ON part (label)",
-    ),
-}
-WAITING = """
-SELECT a.pid FROM pg_stat_activity a WHERE a.datname = current_database()
-AND a.query LIKE 'CREATE % CONCURRENTLY%' AND a.wait_event_type = 'Lock'
-"""
-INVALID = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('wanted') AND NOT indisvalid"
 
 
 @pytest.mark.parametrize("what", BUILDS)
@@ -60,8 +36,8 @@ def test_a_build_of_another_session_is_waited_for_and_not_dropped(
     holder, builder, watcher = sessions.with_snapshot(), sessions(), sessions()
     build = threading.Thread(target=builder.execute, args=(sql,))
     build.start()
-    wait_for_rows(watcher, INVALID)
-    wait_for_rows(watcher, WAITING)
+    wait_for_rows(watcher, INDEX_IS_INVALID)
+    wait_for_rows(watcher, BUILD_WAITS)
     number = wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid")
     future = background(forwards, operation, STATE)
     assert build_is_awaited.wait(60)
@@ -89,8 +65,8 @@ def test_a_build_of_another_session_that_fails_is_taken_over(
 
     build = threading.Thread(target=fail)
     build.start()
-    wait_for_rows(watcher, INVALID)
-    ((pid,),) = wait_for_rows(watcher, WAITING)
+    wait_for_rows(watcher, INDEX_IS_INVALID)
+    ((pid,),) = wait_for_rows(watcher, BUILD_WAITS)
     future = background(forwards, operation, STATE)
     assert build_is_awaited.wait(60)
     watcher.execute("SELECT pg_cancel_backend(%s)", [pid])
@@ -109,8 +85,8 @@ def test_two_migrators_at_once_build_one_index(
     recreate(PART_TABLE)
     holder, watcher = sessions.with_snapshot(), sessions()
     first = background(forwards, operation, STATE)
-    wait_for_rows(watcher, INVALID)
-    wait_for_rows(watcher, WAITING)
+    wait_for_rows(watcher, INDEX_IS_INVALID)
+    wait_for_rows(watcher, BUILD_WAITS)
     second = background(forwards, operation, STATE)
     assert build_is_awaited.wait(60)
     holder.rollback()
@@ -144,7 +120,7 @@ def test_a_build_in_a_copy_of_the_database_is_not_taken_for_one_here(background:
             build = threading.Thread(target=builder.execute, args=rebuild)
             build.start()
             with copy.connect() as watcher:
-                wait_for_rows(watcher, WAITING.replace("CREATE", "REINDEX"))
+                wait_for_rows(watcher, BUILD_WAITS.replace("CREATE", "REINDEX"))
             try:
                 background(migrate).result(timeout=60)
             finally:
@@ -157,88 +133,54 @@ def test_a_build_in_a_copy_of_the_database_is_not_taken_for_one_here(background:
         here.drop()
 
 
-@pytest.fixture
-def plain_role() -> Any:
-    """A role that may connect, owns the bench's schemas, and nothing more."""
-    role = role_name("plain")
-    scratch_schema.execute(
-        f"DO $$ BEGIN IF to_regrole('{role}') IS NULL THEN "
-        f"CREATE ROLE {role} NOLOGIN NOSUPERUSER; END IF; END $$"
-    )
-    yield role
-    scratch_schema.execute(
-        f"RESET SESSION AUTHORIZATION; {DROP_SCHEMAS}; DROP OWNED BY {role}; DROP ROLE {role}"
-    )
+BUILD_HELD_UP = """SELECT 1 FROM pg_stat_progress_create_index
+    WHERE datname = current_database() AND phase LIKE 'waiting%'"""
 
 
-def as_plain_role(role: str, start: str) -> None:
-    recreate(
-        f"ALTER SCHEMA {SCHEMA} OWNER TO {role}; SET SESSION AUTHORIZATION {role}",
-        start,
-    )
-
-
-def test_a_role_without_superuser_rights_can_run_every_operation(plain_role: str) -> None:
-    for case in CASES:
-        scratch_schema.execute("RESET SESSION AUTHORIZATION")
-        as_plain_role(plain_role, case.start)
-        state = project_state(*case.models)
-        forwards(case.make(), state)
-        before = catalog_versions()
-        forwards(case.make(), state)
-        assert catalog_versions() == before
-        backwards(case.make(), state)
-
-
-def test_a_build_of_another_role_is_seen_without_superuser_rights(
-    plain_role: str, sessions: Any, background: Any, build_is_awaited: threading.Event
+def test_the_build_of_another_index_is_not_killed_by_ours(
+    sessions: Any, background: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """PostgreSQL hides from it what the other session does, not that it holds the lock."""
-    operation, sql = BUILDS["index"]
-    as_plain_role(plain_role, PART_TABLE)
-    holder, builder, watcher = sessions.with_snapshot(), sessions(), sessions()
-    build = threading.Thread(target=builder.execute, args=(sql,))
-    build.start()
-    wait_for_rows(watcher, INVALID)
-    wait_for_rows(watcher, WAITING)
-    number = wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid")
+    """To wait for its lock would be a deadlock that the other one loses."""
+    recreate(PART_TABLE)
+    writer, builder, watcher = sessions(autocommit=False), sessions(), sessions()
+    writer.execute("INSERT INTO part (label) VALUES ('late')")
+    failed: list[Exception] = []
 
-    def migrate() -> None:
-        scratch_schema.execute(f"SET SESSION AUTHORIZATION {plain_role}")
-        forwards(operation, STATE)
+    def build() -> None:
+        try:
+            builder.execute("CREATE INDEX CONCURRENTLY theirs ON part (amount)")
+        except psycopg.Error as error:
+            failed.append(error)
 
-    future = background(migrate)
-    assert build_is_awaited.wait(60)
-    holder.rollback()
-    build.join(60)
-    future.result(timeout=60)
-    assert wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid") == number
-
-
-def test_a_lock_of_another_role_is_told_without_superuser_rights(
-    plain_role: str, sessions: Any, settings: Any
-) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LOCK_WAIT": 0.1}
-    as_plain_role(plain_role, PART_TABLE)
-    reader = sessions.holding("ACCESS SHARE")
-    operation = operations.AddColumnIfMissing("part", "state", models.TextField(null=True))
-    with pytest.raises(operations.LockWaitExceeded) as caught:
-        forwards(operation, STATE)
-    assert [line.split(",")[0] for line in caught.value.blockers] == [
-        f"pid {reader.info.backend_pid}"
-    ]
+    thread = threading.Thread(target=build)
+    thread.start()
+    wait_for_rows(watcher, BUILD_HELD_UP)
+    index = models.Index(fields=["label"], name="wanted")
+    ours = background(forwards, operations.CreateIndexConcurrentlyIfMissing("part", index), STATE)
+    deadline = time.monotonic() + 60
+    while "another session builds an index of the table" not in caplog.text:
+        assert time.monotonic() < deadline
+    writer.commit()
+    thread.join(60)
+    ours.result(60)
+    assert failed == []
+    assert [row[2:] for row in facts() if row[0] == "index" and "valid" not in row[4]] == []
 
 
-def test_the_language_of_the_servers_messages_changes_nothing() -> None:
-    """Whichever language the server has besides English; at least its C messages."""
-    recreate(PART_TABLE, "INSERT INTO part (label) VALUES ('bolt')")
-    languages = scratch_schema.rows(
-        "SELECT collcollate FROM pg_collation WHERE collprovider = 'c' "
-        "AND collcollate ~ '^(de|fr|es|ja|tr)_.*(utf8|UTF-8)$' ORDER BY 1 LIMIT 3"
+def test_a_transaction_waits_for_no_build_that_may_wait_for_it(sessions: Any) -> None:
+    recreate(PART_TABLE)
+    sessions.with_snapshot()
+    builder, watcher = sessions(), sessions()
+    thread = threading.Thread(
+        target=builder.execute, args=("CREATE INDEX CONCURRENTLY wanted ON part (label)",)
     )
-    start = facts()
-    for (language,) in [*languages, ("C",)]:
-        scratch_schema.rows("SELECT set_config('lc_messages', %s, false)", [language])
-        with pytest.raises(operations.RowsViolate):
-            forwards(BUILDS["unique"][0], STATE)
-        assert facts() == start
+    thread.start()
+    wait_for_rows(watcher, BUILD_HELD_UP)
+    index = models.Index(fields=["label"], name="wanted")
+    try:
+        with pytest.raises(operations.NeedsAutocommit, match="another session builds it"):
+            forwards(operations.CreateIndexConcurrentlyIfMissing("part", index), STATE, atomic=True)
+    finally:
+        for opened in sessions.opened[:1]:
+            opened.rollback()
+        thread.join(60)

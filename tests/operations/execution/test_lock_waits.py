@@ -1,80 +1,34 @@
-"""How long anybody waits for anybody, and what the session's settings are afterwards."""
+"""How long an operation waits for a lock, who goes on meanwhile, and who is named as the blocker."""
 
 import threading
 import time
 from typing import Any
 
-import psycopg
 import pytest
-from django.core.exceptions import ImproperlyConfigured
-from django.db import connection, models, transaction
+from django.db import models
+from django.db.migrations.state import ModelState
 
 from signals import operations
-from signals.operations import session
-from signals.operations.activity import Sessions
-from signals.operations.statements import Lock
 from tests.operations import scratch_schema
+from tests.operations.execution.current_settings import current_settings
+from tests.operations.execution.part_operations import add_check, add_column, add_unique
 from tests.operations.log_listeners import CallAtWait
 from tests.operations.scratch_schema import (
     PART_TABLE,
+    SERIAL,
     backwards,
     catalog_versions,
-    conninfo,
     facts,
     forwards,
     part_model,
     project_state,
     recreate,
 )
-from tests.postgres.databases import new_database
-from tests.postgres.polling import wait_for_rows
 
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
 STATE = project_state(part_model())
 TIMEOUT, SLACK = 0.05, 5.0
-SETTINGS = (
-    "lock_timeout",
-    "statement_timeout",
-    "transaction_timeout",
-    "idle_in_transaction_session_timeout",
-    "idle_session_timeout",
-    "client_connection_check_interval",
-    "application_name",
-    "search_path",
-)
-
-
-def add_column() -> Any:
-    return operations.AddColumnIfMissing("part", "state", models.TextField(db_default="new"))
-
-
-def add_check(least: int = 0) -> Any:
-    condition = models.Q(amount__gte=least)
-    return operations.AddCheckIfMissing(
-        "part", models.CheckConstraint(condition=condition, name="wanted")
-    )
-
-
-def add_index() -> Any:
-    return operations.CreateIndexConcurrentlyIfMissing(
-        "part", models.Index(fields=["label"], name="wanted")
-    )
-
-
-def add_unique() -> Any:
-    return operations.AddUniqueIfMissing(
-        "part", models.UniqueConstraint(fields=["label"], name="wanted")
-    )
-
-
-def settings_now() -> dict[str, str]:
-    """Each that this server knows."""
-    known = "SELECT name FROM pg_catalog.pg_settings WHERE name = ANY(%s)"
-    return {
-        name: scratch_schema.value(f"SHOW {name}")
-        for (name,) in scratch_schema.rows(known, [list(SETTINGS)])
-    }
 
 
 def test_a_reader_in_a_long_transaction_is_waited_for_and_writers_go_on(sessions: Any) -> None:
@@ -138,7 +92,7 @@ def test_after_the_longest_wait_it_stops_names_the_blocker_and_has_changed_nothi
 ) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
     recreate(PART_TABLE, prepared)
-    before, options = catalog_versions(), settings_now()
+    before, options = catalog_versions(), current_settings()
     reader = sessions.holding("ACCESS SHARE")
     start = time.monotonic()
     with pytest.raises(operations.LockWaitExceeded) as caught:
@@ -146,7 +100,7 @@ def test_after_the_longest_wait_it_stops_names_the_blocker_and_has_changed_nothi
     assert time.monotonic() - start < 30
     error = caught.value
     assert catalog_versions() == before
-    assert settings_now() == options
+    assert current_settings() == options
     assert error.table == '"part"'
     assert [line.split(",")[0] for line in error.blockers] == [f"pid {reader.info.backend_pid}"]
     assert str(error) == (
@@ -181,93 +135,6 @@ def test_within_a_transaction_it_tries_once_and_says_what_would_help(
     assert catalog_versions() == before
 
 
-SESSION = (
-    "SET lock_timeout = '7s'; SET statement_timeout = '9s'; SET application_name = 'mine';"
-    "SET client_connection_check_interval = '13s'; SET idle_in_transaction_session_timeout = '17s';"
-    "SELECT set_config(name, '23s', false) FROM pg_settings WHERE name = 'transaction_timeout'"
-)
-OWN = pytest.mark.parametrize("own", ["", SESSION], ids=["defaults", "its own"])
-
-
-@OWN
-@pytest.mark.parametrize("atomic", [False, True], ids=["autocommit", "transaction"])
-@pytest.mark.parametrize(
-    "make",
-    [add_column, add_check, add_index, add_unique],
-    ids=["column", "check", "index", "unique"],
-)
-def test_the_sessions_settings_are_what_they_were(make: Any, atomic: bool, own: str) -> None:
-    recreate(PART_TABLE, own)
-    before = settings_now()
-    try:
-        forwards(make(), STATE, atomic=atomic)
-    except operations.NeedsAutocommit:
-        assert atomic
-    assert settings_now() == before
-
-
-@OWN
-@pytest.mark.parametrize("atomic", [False, True], ids=["autocommit", "transaction"])
-def test_the_sessions_settings_are_what_they_were_after_a_lock_timeout(
-    atomic: bool, own: str, sessions: Any, settings: Any
-) -> None:
-    settings.SIGNALS_OPERATIONS = {
-        "LOCK_TIMEOUT": 0.02,
-        "LOCK_WAIT": 0.1,
-        "LOCK_TIMEOUT_IN_TRANSACTION": 0.1,
-    }
-    recreate(PART_TABLE, own)
-    before = settings_now()
-    sessions.holding("ACCESS SHARE")
-    with pytest.raises(operations.LockWaitExceeded):
-        forwards(add_column(), STATE, atomic=atomic)
-    assert settings_now() == before
-
-
-@OWN
-def test_the_settings_of_a_transaction_hold_after_each_step_in_it_and_no_longer(own: str) -> None:
-    """After a step that waits, one that tries, and one that fails."""
-    recreate(PART_TABLE, own)
-    after = settings_now()
-    with transaction.atomic():
-        scratch_schema.execute(
-            "SET LOCAL lock_timeout = '3s'; SET LOCAL application_name = 'local'"
-        )
-        before = settings_now()
-        forwards(add_check(), STATE, atomic=True)
-        assert settings_now() == before
-        forwards(add_column(), STATE, atomic=True)
-        assert settings_now() == before
-        with pytest.raises(operations.RowsViolate):
-            forwards(
-                operations.SetNotNullIfNullable("part", "made_at", models.DateTimeField()),
-                STATE,
-                atomic=True,
-            )
-        assert settings_now() == before
-    assert settings_now() == after
-
-
-@pytest.mark.parametrize("atomic", [False, True], ids=["autocommit", "transaction"])
-@pytest.mark.parametrize(
-    "make", [add_column, add_check, add_unique], ids=["column", "check", "unique"]
-)
-def test_a_server_that_cannot_look_after_its_client_is_asked_without(
-    make: Any, atomic: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It refuses the interval by the SQLSTATE with which every server refuses a value that is none."""
-    monkeypatch.setitem(session.CHECK, "client_connection_check_interval", "often")
-    recreate(PART_TABLE, SESSION, "SET client_connection_check_interval = 0")
-    before = settings_now()
-    try:
-        forwards(make(), STATE, atomic=atomic)
-    except operations.NeedsAutocommit:
-        assert atomic
-    else:
-        assert [row for row in facts() if row[2] in ("state", "wanted")]
-    assert settings_now() == before
-
-
 def test_an_operations_own_limits_hold_in_the_place_of_the_settings(
     sessions: Any, settings: Any
 ) -> None:
@@ -282,89 +149,6 @@ def test_an_operations_own_limits_hold_in_the_place_of_the_settings(
         with pytest.raises(operations.LockWaitExceeded):
             forwards(operation, STATE, atomic=atomic)
     assert time.monotonic() - start < 30
-
-
-@pytest.mark.parametrize(
-    ("make", "error"),
-    [
-        (lambda: add_check(5), operations.RowsViolate),
-        (
-            lambda: operations.SetNotNullIfNullable("part", "made_at", models.DateTimeField()),
-            operations.RowsViolate,
-        ),
-        (add_unique, operations.RowsViolate),
-    ],
-    ids=["check", "not null", "unique"],
-)
-def test_the_sessions_settings_are_what_they_were_after_a_failure_too(
-    make: Any, error: type[Exception]
-) -> None:
-    recreate(PART_TABLE, "INSERT INTO part (label, amount) VALUES ('bolt', 1)", SESSION)
-    before = settings_now()
-    with pytest.raises(error):
-        forwards(make(), STATE)
-    assert settings_now() == before
-
-
-def test_the_sessions_settings_are_what_they_were_after_a_cancelled_build(
-    sessions: Any, background: Any
-) -> None:
-    recreate(PART_TABLE)
-    sessions.with_snapshot()
-    watcher, seen = sessions(), {}
-
-    def build() -> None:
-        scratch_schema.execute(SESSION)
-        try:
-            forwards(add_index(), STATE)
-        except operations.StatementRefused as refused:
-            seen["sqlstate"] = refused.sqlstate
-        seen["settings"] = settings_now()
-
-    future = background(build)
-    cancel_when_waiting(watcher)
-    future.result(timeout=60)
-    assert seen["sqlstate"] == "57014"
-    assert seen["settings"]["lock_timeout"] == "7s"
-    assert seen["settings"]["statement_timeout"] == "9s"
-
-
-def cancel_when_waiting(watcher: Any) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        question = (
-            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-            "AND query LIKE 'CREATE INDEX CONCURRENTLY%' AND datname = current_database()"
-        )
-        if watcher.execute(question).fetchall():
-            return
-    pytest.fail("no concurrent build was seen to wait")
-
-
-def test_a_step_that_lets_writers_through_is_not_cut_off_by_the_sessions_timeouts(
-    sessions: Any, background: Any
-) -> None:
-    """A concurrent build waits for old snapshots by design; cutting it off leaves an invalid index."""
-    recreate(PART_TABLE)
-    holder, watcher = sessions.with_snapshot(), sessions()
-
-    def build() -> None:
-        scratch_schema.execute("SET lock_timeout = '10ms'; SET statement_timeout = '500ms'")
-        forwards(add_index(), STATE)
-
-    future = background(build)
-    wait_for_rows(
-        watcher,
-        "SELECT 1 FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock' "
-        "AND query LIKE 'CREATE INDEX CONCURRENTLY%' "
-        "AND clock_timestamp() - query_start > '800 ms'",
-    )
-    holder.rollback()
-    future.result(timeout=60)
-    assert [row[4] for row in facts() if row[2] == "wanted" and row[0] == "index"] == [
-        "valid ready"
-    ]
 
 
 def test_an_error_other_than_a_lock_timeout_is_not_tried_again() -> None:
@@ -387,21 +171,6 @@ def test_an_error_other_than_a_lock_timeout_is_not_tried_again() -> None:
     )
 
 
-def test_a_statement_timeout_of_the_session_holds_for_steps_that_stop_writers(
-    sessions: Any, settings: Any
-) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 5}
-    recreate(PART_TABLE)
-    before = catalog_versions()
-    sessions.holding("ACCESS SHARE")
-    scratch_schema.execute("SET statement_timeout = '60ms'")
-    with pytest.raises(operations.StatementRefused) as refused:
-        forwards(add_column(), STATE)
-    assert refused.value.sqlstate == "57014"
-    assert scratch_schema.value("SHOW statement_timeout") == "60ms"
-    assert catalog_versions() == before
-
-
 def test_errors_are_known_by_sqlstate_whatever_language_they_speak() -> None:
     """An event trigger refuses twice as a German server would for want of a lock."""
     recreate(
@@ -421,45 +190,6 @@ def test_errors_are_known_by_sqlstate_whatever_language_they_speak() -> None:
     assert [row for row in facts() if row[:3] == ("column", "part", "state")]
 
 
-def test_a_session_of_another_database_is_no_blocker() -> None:
-    """Databases made from one template share the numbers of their tables."""
-    with new_database() as first:
-        with psycopg.connect(first, autocommit=True) as session:
-            session.execute("CREATE TABLE part (id bigint)")
-        name = psycopg.conninfo.conninfo_to_dict(first)["dbname"]
-        with psycopg.connect(conninfo(), autocommit=True) as server:
-            server.execute(f"CREATE DATABASE {name}_copy TEMPLATE {name}")  # type: ignore[arg-type]
-        other = connection.copy()
-        other.settings_dict = {**connection.settings_dict, "NAME": name}
-        try:
-            with psycopg.connect(conninfo(), dbname=f"{name}_copy") as holder:
-                holder.execute("LOCK TABLE part IN ACCESS SHARE MODE")
-                assert Sessions(other).blockers(['"part"'], Lock.ACCESS_EXCLUSIVE.conflicts) == ()
-        finally:
-            other.close()
-            with psycopg.connect(conninfo(), autocommit=True) as server:
-                server.execute(f"DROP DATABASE {name}_copy WITH (FORCE)")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("given", "text"),
-    [
-        ({"LOCK_TIME": 1}, r"SIGNALS_OPERATIONS\['LOCK_TIME'\] is not a setting"),
-        ({"LOCK_WAIT": 0}, r"SIGNALS_OPERATIONS\['LOCK_WAIT'\] is 0 \(use a number"),
-        ({"LOCK_WAIT": "9"}, r"SIGNALS_OPERATIONS\['LOCK_WAIT'\] is '9' \(use a number"),
-        ({"LOCK_WAIT": True}, r"SIGNALS_OPERATIONS\['LOCK_WAIT'\] is True \(use a number"),
-    ],
-    ids=["unknown", "zero", "text", "bool"],
-)
-def test_a_wrong_setting_names_its_key_and_the_fix(given: Any, text: str, settings: Any) -> None:
-    settings.SIGNALS_OPERATIONS = given
-    recreate(PART_TABLE)
-    before = catalog_versions()
-    with pytest.raises(ImproperlyConfigured, match=text):
-        forwards(add_column(), STATE)
-    assert catalog_versions() == before
-
-
 @pytest.mark.parametrize("add", [add_column, add_check], ids=["column", "check"])
 def test_who_holds_a_table_that_inherits_is_named(add: Any, sessions: Any, settings: Any) -> None:
     settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
@@ -475,23 +205,19 @@ def test_who_holds_a_table_that_inherits_is_named(add: Any, sessions: Any, setti
     ]
 
 
-def test_the_sessions_timeout_does_not_cut_off_the_reading(sessions: Any, background: Any) -> None:
-    """As after ALTER ROLE ... SET lock_timeout, while VACUUM FULL has the table."""
-    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount >= 0) NOT VALID")
-    holder, watcher = sessions.holding("ACCESS EXCLUSIVE"), sessions()
-
-    def run() -> str:
-        scratch_schema.execute("SET lock_timeout = '50ms'")
-        forwards(add_check(), STATE)
-        return str(scratch_schema.value("SHOW lock_timeout"))
-
-    running = background(run)
-    wait_for_rows(
-        watcher,
-        "SELECT 1 FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock' "
-        "AND clock_timestamp() - query_start > '200 ms'",
+def test_who_blocks_on_the_referenced_table_is_named(sessions: Any, settings: Any) -> None:
+    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.05, "LOCK_WAIT": 0.3}
+    recreate(PART_TABLE, "CREATE TABLE ref (id bigint PRIMARY KEY)")
+    holder = sessions.holding("ROW EXCLUSIVE", "ref")
+    state = project_state(
+        part_model(), ModelState("bench", "Ref", [("id", SERIAL)], {"db_table": "ref"})
     )
-    holder.rollback()
-    assert running.result(timeout=60) == "50ms"
-    assert ("constraint", "part", "wanted", "c", "CHECK ((amount >= 0))", "true") in facts()
+    with pytest.raises(
+        operations.LockWaitExceeded, match=f"blocked by pid {holder.info.backend_pid}"
+    ):
+        forwards(
+            operations.AddColumnIfMissing(
+                "part", "ref", models.ForeignKey("bench.ref", models.CASCADE, null=True)
+            ),
+            state,
+        )

@@ -1,22 +1,24 @@
-"""What a role's settings and rights do to a run: nothing, or it says so in words and changes nothing."""
+"""What the rights and settings of a role do to a run: nothing, or it stops before any change and says why."""
 
 import threading
-import time
 from typing import Any
 
-import psycopg
 import pytest
 from django.db import connection, models
-from django.db.migrations.state import ModelState
-from django.db.models import F, Value
 
 from signals import operations
 from tests.operations import scratch_schema
+from tests.operations.contract.cases import CASES
+from tests.operations.execution.concurrent_builds import BUILD_WAITS, BUILDS, INDEX_IS_INVALID
 from tests.operations.scratch_schema import (
     APP,
+    DROP_SCHEMAS,
     PART_TABLE,
+    REPEATABLE_READ,
+    SCHEMA,
     SERIAL,
     backwards,
+    catalog_versions,
     facts,
     forwards,
     part_model,
@@ -29,14 +31,11 @@ from tests.postgres.polling import wait_for_rows
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
 STATE = project_state(part_model())
-STRICT = "SET default_transaction_isolation = 'repeatable read'"
 BOX = operations.CreateTableIfMissing(
     "Box", [("id", SERIAL), ("size", models.FloatField(null=True))], {"db_table": "box"}
 )
-WAITING = """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+TABLE_LOCK_WAITS = """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
     AND wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'"""
-WAITING_BUILD = """SELECT 1 FROM pg_stat_progress_create_index
-    WHERE datname = current_database() AND phase LIKE 'waiting%'"""
 
 
 def meanwhile(sessions: Any, background: Any, act: Any, insert: str) -> Any:
@@ -45,11 +44,11 @@ def meanwhile(sessions: Any, background: Any, act: Any, insert: str) -> Any:
     writer.execute(insert)
 
     def run() -> None:
-        scratch_schema.execute(STRICT)
+        scratch_schema.execute(REPEATABLE_READ)
         act()
 
     running = background(run)
-    wait_for_rows(sessions(), WAITING)
+    wait_for_rows(sessions(), TABLE_LOCK_WAITS)
     writer.commit()
     return running
 
@@ -88,7 +87,7 @@ def test_a_value_that_is_committed_while_the_conversion_waits_is_not_cut(
 def test_an_old_snapshot_is_no_place_for_a_look_at_the_rows() -> None:
     recreate()
     forwards(BOX, project_state())
-    scratch_schema.execute(STRICT)
+    scratch_schema.execute(REPEATABLE_READ)
     start = facts()
     with pytest.raises(operations.NeedsAutocommit):
         backwards(BOX, project_state(), atomic=True)
@@ -142,80 +141,6 @@ def test_autocommit_that_is_off_is_refused_before_anything_is_rolled_back() -> N
     assert scratch_schema.value("SELECT count(*) FROM part WHERE label = 'mine'") == 1
 
 
-FILLINGS: dict[str, tuple[str, Any, type[Exception]]] = {
-    "a check refuses it": (
-        "ALTER TABLE part ADD CONSTRAINT small CHECK (size < 3)",
-        Value(7),
-        operations.RowsViolate,
-    ),
-    "it raises on a row": ("SELECT", 1 / (F("amount") - 3), operations.RowsViolate),
-    "a trigger refuses it": (
-        (
-            "CREATE FUNCTION closed() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'closed'; END $$;"
-            "CREATE TRIGGER closed BEFORE UPDATE ON part FOR EACH ROW EXECUTE FUNCTION closed()"
-        ),
-        Value(7),
-        operations.StatementRefused,
-    ),
-}
-
-
-@pytest.mark.parametrize("what", FILLINGS)
-def test_a_batch_that_is_refused_says_so_in_words(what: str) -> None:
-    sql, value, error = FILLINGS[what]
-    recreate(PART_TABLE, "ALTER TABLE part ADD size integer", sql)
-    operation = operations.BackfillInBatches("part", "size", value)
-    with pytest.raises(error):
-        forwards(operation, project_state(part_model(("size", models.IntegerField(null=True)))))
-
-
-def test_a_batch_waits_for_the_row_locks_of_others_whatever_the_roles_lock_timeout(
-    sessions: Any, background: Any
-) -> None:
-    recreate(PART_TABLE, "ALTER TABLE part ADD size integer")
-    writer, watcher = sessions(autocommit=False), sessions()
-    writer.execute("UPDATE part SET label = 'mine' WHERE id = 1")
-    operation = operations.BackfillInBatches("part", "size", Value(7))
-
-    def run() -> None:
-        scratch_schema.execute(f"SET lock_timeout = '50ms'; {STRICT}")
-        forwards(operation, project_state(part_model(("size", models.IntegerField(null=True)))))
-
-    running = background(run)
-    wait_for_rows(
-        watcher,
-        "SELECT 1 FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%'",
-    )
-    writer.commit()
-    running.result(60)
-    assert scratch_schema.rows("SELECT DISTINCT size FROM part") == [(7,)]
-
-
-@pytest.mark.parametrize(
-    ("sql", "reason"),
-    [
-        (
-            "CREATE TABLE box (id uuid PRIMARY KEY)",
-            'has "id" as uuid, and bigint cannot refer to it',
-        ),
-        ("CREATE UNLOGGED TABLE box (id bigint PRIMARY KEY)", "is unlogged"),
-    ],
-    ids=["type", "unlogged"],
-)
-def test_a_foreign_key_that_cannot_be_leaves_no_column(sql: str, reason: str) -> None:
-    recreate(PART_TABLE, sql)
-    start = facts()
-    box = ModelState(APP, "Box", [("id", SERIAL)], {"db_table": "box"})
-    key = models.ForeignKey("bench.box", models.CASCADE, null=True)
-    with pytest.raises(operations.Refused, match=reason):
-        forwards(
-            operations.AddColumnIfMissing("part", "box", key), project_state(part_model(), box)
-        )
-    assert facts() == start
-
-
 def test_a_partition_of_another_role_is_refused_before_the_first_index() -> None:
     recreate(
         "CREATE TABLE part (id bigint, label text, amount integer, made_at timestamptz) "
@@ -237,67 +162,88 @@ def test_a_partition_of_another_role_is_refused_before_the_first_index() -> None
     assert facts() == start
 
 
-def test_the_build_of_another_index_is_not_killed_by_ours(
-    sessions: Any, background: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """To wait for its lock would be a deadlock that the other one loses."""
-    recreate(PART_TABLE)
-    writer, builder, watcher = sessions(autocommit=False), sessions(), sessions()
-    writer.execute("INSERT INTO part (label) VALUES ('late')")
-    failed: list[Exception] = []
-
-    def build() -> None:
-        try:
-            builder.execute("CREATE INDEX CONCURRENTLY theirs ON part (amount)")
-        except psycopg.Error as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=build)
-    thread.start()
-    wait_for_rows(watcher, WAITING_BUILD)
-    index = models.Index(fields=["label"], name="wanted")
-    ours = background(forwards, operations.CreateIndexConcurrentlyIfMissing("part", index), STATE)
-    deadline = time.monotonic() + 60
-    while "another session builds an index of the table" not in caplog.text:
-        assert time.monotonic() < deadline
-    writer.commit()
-    thread.join(60)
-    ours.result(60)
-    assert failed == []
-    assert [row[2:] for row in facts() if row[0] == "index" and "valid" not in row[4]] == []
-
-
-def test_a_transaction_waits_for_no_build_that_may_wait_for_it(sessions: Any) -> None:
-    recreate(PART_TABLE)
-    sessions.with_snapshot()
-    builder, watcher = sessions(), sessions()
-    thread = threading.Thread(
-        target=builder.execute, args=("CREATE INDEX CONCURRENTLY wanted ON part (label)",)
+@pytest.fixture
+def plain_role() -> Any:
+    """A role that may connect, owns the bench's schemas, and nothing more."""
+    role = role_name("plain")
+    scratch_schema.execute(
+        f"DO $$ BEGIN IF to_regrole('{role}') IS NULL THEN "
+        f"CREATE ROLE {role} NOLOGIN NOSUPERUSER; END IF; END $$"
     )
-    thread.start()
-    wait_for_rows(watcher, WAITING_BUILD)
-    index = models.Index(fields=["label"], name="wanted")
-    try:
-        with pytest.raises(operations.NeedsAutocommit, match="another session builds it"):
-            forwards(operations.CreateIndexConcurrentlyIfMissing("part", index), STATE, atomic=True)
-    finally:
-        for opened in sessions.opened[:1]:
-            opened.rollback()
-        thread.join(60)
+    yield role
+    scratch_schema.execute(
+        f"RESET SESSION AUTHORIZATION; {DROP_SCHEMAS}; DROP OWNED BY {role}; DROP ROLE {role}"
+    )
 
 
-@pytest.mark.parametrize("attempt", range(3))
-def test_three_sessions_make_one_uniqueness(attempt: int, background: Any) -> None:
-    recreate(PART_TABLE)
-    barrier = threading.Barrier(3)
-    unique = models.UniqueConstraint(fields=["label"], name="wanted")
+def as_plain_role(role: str, start: str) -> None:
+    recreate(
+        f"ALTER SCHEMA {SCHEMA} OWNER TO {role}; SET SESSION AUTHORIZATION {role}",
+        start,
+    )
 
-    def make() -> None:
-        barrier.wait(60)
-        forwards(operations.AddUniqueIfMissing("part", unique), STATE)
 
-    for running in [background(make) for _ in range(3)]:
-        running.result(60)
-    assert [row[3:5] for row in facts() if row[2] == "wanted" and row[0] == "constraint"] == [
-        ("u", "UNIQUE (label)")
-    ], attempt
+def test_a_role_without_superuser_rights_can_run_every_operation(plain_role: str) -> None:
+    for case in CASES:
+        scratch_schema.execute("RESET SESSION AUTHORIZATION")
+        as_plain_role(plain_role, case.start)
+        state = project_state(*case.models)
+        forwards(case.make(), state)
+        before = catalog_versions()
+        forwards(case.make(), state)
+        assert catalog_versions() == before
+        backwards(case.make(), state)
+
+
+def test_a_build_of_another_role_is_seen_without_superuser_rights(
+    plain_role: str, sessions: Any, background: Any, build_is_awaited: threading.Event
+) -> None:
+    """PostgreSQL hides from it what the other session does, not that it holds the lock."""
+    operation, sql = BUILDS["index"]
+    as_plain_role(plain_role, PART_TABLE)
+    holder, builder, watcher = sessions.with_snapshot(), sessions(), sessions()
+    build = threading.Thread(target=builder.execute, args=(sql,))
+    build.start()
+    wait_for_rows(watcher, INDEX_IS_INVALID)
+    wait_for_rows(watcher, BUILD_WAITS)
+    number = wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid")
+
+    def migrate() -> None:
+        scratch_schema.execute(f"SET SESSION AUTHORIZATION {plain_role}")
+        forwards(operation, STATE)
+
+    future = background(migrate)
+    assert build_is_awaited.wait(60)
+    holder.rollback()
+    build.join(60)
+    future.result(timeout=60)
+    assert wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid") == number
+
+
+def test_a_lock_of_another_role_is_told_without_superuser_rights(
+    plain_role: str, sessions: Any, settings: Any
+) -> None:
+    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LOCK_WAIT": 0.1}
+    as_plain_role(plain_role, PART_TABLE)
+    reader = sessions.holding("ACCESS SHARE")
+    operation = operations.AddColumnIfMissing("part", "state", models.TextField(null=True))
+    with pytest.raises(operations.LockWaitExceeded) as caught:
+        forwards(operation, STATE)
+    assert [line.split(",")[0] for line in caught.value.blockers] == [
+        f"pid {reader.info.backend_pid}"
+    ]
+
+
+def test_the_language_of_the_servers_messages_changes_nothing() -> None:
+    """Whichever language the server has besides English; at least its C messages."""
+    recreate(PART_TABLE, "INSERT INTO part (label) VALUES ('bolt')")
+    languages = scratch_schema.rows(
+        "SELECT collcollate FROM pg_collation WHERE collprovider = 'c' "
+        "AND collcollate ~ '^(de|fr|es|ja|tr)_.*(utf8|UTF-8)$' ORDER BY 1 LIMIT 3"
+    )
+    start = facts()
+    for (language,) in [*languages, ("C",)]:
+        scratch_schema.rows("SELECT set_config('lc_messages', %s, false)", [language])
+        with pytest.raises(operations.RowsViolate):
+            forwards(BUILDS["unique"][0], STATE)
+        assert facts() == start

@@ -291,3 +291,26 @@ def test_another_on_delete_of_a_foreign_key_is_a_note_and_no_finding(copy: Copy)
     )
     shown = json.loads(database.manage("verify_schema", "signals", "0001", "--json").stdout)
     assert [each["note"] for each in shown["components"] if each["note"]] == [note]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--schemas", "t%", "--schema", "t"), "--schema and --schemas exclude each other"),
+        (("--schemas", "t%", "--jobs", "0", "--repair"), "--jobs is 1 or more"),
+        (("--schemas", "t%", "--jobs", "2"), "--jobs goes with --schemas and --repair"),
+        (("--schemas", "t\\"), "ends with a backslash"),
+        (("--jobs", "2", "--repair"), "--jobs goes with --schemas and --repair"),
+        (("--schemas", "nothing%"), "has a name LIKE 'nothing%'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    prepared: Callable[[str], Database], words: tuple[str, ...], text: str
+) -> None:
+    database = prepared("clean")
+    try:
+        with pytest.raises(CommandError, match=text) as refused:
+            call_command("verify_schema", *words, database=database.alias)
+    finally:
+        database.close()
+    assert refused.value.returncode == 2

@@ -1,11 +1,12 @@
 """What `migrate` refuses before the first change of a run, and what it lets through."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import connection, models
 from django.db.migrations.state import ModelState
-from django.db.models import Q
+from django.db.models import Index, Q
 
 from signals import operations
 from signals.operations import preflight
@@ -138,3 +139,29 @@ def test_a_check_that_goes_frees_no_name_for_an_index(monkeypatch: pytest.Monkey
             operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL),
         )
     assert facts() == before
+
+
+def test_the_look_ahead_leaves_an_index_alone_whose_columns_the_plan_adds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recreate(PART_TABLE, "CREATE INDEX fb ON part (amount)")
+    state = project_state(part_model())
+    migration = scratch_schema.migration(
+        operations.AddColumnIfMissing("part", "state", models.TextField(db_default="c")),
+        operations.CreateIndexConcurrentlyIfMissing(
+            "part", Index(fields=["state"], name="best"), [Index(fields=["made_at"], name="fb")]
+        ),
+    )
+    executor = SimpleNamespace(
+        loader=SimpleNamespace(applied_migrations=()),
+        _create_project_state=lambda **_: state.clone(),
+    )
+    monkeypatch.setattr(preflight, "MigrationExecutor", lambda _: executor)
+    preflight.remember(using="default", plan=[(migration, False)])
+    try:
+        with connection.schema_editor(atomic=False) as editor:
+            migration.apply(state.clone(), editor)
+    finally:
+        preflight.forget(using="default")
+    names = {row[2] for row in facts() if row[0] == "index"}
+    assert names == {"part_pkey", "fb", "best"}

@@ -1,0 +1,74 @@
+"""A probe leaves nothing behind, and many cost few round trips."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connections, models, transaction
+
+from signals import operations
+from signals.operations.catalog import Catalog, Copy, Table
+from tests.operations import scratch_schema
+from tests.operations.scratch_schema import (
+    PART_TABLE,
+    forwards,
+    part_model,
+    project_state,
+    recreate,
+)
+from tests.postgres.databases import Database
+
+pytestmark = pytest.mark.usefixtures("committing_connection")
+
+
+def test_the_probe_leaves_nothing_behind_in_a_transaction_that_goes_on() -> None:
+    recreate(PART_TABLE, "ALTER TABLE part ADD COLUMN state text DEFAULT 'new' NOT NULL")
+    operation: Any = operations.AddColumnIfMissing(
+        "part", "state", models.TextField(db_default="new")
+    )
+    with transaction.atomic():
+        for _ in range(3):
+            forwards(operation, project_state(part_model()))
+        found = scratch_schema.value(
+            "SELECT count(*) FROM pg_class WHERE relname LIKE 'signals_operations%'"
+        )
+        assert found == 0
+        scratch_schema.execute("INSERT INTO part (label) VALUES ('kept')")
+    assert scratch_schema.value("SELECT count(*) FROM part WHERE label = 'kept'") == 1
+
+
+def test_the_failure_of_a_probe_leaves_the_transaction_usable() -> None:
+    """What is declared refers to a column that the table has not: the probe itself fails."""
+    recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
+    scratch_schema.execute("ALTER TABLE part RENAME COLUMN label TO title")
+    condition = models.Q(label="x")
+    operation = operations.AddCheckIfMissing(
+        "part", models.CheckConstraint(condition=condition, name="wanted")
+    )
+    with transaction.atomic():
+        with pytest.raises(Exception, match="label"):
+            forwards(operation, project_state(part_model()))
+        assert scratch_schema.value("SELECT count(*) FROM part") == 3
+
+
+def test_one_refused_probe_of_many_costs_few_further_round_trips(
+    copy: Callable[[str], Database],
+) -> None:
+    database = copy("clean")
+    catalog = Catalog(connections[database.alias])
+    found = catalog.table('"signals"')
+    assert found is not None
+    copies = [Copy(found, (f"ALTER TABLE probe ADD extra {kind}",)) for kind in ["int"] * 32]
+    copies[7] = Copy(found, ("ALTER TABLE probe ADD extra unknown_type",))
+    asked: list[str] = []
+
+    def count(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, *rest)
+
+    with catalog.connection.execute_wrapper(count):
+        answers = catalog.probes(copies, "probe")
+    refused = [place for place, each in enumerate(answers) if isinstance(each, DatabaseError)]
+    assert refused == [7]
+    assert all(each.column("extra") for each in answers if isinstance(each, Table))
+    assert len(asked) < 20

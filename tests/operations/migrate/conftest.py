@@ -1,0 +1,18 @@
+"""A database for processes of `manage.py migrate`."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.operations.migrate_processes import WatchedDatabase
+from tests.postgres.databases import new_database
+
+
+@pytest.fixture
+def database() -> Iterator[WatchedDatabase]:
+    with new_database() as url:
+        made = WatchedDatabase(url)
+        try:
+            yield made
+        finally:
+            made.close()
