@@ -14,11 +14,11 @@ from django.db import connection, connections
 from project.demo.legacy import build, fill
 from signals.operations import base
 from tests.operations import scratch_schema
-from tests.operations.migrator_processes import MigratedDatabase
 from tests.operations.projects.project import Project
 from tests.operations.projects.stock_project import write_stock_project
 from tests.operations.projects.unmigrated_project import write_models
 from tests.operations.scratch_schema import DROP_SCHEMAS, SCHEMA, Sessions
+from tests.operations.stoppable_migrators import MigratedDatabase
 from tests.postgres.databases import Database, new_database
 
 

@@ -23,7 +23,12 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
-from tests.operations.migrator_processes import GATES, MigratedDatabase, database_copy, lock_waiters
+from tests.operations.stoppable_migrators import (
+    GATES,
+    MigratedDatabase,
+    database_copy,
+    lock_waiters,
+)
 from tests.postgres.databases import new_database
 
 NIGHTLY = "NIGHTLY" in os.environ

@@ -16,7 +16,6 @@ from signals.operations.statements import Lock, Statement
 from tests.operations.contract.case import Case, Rival
 from tests.operations.contract.cases import CASES, case_named
 from tests.operations.contract.lock_observer import LockObserver
-from tests.operations.migrator_processes import TRAFFIC
 from tests.operations.scratch_schema import (
     APP,
     EMPTY_PART_TABLE,
@@ -29,6 +28,7 @@ from tests.operations.scratch_schema import (
     project_state,
     recreate,
 )
+from tests.operations.traffic import STATEMENTS
 
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
@@ -150,7 +150,7 @@ def test_each_statement_of_0012_takes_the_lock_that_it_declares(observer: LockOb
     recreate()
     with connection.cursor() as cursor:
         build(cursor, "011")
-        cursor.execute(TRAFFIC["insert"])
+        cursor.execute(STATEMENTS["insert"])
     loader = MigrationLoader(None)
     migration = loader.get_migration("signals", "0012_signal_state")
     before = loader.project_state(("signals", "0011_signal_times"))

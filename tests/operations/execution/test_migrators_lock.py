@@ -13,7 +13,6 @@ from signals import operations
 from signals.operations import migrators
 from tests.operations import scratch_schema
 from tests.operations.log_listeners import CallAtWait
-from tests.operations.migrate_processes import HOLDERS, terminate_holder
 from tests.operations.scratch_schema import (
     OTHER_SCHEMA,
     PART_TABLE,
@@ -24,6 +23,7 @@ from tests.operations.scratch_schema import (
     project_state,
     recreate,
 )
+from tests.operations.waiting_migrators import HOLDERS, terminate_holder
 from tests.postgres.polling import wait_until
 
 pytestmark = pytest.mark.usefixtures("committing_connection")

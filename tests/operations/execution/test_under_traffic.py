@@ -15,12 +15,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.operations.migrator_processes import (
-    MigratedDatabase,
-    Traffic,
-    database_copy,
-    lock_waiters,
-)
+from tests.operations.stoppable_migrators import MigratedDatabase, database_copy, lock_waiters
+from tests.operations.traffic import Traffic
 from tests.postgres.databases import ROOT
 
 pytestmark = pytest.mark.usefixtures("committing_connection")

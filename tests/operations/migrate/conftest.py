@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.operations.migrate_processes import WatchedDatabase
+from tests.operations.waiting_migrators import WatchedDatabase
 from tests.postgres.databases import new_database
 
 

@@ -12,7 +12,7 @@ import pytest
 from django.core.management import call_command
 
 from signals.operations import migrators
-from tests.operations.migrate_processes import (
+from tests.operations.waiting_migrators import (
     HOLDERS,
     MigrateProcess,
     WatchedDatabase,

@@ -11,7 +11,7 @@ CASES = (
         name="removed column",
         make=lambda: operations.RemoveColumnIfPresent("part", "amount"),
         full=lambda: operations.RemoveColumnIfPresent("part", "amount"),
-        start=f"{PART_TABLE} ALTER TABLE part DROP COLUMN amount;"
+        start=f"{PART_TABLE} ALTER TABLE part DROP COLUMN amount; "
         "ALTER TABLE part ADD COLUMN amount integer;",
         done="ALTER TABLE part DROP COLUMN amount",
         describes="Remove column amount from part if present",
