@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db import models
 from django.db.models import Q, UniqueConstraint
+from django.db.models.functions import Lower
 
 from signals import operations
 from tests.operations import scratch_schema
@@ -47,7 +48,7 @@ NOT_UNIQUE = {
         "part", UniqueConstraint(fields=["label"], condition=Q(amount__gt=0), name="wanted")
     ),
     "expression": operations.AddUniqueIfMissing(
-        "part", UniqueConstraint(models.functions.Lower("label"), name="wanted")
+        "part", UniqueConstraint(Lower("label"), name="wanted")
     ),
     "column": operations.AddColumnIfMissing(
         "part", "code", models.IntegerField(null=True, unique=True)
