@@ -12,12 +12,53 @@ from signals import operations
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATIONS = ROOT / "signals/operations"
-MODULES = sorted([*OPERATIONS.glob("*.py"), *OPERATIONS.glob("conversion/*.py")])
+MODULES = sorted(OPERATIONS.rglob("*.py"))
+COMMANDS = sorted((OPERATIONS / "management/commands").glob("[a-z]*.py"))
 MIGRATIONS = sorted((ROOT / "signals/migrations").glob("[0-9]*.py"))
+SOURCES = sorted([*(ROOT / "signals").rglob("*.py"), *(ROOT / "project").rglob("*.py")])
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MIXINS = ("Convergent", "Removal")
-EXECUTORS = {"base.py", "catalog.py", "migrators.py", "session.py"}
 
-each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+# The rooms whose modules send SQL, each a question of the catalog or a statement under the lock policy.
+EXECUTORS = {OPERATIONS / "catalog", OPERATIONS / "execution"}
+
+# What each floor may import: those above it in this list, and its own modules.
+FLOORS = (
+    ("names", "errors", "statements"),
+    ("catalog",),
+    ("execution",),
+    ("findings", "site"),
+    ("refusals", "contract"),
+    ("components",),
+    ("convergence",),
+    ("base",),
+    (
+        "operations",
+    ),  # one a file, with what they share: removal, implied, exclusion; and the door to them
+    ("migrate",),
+    ("conversion",),
+    ("drift",),
+    ("checks", "models", "admin", "apps", "management"),
+)
+
+# The order of what operations answer; behind it their other public members, and last the private ones.
+MEMBERS = (
+    *("__init_subclass__", "__init__", "deconstruct", "describe", "migration_name_fragment"),
+    *("state_forwards", "reduce", "database_forwards", "database_backwards", "locate"),
+    *("model_key", "hints", "addition", "targets", "names", "declared", "accepts", "probe"),
+    *("read", "with_row_facts", "is_present", "is_removable", "inspect", "compare"),
+    *("plan", "plan_backwards", "converge", "script", "script_backwards"),
+)
+
+LONGEST_MODULE = 450  # lines
+LONGEST_TEST = 500
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=label)
 
 
 @cache
@@ -88,7 +129,7 @@ def test_every_operation_states_its_promise(path: Path) -> None:
 
 
 @each_module
-def test_only_four_files_execute(path: Path) -> None:
+def test_only_the_catalog_and_the_execution_send_sql(path: Path) -> None:
     """In the others a schema editor that collects may be called, to learn Django's SQL."""
     lines = [
         node.lineno
@@ -97,54 +138,146 @@ def test_only_four_files_execute(path: Path) -> None:
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("execute", "executemany", "callproc", "copy")
         and not (isinstance(node.func.value, ast.Name) and node.func.value.id == "editor")
+        and not (isinstance(node.func.value, ast.Call) and "super" in ast.dump(node.func.value))
     ]
-    assert path.name in EXECUTORS or not lines, (
-        f"{path.name}:{lines[0]} executes SQL: return a Statement from plan() and let base.py run "
-        "it, or ask through a function of catalog.py"
+    assert path.parent in EXECUTORS or not lines, (
+        f"{path.name}:{lines[0]} executes SQL: return a Statement from plan() and let the loop send "
+        "it, or ask through a function of catalog/"
     )
 
 
 @each_module
-def test_only_the_catalog_the_session_and_the_lock_open_a_cursor(path: Path) -> None:
+def test_only_the_catalog_and_the_execution_open_a_cursor(path: Path) -> None:
     lines = [
         node.lineno
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute) and node.attr == "cursor"
     ]
-    assert path.name in EXECUTORS - {"base.py"} or not lines, (
-        f"{path.name}:{lines[0]} opens a cursor: ask through a function of catalog.py"
+    assert path.parent in EXECUTORS or not lines, (
+        f"{path.name}:{lines[0]} opens a cursor: ask through a function of catalog/"
     )
 
 
-# What each layer may import of this repository; the further up, the less.
-LAYERS = [
-    ("errors", ()),
-    ("statements", ()),
-    ("guards", ()),
-    ("catalog", ("errors",)),
-    ("limits", ()),
-    ("activity", ("catalog",)),
-    ("progress", ("activity",)),
-    ("watch", ("activity",)),
-    ("policy", ("activity", "limits")),
-    ("session", ("activity", "catalog", "errors", "policy", "progress", "statements", "watch")),
-    ("migrators", ("activity", "catalog", "errors", "policy", "session")),
-]
+def floor(path: Path) -> str:
+    """The floor on which a module of the library lies."""
+    room, *inner = path.relative_to(OPERATIONS).with_suffix("").parts
+    known = {name for names in FLOORS for name in names}
+    return room if inner or room in known else "operations"
 
 
-@pytest.mark.parametrize(("name", "allowed"), LAYERS, ids=[name for name, _ in LAYERS])
-def test_the_lower_layers_know_nothing_of_the_upper_ones(
-    name: str, allowed: tuple[str, ...]
-) -> None:
-    packages = [f"signals.operations.{each}" for each in allowed]
-    for line, imported in imports(OPERATIONS / f"{name}.py"):
-        assert not within(imported, "signals", "project") or within(imported, *packages), (
-            f"{name}.py:{line} imports {imported}: pass the value in as an argument, or move what "
-            "is shared down into a layer that both may import"
+def arrows(path: Path) -> Iterator[tuple[int, Path]]:
+    """The line of each import from the library, wherever it stands, and the module that it leads to."""
+    for line, name in imports(path):
+        if not within(name, "signals.operations"):
+            continue
+        found = ROOT / name.replace(".", "/")
+        candidates = (
+            *(found.with_suffix(".py"), found / "__init__.py"),
+            *(found.parent.with_suffix(".py"), found.parent / "__init__.py"),
+        )
+        yield line, next(each for each in candidates if each.exists())
+
+
+@each_module
+def test_imports_run_down_the_floors(path: Path) -> None:
+    floors = {name: place for place, names in enumerate(FLOORS) for name in names}
+    own = floor(path)
+    for line, imported in arrows(path):
+        other = floor(imported)
+        assert other == own or floors[other] <= floors[own], (
+            f"{path.name}:{line} of {own} imports {label(imported)} of {other}, a floor above it: pass the "
+            "value in as an argument, or move what is shared down to a floor that both may import"
         )
 
 
-@pytest.mark.parametrize("path", sorted(OPERATIONS.rglob("*.py")), ids=lambda path: path.stem)
+def test_imports_make_no_circle() -> None:
+    """Those under TYPE_CHECKING and inside functions included."""
+    graph = {path: {other for _, other in arrows(path)} - {path} for path in MODULES}
+    while leaves := [path for path, others in graph.items() if not others & graph.keys()]:
+        for path in leaves:
+            del graph[path]
+    assert not graph, (
+        f"{', '.join(map(label, graph))} import each other in a circle, or what does: move what is "
+        "shared into a module below both"
+    )
+
+
+@each_module
+def test_the_library_imports_itself_by_relative_names(path: Path) -> None:
+    """The wheel ships the folder under another name than it has here."""
+    for node in ast.walk(tree(path)):
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            assert not within(name, "signals", "project", "convergent_migrations"), (
+                f"{path.name}:{node.lineno} imports {name}: write a relative import, as from .site"
+            )
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=label)
+def test_no_command_imports_another(path: Path) -> None:
+    for line, imported in arrows(path):
+        assert imported.parent != path.parent, (
+            f"{path.name}:{line} imports {label(imported)}: move what both use into management/"
+        )
+
+
+@each_module
+def test_exit_codes_are_those_of_the_enum(path: Path) -> None:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            codes = [each.value for each in node.keywords if each.arg == "returncode"]
+            codes += node.args if getattr(node.func, "id", "") == "SystemExit" else []
+            for code in codes:
+                assert not isinstance(code, ast.Constant), (
+                    f"{path.name}:{node.lineno}: write ExitCode.… of management/arguments.py"
+                )
+
+
+@each_module
+def test_operations_have_one_order_of_members(path: Path) -> None:
+    def rank(name: str) -> int:
+        if name in MEMBERS:
+            return MEMBERS.index(name)
+        return len(MEMBERS) + name.startswith("_")
+
+    bases = {"Contract", *MIXINS}
+    for name, node in classes(path).items():
+        mixins = {base.id for base in node.bases if isinstance(base, ast.Name)} & bases
+        if not (mixins or name in bases):
+            continue
+        members = [each.name for each in node.body if isinstance(each, ast.FunctionDef)]
+        wanted = sorted(members, key=rank)
+        assert members == wanted, f"{path.name}: order the members of {name}: {', '.join(wanted)}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_no_module_is_too_long(path: Path) -> None:
+    count = len(path.read_text().splitlines())
+    assert count <= LONGEST_MODULE, (
+        f"{path.name} has {count} lines: give its second job a module of its own"
+    )
+
+
+@pytest.mark.parametrize("path", TESTS, ids=label)
+def test_no_file_of_tests_is_too_long(path: Path) -> None:
+    count = len(path.read_text().splitlines())
+    assert count <= LONGEST_TEST, f"{path.name} has {count} lines: divide it by subject"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in operations.__all__ if hasattr(getattr(operations, name), "reduce")]
+)
+def test_every_operation_is_documented(name: str) -> None:
+    headings = re.findall(r"^### (\w+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert name in headings, f"docs/operations.md: give {name} a heading of its own"
+    row = rf"^\|.*\|[^|]*`{name}`[^|]*\|.*\|$"
+    assert re.search(row, (ROOT / "README.md").read_text(), re.MULTILINE), (
+        f"README.md: give {name} a row in the table of operations"
+    )
+
+
+@pytest.mark.parametrize("path", sorted(OPERATIONS.rglob("*.py")), ids=label)
 def test_the_operations_know_no_application(path: Path) -> None:
     for line, imported in imports(path):
         own = within(imported, "signals.operations")
@@ -154,18 +287,7 @@ def test_the_operations_know_no_application(path: Path) -> None:
         )
 
 
-@each_module
-def test_no_operation_imports_the_report_or_a_command(path: Path) -> None:
-    if not operation_classes(path) and path.name != "base.py":
-        return
-    for line, imported in imports(path):
-        assert not within(imported, "signals.operations.report", "signals.operations.management"), (
-            f"{path.name}:{line} imports {imported}: imports run commands → report → operations; "
-            "move what is shared into the operations"
-        )
-
-
-@pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MIGRATIONS, ids=label)
 def test_migrations_come_in_by_the_one_door(path: Path) -> None:
     for line, imported in imports(path):
         module, _, name = imported.rpartition(".")
@@ -175,7 +297,7 @@ def test_migrations_come_in_by_the_one_door(path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MIGRATIONS, ids=label)
 def test_migrations_do_not_import_the_models(path: Path) -> None:
     for line, imported in imports(path):
         assert not within(imported, "signals.models", "project"), (
@@ -184,7 +306,7 @@ def test_migrations_do_not_import_the_models(path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MIGRATIONS, ids=label)
 def test_a_migration_with_a_concurrent_step_is_not_atomic(path: Path) -> None:
     text = path.read_text()
     concurrent = re.search(r"operations\.(CreateIndexConcurrently|AddUnique|BackfillIn)\w+\(", text)
@@ -257,9 +379,7 @@ def test_no_exception_decides_whether_something_exists(path: Path) -> None:
             )
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "tests/operations").glob("*.py")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", sorted((ROOT / "tests/operations").rglob("*.py")), ids=label)
 def test_tests_do_not_sleep(path: Path) -> None:
     for node in ast.walk(tree(path)):
         called = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)

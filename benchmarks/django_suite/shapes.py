@@ -74,7 +74,7 @@ class Sent(logging.Handler):
 @contextmanager
 def listening() -> Iterator[Sent]:
     """Within it, the statements are collected; the schema goes in the end."""
-    logger, handler = logging.getLogger("signals.operations"), Sent()
+    logger, handler = logging.getLogger("convergent_migrations"), Sent()
     logger.addHandler(handler)
     before = logger.level
     logger.setLevel(logging.INFO)

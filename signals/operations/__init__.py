@@ -3,17 +3,17 @@
 Everything public is imported from here.
 """
 
-from signals.operations.add_check import AddCheckIfMissing
-from signals.operations.add_column import AddColumnIfMissing
-from signals.operations.add_foreign_key import AddForeignKeyIfMissing
-from signals.operations.add_unique import AddUniqueIfMissing
-from signals.operations.alter_column_type import AlterColumnTypeIfDifferent
-from signals.operations.backfill import BackfillInBatches
-from signals.operations.create_enum import CreateEnumIfMissing
-from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
-from signals.operations.create_table import CreateTableIfMissing
-from signals.operations.drop_index import DropIndexConcurrentlyIfPresent
-from signals.operations.errors import (
+from .add_check import AddCheckIfMissing
+from .add_column import AddColumnIfMissing
+from .add_foreign_key import AddForeignKeyIfMissing
+from .add_unique import AddUniqueIfMissing
+from .alter_column_type import AlterColumnTypeIfDifferent
+from .backfill import BackfillInBatches
+from .create_enum import CreateEnumIfMissing
+from .create_index import CreateIndexConcurrentlyIfMissing
+from .create_table import CreateTableIfMissing
+from .drop_index import DropIndexConcurrentlyIfPresent
+from .errors import (
     ConvergenceError,
     DifferentDefinition,
     DuplicateRows,
@@ -28,11 +28,11 @@ from signals.operations.errors import (
     StatementRefused,
     TableMissing,
 )
-from signals.operations.findings import Finding, Status
-from signals.operations.remove_check import RemoveCheckIfPresent
-from signals.operations.remove_column import RemoveColumnIfPresent
-from signals.operations.remove_unique import RemoveUniqueIfPresent
-from signals.operations.set_not_null import SetNotNullIfNullable
+from .findings import Finding, Status
+from .remove_check import RemoveCheckIfPresent
+from .remove_column import RemoveColumnIfPresent
+from .remove_unique import RemoveUniqueIfPresent
+from .set_not_null import SetNotNullIfNullable
 
 __all__ = [
     "AddCheckIfMissing",

@@ -5,19 +5,15 @@ from typing import Any
 from django.db.migrations.operations.models import AddConstraint
 from django.db.models import CheckConstraint
 
-from signals.operations import guards
-from signals.operations.base import Convergent
-from signals.operations.catalog import Constraint, Table
-from signals.operations.constraints import (
-    drop_constraint,
-    same_check,
-    take_name,
-    validate_constraint,
-)
-from signals.operations.findings import Finding, Snapshot, Status
-from signals.operations.refusals import require_choice, require_name, require_table
-from signals.operations.site import Site, successor
-from signals.operations.statements import Lock, Statement
+from .base import Convergent
+from .catalog.tables import Constraint, Table
+from .components import guards
+from .components.constraints import drop_constraint, same_check, take_name, validate_constraint
+from .findings import Finding, Snapshot, Status
+from .names import successor
+from .refusals import require_choice, require_name, require_table
+from .site import Site
+from .statements import Lock, Statement
 
 
 class AddCheckIfMissing(Convergent, AddConstraint):

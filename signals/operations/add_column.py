@@ -6,33 +6,33 @@ from typing import Any
 from django.db.migrations.operations.fields import AddField
 from django.db.models import NOT_PROVIDED
 
-from signals.operations import guards
-from signals.operations.base import Convergent
-from signals.operations.catalog import Table
-from signals.operations.columns import (
+from .base import Convergent
+from .catalog.tables import Table
+from .components import guards
+from .components.columns import (
     bare_field,
-    judge_column,
-    judge_existence,
+    compare_column,
+    compare_existence,
     probe_column,
     prove_not_null,
     refuse_new_columns,
     type_of,
-    weigh_new_columns,
+    with_new_column_facts,
 )
-from signals.operations.create_table import through_table
-from signals.operations.findings import Finding, Snapshot
-from signals.operations.foreign_keys import (
-    has_constraint,
-    judge_foreign_key,
+from .components.foreign_keys import (
+    compare_foreign_key,
+    has_db_constraint,
     plan_foreign_key,
     referenced,
     require_target,
     script_foreign_key,
 )
-from signals.operations.implied import implied
-from signals.operations.refusals import keep, require_table
-from signals.operations.site import AnyField, Site
-from signals.operations.statements import Lock, Statement
+from .create_table import through_table
+from .findings import Finding, Snapshot
+from .implied import implied
+from .refusals import keep, require_table
+from .site import AnyField, Site
+from .statements import Lock, Statement
 
 
 class AddColumnIfMissing(Convergent, AddField):
@@ -105,23 +105,23 @@ class AddColumnIfMissing(Convergent, AddField):
             ddl += part.probe(site, found)
         return ddl
 
-    def weigh(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
+    def with_row_facts(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
         found = snapshot.found
         if not forwards or found is None or found.column(site.column(self.name)):
             return snapshot
         with site.on_probe():
             ddl = self._ddl(site)
-        return weigh_new_columns(self, site, snapshot, [(self._added(site), ddl)])
+        return with_new_column_facts(self, site, snapshot, [(self._added(site), ddl)])
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         field, found = site.field(self.name), snapshot.found
         findings = [
-            judge_existence(site, field, found)
+            compare_existence(site, field, found)
             if self.altered_later
-            else judge_column(site, field, found, snapshot.wanted)
+            else compare_column(site, field, found, snapshot.wanted)
         ]
-        if found is not None and has_constraint(field):
-            findings.append(judge_foreign_key(site, field, found))
+        if found is not None and has_db_constraint(field):
+            findings.append(compare_foreign_key(site, field, found))
         for part in self._parts(site, found):
             findings += part.inspect(site, snapshot)
         return findings
@@ -138,7 +138,7 @@ class AddColumnIfMissing(Convergent, AddField):
             instead = "" if self.allow_rewrite else instead
             refuse_new_columns(self, site, snapshot, [self._added(site)], instead)
             statements = [self._add(site)]
-        if has_constraint(field):
+        if has_db_constraint(field):
             statements += plan_foreign_key(site, field, found)
         for part in self._parts(site, found):
             part.coming = frozenset([column])
@@ -156,19 +156,10 @@ class AddColumnIfMissing(Convergent, AddField):
             return []
         return self.script_backwards(site)
 
-    def is_declared(self, site: Site, snapshot: Snapshot) -> bool:
-        """Whether the table's column has the declared type, so that its values are this column's."""
-        found, wanted = snapshot.columns(site.column(self.name))
-        if snapshot.found is None or found is None or snapshot.failure:
-            return False
-        if type_of(site, site.field(self.name)) in snapshot.found.unknown:
-            return False
-        return wanted is None or found.type == wanted.type
-
     def script(self, site: Site) -> list[Statement]:
         field = site.field(self.name)
         statements = [self._add(site)]
-        if has_constraint(field):
+        if has_db_constraint(field):
             statements += script_foreign_key(site, field)
         for part in self._parts(site, None):
             statements += part.script(site)
@@ -182,6 +173,15 @@ class AddColumnIfMissing(Convergent, AddField):
         guard = guards.negated(guards.has_column(site.table, column))
         also = referenced(site, [site.field(self.name)])
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
+
+    def is_declared(self, site: Site, snapshot: Snapshot) -> bool:
+        """Whether the table's column has the declared type, so that its values are this column's."""
+        found, wanted = snapshot.columns(site.column(self.name))
+        if snapshot.found is None or found is None or snapshot.failure:
+            return False
+        if type_of(site, site.field(self.name)) in snapshot.found.unknown:
+            return False
+        return wanted is None or found.type == wanted.type
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
         return implied(self.model_name, site, site.field(self.name), found)

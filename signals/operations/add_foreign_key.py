@@ -6,23 +6,23 @@ from typing import Any
 from django.db.migrations.operations.fields import AlterField
 from django.db.models import ForeignKey
 
-from signals.operations.base import Convergent
-from signals.operations.catalog import Table
-from signals.operations.columns import add_field_ddl, judge_column, judge_existence, probe_column
-from signals.operations.findings import Finding, Snapshot
-from signals.operations.foreign_keys import (
+from .base import Convergent
+from .catalog.tables import Table
+from .components.columns import add_field_ddl, compare_column, compare_existence, probe_column
+from .components.foreign_keys import (
+    compare_foreign_key,
     drop_foreign_key,
-    has_constraint,
-    judge_foreign_key,
+    has_db_constraint,
     plan_foreign_key,
     require_target,
     script_drop_foreign_key,
     script_foreign_key,
 )
-from signals.operations.implied import implied_later
-from signals.operations.refusals import require_column
-from signals.operations.site import AnyField, Site
-from signals.operations.statements import Statement
+from .findings import Finding, Snapshot
+from .implied import implied_later
+from .refusals import require_column
+from .site import AnyField, Site
+from .statements import Statement
 
 
 class AddForeignKeyIfMissing(Convergent, AlterField):
@@ -54,7 +54,7 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
             raise TypeError(
                 f"AddForeignKeyIfMissing takes a ForeignKey, not a {type(field).__name__}"
             )
-        if not has_constraint(field):
+        if not has_db_constraint(field):
             raise ValueError(f"{name} is declared with db_constraint=False (take it out)")
         super().__init__(model_name, name, field, preserve_default)
         self.altered_later = altered_later
@@ -84,13 +84,13 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         field, found = site.field(self.name), snapshot.found
         column = (
-            judge_existence(site, field, found)
+            compare_existence(site, field, found)
             if self.altered_later
-            else judge_column(site, field, found, snapshot.wanted)
+            else compare_column(site, field, found, snapshot.wanted)
         )
         if found is None or found.column(column.name) is None:
             return [column]
-        findings = [judge_foreign_key(site, field, found), column]
+        findings = [compare_foreign_key(site, field, found), column]
         for part in self._parts(site, found):
             findings += part.inspect(site, snapshot)
         return findings

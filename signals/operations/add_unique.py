@@ -7,28 +7,30 @@ from typing import Any
 from django.db.migrations.operations.models import AddConstraint
 from django.db.models import Index, UniqueConstraint
 
-from signals.operations import catalog, guards, partitions
-from signals.operations.base import Convergent
-from signals.operations.catalog import Table
-from signals.operations.constraints import drop_constraint
-from signals.operations.errors import Refused
-from signals.operations.findings import Finding, Snapshot, Status
-from signals.operations.indexes import (
+from .base import Convergent
+from .catalog.indexes import Index as CatalogIndex
+from .catalog.tables import Table
+from .components import guards, partitions
+from .components.constraints import drop_constraint
+from .components.indexes import (
+    compare_index,
+    definition_on_table,
     drop_index,
-    held,
-    judge,
     plan_index,
     refuse_invalid,
     refuse_partitioned,
     rename_index,
+    replacement_leftovers,
     same_index,
-    shown,
-    spares,
     tables_below,
+    why_not_replaceable,
 )
-from signals.operations.refusals import require_choice, require_name, require_table
-from signals.operations.site import Site, predecessor, successor
-from signals.operations.statements import Lock, Statement
+from .errors import Refused
+from .findings import Finding, Snapshot, Status
+from .names import predecessor, successor
+from .refusals import require_choice, require_name, require_table
+from .site import Site
+from .statements import Lock, Statement
 
 
 class AddUniqueIfMissing(Convergent, AddConstraint):
@@ -82,44 +84,8 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         finding = self._judge(site, snapshot)
         if snapshot.found is None or snapshot.found.kind != "p":
             return [finding]
-        return partitions.judge(self._recipe(site, snapshot), finding, snapshot.found)
-
-    def _judge(self, site: Site, snapshot: Snapshot) -> Finding:
-        name, found = self.constraint.name, snapshot.found
-        if found is None:
-            return Finding("unique", name, site.table, Status.MISSING)
-        theirs, mine = snapshot.constraints(name)
-        index, target = snapshot.indexes(name)
-        if index is None and (theirs is None or self.is_index):
-            return replace(judge(site, name, found, None), component="unique")
-        finding = judge(site, name, found, snapshot.wanted)
-        wanted = f"UNIQUE on ({', '.join(self._columns(site))})"
-        if target is not None:
-            wanted = mine.definition if mine else shown(site, target)
-        status = finding.status
-        if index is None or target is None:
-            status = Status.DIFFERENT
-        elif not index.building and not self.is_index:
-            status = self._judge_constraint(snapshot, index, target)
-        there = theirs.definition if theirs else finding.found
-        if there == wanted and target is not None:  # a constraint's text has no storage parameters
-            there, wanted = finding.found, shown(site, target)
-        is_joint = found.kind == "p" and not self.is_index
-        return Finding(
-            "unique",
-            name,
-            site.table,
-            status,
-            there,
-            wanted,
-            f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}; and run again"
-            if theirs
-            else finding.fix,
-            replaceable=index is not None
-            and not held(index)
-            and target is not None
-            and not is_joint
-            and (theirs is None or (theirs.kind == "u" and mine is not None)),
+        return partitions.compare_index_of_partitions(
+            self._recipe(site, snapshot), finding, snapshot.found
         )
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
@@ -136,7 +102,8 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         constraint, _ = snapshot.constraints(name)
         index, _ = snapshot.indexes(name)
         steps = [
-            drop_index(site, each.name, snapshot.found) for each in spares(name, snapshot.found)
+            drop_index(site, each.name, snapshot.found)
+            for each in replacement_leftovers(name, snapshot.found)
         ]
         found = snapshot.found
         if found is not None and found.kind == "p":
@@ -157,8 +124,57 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         name = self.constraint.name
         return [drop_constraint(site, name), drop_index(site, name)]
 
+    @property
+    def is_index(self) -> bool:
+        """Whether Django and PostgreSQL keep it as a unique index without a constraint."""
+        constraint: Any = self.constraint
+        return bool(
+            constraint.condition
+            or constraint.include
+            or constraint.opclasses
+            or constraint.contains_expressions
+        )
+
+    def _judge(self, site: Site, snapshot: Snapshot) -> Finding:
+        name, found = self.constraint.name, snapshot.found
+        if found is None:
+            return Finding("unique", name, site.table, Status.MISSING)
+        theirs, mine = snapshot.constraints(name)
+        index, target = snapshot.indexes(name)
+        if index is None and (theirs is None or self.is_index):
+            return replace(compare_index(site, name, found, None), component="unique")
+        finding = compare_index(site, name, found, snapshot.wanted)
+        wanted = f"UNIQUE on ({', '.join(self._columns(site))})"
+        if target is not None:
+            wanted = mine.definition if mine else definition_on_table(site, target)
+        status = finding.status
+        if index is None or target is None:
+            status = Status.DIFFERENT
+        elif not index.building and not self.is_index:
+            status = self._judge_constraint(snapshot, index, target)
+        there = theirs.definition if theirs else finding.found
+        if there == wanted and target is not None:  # a constraint's text has no storage parameters
+            there, wanted = finding.found, definition_on_table(site, target)
+        is_joint = found.kind == "p" and not self.is_index
+        return Finding(
+            "unique",
+            name,
+            site.table,
+            status,
+            there,
+            wanted,
+            f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}; and run again"
+            if theirs
+            else finding.fix,
+            replaceable=index is not None
+            and not why_not_replaceable(index)
+            and target is not None
+            and not is_joint
+            and (theirs is None or (theirs.kind == "u" and mine is not None)),
+        )
+
     def _judge_constraint(
-        self, snapshot: Snapshot, index: catalog.Index, target: catalog.Index
+        self, snapshot: Snapshot, index: CatalogIndex, target: CatalogIndex
     ) -> Status:
         theirs, mine = snapshot.constraints(self.constraint.name)
         is_other = theirs is not None and (mine is None or theirs.deferral != mine.deferral)
@@ -166,7 +182,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
             is_other = True  # PostgreSQL makes no constraint of a partitioned table's index
         if is_other or not same_index(index, target):
             return Status.DIFFERENT
-        if not index.valid or theirs is None or spares(index.name, snapshot.found):
+        if not index.valid or theirs is None or replacement_leftovers(index.name, snapshot.found):
             return Status.UNFINISHED
         return Status.EXISTS
 
@@ -175,7 +191,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
     ) -> list[Statement]:
         name, status = finding.name, finding.status
         index, target = snapshot.indexes(name)
-        clean = [drop_index(site, each.name, found) for each in spares(name, found)]
+        clean = [drop_index(site, each.name, found) for each in replacement_leftovers(name, found)]
         if status is Status.DIFFERENT and target is not None:
             return self._replace(site, snapshot, target)
         if status is Status.MISSING:
@@ -191,7 +207,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         self, site: Site, snapshot: Snapshot, finding: Finding, found: Table
     ) -> list[Statement]:
         recipe = self._recipe(site, snapshot)
-        steps = partitions.plan(site, recipe, finding, found)
+        steps = partitions.plan_partitions(site, recipe, finding, found)
         constraint: Any = self.constraint
         columns = site.columns_of(constraint.fields)
         if not columns and recipe.wanted is not None:
@@ -248,7 +264,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         done = guards.either(guards.has_constraint(site.table, name), unbuilt)
         return Statement("; ".join([*before, sql]), Lock.ACCESS_EXCLUSIVE, site.table, done)
 
-    def _replace(self, site: Site, snapshot: Snapshot, target: catalog.Index) -> list[Statement]:
+    def _replace(self, site: Site, snapshot: Snapshot, target: CatalogIndex) -> list[Statement]:
         """The wanted index beside the other one; both change places in one instant."""
         name, found = self.constraint.name, snapshot.found
         new, old = successor(name), predecessor(name)
@@ -256,7 +272,9 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         is_ready = built is not None and built.valid and same_index(built, target)
         kept = new if is_ready else ""
         steps = [
-            drop_index(site, each.name, found) for each in spares(name, found) if each.name != kept
+            drop_index(site, each.name, found)
+            for each in replacement_leftovers(name, found)
+            if each.name != kept
         ]
         if not is_ready:
             steps.append(self._build(site, new))
@@ -270,17 +288,6 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         constraint: Any = self.constraint
         names = [*constraint.fields, *constraint.include]
         return site.columns_of(names, [*constraint.expressions, constraint.condition])
-
-    @property
-    def is_index(self) -> bool:
-        """Whether Django and PostgreSQL keep it as a unique index without a constraint."""
-        constraint: Any = self.constraint
-        return bool(
-            constraint.condition
-            or constraint.include
-            or constraint.opclasses
-            or constraint.contains_expressions
-        )
 
     def _require_support(self, site: Site) -> None:
         features = site.connection.features

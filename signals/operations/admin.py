@@ -16,11 +16,11 @@ from django.urls import path
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
-from signals.operations.findings import Status
-from signals.operations.kept import BeingRead, Reading, last, renew
-from signals.operations.models import Schema
-from signals.operations.printing import facts
-from signals.operations.reading import command
+from .drift.cached_reading import BeingRead, Reading, last, renew
+from .drift.printing import facts
+from .drift.reading import command
+from .findings import Status
+from .models import Schema
 
 PAGE = 200  # rows
 
@@ -104,7 +104,7 @@ class SchemaAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptab
         if alias:
             context |= _shown(request, alias, aliases)
         request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/signals_operations/schema.html", context)
+        return TemplateResponse(request, "admin/convergent_migrations/schema.html", context)
 
     def _renew(self, request: HttpRequest, alias: str) -> None:
         """A failure is no message: it is kept, and the page shows it to everybody."""

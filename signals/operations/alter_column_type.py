@@ -9,33 +9,37 @@ from django.db import DatabaseError
 from django.db.migrations.operations.fields import AlterField
 from django.db.models import Field, ForeignKey
 
-from signals.operations import guards
-from signals.operations.base import Convergent
-from signals.operations.catalog import Catalog, Column, Table, compose
-from signals.operations.columns import (
+from .base import Convergent
+from .catalog.contents import has_rows
+from .catalog.probes import rewrites_table
+from .catalog.query import compose
+from .catalog.tables import Column, Table
+from .components import guards
+from .components.columns import (
     add_field_ddl,
     bare_field,
-    judge_column,
-    judge_existence,
+    compare_column,
+    compare_existence,
     probe_column,
     require_no_other_change,
     same_column,
     same_default,
     type_of,
 )
-from signals.operations.errors import Refused, is_impossible, words
-from signals.operations.findings import Finding, Snapshot, Status
-from signals.operations.foreign_keys import has_constraint, referenced
-from signals.operations.implied import implied_later
-from signals.operations.refusals import keep, require_column, require_rows
-from signals.operations.set_not_null import SetNotNullIfNullable
-from signals.operations.site import PROBE, AnyField, Site
-from signals.operations.statements import Lock, Statement
+from .components.foreign_keys import has_db_constraint, referenced
+from .errors import Refused, is_impossible, one_line
+from .findings import Finding, Snapshot, Status
+from .implied import implied_later
+from .names import NAME, PROBE
+from .refusals import keep, require_column, require_rows
+from .set_not_null import SetNotNullIfNullable
+from .site import AnyField, Site
+from .statements import Lock, Statement
 
 # Some of these have an operator =, which compares areas or numbers of points.
 _WITHOUT_EQUALITY = ("json", "xml", "point", "box", "path", "polygon", "circle")
 
-_BEFORE = "signals_operations_before"
+_BEFORE = f"{NAME}_before"
 
 
 class AlterColumnTypeIfDifferent(Convergent, AlterField):
@@ -105,36 +109,36 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             ddl += part.probe(site, found)
         return ddl
 
-    def weigh(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
+    def with_row_facts(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
         found, wanted, former = self._columns(site, snapshot)
         target = wanted if forwards else former
         if snapshot.found is None or found is None or target is None or _same_type(found, target):
             return snapshot
         require_rows(self, site, snapshot.found)
-        catalog = Catalog(site.connection)
         column = site.quote(site.column(self.name))
         using = self.using if forwards else ""
         # Without its default, which may not convert by itself, and with the columns as they are.
         ddl = [f"ALTER TABLE {PROBE} ALTER COLUMN {column} {self._type(column, target, using)}"]
-        has_rows = catalog.has_rows(snapshot.found)
+        connection = site.connection
+        is_filled = has_rows(connection, snapshot.found)
         try:
-            rewrites = catalog.rewrites(snapshot.found, ddl, PROBE)
+            rewrites = rewrites_table(connection, snapshot.found, ddl, PROBE)
         except DatabaseError as error:
             if not is_impossible(error):
                 raise
-            return replace(snapshot, has_rows=has_rows, failure=words(error))
-        return replace(snapshot, has_rows=has_rows, rewrites=rewrites)
+            return replace(snapshot, has_rows=is_filled, failure=one_line(error))
+        return replace(snapshot, has_rows=is_filled, rewrites=rewrites)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         field = site.field(self.name)
-        finding = judge_column(site, field, snapshot.found, snapshot.wanted)
+        finding = compare_column(site, field, snapshot.found, snapshot.wanted)
         is_unknown = snapshot.found is not None and type_of(site, field) in snapshot.found.unknown
         found, _, former = self._columns(site, snapshot)
         is_former = found is not None and former is not None and same_column(found, former)
         if finding.status is Status.DIFFERENT and (is_former or is_unknown):
             finding = replace(finding, status=Status.MISSING, fix="")
         elif self.altered_later:
-            finding = judge_existence(site, field, snapshot.found)
+            finding = compare_existence(site, field, snapshot.found)
         findings = [replace(finding, component="type")]
         for part in self._parts(site, snapshot.found):
             findings += part.inspect(site, snapshot)
@@ -325,7 +329,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         referring = (
             site.quote(each.related_model._meta.db_table)
             for each in relations
-            if has_constraint(each.field) and each.field.target_field.name == self.name
+            if has_db_constraint(each.field) and each.field.target_field.name == self.name
         )
         return tuple(dict.fromkeys([*referenced(site, [site.field(self.name)]), *referring]))
 

@@ -1,16 +1,20 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate, pre_migrate
 
+from .names import NAME, PACKAGE
+
 
 class OperationsConfig(AppConfig):
     """The convergent operations and their commands; it has no table."""
 
-    name = "signals.operations"
-    label = "signals_operations"
+    name = PACKAGE
+    label = NAME
     verbose_name = "Convergent migration operations"
 
     def ready(self) -> None:
-        from signals.operations import checks, finding_checks, preflight  # noqa: F401 - they register
+        from . import checks  # noqa: F401 - it registers
+        from .drift import checks as finding_checks  # noqa: F401 - the same
+        from .migrate import preflight
 
-        pre_migrate.connect(preflight.remember, dispatch_uid="signals.operations.remember")
-        post_migrate.connect(preflight.forget, dispatch_uid="signals.operations.forget")
+        pre_migrate.connect(preflight.remember, dispatch_uid=f"{NAME}.remember")
+        post_migrate.connect(preflight.forget, dispatch_uid=f"{NAME}.forget")

@@ -13,24 +13,32 @@ from django.db.migrations.state import ProjectState
 from django.db.models import Expression
 from django.db.models.sql import UpdateQuery
 
-from signals.operations import session
-from signals.operations.base import Convergent
-from signals.operations.catalog import Catalog, Table, compose
-from signals.operations.errors import (
+from .base import Convergent
+from .catalog.contents import count_rows, estimate_nulls, has_rows
+from .catalog.query import compose
+from .catalog.questions import find_table
+from .catalog.tables import Table
+from .errors import (
+    ROWS_IN_THE_WAY,
     LockWaitExceeded,
     NeedsAutocommit,
     RowsViolate,
+    one_line,
     sqlstate,
-    words,
 )
-from signals.operations.findings import Finding, Snapshot, Status
-from signals.operations.policy import LockPolicy
-from signals.operations.progress import Walk
-from signals.operations.refusals import require_column, require_rows
-from signals.operations.site import Site
-from signals.operations.statements import Lock, Statement
+from .execution import progress
+from .execution.policy import LockPolicy
+from .execution.progress import Walk, display_of
+from .execution.send import about_to_change
+from .execution.settings import with_statement_timeout
+from .execution.waiting import retry_on_conflict
+from .findings import Finding, Snapshot, Status
+from .names import NAME
+from .refusals import refuse_statement, require_column, require_rows
+from .site import Site
+from .statements import Lock, Statement
 
-logger = logging.getLogger("signals.operations")
+logger = logging.getLogger(NAME)
 
 
 class BackfillInBatches(Convergent, Operation):
@@ -104,7 +112,7 @@ class BackfillInBatches(Convergent, Operation):
             return snapshot
         require_rows(self, site, snapshot.found)
         condition = f"{site.quote(column.name)} IS NULL"
-        left = Catalog(site.connection).has_rows(snapshot.found, condition)
+        left = has_rows(site.connection, snapshot.found, condition)
         return replace(snapshot, has_rows=left)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
@@ -121,17 +129,7 @@ class BackfillInBatches(Convergent, Operation):
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         return []
 
-    def script(self, site: Site) -> list[Statement]:
-        manager = site.model._base_manager.using(site.connection.alias)
-        query: Any = manager.filter(**{f"{self.name}__isnull": True}).query.chain(UpdateQuery)
-        query.add_update_values({self.name: self.value})
-        sql = query.get_compiler(connection=site.connection).as_sql()
-        return [Statement(compose(site.connection, *sql), Lock.ROW_EXCLUSIVE, site.table, "false")]
-
-    def script_backwards(self, site: Site) -> list[Statement]:
-        return []
-
-    def _converge(self, site: Site, *, forwards: bool) -> None:
+    def converge(self, site: Site, *, forwards: bool) -> None:
         if not forwards:
             return
         snapshot = self.read(site)
@@ -147,16 +145,26 @@ class BackfillInBatches(Convergent, Operation):
             reason = f"the value of {self.name} is NULL for some rows, and they are left"
             raise RowsViolate(self.script(site)[0].sql, reason)
 
+    def script(self, site: Site) -> list[Statement]:
+        manager = site.model._base_manager.using(site.connection.alias)
+        query: Any = manager.filter(**{f"{self.name}__isnull": True}).query.chain(UpdateQuery)
+        query.add_update_values({self.name: self.value})
+        sql = query.get_compiler(connection=site.connection).as_sql()
+        return [Statement(compose(site.connection, *sql), Lock.ROW_EXCLUSIVE, site.table, "false")]
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        return []
+
     def _fill(self, site: Site) -> None:
         rows = site.model._base_manager.using(site.connection.alias).order_by("pk")
         left = rows.filter(**{f"{self.name}__isnull": True})
         filled, last = 0, None
-        walk = Walk(partial(self._left, site), after=session.LONG)
-        with session.display(site.connection, self.describe()) as shown:
+        walk = Walk(partial(self._left, site), after=progress.LONG_STEP)
+        with display_of(site.connection, self.describe()) as shown:
             while batch := _keys(
                 left if last is None else left.filter(pk__gt=last), self.batch_size
             ):
-                session.about_to_change(site.connection)
+                about_to_change(site.connection)
                 last = batch[-1]
                 filled += self._write(site, left.order_by().filter(pk__in=batch))
                 logger.info("%s: %s rows filled, up to key %s", self.describe(), filled, last)
@@ -169,29 +177,31 @@ class BackfillInBatches(Convergent, Operation):
         longest = LockPolicy.from_settings().limited(self.limits).lock_wait
         update = partial(rows.update, **{self.name: self.value})
         try:
-            return session.patiently(site.connection, update, longest)
+            return retry_on_conflict(site.connection, update, longest)
         except (IntegrityError, DataError) as error:
-            raise RowsViolate(statement.sql, words(error)) from error
+            raise RowsViolate(statement.sql, one_line(error)) from error
         except DatabaseError as error:
-            if sqlstate(error) not in session.IN_THE_WAY:
-                self.refuse(statement.sql, error)
+            if sqlstate(error) not in ROWS_IN_THE_WAY:
+                refuse_statement(self, statement.sql, error)
                 raise
             advice = (
                 "run again when others write less to these rows; the next run continues from here"
             )
-            raise LockWaitExceeded(statement.sql, site.table, [words(error)], advice) from error
+            raise LockWaitExceeded(statement.sql, site.table, [one_line(error)], advice) from error
 
     def _left(self, site: Site) -> tuple[int | None, bool]:
         """How many rows are left, and whether they were counted; else the last ANALYZE estimates them."""
-        catalog, column = Catalog(site.connection), site.column(self.name)
-        table = catalog.table(site.table)
+        connection, column = site.connection, site.column(self.name)
+        table = find_table(connection, site.table)
         if table is None:
             return None, False
         condition = f"{site.quote(column)} IS NULL"
-        count = session.within(
-            site.connection, session.LONG, partial(catalog.count, table, condition)
+        count = with_statement_timeout(
+            connection, progress.LONG_STEP, partial(count_rows, connection, table, condition)
         )
-        return (catalog.estimate(table, column), False) if count is None else (count, True)
+        return (
+            (estimate_nulls(connection, table, column), False) if count is None else (count, True)
+        )
 
 
 def _keys(rows: Any, size: int) -> Sequence[Any]:

@@ -10,25 +10,19 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
-from django.db.migrations.exceptions import (
-    BadMigrationError,
-    CircularDependencyError,
-    NodeNotFoundError,
-)
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
-from signals.operations.atomicity import NEED_STATE, needs_autocommit
-from signals.operations.blocking import Blocking, blocking
-from signals.operations.report import convergent, steps
+from .conversion.atomicity import NEED_STATE, needs_autocommit
+from .conversion.blocking import Blocking, blocking
+from .migrate.walk import convergent, steps
+from .names import NAME
 
-# What is told by `migrate`, and any command that loads the migrations.
-BROKEN_GRAPH = (BadMigrationError, CircularDependencyError, NodeNotFoundError)
 # Operations on models or fields that are not there: what `migrate` tells too.
 _BROKEN_STATE = (LookupError, ValueError, FieldDoesNotExist)
 
 
-@register("signals_operations", Tags.database)
+@register(NAME, Tags.database)
 def check_servers(*, databases: Sequence[str] | None = None, **_unused: Any) -> list[CheckMessage]:
     """E001 for each database that is no PostgreSQL and is to get convergent operations.
 
@@ -40,14 +34,14 @@ def check_servers(*, databases: Sequence[str] | None = None, **_unused: Any) -> 
             f"the database {alias!r} is {connections[alias].display_name}, and {first} needs PostgreSQL",
             hint="Keep its app away from that database by a router's allow_migrate(), or use PostgreSQL.",
             obj=alias,
-            id="signals_operations.E001",
+            id=f"{NAME}.E001",
         )
         for alias in others
         for first in list(_allowed(alias))[:1]
     ]
 
 
-@register("signals_operations")
+@register(NAME)
 def check_atomicity(**_unused: Any) -> list[CheckMessage]:
     """E002 for each atomic migration whose first run would end with NeedsAutocommit; asks no database."""
     loader = _loaded(None, replace_migrations=False)
@@ -58,14 +52,14 @@ def check_atomicity(**_unused: Any) -> list[CheckMessage]:
             f"{app_label}.{name} is atomic, and {first} cannot run in a transaction",
             hint="Set atomic = False on the migration.",
             obj=f"{app_label}.{name}",
-            id="signals_operations.E002",
+            id=f"{NAME}.E002",
         )
         for (app_label, name), migration in sorted(loader.disk_migrations.items())
         for first in list(_needing_autocommit(loader, migration))[:1]
     ]
 
 
-@register("signals_operations", Tags.database)
+@register(NAME, Tags.database)
 def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) -> list[CheckMessage]:
     """W003 for each operation to come that stops others on a table with a past, with what to write instead.
 
@@ -84,7 +78,7 @@ def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) ->
             hint=f"{each.instead} (`manage.py convergent_migration {label.replace('.', ' ')}` writes it; "
             "accept_blocking = True on the migration keeps it).",
             obj=label,
-            id="signals_operations.W003",
+            id=f"{NAME}.W003",
         )
         for (label, _), each in found.items()
     ]

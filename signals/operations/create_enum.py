@@ -9,14 +9,15 @@ from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.state import ProjectState
 from django.db.models import Model
 
-from signals.operations import guards
-from signals.operations.base import Convergent
-from signals.operations.catalog import ENUM, Catalog, Enum, Question
-from signals.operations.findings import Finding, Status
-from signals.operations.guards import literal
-from signals.operations.refusals import keep, require_postgresql
-from signals.operations.site import Site
-from signals.operations.statements import Lock, Statement
+from .base import Convergent
+from .catalog.enums import Enum
+from .catalog.questions import ENUM, Question, ask
+from .components import guards
+from .components.guards import literal
+from .findings import Finding, Status
+from .refusals import keep, require_postgresql
+from .site import Site
+from .statements import Lock, Statement
 
 
 class CreateEnumIfMissing(Convergent, Operation):
@@ -93,15 +94,7 @@ class CreateEnumIfMissing(Convergent, Operation):
         return {"enum": self.name}
 
     def read(self, site: Site) -> Enum | None:
-        return self.placed(Catalog(site.connection).ask([self.question(site)])[0])
-
-    def question(self, site: Site, family: int = 0) -> Question:
-        """What has to be known of the type."""
-        return Question(site.quote(self.name), kind=ENUM, family=family)
-
-    def placed(self, enum: Enum | None) -> Enum | None:
-        """The type, if it stands where CREATE TYPE would make one."""
-        return enum if enum and enum.current else None
+        return self.placed(ask(site.connection, [self.question(site)])[0])
 
     def inspect(self, site: Site, snapshot: Enum | None) -> list[Finding]:
         wanted = ", ".join(self.values)
@@ -161,6 +154,14 @@ class CreateEnumIfMissing(Convergent, Operation):
         name = site.quote(self.name)
         unused = guards.either(guards.negated(guards.has_enum(name)), guards.uses_type(name))
         return [Statement(f"DROP TYPE {name}", Lock.NONE, name, unused)]
+
+    def question(self, site: Site, family: int = 0) -> Question:
+        """What has to be known of the type."""
+        return Question(site.quote(self.name), kind=ENUM, family=family)
+
+    def placed(self, enum: Enum | None) -> Enum | None:
+        """The type, if it stands where CREATE TYPE would make one."""
+        return enum if enum and enum.current else None
 
     def _first(self, site: Site, labels: Sequence[str] = ()) -> Statement:
         name, label = site.quote(self.name), self.values[0]

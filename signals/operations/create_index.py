@@ -8,23 +8,24 @@ from typing import Any
 from django.db.migrations.operations.models import AddIndex
 from django.db.models import Index
 
-from signals.operations import guards, partitions
-from signals.operations.base import Convergent
-from signals.operations.catalog import Table
-from signals.operations.errors import Refused
-from signals.operations.findings import Finding, Snapshot, Status
-from signals.operations.indexes import (
+from .base import Convergent
+from .catalog.tables import Table
+from .components import guards, partitions
+from .components.indexes import (
     columns_of,
+    compare_index,
     drop_index,
-    judge,
     plan_index,
     refuse_invalid,
     refuse_partitioned,
-    spares,
+    replacement_leftovers,
 )
-from signals.operations.refusals import require_choice, require_name, require_table
-from signals.operations.site import Site, successor
-from signals.operations.statements import Lock, Statement
+from .errors import Refused
+from .findings import Finding, Snapshot, Status
+from .names import successor
+from .refusals import require_choice, require_name, require_table
+from .site import Site
+from .statements import Lock, Statement
 
 
 class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
@@ -83,11 +84,6 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
             f"Create index {self.index.name}{others} on {self.model_name} concurrently if missing"
         )
 
-    @property
-    def variants(self) -> tuple[Index, ...]:
-        """The declared indexes, the best first."""
-        return (self.index, *self.fallbacks)
-
     def names(self, site: Site) -> Sequence[str]:
         return [variant.name for variant in self.variants]
 
@@ -106,14 +102,14 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         if snapshot.found is None:
             return [Finding("index", self.index.name, site.table, Status.MISSING)]
         chosen = self._chosen(site, snapshot.found)
-        finding = judge(site, (chosen or self.index).name, snapshot.found, snapshot.wanted)
+        finding = compare_index(site, (chosen or self.index).name, snapshot.found, snapshot.wanted)
         if chosen is None and finding.status is Status.EXISTS:
             columns = ", ".join(columns_of(site, self.index))
             finding = replace(finding, status=Status.DIFFERENT, wanted=f"an index on ({columns})")
         if chosen is None or snapshot.found.kind != "p":
             return [finding]
         recipe = self._recipe(site, chosen, snapshot)
-        return partitions.judge(recipe, finding, snapshot.found)
+        return partitions.compare_index_of_partitions(recipe, finding, snapshot.found)
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         table = require_table(self, site, snapshot)
@@ -130,7 +126,9 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
             )
         finding, *_ = self.inspect(site, snapshot)
         if table.kind == "p":
-            steps = partitions.plan(site, self._recipe(site, chosen, snapshot), finding, table)
+            steps = partitions.plan_partitions(
+                site, self._recipe(site, chosen, snapshot), finding, table
+            )
             if steps:
                 partitions.require_owned(self, site, table)
             return steps
@@ -141,7 +139,7 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         if found is None or self.keep_on_reverse:
             return []
         names = [variant.name for variant in self.variants]
-        names += [spare.name for name in names for spare in spares(name, found)]
+        names += [spare.name for name in names for spare in replacement_leftovers(name, found)]
         present = [found.index(name) for name in names]
         chosen = self._chosen(site, found)
         loose = (
@@ -176,6 +174,11 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         if self.keep_on_reverse:
             return []
         return [drop_index(site, variant.name) for variant in self.variants]
+
+    @property
+    def variants(self) -> tuple[Index, ...]:
+        """The declared indexes, the best first."""
+        return (self.index, *self.fallbacks)
 
     def _chosen(self, site: Site, found: Table) -> Index | None:
         for variant in self.variants:

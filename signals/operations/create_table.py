@@ -11,37 +11,39 @@ from django.db.migrations.operations.models import CreateModel
 from django.db.models import CheckConstraint, UniqueConstraint
 from django.db.models.options import normalize_together
 
-from signals.operations import guards
-from signals.operations.add_check import AddCheckIfMissing
-from signals.operations.add_unique import AddUniqueIfMissing
-from signals.operations.base import Convergent
-from signals.operations.catalog import Catalog, Constraint, Table
-from signals.operations.columns import (
+from .add_check import AddCheckIfMissing
+from .add_unique import AddUniqueIfMissing
+from .base import Convergent
+from .catalog.contents import has_rows
+from .catalog.tables import Table
+from .components import guards
+from .components.columns import (
     add_field_ddl,
-    judge_column,
-    judge_existence,
+    compare_column,
+    compare_existence,
     probe_column,
     prove_not_null,
     refuse_new_columns,
-    weigh_new_columns,
+    with_new_column_facts,
 )
-from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
-from signals.operations.errors import Refused
-from signals.operations.exclusion import Exclusion
-from signals.operations.findings import Finding, Piece, Snapshot, Source, Status
-from signals.operations.foreign_keys import (
-    has_constraint,
-    judge_foreign_key,
+from .components.foreign_keys import (
+    compare_foreign_key,
+    has_db_constraint,
     plan_foreign_key,
     referenced,
     require_target,
     script_foreign_key,
     target_table,
 )
-from signals.operations.implied import implied, implied_index, implied_unique
-from signals.operations.refusals import keep, require_rows
-from signals.operations.site import AnyField, Site, short, successor
-from signals.operations.statements import Lock, Statement
+from .components.primary_key import primary_key_ddl
+from .create_index import CreateIndexConcurrentlyIfMissing
+from .errors import Refused
+from .exclusion import Exclusion
+from .findings import ComparedPart, Finding, Snapshot, Source, Status
+from .implied import implied, implied_index, implied_unique
+from .refusals import keep, require_rows
+from .site import AnyField, Site
+from .statements import Lock, Statement
 
 _TABLES = ("r", "p")  # ordinary and partitioned
 
@@ -96,6 +98,17 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def describe(self) -> str:
         return f"Create table of {self.name} if missing"
 
+    def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
+        """Takes in what only adds to the table, and gives that up again where it is removed.
+
+        What alters the table must meet it as it was before.
+        """
+        absorbed = self._absorb(operation)
+        if absorbed is None:
+            return super().reduce(operation, app_label)
+        absorbed.limits = self.limits
+        return [absorbed]
+
     def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
         """The table, and behind it those of its ManyToManyFields."""
         tables: list[tuple[Convergent, Site]] = [(self, site)]
@@ -122,13 +135,13 @@ class CreateTableIfMissing(Convergent, CreateModel):
             ddl += part.probe(site, found)
         return ddl
 
-    def weigh(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
+    def with_row_facts(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
         found = snapshot.found
         if found is None:
             return snapshot
         if not forwards:
             require_rows(self, site, found)
-            return replace(snapshot, has_rows=Catalog(site.connection).has_rows(found))
+            return replace(snapshot, has_rows=has_rows(site.connection, found))
         with site.on_probe():
             added = [
                 (field, add_field_ddl(site, field)) for field in self._missing(site, found).values()
@@ -136,8 +149,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
         parts = self._parts(site, found)
         if any(isinstance(part, Exclusion) and part.is_missing(found) for part in parts):
             require_rows(self, site, found)
-            snapshot = replace(snapshot, has_rows=Catalog(site.connection).has_rows(found))
-        return weigh_new_columns(self, site, snapshot, added)
+            snapshot = replace(snapshot, has_rows=has_rows(site.connection, found))
+        return with_new_column_facts(self, site, snapshot, added)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         found = snapshot.found
@@ -147,25 +160,6 @@ class CreateTableIfMissing(Convergent, CreateModel):
         if findings[0].status is Status.DIFFERENT:
             return findings
         return [*findings, *(piece.finding for piece in self.pieces(site, snapshot))]
-
-    def pieces(self, site: Site, snapshot: Snapshot) -> Iterator[Piece]:
-        """What a table that is there is judged by, piece by piece: its columns, then their parts."""
-        found, wanted = snapshot.found, snapshot.wanted
-        if found is None:
-            return
-        for field in self.declared(site):
-            source = Source("field", field.name)
-            column = (
-                judge_existence(site, field, found)
-                if field.name in self.altered_later
-                else judge_column(site, field, found, wanted)
-            )
-            yield Piece(source, field, column)
-            if has_constraint(field):
-                yield Piece(source, field, judge_foreign_key(site, field, found))
-        for source, part in self.sources(site, found):
-            for finding in part.inspect(site, snapshot):
-                yield Piece(source, part, finding)
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         found = snapshot.found
@@ -210,20 +204,59 @@ class CreateTableIfMissing(Convergent, CreateModel):
         statements += [self._add(site, column, field) for column, field in fields.items()]
         for part in self._parts(site, None):
             statements += part.script(site)
-        for field in filter(has_constraint, fields.values()):
+        for field in filter(has_db_constraint, fields.values()):
             statements += script_foreign_key(site, field)
         return statements
 
-    def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
-        """Takes in what only adds to the table, and gives that up again where it is removed.
+    def script_backwards(self, site: Site) -> list[Statement]:
+        refusal = guards.refusal_if_any(site.table, "true", f"table {site.table} has rows")
+        lock = f"LOCK TABLE {site.table} IN ACCESS EXCLUSIVE MODE"
+        drop = f"DROP TABLE {site.table}"
+        sql = drop if self.with_rows else f"{lock}; {refusal}; {drop}"
+        guard = guards.negated(guards.has_table(site.table))
+        also = referenced(site, self._fields(site).values())
+        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
 
-        What alters the table must meet it as it was before.
-        """
-        absorbed = self._absorb(operation)
-        if absorbed is None:
-            return super().reduce(operation, app_label)
-        absorbed.limits = self.limits
-        return [absorbed]
+    def pieces(self, site: Site, snapshot: Snapshot) -> Iterator[ComparedPart]:
+        """What a table that is there is judged by, piece by piece: its columns, then their parts."""
+        found, wanted = snapshot.found, snapshot.wanted
+        if found is None:
+            return
+        for field in self.declared(site):
+            source = Source("field", field.name)
+            column = (
+                compare_existence(site, field, found)
+                if field.name in self.altered_later
+                else compare_column(site, field, found, wanted)
+            )
+            yield ComparedPart(source, field, column)
+            if has_db_constraint(field):
+                yield ComparedPart(source, field, compare_foreign_key(site, field, found))
+        for source, part in self.sources(site, found):
+            for finding in part.inspect(site, snapshot):
+                yield ComparedPart(source, part, finding)
+
+    def sources(self, site: Site, found: Table | None) -> Iterator[tuple[Source, Convergent]]:
+        """The operations that stand for the constraints and indexes of the table, and what asks for each."""
+        meta = site.model._meta
+        for constraint in meta.constraints:
+            yield Source("constraint", constraint.name), self._of_constraint(constraint)
+        for index in meta.indexes:
+            operation = self.declared_by.get(index.name)
+            plain = CreateIndexConcurrentlyIfMissing(self.name, index)
+            yield Source("index", index.name), operation or plain
+        for names in sorted(self._index_together):
+            for part in implied_index(self.name, site, names, found, "_idx"):
+                yield Source("index_together", tuple(names)), part
+        fields = self._fields(site).values()
+        alone = {(field.name,) for field in fields if field.unique}
+        for names in meta.unique_together:
+            if tuple(names) not in alone:
+                for part in implied_unique(self.name, site, names, found):
+                    yield Source("unique_together", tuple(names)), part
+        for field in fields:
+            for part in implied(self.name, site, field, found):
+                yield Source("field", field.name), part
 
     def _absorb(self, operation: Operation) -> "CreateTableIfMissing | None":
         name = getattr(operation, "model_name", None) or getattr(operation, "name", "")
@@ -291,15 +324,6 @@ class CreateTableIfMissing(Convergent, CreateModel):
         sql = "; ".join([*ddl.now, *ddl.deferred])
         return Statement(sql, lock, table, guards.has_table(site.table), also=tuple(also))
 
-    def script_backwards(self, site: Site) -> list[Statement]:
-        refusal = guards.refusal_if_any(site.table, "true", f"table {site.table} has rows")
-        lock = f"LOCK TABLE {site.table} IN ACCESS EXCLUSIVE MODE"
-        drop = f"DROP TABLE {site.table}"
-        sql = drop if self.with_rows else f"{lock}; {refusal}; {drop}"
-        guard = guards.negated(guards.has_table(site.table))
-        also = referenced(site, self._fields(site).values())
-        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
-
     def _fields(self, site: Site) -> dict[str, AnyField]:
         """The table's own columns with their fields; generated ones behind those that they read."""
         fields = sorted(site.model._meta.local_fields, key=lambda field: field.generated)
@@ -307,13 +331,13 @@ class CreateTableIfMissing(Convergent, CreateModel):
 
     def _guarded(self, site: Site) -> list[AnyField]:
         """The fields whose foreign keys can be made by now."""
-        fields = filter(has_constraint, self._fields(site).values())
+        fields = filter(has_db_constraint, self._fields(site).values())
         return [field for field in fields if target_table(site, field) not in self.postponed]
 
     @contextmanager
     def _without_postponed(self, site: Site) -> Iterator[None]:
         """Within it, the fields whose tables are to come have no foreign key."""
-        fields: list[Any] = list(filter(has_constraint, self._fields(site).values()))
+        fields: list[Any] = list(filter(has_db_constraint, self._fields(site).values()))
         waiting = [field for field in fields if target_table(site, field) in self.postponed]
         for field in waiting:
             field.db_constraint = False
@@ -343,35 +367,13 @@ class CreateTableIfMissing(Convergent, CreateModel):
             found_text = primary.definition if primary else "no primary key"
             wanted_text = f"PRIMARY KEY ({', '.join(map(site.quote, wanted))})"
             if found.kind == "r" and all(map(found.column, wanted)):
-                fix = _key_ddl(site, found, primary, wanted)
+                fix = primary_key_ddl(site, found, primary, wanted)
         else:
             return Finding("table", name, site.table, Status.EXISTS)
         return Finding("table", name, site.table, Status.DIFFERENT, found_text, wanted_text, fix)
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
         return (part for _, part in self.sources(site, found))
-
-    def sources(self, site: Site, found: Table | None) -> Iterator[tuple[Source, Convergent]]:
-        """The operations that stand for the constraints and indexes of the table, and what asks for each."""
-        meta = site.model._meta
-        for constraint in meta.constraints:
-            yield Source("constraint", constraint.name), self._of_constraint(constraint)
-        for index in meta.indexes:
-            operation = self.declared_by.get(index.name)
-            plain = CreateIndexConcurrentlyIfMissing(self.name, index)
-            yield Source("index", index.name), operation or plain
-        for names in sorted(self._index_together):
-            for part in implied_index(self.name, site, names, found, "_idx"):
-                yield Source("index_together", tuple(names)), part
-        fields = self._fields(site).values()
-        alone = {(field.name,) for field in fields if field.unique}
-        for names in meta.unique_together:
-            if tuple(names) not in alone:
-                for part in implied_unique(self.name, site, names, found):
-                    yield Source("unique_together", tuple(names)), part
-        for field in fields:
-            for part in implied(self.name, site, field, found):
-                yield Source("field", field.name), part
 
     def _of_constraint(self, constraint: Any) -> Convergent:
         if constraint.name in self.declared_by:
@@ -393,19 +395,6 @@ def _removed(operation: Operation) -> tuple[str, str]:
         case migrations.RemoveConstraint():
             return "constraints", operation.name
     return "", ""
-
-
-def _key_ddl(site: Site, found: Table, primary: Constraint | None, columns: Sequence[str]) -> str:
-    """SQL that gives the table the primary key; its index is built while writers go on."""
-    name = short(f"{found.name}_pkey")
-    index = site.quote(successor(name) if primary else name)
-    keys = ", ".join(map(site.quote, columns))
-    instead = f"DROP CONSTRAINT {site.quote(primary.name)}, " if primary else ""
-    return (
-        f"CREATE UNIQUE INDEX CONCURRENTLY {index} ON {site.table} ({keys}); "
-        f"ALTER TABLE {site.table} {instead}"
-        f"ADD CONSTRAINT {site.quote(name)} PRIMARY KEY USING INDEX {index};"
-    )
 
 
 def _is_plain(operation: Operation) -> bool:

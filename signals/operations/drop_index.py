@@ -6,11 +6,11 @@ from typing import Any
 from django.db.migrations.operations.models import RemoveIndex
 from django.db.models import Index
 
-from signals.operations.catalog import Table
-from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
-from signals.operations.refusals import declared_part
-from signals.operations.removal import Removal
-from signals.operations.site import Site
+from .catalog.tables import Table
+from .create_index import CreateIndexConcurrentlyIfMissing
+from .refusals import declared_part
+from .removal import Removal
+from .site import Site
 
 
 class DropIndexConcurrentlyIfPresent(Removal, RemoveIndex):

@@ -251,7 +251,7 @@ def sqlstate(error: BaseException) -> str:
     return str(getattr(error.__cause__, "sqlstate", None) or "")
 
 
-def words(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """PostgreSQL's message, detail and hint on one line."""
     return " ".join(str(error).split())
 
@@ -269,3 +269,14 @@ def is_overtaken(error: BaseException | None) -> bool:
 def is_impossible(error: BaseException) -> bool:
     """Whether PostgreSQL says that what was declared cannot be: not so, not supported, no such value."""
     return sqlstate(error).startswith(("42", "0A", "22"))
+
+
+LOCK_NOT_AVAILABLE = "55P03"
+QUERY_CANCELED = "57014"  # by statement_timeout too
+CATALOG_CHANGED = (
+    "XX000"  # "cache lookup failed": what the catalog's view shows was dropped meanwhile
+)
+UNREADABLE = (LOCK_NOT_AVAILABLE, QUERY_CANCELED, CATALOG_CHANGED)
+# Another transaction was in the way of rows, and may be gone.
+ROWS_IN_THE_WAY = ("40001", "40P01", LOCK_NOT_AVAILABLE)
+INVALID_PARAMETER_VALUE = "22023"  # of the statement, not of a row; or of a setting

@@ -5,16 +5,17 @@ from typing import Any
 
 from django.db.migrations.operations.models import AddConstraint
 
-from signals.operations import guards
-from signals.operations.base import Convergent
-from signals.operations.catalog import Catalog, Table
-from signals.operations.constraints import drop_constraint
-from signals.operations.errors import Refused
-from signals.operations.findings import Finding, Snapshot, Status
-from signals.operations.indexes import judge
-from signals.operations.refusals import require_rows, require_table
-from signals.operations.site import Site
-from signals.operations.statements import Lock, Statement
+from .base import Convergent
+from .catalog.contents import has_rows
+from .catalog.tables import Table
+from .components import guards
+from .components.constraints import drop_constraint
+from .components.indexes import compare_index
+from .errors import Refused
+from .findings import Finding, Snapshot, Status
+from .refusals import require_rows, require_table
+from .site import Site
+from .statements import Lock, Statement
 
 
 class Exclusion(Convergent):
@@ -34,21 +35,18 @@ class Exclusion(Convergent):
     def migration_name_fragment(self) -> str:
         return AddConstraint(self.model_name, self.constraint).migration_name_fragment
 
-    def is_missing(self, found: Table) -> bool:
-        return found.constraint(self.constraint.name) is None
-
     def names(self, site: Site) -> list[str]:
         return [self.constraint.name]
 
     def probe(self, site: Site, found: Table) -> list[str]:
         return [] if self.is_missing(found) else list(self._ddl(site))
 
-    def weigh(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
+    def with_row_facts(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
         found = snapshot.found
         if found is None or not forwards or not self.is_missing(found):
             return snapshot
         require_rows(self, site, found)
-        return replace(snapshot, has_rows=Catalog(site.connection).has_rows(found))
+        return replace(snapshot, has_rows=has_rows(site.connection, found))
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         name = self.constraint.name
@@ -78,12 +76,17 @@ class Exclusion(Convergent):
         guard = guards.has_constraint(site.table, done)
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
 
+    def is_missing(self, found: Table) -> bool:
+        return found.constraint(self.constraint.name) is None
+
     def _judge_name(self, site: Site, found: Table | None) -> Finding:
         """The status of a constraint that the table lacks: its index needs the name too."""
         name = self.constraint.name
         if found is None:
             return Finding("exclusion", name, site.table, Status.MISSING)
-        finding = replace(judge(site, name, found, None), component="exclusion", replaceable=False)
+        finding = replace(
+            compare_index(site, name, found, None), component="exclusion", replaceable=False
+        )
         if finding.status is Status.MISSING:
             return finding
         wanted = finding.wanted or "an exclusion constraint"

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from signals.operations.catalog import Column, Constraint, Index, Table
+from .catalog.indexes import Index
+from .catalog.tables import Column, Constraint, Table
 
 
 class Status(Enum):
@@ -62,7 +63,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ComparedPart:
     """A finding on a table with what asks for it; `subject` is its field, or the operation for the part."""
 
     source: Source
@@ -74,7 +75,7 @@ class Piece:
 class Snapshot:
     """The table as it is, and its copy with the declaration put on it where there is a rival to compare.
 
-    has_rows, rewrites: what a plan may depend on and a status does not; known once `weigh` has asked.
+    has_rows, rewrites: what a plan may depend on and a status does not; known after `with_row_facts`.
     failure: why PostgreSQL cannot put the declaration on the copy; declaration: its SQL.
     """
 

@@ -8,18 +8,19 @@ from itertools import chain, count
 from django.db.models import BooleanField, CheckConstraint, ForeignKey, Index, UniqueConstraint
 from django.db.models.expressions import RawSQL
 
-from signals.operations import guards
-from signals.operations.add_check import AddCheckIfMissing
-from signals.operations.add_unique import AddUniqueIfMissing
-from signals.operations.base import Convergent
-from signals.operations.catalog import Column, Constraint, Table
-from signals.operations.catalog import Index as CatalogIndex
-from signals.operations.constraints import drop_constraint, same_check
-from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
-from signals.operations.findings import Finding, Snapshot, Status
-from signals.operations.refusals import require_table
-from signals.operations.site import LONGEST, AnyField, Site, short
-from signals.operations.statements import Statement
+from .add_check import AddCheckIfMissing
+from .add_unique import AddUniqueIfMissing
+from .base import Convergent
+from .catalog.indexes import Index as CatalogIndex
+from .catalog.tables import Column, Constraint, Table
+from .components import guards
+from .components.constraints import drop_constraint, same_check
+from .create_index import CreateIndexConcurrentlyIfMissing
+from .findings import Finding, Snapshot, Status
+from .names import MAX_NAME_BYTES, shortened
+from .refusals import require_table
+from .site import AnyField, Site
+from .statements import Statement
 
 _NUMBER_CAST = re.compile(r"\(([^()]+)\)::(?:smallint|integer|bigint|numeric|double precision)")
 _PATTERNS = {"varchar": "varchar_pattern_ops", "text": "text_pattern_ops"}
@@ -115,7 +116,7 @@ class _ImpliedCheck(AddCheckIfMissing):
         table = site.db_table.rpartition(".")[2].strip('"')
         condition = RawSQL(check, (), output_field=BooleanField())  # noqa: S611 - the field's own
         # The name on the probe, where those of the model's constraints stand too.
-        probed = short(f"{table}_{self.column}_implied_check")
+        probed = shortened(f"{table}_{self.column}_implied_check")
         super().__init__(model_name, CheckConstraint(condition=condition, name=probed))
         self.table_name = table
         self.name = self._name_for("check")
@@ -173,7 +174,7 @@ class _ImpliedCheck(AddCheckIfMissing):
     def _name_for(self, label: str) -> str:
         """The name that PostgreSQL would choose: the longer of table and column is shortened first."""
         table, column = self.table_name.encode(), self.column.encode()
-        first, second, room = len(table), len(column), LONGEST - len(f"__{label}")
+        first, second, room = len(table), len(column), MAX_NAME_BYTES - len(f"__{label}")
         while first + second > room:
             first, second = (first - 1, second) if first > second else (first, second - 1)
         parts = (table[:first].decode(errors="ignore"), column[:second].decode(errors="ignore"))

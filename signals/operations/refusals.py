@@ -4,17 +4,32 @@ import logging
 from collections.abc import Iterable
 from typing import Any, NoReturn, TypeVar
 
-from django.db import NotSupportedError
+from django.db import DatabaseError, NotSupportedError
 from django.db.migrations.operations.base import Operation
 
-from signals.operations.catalog import Column, Table
-from signals.operations.errors import DifferentDefinition, Refused, TableMissing
-from signals.operations.findings import Finding, Snapshot
-from signals.operations.site import LONGEST, Site
+from .catalog.tables import Column, Table
+from .errors import (
+    DifferentDefinition,
+    Refused,
+    StatementRefused,
+    TableMissing,
+    is_overtaken,
+    one_line,
+    sqlstate,
+)
+from .findings import Finding, Snapshot
+from .names import MAX_NAME_BYTES, NAME
+from .site import Site
+
+logger = logging.getLogger(NAME)
+
+
+# Classes of what PostgreSQL refuses whatever the rows: no such thing or not so, not supported, something
+# depends on it, beyond a limit, not in this state, cancelled, read-only; what a trigger forbids, what an
+# identity cannot be.
+_REFUSALS = ("42", "0A", "2B", "54", "55000", "55006", "57014", "22023", "25006", "P0")
 
 _Part = TypeVar("_Part")
-
-logger = logging.getLogger("signals.operations")
 
 
 def refuse_different(operation: Any, finding: Finding) -> NoReturn:
@@ -31,12 +46,19 @@ def refuse_different(operation: Any, finding: Finding) -> NoReturn:
     )
 
 
+def refuse_statement(operation: Operation, sql: str, error: DatabaseError) -> None:
+    """Raise StatementRefused where PostgreSQL refuses the SQL whatever the rows."""
+    state = sqlstate(error)
+    if state.startswith(_REFUSALS) or is_overtaken(error):
+        raise StatementRefused(operation.describe(), sql, state, one_line(error)) from error
+
+
 def require_name(name: str) -> None:
     """PostgreSQL would cut the name, and then the one in the state would be another."""
     length = len(name.encode())
-    if length > LONGEST:
+    if length > MAX_NAME_BYTES:
         raise ValueError(
-            f"the name {name} is {length} bytes long, and PostgreSQL keeps {LONGEST} (shorten it)"
+            f"the name {name} is {length} bytes long, and PostgreSQL keeps {MAX_NAME_BYTES} (shorten it)"
         )
 
 

@@ -7,12 +7,12 @@ from typing import Any
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
 
-from signals.operations.base import Convergent
-from signals.operations.catalog import Table
-from signals.operations.findings import Finding, Status
-from signals.operations.refusals import keep
-from signals.operations.site import AnyField, Site
-from signals.operations.statements import Statement
+from .base import Convergent
+from .catalog.tables import Table
+from .findings import Finding, Status
+from .refusals import keep
+from .site import AnyField, Site
+from .statements import Statement
 
 
 class Removal(Convergent):
@@ -21,10 +21,6 @@ class Removal(Convergent):
     A subclass says which operation builds what it removes. Forwards sends what that one sends
     backwards, and the other way round.
     """
-
-    def addition(self, site: Site) -> Convergent:
-        """The operation that builds the component, as the state before the removal declares it."""
-        raise NotImplementedError
 
     def locate(
         self,
@@ -35,6 +31,10 @@ class Removal(Convergent):
     ) -> Site | None:
         return super().locate(app_label, schema_editor, without, with_operation)
 
+    def addition(self, site: Site) -> Convergent:
+        """The operation that builds the component, as the state before the removal declares it."""
+        raise NotImplementedError
+
     def names(self, site: Site) -> Sequence[str]:
         return self.addition(site).names(site)
 
@@ -44,8 +44,8 @@ class Removal(Convergent):
     def probe(self, site: Site, found: Table) -> list[str]:
         return self.addition(site).probe(site, found)
 
-    def weigh(self, site: Site, snapshot: Any, *, forwards: bool) -> Any:
-        return self.addition(site).weigh(site, snapshot, forwards=not forwards)
+    def with_row_facts(self, site: Site, snapshot: Any, *, forwards: bool) -> Any:
+        return self.addition(site).with_row_facts(site, snapshot, forwards=not forwards)
 
     def is_present(self, site: Site, found: Table) -> bool:
         """Whether the table itself has anything of the name."""
@@ -70,7 +70,7 @@ class Removal(Convergent):
         fix = "rename it, or drop it by hand, and run again"
         return [replace(left, status=Status.DIFFERENT, wanted=wanted, fix=fix)]
 
-    def assess(self, site: Site, snapshot: Any) -> list[Finding]:
+    def compare(self, site: Site, snapshot: Any) -> list[Finding]:
         """What is to go need not fit the table any more."""
         return self.inspect(site, snapshot)
 
@@ -82,7 +82,7 @@ class Removal(Convergent):
         addition = self.addition(site)
         if snapshot.found is None:
             return []
-        different = [each for each in addition.assess(site, snapshot) if addition.stops_at(each)]
+        different = [each for each in addition.compare(site, snapshot) if addition.stops_at(each)]
         for finding in different:
             what = f"the {finding.component} {finding.name}"
             keep(self, what, f"it is {finding.found}, not the declared {finding.wanted}")

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from django.db.migrations.operations.fields import RemoveField
 
-from signals.operations.add_column import AddColumnIfMissing
-from signals.operations.base import Convergent
-from signals.operations.catalog import Table
-from signals.operations.create_table import through_table
-from signals.operations.findings import Snapshot
-from signals.operations.removal import Removal, RemovalOf
-from signals.operations.site import Site
+from .add_column import AddColumnIfMissing
+from .base import Convergent
+from .catalog.tables import Table
+from .create_table import through_table
+from .findings import Snapshot
+from .removal import Removal, RemovalOf
+from .site import Site
 
 
 class RemoveColumnIfPresent(Removal, RemoveField):

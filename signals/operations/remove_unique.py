@@ -3,11 +3,11 @@
 from django.db.migrations.operations.models import RemoveConstraint
 from django.db.models import UniqueConstraint
 
-from signals.operations.add_unique import AddUniqueIfMissing
-from signals.operations.catalog import Table
-from signals.operations.refusals import declared_part
-from signals.operations.removal import Removal
-from signals.operations.site import Site
+from .add_unique import AddUniqueIfMissing
+from .catalog.tables import Table
+from .refusals import declared_part
+from .removal import Removal
+from .site import Site
 
 
 class RemoveUniqueIfPresent(Removal, RemoveConstraint):

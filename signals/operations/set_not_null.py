@@ -6,22 +6,22 @@ from typing import Any
 from django.db.migrations.operations.fields import AlterField
 from django.db.models import Field
 
-from signals.operations import guards
-from signals.operations.base import Convergent
-from signals.operations.catalog import Column, Table
-from signals.operations.columns import (
+from .base import Convergent
+from .catalog.tables import Column, Table
+from .components import guards
+from .components.columns import (
     add_field_ddl,
-    judge_column,
-    judge_existence,
+    compare_column,
+    compare_existence,
     probe_column,
     prove_not_null,
     require_no_other_change,
 )
-from signals.operations.constraints import drop_constraint, validate_constraint
-from signals.operations.findings import Finding, Snapshot, Status
-from signals.operations.refusals import require_column
-from signals.operations.site import AnyField, Site
-from signals.operations.statements import Lock, Statement
+from .components.constraints import drop_constraint, validate_constraint
+from .findings import Finding, Snapshot, Status
+from .refusals import require_column
+from .site import AnyField, Site
+from .statements import Lock, Statement
 
 
 class SetNotNullIfNullable(Convergent, AlterField):
@@ -76,9 +76,9 @@ class SetNotNullIfNullable(Convergent, AlterField):
             return [Finding("not null", name, site.table, Status.MISSING)]
         strict = replace(column, not_null=True)
         columns = tuple(strict if each is column else each for each in table.columns)
-        finding = judge_column(site, field, replace(table, columns=columns), snapshot.wanted)
+        finding = compare_column(site, field, replace(table, columns=columns), snapshot.wanted)
         if finding.status is Status.DIFFERENT and self.altered_later:
-            finding = judge_existence(site, field, table)
+            finding = compare_existence(site, field, table)
         elif finding.status is Status.EXISTS and table.constraint(self._proof(site)):
             finding = replace(finding, status=Status.UNFINISHED)
         elif finding.status is Status.EXISTS and not column.not_null:
@@ -91,17 +91,6 @@ class SetNotNullIfNullable(Convergent, AlterField):
         if self.inspect(site, snapshot)[0].status is Status.EXISTS:
             return []
         return self.remaining(site, table, column)
-
-    def remaining(self, site: Site, table: Table, column: Column) -> list[Statement]:
-        """The steps that the column still needs, whatever else of it is different."""
-        add, validate, enforce, drop = self.script(site)
-        proof = table.constraint(self._proof(site))
-        if column.not_null:
-            leftover = [drop] if proof else []
-            return [*leftover, *prove_not_null(site, column)]
-        if proof is None:
-            return [add, validate, enforce, drop]
-        return [enforce, drop] if proof.validated else [validate, enforce, drop]
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         table = snapshot.found
@@ -138,6 +127,17 @@ class SetNotNullIfNullable(Convergent, AlterField):
         sql = f"ALTER TABLE {site.table} ALTER COLUMN {site.quote(name)} DROP NOT NULL"
         guard = guards.negated(guards.has_not_null(site.table, name))
         return [drop, Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
+
+    def remaining(self, site: Site, table: Table, column: Column) -> list[Statement]:
+        """The steps that the column still needs, whatever else of it is different."""
+        add, validate, enforce, drop = self.script(site)
+        proof = table.constraint(self._proof(site))
+        if column.not_null:
+            leftover = [drop] if proof else []
+            return [*leftover, *prove_not_null(site, column)]
+        if proof is None:
+            return [add, validate, enforce, drop]
+        return [enforce, drop] if proof.validated else [validate, enforce, drop]
 
     def _require_no_more(self, site: Site) -> None:
         before = site.before._meta.get_field(self.name) if site.before else None

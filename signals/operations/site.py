@@ -6,39 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import names_digest
 from django.db.models import Field, Model
 from django.db.models.constants import LOOKUP_SEP
 
-from signals.operations.catalog import Table, quoted
+from .catalog.query import quoted
+from .catalog.tables import Table
+from .names import PROBE, shortened
 
 if TYPE_CHECKING:
     from django.db.migrations.state import StateApps
 
+
 # Django's fields take type arguments only in its stubs.
 AnyField: TypeAlias = "Field[Any, Any]"
-
-LONGEST = 63  # bytes of a name
-
-PROBE = '"pg_temp"."signals_operations_probe"'
-
-
-def short(name: str) -> str:
-    """The name if it fits into 63 bytes, else its beginning and a digest; Django counts characters."""
-    if len(name.encode()) <= LONGEST:
-        return name
-    digest = names_digest(name, length=8)
-    return f"{name.encode()[: LONGEST - 9].decode(errors='ignore')}_{digest}"
-
-
-def successor(name: str) -> str:
-    """The name under which a replacement is built before it takes the name."""
-    return short(f"{name}_convergent_new")
-
-
-def predecessor(name: str) -> str:
-    """The name that what was replaced has until it is dropped."""
-    return short(f"{name}_convergent_old")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +98,9 @@ class Site:
 
     def name_for(self, columns: Sequence[str], suffix: str = "") -> str:
         """Django's name for an index or constraint of the columns, in the 63 bytes of a name."""
-        return short(str(self.editor()._create_index_name(self.db_table, columns, suffix=suffix)))
+        return shortened(
+            str(self.editor()._create_index_name(self.db_table, columns, suffix=suffix))
+        )
 
     def ddl(self, act: Callable[[Any], None]) -> Ddl:
         """What the schema editor makes of the call."""

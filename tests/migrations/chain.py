@@ -30,7 +30,7 @@ def chain_operations(
     first: str = "0001", last: str = LAST_MIGRATION
 ) -> list[tuple[str, Any, Any, Any]]:
     """Return migration, convergent operation, state before and after, in the order of the chain."""
-    from signals.operations.report import steps
+    from signals.operations.migrate.walk import steps
 
     loader = MigrationExecutor(None).loader
     names = sorted(name for app, name in loader.disk_migrations if app == "signals")

@@ -9,7 +9,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.test.utils import CaptureQueriesContext
 
 from signals.operations import Status
-from signals.operations.report import judge, steps
+from signals.operations.migrate.walk import operation_findings, steps
 
 
 @pytest.mark.django_db(transaction=True)
@@ -62,7 +62,7 @@ def test_its_components_stand_in_a_database_that_tests_made() -> None:
     found = [
         (finding.component, finding.name, finding.status)
         for operation, before, after in steps(migration, state)
-        for finding in judge(connection, "signals", operation, before, after)  # type: ignore[arg-type]
+        for finding in operation_findings(connection, "signals", operation, before, after)  # type: ignore[arg-type]
     ]
     assert found == [
         ("column", "state", Status.EXISTS),

@@ -43,7 +43,7 @@ def sent(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [
         record.getMessage()
         for record in caplog.records
-        if record.levelno == logging.INFO and record.funcName == "run"
+        if record.levelno == logging.INFO and record.funcName == "send"
     ]
 
 
@@ -74,7 +74,7 @@ def test_it_is_what_0012_sends_to_a_database_that_has(
     before = facts(database)
     shown = [step["sql"] for step in statements(database, "signals", LAST_MIGRATION)]
     assert facts(database) == before
-    caplog.set_level(logging.INFO, "signals.operations")
+    caplog.set_level(logging.INFO, "convergent_migrations")
     database.migrate(LAST_MIGRATION)
     assert shown == sent(caplog)
 
@@ -86,7 +86,7 @@ def test_it_is_what_the_whole_history_sends(
     """A type is changed under a guard where its column is still to come; batches are one statement."""
     database = copy(start)
     shown = [step["sql"] for step in statements(database, "signals")]
-    caplog.set_level(logging.INFO, "signals.operations")
+    caplog.set_level(logging.INFO, "convergent_migrations")
     database.migrate()
     really = sent(caplog)
     for step in (shown, really):
@@ -99,7 +99,7 @@ def test_it_is_what_the_whole_history_sends(
 def test_back_is_shown_too(copy: Copy, caplog: pytest.LogCaptureFixture) -> None:
     database = copy("adopted 011")
     shown = [step["sql"] for step in statements(database, "signals", "0011")]
-    caplog.set_level(logging.INFO, "signals.operations")
+    caplog.set_level(logging.INFO, "convergent_migrations")
     database.migrate("0011")
     assert shown == sent(caplog)
     assert len(shown) == 3

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, connections
 
 from project.demo.legacy import build, fill
-from signals.operations import base
+from signals.operations import convergence
 from tests.operations import scratch_schema
 from tests.operations.projects.project import Project
 from tests.operations.projects.stock_project import write_stock_project
@@ -50,7 +50,7 @@ def committing_connection(
 @pytest.fixture
 def short_waits(settings: Any) -> None:
     """Make each try for a lock short; the last comes only where the lock is never to be had."""
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.05, "LONGEST_PAUSE": 0.1, "LOCK_WAIT": 60.0}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 0.05, "LONGEST_PAUSE": 0.1, "LOCK_WAIT": 60.0}
 
 
 @pytest.fixture
@@ -140,12 +140,12 @@ def unmigrated_project(tmp_path: Path, unblocked_database: None) -> Iterator[Pro
 @pytest.fixture
 def build_is_awaited(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Return an event that is set when an operation says that it waits for the build of another session."""
-    said, warning = threading.Event(), base.logger.warning
+    said, warning = threading.Event(), convergence.logger.warning
 
     def listen(message: str, *args: Any) -> None:
         warning(message, *args)
         if "another session builds it" in message:
             said.set()
 
-    monkeypatch.setattr(base.logger, "warning", listen)
+    monkeypatch.setattr(convergence.logger, "warning", listen)
     return said

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from signals.operations import backfill, session
+from signals.operations import backfill, convergence
 
 
 class Killed(BaseException):
@@ -15,7 +15,7 @@ class Killed(BaseException):
 def kill_after(monkeypatch: pytest.MonkeyPatch, limit: int) -> Callable[[], int]:
     """Raise Killed in place of the statement after so many; return a function that counts them."""
     done = 0
-    run, keys = session.run, backfill._keys
+    run, keys = convergence.send, backfill._keys
 
     def count() -> None:
         nonlocal done
@@ -31,6 +31,6 @@ def kill_after(monkeypatch: pytest.MonkeyPatch, limit: int) -> Callable[[], int]
         count()
         return keys(*args)
 
-    monkeypatch.setattr(session, "run", counted_run)
+    monkeypatch.setattr(convergence, "send", counted_run)
     monkeypatch.setattr(backfill, "_keys", counted_keys)
     return lambda: done

@@ -43,8 +43,8 @@ class CallAtWait(logging.Handler):
                 self.callback()
 
     def __enter__(self) -> Self:
-        logging.getLogger("signals.operations").addHandler(self)
+        logging.getLogger("convergent_migrations").addHandler(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        logging.getLogger("signals.operations").removeHandler(self)
+        logging.getLogger("convergent_migrations").removeHandler(self)

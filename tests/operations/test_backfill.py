@@ -83,7 +83,7 @@ def test_it_pauses_between_two_batches_and_says_how_far_it_is(
     recreate(UNLABELLED)
     pauses: list[float] = []
     monkeypatch.setattr(backfill.time, "sleep", pauses.append)
-    with caplog.at_level("INFO", logger="signals.operations"):
+    with caplog.at_level("INFO", logger="convergent_migrations"):
         forwards(fill(batch_size=2, pause=0.5), STATE)
     assert pauses
     assert set(pauses) == {0.5}

@@ -146,14 +146,14 @@ def test_killed_while_it_builds_an_index_the_server_ends_the_build_and_the_next_
 
 WATCHED = """
 SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
-AND application_name LIKE '%watch' AND query LIKE '%phase%'
+AND application_name LIKE '%observer' AND query LIKE '%phase%'
 """
 
 
 def test_a_run_that_is_held_up_says_by_whom_and_how_far_it_is(database: MigratedDatabase) -> None:
     with old_snapshot(database) as holder:
         process = database.start(
-            "migrate", "signals", "0012", SIGNALS_OPERATIONS_PROGRESS_INTERVAL="0.2"
+            "migrate", "signals", "0012", CONVERGENT_MIGRATIONS_PROGRESS_INTERVAL="0.2"
         )
         assert said(
             process,
@@ -167,7 +167,7 @@ def test_a_run_that_is_held_up_says_by_whom_and_how_far_it_is(database: Migrated
 def test_a_run_that_is_held_up_is_silent_if_asked_to_be(database: MigratedDatabase) -> None:
     with old_snapshot(database):
         process = database.start(
-            "migrate", "signals", "0012", "-v0", SIGNALS_OPERATIONS_PROGRESS_INTERVAL="0.2"
+            "migrate", "signals", "0012", "-v0", CONVERGENT_MIGRATIONS_PROGRESS_INTERVAL="0.2"
         )
         database.until(WATCHED)
     assert database.result(process) == ""

@@ -13,7 +13,7 @@ from signals.operations import checks
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import APP, forwards, part_model, project_state, recreate
 
-TAGS = ["signals_operations"]
+TAGS = ["convergent_migrations"]
 
 
 class Router:
@@ -111,7 +111,7 @@ def test_an_atomic_migration_of_what_cannot_be_in_one_is_an_error(
     for each in (operation, apart):
         monkeypatch.setattr(checks, "MigrationLoader", loaded(each, atomic=True))
         found = run_checks(tags=TAGS)
-        assert [error.id for error in found] == ["signals_operations.E002"] * needs
+        assert [error.id for error in found] == ["convergent_migrations.E002"] * needs
     for error in found:
         assert error.msg == (
             f"bench.0001_bench is atomic, and {type(operation).__name__} ({operation.describe()}) "
@@ -144,7 +144,7 @@ def test_another_server_is_named_with_the_first_operation_and_the_way_out(
     sqlite_database: Any,
 ) -> None:
     (error,) = run_checks(tags=TAGS, databases=["default", sqlite_database.alias])
-    assert error.id == "signals_operations.E001"
+    assert error.id == "convergent_migrations.E001"
     assert error.msg == (
         "the database 'other' is SQLite, and CreateTableIfMissing of "
         "signals.0001_events_and_signals needs PostgreSQL"

@@ -106,7 +106,7 @@ def test_two_sessions_that_do_the_same_both_end_well(
     case: str, sessions: Any, background: Any, settings: Any
 ) -> None:
     start, direction, operation, state = CASES[case]
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 20.0, "LOCK_WAIT": 20.0}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 20.0, "LOCK_WAIT": 20.0}
     recreate(start)
     direction(operation(), state)
     wanted = facts()

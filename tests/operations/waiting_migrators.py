@@ -11,11 +11,11 @@ from typing import Any
 
 import psycopg
 
-from signals.operations import migrators
+from signals.operations.execution import migrators_lock
 from tests.postgres.databases import ROOT
 from tests.postgres.polling import wait_until
 
-PUBLIC = migrators.key("public")
+PUBLIC = migrators_lock.lock_key("public")
 HOLDERS = """
 SELECT a.pid, a.application_name, a.state, a.backend_xmin, a.backend_xid
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)

@@ -170,7 +170,7 @@ def process_environment(url: str) -> dict[str, str]:
         if name not in ("DEBUG", "ALLOWED_HOSTS") and not name.startswith(("PG", "PYTHON", "LC_"))
     }
     # On a busy machine a step may be long enough to be told of, in a test that is of something else.
-    silent = {"SIGNALS_OPERATIONS_PROGRESS_INTERVAL": "600"}
+    silent = {"CONVERGENT_MIGRATIONS_PROGRESS_INTERVAL": "600"}
     return kept | {"DATABASE_URL": url, "PYTHONUTF8": "1", "NO_COLOR": "1"} | silent
 
 

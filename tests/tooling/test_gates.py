@@ -9,8 +9,8 @@ import pytest
 import yaml
 from django.core.management import get_commands, load_command_class
 
-from signals.operations.management.commands import verify_schema
-from signals.operations.prometheus import _HELP
+from signals.operations.drift.prometheus import _HELP
+from signals.operations.management.arguments import ExitCode
 from tests.tooling.test_compose import SECRETS, render
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
@@ -41,7 +41,7 @@ def test_a_job_of_kubernetes_runs_commands_that_exist_and_knows_their_exit_codes
     assert pod["restartPolicy"] == "Never"  # which podFailurePolicy asks for
     (rule,) = job["podFailurePolicy"]["rules"]
     assert rule["onExitCodes"]["containerName"] in {each["name"] for each in pod["containers"]}
-    codes = {verify_schema.FINDINGS, verify_schema.USAGE, verify_schema.CONFIGURATION}
+    codes = {ExitCode.FINDINGS, ExitCode.USAGE, ExitCode.CONFIGURATION}
     assert set(rule["onExitCodes"]["values"]) == codes
     for each in containers(job):
         parse(each["command"])
@@ -62,7 +62,7 @@ def test_the_rules_ask_for_metrics_that_are_written() -> None:
     asked = set()
     for rule in group["rules"]:
         assert {"alert", "expr", "labels", "annotations"} <= set(rule)
-        found = re.findall(r"signals_operations_(\w+)", rule["expr"])
+        found = re.findall(r"convergent_migrations_(\w+)", rule["expr"])
         assert found, rule["expr"]
         asked |= set(found)
     assert asked == {"clean", "run_success", "run_timestamp_seconds"}

@@ -12,12 +12,12 @@ from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
-from signals.operations.add_check import AddCheckIfMissing
-from signals.operations.atomicity import Wish, is_of_state_alone, wish
-from signals.operations.base import Convergent
-from signals.operations.conversion.classes import stand_in
-from signals.operations.conversion.fields import SENT_AGAIN, alter_field, is_same_declaration
-from signals.operations.create_table import CreateTableIfMissing
+from ..add_check import AddCheckIfMissing
+from ..base import Convergent
+from ..create_table import CreateTableIfMissing
+from .atomicity import TransactionNeed, is_of_state_alone, transaction_need
+from .classes import stand_in
+from .fields import SENT_AGAIN, alter_field, is_same_declaration
 
 _PARTS = "one of its operations on the database stays as it is: {}"
 
@@ -28,13 +28,13 @@ class Change:
 
     operations: in its place, the last of them with its arguments; none where a former one does its work.
     reason: why it stays as it is though it changes the database; else empty.
-    wish: what they are best run in. parts: the changes within SeparateDatabaseAndState.
+    need: what they are best run in. parts: the changes within SeparateDatabaseAndState.
     """
 
     original: Operation
     operations: tuple[Operation, ...]
     reason: str = ""
-    wish: Wish = Wish.NONE
+    need: TransactionNeed = TransactionNeed.NONE
     parts: "tuple[Change, ...]" = ()
 
     @property
@@ -65,7 +65,7 @@ def convert(
         state = after
     made = _with_validations(made)
     made = [_flagged(change, _altered(made[place:])) for place, change in enumerate(made, 1)]
-    return list(_with_wishes(made, app_label, before.clone()))
+    return list(_with_needs(made, app_label, before.clone()))
 
 
 def flat(changes: Iterable[Change]) -> list[Operation]:
@@ -202,19 +202,24 @@ def _flag(operation: Any, altered: Collection[tuple[str, str]]) -> Any:
     return flagged
 
 
-def _with_wishes(
-    changes: Sequence[Change], app_label: str, state: ProjectState
-) -> Iterator[Change]:
+def _with_needs(changes: Sequence[Change], app_label: str, state: ProjectState) -> Iterator[Change]:
     new = _new_models(changes)
     for change in changes:
-        wishes = set()
+        needs = set()
         sends = not change.is_kept or change.reason or isinstance(change.original, Convergent)
         for operation in change.operations:
             is_comment = type(operation) is migrations.AlterField and not change.is_kept
             if sends and change.reason != SENT_AGAIN and not is_comment:
-                wishes.add(wish(operation, app_label, state, new))
+                needs.add(transaction_need(operation, app_label, state, new))
             operation.state_forwards(app_label, state)
-        made = next((each for each in (Wish.AUTOCOMMIT, Wish.ATOMIC) if each in wishes), Wish.NONE)
+        made = next(
+            (
+                each
+                for each in (TransactionNeed.AUTOCOMMIT, TransactionNeed.ATOMIC)
+                if each in needs
+            ),
+            TransactionNeed.NONE,
+        )
         yield Change(change.original, change.operations, change.reason, made, change.parts)
 
 

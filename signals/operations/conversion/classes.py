@@ -11,16 +11,16 @@ from django.db.migrations.operations.models import AlterOrderWithRespectTo
 from django.db.migrations.state import ProjectState
 from django.db.models import CheckConstraint, UniqueConstraint
 
-from signals.operations.add_check import AddCheckIfMissing
-from signals.operations.add_column import AddColumnIfMissing
-from signals.operations.add_unique import AddUniqueIfMissing
-from signals.operations.conversion.fields import SENT_AGAIN
-from signals.operations.create_index import CreateIndexConcurrentlyIfMissing
-from signals.operations.create_table import CreateTableIfMissing
-from signals.operations.drop_index import DropIndexConcurrentlyIfPresent
-from signals.operations.remove_check import RemoveCheckIfPresent
-from signals.operations.remove_column import RemoveColumnIfPresent
-from signals.operations.remove_unique import RemoveUniqueIfPresent
+from ..add_check import AddCheckIfMissing
+from ..add_column import AddColumnIfMissing
+from ..add_unique import AddUniqueIfMissing
+from ..create_index import CreateIndexConcurrentlyIfMissing
+from ..create_table import CreateTableIfMissing
+from ..drop_index import DropIndexConcurrentlyIfPresent
+from ..remove_check import RemoveCheckIfPresent
+from ..remove_column import RemoveColumnIfPresent
+from ..remove_unique import RemoveUniqueIfPresent
+from .fields import SENT_AGAIN
 
 _NAME = "by its names alone a database does not tell whether it is done"
 _STAYS: dict[type[Operation], str] = {

@@ -15,12 +15,12 @@ from django.db.models import Expression, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from signals.operations.add_foreign_key import AddForeignKeyIfMissing
-from signals.operations.alter_column_type import AlterColumnTypeIfDifferent
-from signals.operations.backfill import BackfillInBatches
-from signals.operations.foreign_keys import has_constraint
-from signals.operations.set_not_null import SetNotNullIfNullable
-from signals.operations.site import AnyField
+from ..add_foreign_key import AddForeignKeyIfMissing
+from ..alter_column_type import AlterColumnTypeIfDifferent
+from ..backfill import BackfillInBatches
+from ..components.foreign_keys import has_db_constraint
+from ..set_not_null import SetNotNullIfNullable
+from ..site import AnyField
 
 SENT_AGAIN = "it is one short statement, which may be sent again"
 _MANY_TO_MANY = "it changes the table behind a ManyToManyField"
@@ -70,7 +70,7 @@ class Facts:
             "the index": getattr(field, "db_index", False) and not field.unique,
             "the check": bool(field.db_check(connection)),
         }
-        is_reference = has_constraint(field)
+        is_reference = has_db_constraint(field)
         remote = asked.target_field if is_reference else None
         return cls(
             column=field.column,

@@ -10,36 +10,38 @@ from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
-from signals.operations.atomicity import Wish
-from signals.operations.conversion import Change, convert, flat
+from . import Change, convert, flat
+from .atomicity import TransactionNeed
 
 Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Batch:
     """Neighbouring changes that fit into one migration."""
 
     changes: tuple[Change, ...]
     atomic: bool
 
 
-def parts(changes: Sequence[Change], *, atomic: bool) -> list[Part]:
-    """The fewest migrations, in order, in which no wish is against another; at least one.
+def batches(changes: Sequence[Change], *, atomic: bool) -> list[Batch]:
+    """The fewest migrations, in order, in which no need is against another; at least one.
 
     atomic: what the migration is. Who made it non-atomic has decided for all of its operations.
     """
     if not atomic:
-        return [Part(tuple(changes), atomic=False)]
-    groups: list[tuple[Wish, list[Change]]] = [(Wish.NONE, [])]
+        return [Batch(tuple(changes), atomic=False)]
+    groups: list[tuple[TransactionNeed, list[Change]]] = [(TransactionNeed.NONE, [])]
     for change in changes:
-        wish, group = groups[-1]
-        if Wish.NONE in (wish, change.wish) or wish is change.wish:
+        need, group = groups[-1]
+        if TransactionNeed.NONE in (need, change.need) or need is change.need:
             group.append(change)
-            groups[-1] = (change.wish if wish is Wish.NONE else wish, group)
+            groups[-1] = (change.need if need is TransactionNeed.NONE else need, group)
         else:
-            groups.append((change.wish, [change]))
-    return [Part(tuple(group), atomic=wish is not Wish.AUTOCOMMIT) for wish, group in groups]
+            groups.append((change.need, [change]))
+    return [
+        Batch(tuple(group), atomic=need is not TransactionNeed.AUTOCOMMIT) for need, group in groups
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,10 @@ def plan(
     changes: the new migrations by app. state: in front of all of them. name: what all are to be called.
     What depends on a migration that is parted depends on its last part.
     """
-    planned: dict[Key, list[Part]] = {}
+    planned: dict[Key, list[Batch]] = {}
     for migration in _in_order(changes):
         converted = convert(migration.operations, migration.app_label, state, connection)
-        planned[_key(migration)] = parts(converted, atomic=migration.atomic)
+        planned[_key(migration)] = batches(converted, atomic=migration.atomic)
         for operation in flat(converted):
             operation.state_forwards(migration.app_label, state)
     made = {app: list(_numbered(each, planned, name)) for app, each in changes.items()}
@@ -98,7 +100,7 @@ def state_without(loader: MigrationLoader, left_out: Collection[Key]) -> Project
 
 
 def _numbered(
-    migrations: Sequence[Migration], planned: Mapping[Key, Sequence[Part]], name: str | None
+    migrations: Sequence[Migration], planned: Mapping[Key, Sequence[Batch]], name: str | None
 ) -> Iterator[tuple[Key, list[Migration]]]:
     """Each migration's key with the migrations in its place, numbered through."""
     shift = 0
@@ -108,7 +110,7 @@ def _numbered(
         number = MigrationAutodetector.parse_number(migration.name)
         for place, part in enumerate(own):
             shift += bool(place)
-            new: Any = migration if len(own) == 1 else _part_of(migration, place)
+            new: Any = migration if len(own) == 1 else _batch_of(migration, place)
             new.operations, new.atomic = flat(part.changes), part.atomic
             if number is not None and (shift or len(own) > 1):
                 rest = name or migration.name.partition("_")[2]
@@ -120,7 +122,7 @@ def _numbered(
         yield key, made
 
 
-def _part_of(migration: Migration, place: int) -> Any:
+def _batch_of(migration: Migration, place: int) -> Any:
     made: Any = Migration(migration.name, migration.app_label)
     if place == 0:
         made.dependencies, made.initial = migration.dependencies, migration.initial

@@ -15,11 +15,11 @@ from django.db import models
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
-from signals import operations
-from signals.operations.conversion import Change, flat, is_same_state
-from signals.operations.conversion.parts import Part
-from signals.operations.conversion.tidy import assigned_names, comments, tidied
-from signals.operations.conversion.writer import DOOR, written
+from ..names import PACKAGE
+from . import Change, flat, is_same_state
+from .parts import Batch
+from .tidy import assigned_names, comments, tidied
+from .writer import MODULE_NAME, import_as, written
 
 _MODELS = "from django.db import models"
 # Behind an element: its comma, and a comment on the same line.
@@ -42,7 +42,7 @@ class _Edit:
 
 
 def rewritten(
-    migration: Migration, parts: Sequence[Part], names: Sequence[str], before: ProjectState
+    migration: Migration, parts: Sequence[Batch], names: Sequence[str], before: ProjectState
 ) -> dict[str, str]:
     """The text of each part's file by its name. The last name is the migration's own.
 
@@ -94,7 +94,7 @@ class _File:
     module: ModuleType
     migration: Migration
     body: list[ast.stmt]  # of the class
-    door: str  # what `signals.operations` is called
+    module_name: str  # of the package of the operations, in the file
     imports: set[str]  # that a text needs beyond the source's
 
     @classmethod
@@ -110,15 +110,15 @@ class _File:
         module = sys.modules[type(migration).__module__]
         free = (
             name
-            for name in ("operations", "convergent")
-            if vars(module).get(name, operations) is operations
+            for name in (MODULE_NAME, "convergent")
+            if vars(module).get(name, _operations()) is _operations()
         )
-        door = next(free, "")
-        if not door:
+        module_name = next(free, "")
+        if not module_name:
             raise Unwritable("operations and convergent are both names of something else in it")
-        return cls(data, tree, module, migration, classes[0].body, door, set())
+        return cls(data, tree, module, migration, classes[0].body, module_name, set())
 
-    def operations(self, parts: Sequence[Part], part: Part) -> Iterator[_Edit]:
+    def operations(self, parts: Sequence[Batch], part: Batch) -> Iterator[_Edit]:
         """Replaces the operations of the part, and leaves out those of the others."""
         changes = [change for each in parts for change in each.changes]
         own = set(map(id, part.changes))
@@ -129,7 +129,7 @@ class _File:
             else:
                 yield _Edit(*slot)
 
-    def attributes(self, part: Part, former: str, *, is_last: bool) -> Iterator[_Edit]:
+    def attributes(self, part: Batch, former: str, *, is_last: bool) -> Iterator[_Edit]:
         """Of the class: atomic, and for a part what it depends on and what only one of them may say."""
         if not part.atomic:
             yield self._set("atomic", "False")
@@ -188,12 +188,12 @@ class _File:
         *first, last = change.operations
         start = self._span(element)[0]
         for operation in first:
-            lines, imports = written(operation, self.door)
+            lines, imports = written(operation, self.module_name)
             self.imports |= imports
             yield _Edit(start, start, f"\n{self._indentation(element)}".join([*lines, ""]))
         if type(last) is not type(original):
-            self.imports.add(DOOR)
-            yield _Edit(*self._span(element.func), f"{self.door}.{type(last).__name__}")
+            self.imports.add(import_as(self.module_name))
+            yield _Edit(*self._span(element.func), f"{self.module_name}.{type(last).__name__}")
         yield from self._flagged(element, original, last)
 
     def _flagged(self, element: ast.Call, original: Any, last: Any) -> Iterator[_Edit]:
@@ -240,9 +240,8 @@ class _File:
         names = vars(self.module)
         needed = {each for each in self.imports if each not in present}
         needed -= {_MODELS} if names.get("models") is models else set()
-        needed -= {DOOR} if names.get(self.door) is operations else set()
-        if self.door != "operations" and DOOR in needed:
-            needed = {*needed - {DOOR}, f"{DOOR} as {self.door}"}
+        if names.get(self.module_name) is _operations():
+            needed -= {import_as(self.module_name)}
         for node in nodes:
             if (
                 _MODELS in needed
@@ -278,6 +277,11 @@ class _File:
         return place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset)
 
 
+def _operations() -> ModuleType:
+    """Return the package of the operations, as a migration imports it."""
+    return sys.modules[PACKAGE]
+
+
 def _edited(file: _File, text: str) -> Migration:
     """The migration of the text, which is run as a module."""
     module = ModuleType(file.module.__name__)
@@ -290,7 +294,7 @@ def _edited(file: _File, text: str) -> Migration:
     return made
 
 
-def _require_as_planned(made: Migration, part: Part, state: ProjectState) -> None:
+def _require_as_planned(made: Migration, part: Batch, state: ProjectState) -> None:
     """Compares the migration with the plan; moves the state on."""
     planned = flat(part.changes)
     own = state.clone()

@@ -6,11 +6,13 @@ from typing import Any
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.writer import MigrationWriter, OperationWriter
 
-DOOR = "from signals import operations"
+from ..names import PACKAGE
 
-_IMPORT = "import signals.operations"
+MODULE_NAME = "operations"  # of the package in a migration
+
+_IMPORT = f"import {PACKAGE}"  # as Django writes it
 # At the beginning of a line there is no text of a literal: these are written without line breaks.
-_CALL = re.compile(r"^(\s*)signals\.operations\.(?=\w+\($)", re.MULTILINE)
+_CALL = re.compile(rf"^(\s*){re.escape(PACKAGE)}\.(?=\w+\($)", re.MULTILINE)
 
 
 class ConvergentWriter(MigrationWriter):
@@ -26,9 +28,10 @@ class ConvergentWriter(MigrationWriter):
                 (place for place in range(start, len(lines)) if not _is_import(lines[place])),
                 len(lines),
             )
-            imports = [DOOR if line == _IMPORT else line for line in lines[start:end]]
+            own = import_as(MODULE_NAME)
+            imports = [own if line == _IMPORT else line for line in lines[start:end]]
             head = "\n".join([*lines[:start], *sorted(imports, key=_rank), *lines[end:]])
-            text = _CALL.sub(r"\1operations.", "\n\n\nclass ".join([head, *rest]))
+            text = _CALL.sub(rf"\1{MODULE_NAME}.", "\n\n\nclass ".join([head, *rest]))
         if not self.migration.atomic and "\n    atomic = False\n" not in text:  # Django 6 writes it
             text = text.replace(
                 "    dependencies = [", "    atomic = False\n\n    dependencies = [", 1
@@ -36,15 +39,23 @@ class ConvergentWriter(MigrationWriter):
         return text
 
 
-def written(operation: Operation, door: str) -> tuple[list[str], set[str]]:
+def import_as(module_name: str) -> str:
+    """Return the statement that imports the package of the operations under the name."""
+    parent, _, own = PACKAGE.rpartition(".")
+    if not parent:
+        return f"import {PACKAGE} as {module_name}"
+    return f"from {parent} import {own}{'' if own == module_name else f' as {module_name}'}"
+
+
+def written(operation: Operation, module_name: str) -> tuple[list[str], set[str]]:
     """The lines of the operation in a list, without indentation, and the imports that it needs.
 
-    door: the name of `signals.operations` where they are to stand.
+    module_name: what the package of the operations is called where they are to stand.
     """
     writer: Any = OperationWriter(operation, indentation=0)
     text, imports = writer.serialize()
-    needed = {DOOR if each == _IMPORT else each for each in imports}
-    return _CALL.sub(rf"\1{door}.", text).splitlines(), needed
+    needed = {import_as(module_name) if each == _IMPORT else each for each in imports}
+    return _CALL.sub(rf"\1{module_name}.", text).splitlines(), needed
 
 
 def _is_import(line: str) -> bool:

@@ -7,7 +7,9 @@ import pytest
 from django.db import DatabaseError, connections, models, transaction
 
 from signals import operations
-from signals.operations.catalog import Catalog, Copy, Table
+from signals.operations.catalog.probes import Probe, probe_tables
+from signals.operations.catalog.questions import find_table
+from signals.operations.catalog.tables import Table
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import (
     PART_TABLE,
@@ -30,7 +32,7 @@ def test_the_probe_leaves_nothing_behind_in_a_transaction_that_goes_on() -> None
         for _ in range(3):
             forwards(operation, project_state(part_model()))
         found = scratch_schema.value(
-            "SELECT count(*) FROM pg_class WHERE relname LIKE 'signals_operations%'"
+            "SELECT count(*) FROM pg_class WHERE relname LIKE 'convergent_migrations%'"
         )
         assert found == 0
         scratch_schema.execute("INSERT INTO part (label) VALUES ('kept')")
@@ -55,19 +57,19 @@ def test_one_refused_probe_of_many_costs_few_further_round_trips(
     copy: Callable[[str], Database],
 ) -> None:
     database = copy("clean")
-    catalog = Catalog(connections[database.alias])
-    found = catalog.table('"signals"')
+    connection = connections[database.alias]
+    found = find_table(connection, '"signals"')
     assert found is not None
-    copies = [Copy(found, (f"ALTER TABLE probe ADD extra {kind}",)) for kind in ["int"] * 32]
-    copies[7] = Copy(found, ("ALTER TABLE probe ADD extra unknown_type",))
+    copies = [Probe(found, (f"ALTER TABLE probe ADD extra {kind}",)) for kind in ["int"] * 32]
+    copies[7] = Probe(found, ("ALTER TABLE probe ADD extra unknown_type",))
     asked: list[str] = []
 
     def count(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
         asked.append(sql)
         return execute(sql, *rest)
 
-    with catalog.connection.execute_wrapper(count):
-        answers = catalog.probes(copies, "probe")
+    with connection.execute_wrapper(count):
+        answers = probe_tables(connection, copies, "probe")
     refused = [place for place, each in enumerate(answers) if isinstance(each, DatabaseError)]
     assert refused == [7]
     assert all(each.column("extra") for each in answers if isinstance(each, Table))

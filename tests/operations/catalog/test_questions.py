@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from signals.operations.catalog import Catalog
-from signals.operations.schemas import survey_schemas
+from signals.operations.catalog.questions import find_table
+from signals.operations.drift.schemas import survey_schemas
 from tests.postgres.databases import Database
 
 pytestmark = pytest.mark.usefixtures("unblocked_database")
@@ -26,7 +26,7 @@ def test_no_question_looks_dear_enough_to_be_compiled(prepared: Callable[[str], 
 
     try:
         with connection.execute_wrapper(keep):
-            assert Catalog(connection).table('"signals"')
+            assert find_table(connection, '"signals"')
             survey_schemas(connection, "public")
         (one, parameters), *others = (each for each in asked if "jsonb_to_recordset" in each[0])
         with connection.cursor() as cursor:

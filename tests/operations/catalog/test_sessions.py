@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from signals.operations.activity import Blocker, Sessions
+from signals.operations.catalog.sessions import Blocker, lock_holders
 from signals.operations.statements import Lock
 from tests.operations.scratch_schema import conninfo
 from tests.postgres.databases import new_database
@@ -25,7 +25,7 @@ def test_a_session_of_another_database_is_no_blocker() -> None:
         try:
             with psycopg.connect(conninfo(), dbname=f"{name}_copy") as holder:
                 holder.execute("LOCK TABLE part IN ACCESS SHARE MODE")
-                assert Sessions(other).blockers(['"part"'], Lock.ACCESS_EXCLUSIVE.conflicts) == ()
+                assert lock_holders(other, ['"part"'], Lock.ACCESS_EXCLUSIVE.conflicts) == ()
         finally:
             other.close()
             with psycopg.connect(conninfo(), autocommit=True) as server:

@@ -9,7 +9,7 @@ from django.db import connection, models
 from django.db.models import Index, UniqueConstraint
 
 from signals import operations
-from signals.operations.report import judge
+from signals.operations.migrate.walk import operation_findings
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import APP, SCHEMA, part_model, project_state
 
@@ -82,14 +82,14 @@ def index_oids() -> dict[str, int]:
 def findings_of(operation: Any) -> list[tuple[str, str, str, operations.Status]]:
     after = STATE.clone()
     operation.state_forwards(APP, after)
-    found = judge(connection, APP, operation, STATE, after)
+    found = operation_findings(connection, APP, operation, STATE, after)
     return [(each.component, each.name, each.table, each.status) for each in found]
 
 
 def logged_statements(caplog: pytest.LogCaptureFixture, act: Callable[[], None]) -> list[str]:
     """The statements that were sent meanwhile."""
     caplog.clear()
-    with caplog.at_level(logging.INFO, "signals.operations"):
+    with caplog.at_level(logging.INFO, "convergent_migrations"):
         act()
     return [line for record in caplog.records if (line := record.getMessage())[0].isupper()]
 

@@ -7,7 +7,7 @@ from django.db import connection, models
 from django.db.migrations.state import ModelState, ProjectState
 
 from signals import operations
-from signals.operations.report import judge
+from signals.operations.migrate.walk import operation_findings
 from tests.operations import scratch_schema
 from tests.operations.components.assertions import (
     assert_different,
@@ -130,7 +130,7 @@ def test_another_action_of_a_foreign_key_is_reported_and_serves(action: str, way
     assert_nothing_is_sent(operation, state)
     after = state.clone()
     operation.state_forwards(APP, after)
-    findings = judge(connection, APP, operation, state, after)
+    findings = operation_findings(connection, APP, operation, state, after)
     assert [each for each in findings if each.component == "foreign key"] == [
         operations.Finding(
             "foreign key",

@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 
 from signals import operations
-from signals.operations import session
+from signals.operations import convergence
 from signals.operations.statements import Lock, Statement
 from tests.operations import scratch_schema
 from tests.operations.components.partitioned_table import (
@@ -42,7 +42,7 @@ class RunBefore:
     def __init__(
         self, patch: pytest.MonkeyPatch, other: Any, text: str, statements: Sequence[str]
     ) -> None:
-        run, self.is_done = session.run, False
+        run, self.is_done = convergence.send, False
 
         def run_between(to: Any, statement: Statement, *limits: Any) -> None:
             if text in statement.sql and not self.is_done:
@@ -51,7 +51,7 @@ class RunBefore:
                     other.execute(sql)
             run(to, statement, *limits)
 
-        patch.setattr(session, "run", run_between)
+        patch.setattr(convergence, "send", run_between)
 
 
 ATTACH = [
@@ -217,7 +217,7 @@ def test_a_writer_in_a_long_transaction_is_waited_for_in_short_tries(
 def test_going_back_waits_for_a_reader_of_a_partition_and_names_it(
     make: Any, sessions: Any, settings: Any
 ) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
     recreate(TREE)
     start = facts()
     forwards(make(), STATE)
@@ -249,7 +249,7 @@ def test_each_step_takes_no_stronger_lock_than_it_declares_and_on_no_other_table
     AND c.relnamespace = '{SCHEMA}'::regnamespace AND l.mode <> 'AccessShareLock'
     """
     recreate(TREE, start)
-    run, order, tried = session.run, list(Lock), []
+    run, order, tried = convergence.send, list(Lock), []
 
     def watched(to: Any, statement: Statement, *limits: Any) -> None:
         if statement.transactional:
@@ -268,7 +268,7 @@ def test_each_step_takes_no_stronger_lock_than_it_declares_and_on_no_other_table
             tried.append(statement.sql.split()[0])
         run(to, statement, *limits)
 
-    monkeypatch.setattr(session, "run", watched)
+    monkeypatch.setattr(convergence, "send", watched)
     operation = MAKES[what](on_different="replace" if start else "stop")
     forwards(operation, STATE)
     backwards(operation, STATE)

@@ -120,7 +120,7 @@ def found(operation: Any) -> list[operations.Finding]:
 def test_rows_that_come_meanwhile_are_met_concurrently(
     sessions: Any, background: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "signals.operations")
+    caplog.set_level(logging.INFO, "convergent_migrations")
     recreate(PART_TABLE, "TRUNCATE part")
     writer = sessions(autocommit=False)
     writer.execute("INSERT INTO part (label) VALUES ('late')")
@@ -159,7 +159,7 @@ def test_rows_that_come_meanwhile_are_met_concurrently(
 def test_only_a_small_table_without_a_row_is_locked(
     sql: str, concurrent: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "signals.operations")
+    caplog.set_level(logging.INFO, "convergent_migrations")
     recreate(PART_TABLE, sql)
     forwards(add_index(), STATE)
     assert ["CONCURRENTLY" in text for text in sent(caplog)] == [concurrent]

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from signals.operations import session
+from signals.operations import convergence
 from signals.operations.statements import Lock, Statement
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import OTHER_SCHEMA, SCHEMA, Sessions
@@ -25,7 +25,7 @@ BY_STRENGTH = list(Lock).index
 
 
 class LockObserver:
-    """In the place of session.run: reads from a second session what locks each statement takes, and runs it.
+    """In the place of convergence.send: reads from a second session which locks each statement takes.
 
     What PostgreSQL allows in a transaction is executed in one first, looked at and rolled back; a
     concurrent build or drop is looked at while a reader with an old snapshot holds it open.
@@ -33,7 +33,7 @@ class LockObserver:
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions, self.watcher = sessions, sessions()
-        self.run = session.run
+        self.run = convergence.send
         self.seen: list[Statement] = []
 
     def __call__(self, migrating: Any, statement: Statement, *limits: Any) -> None:

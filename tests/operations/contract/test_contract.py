@@ -11,9 +11,9 @@ from django.db.migrations.state import ProjectState
 from django.test.utils import CaptureQueriesContext
 
 from signals import operations
-from signals.operations import session
-from signals.operations.policy import LockPolicy
-from signals.operations.report import judge
+from signals.operations.execution import send
+from signals.operations.execution.policy import LockPolicy
+from signals.operations.migrate.walk import operation_findings
 from tests.operations import scratch_schema
 from tests.operations.contract.case import Case, Rival
 from tests.operations.contract.cases import CASES
@@ -77,7 +77,7 @@ def reversed_run(case: Case) -> list[tuple[Any, ...]]:
 def statuses(case: Case, state: ProjectState) -> set[operations.Status]:
     operation, after = case.make(), state.clone()
     operation.state_forwards(APP, after)
-    findings = judge(connection, APP, operation, state, after)
+    findings = operation_findings(connection, APP, operation, state, after)
     return {finding.status for finding in findings}
 
 
@@ -129,13 +129,13 @@ def test_its_own_limits_of_waiting_reach_every_statement(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recreate(case.start)
-    send, seen = session._run, []
+    sent, seen = send._run, []
 
     def noted(connection: Any, statement: Any, policy: LockPolicy) -> None:
         seen.append((policy.lock_timeout, policy.lock_wait))
-        send(connection, statement, policy)
+        sent(connection, statement, policy)
 
-    monkeypatch.setattr(session, "_run", noted)
+    monkeypatch.setattr(send, "_run", noted)
     _, args, kwargs = case.make().deconstruct()
     operation = case.operation_class(*args, **kwargs, lock_timeout=0.7, lock_wait=77)
     forwards(operation, project_state(*case.models))
@@ -233,7 +233,7 @@ def test_an_unfinished_component_that_is_healed_is_named_in_the_log(
     state = project_state(*case.models)
     # A backfill's rows are its work, not a leftover; its progress is logged instead.
     unfinished = case.name != "backfill" and operations.Status.UNFINISHED in statuses(case, state)
-    with caplog.at_level(logging.WARNING, logger="signals.operations"):
+    with caplog.at_level(logging.WARNING, logger="convergent_migrations"):
         forwards(case.make(), state)
     assert any("healing the unfinished" in line for line in caplog.messages) == unfinished
 

@@ -11,7 +11,7 @@ from django.db.migrations.state import ModelState
 
 from project.demo.legacy import build
 from signals import operations
-from signals.operations import session
+from signals.operations import convergence
 from signals.operations.statements import Lock, Statement
 from tests.operations.contract.case import Case, Rival
 from tests.operations.contract.cases import CASES, case_named
@@ -87,7 +87,7 @@ each_replaced = pytest.mark.parametrize(
 @pytest.fixture
 def observer(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> LockObserver:
     made = LockObserver(sessions)
-    monkeypatch.setattr(session, "run", made)
+    monkeypatch.setattr(convergence, "send", made)
     return made
 
 
@@ -95,7 +95,7 @@ def assert_observed(observer: LockObserver, operation: Any, act: Callable[[], No
     """Whatever changes the database was seen by the observer."""
     before = facts()
     act()
-    assert observer.seen or facts() == before, f"{operation} sends past session.run"
+    assert observer.seen or facts() == before, f"{operation} sends past convergence.send"
 
 
 def planned(case: Case) -> list[Statement]:

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, assume, event, given, note, reject, settings
 from hypothesis import strategies as st
 
 from signals import operations
-from signals.operations import preflight
+from signals.operations.migrate import preflight
 from tests.operations import scratch_schema
 from tests.operations.contract.scenarios import SESSIONS, Scenario, runs, scenarios
 from tests.operations.kill_between_statements import Killed, kill_after

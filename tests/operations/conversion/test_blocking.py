@@ -53,7 +53,7 @@ HINT = (
     "index=models.Index(fields=['kind'], name='thing_kind')), and atomic = False (`manage.py "
     "convergent_migration mill 0002_second` writes it; accept_blocking = True on the migration keeps it)."
 )
-BEFORE = "mill.0002_second: (signals_operations.W003) "
+BEFORE = "mill.0002_second: (convergent_migrations.W003) "
 CHECK = ("check", "--database", "default")
 
 

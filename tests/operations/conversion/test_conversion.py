@@ -13,8 +13,8 @@ from django.db.models import F
 
 from benchmarks.django_suite import shapes
 from signals import operations
-from signals.operations.atomicity import Wish
 from signals.operations.conversion import Change, convert, flat, is_same_state
+from signals.operations.conversion.atomicity import TransactionNeed
 from tests.operations.conversion.cases import APP, CASES, INDEX, INTEGER, WITH_X, Case, table
 
 
@@ -130,7 +130,7 @@ def test_a_function_that_a_subclass_overrides_is_nobodys_guess() -> None:
         pass
 
     (change,) = converted(table(WITH_X), [Further("A", INDEX)])
-    assert (change.is_kept, change.wish) == (True, Wish.ATOMIC)
+    assert (change.is_kept, change.need) == (True, TransactionNeed.ATOMIC)
     assert change.describe() == (
         "Create index i on field(s) x of model A: stays as it is, no convergent operation stands in for it"
     )

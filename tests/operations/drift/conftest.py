@@ -2,7 +2,7 @@
 
 import pytest
 
-from signals.operations.catalog import quoted
+from signals.operations.catalog.query import quoted
 from tests.operations.drift.tenant_schemas import CRATE, DRIFTED_SCHEMAS
 from tests.operations.projects.project import Project
 

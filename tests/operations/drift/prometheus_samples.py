@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-PREFIX = "signals_operations_"
+PREFIX = "convergent_migrations_"
 
 Samples = dict[tuple[str, ...], float]
 

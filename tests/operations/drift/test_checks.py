@@ -9,11 +9,11 @@ from django.apps import apps
 from django.core.checks import Error, run_checks
 from django.db.migrations.exceptions import NodeNotFoundError
 
-from signals.operations import ledger
+from signals.operations.drift import history
 from tests.operations.projects.project import Project
 from tests.postgres.databases import Database
 
-TAG = "signals_operations"
+TAG = "convergent_migrations"
 
 DRIFT = """
 ALTER TABLE auth_user DROP last_login, ALTER email DROP NOT NULL, ALTER first_name TYPE varchar(100);
@@ -58,17 +58,19 @@ def test_each_finding_is_a_message_with_what_puts_it_right(stock_project: Projec
     assert (done.returncode, done.stdout) == (1, "")
     assert "System check identified 5 issues (0 silenced)." in done.stderr
     lines = done.stderr.splitlines()
-    shown = {line.split(")")[0].rpartition(".")[2]: line for line in lines if "(signals_" in line}
+    shown = {
+        line.split(")")[0].rpartition(".")[2]: line for line in lines if "(convergent_" in line
+    }
     assert shown["E010"] == (
-        'default: (signals_operations.E010) column last_login of "auth_user" is missing '
+        'default: (convergent_migrations.E010) column last_login of "auth_user" is missing '
         "(schema public; auth.0005_alter_user_last_login_null)"
     )
     assert shown["W012"] == (
-        'default: (signals_operations.W012) index thing_partial of "shop_things" is unfinished '
+        'default: (convergent_migrations.W012) index thing_partial of "shop_things" is unfinished '
         "(schema public; shop.0002_history)"
     )
     assert shown["W014"] == (
-        'default: (signals_operations.W014) column obsolete of "shop_things" was removed by a migration,'
+        'default: (convergent_migrations.W014) column obsolete of "shop_things" was removed by a migration,'
         " and is there (schema public; shop.0003_parting; found: integer)"
     )
     assert "\tHINT: Run manage.py verify_schema --repair" in lines
@@ -121,7 +123,7 @@ def test_what_cannot_be_judged_is_said_in_one_message(
     def broken(*_: Any) -> None:
         raise NodeNotFoundError("no such migration", ("shop", "0001"))
 
-    monkeypatch.setattr(ledger, "MigrationLoader", broken)
+    monkeypatch.setattr(history, "MigrationLoader", broken)
     assert found(nothing_applied) == [("E016", "no such migration")]
 
 

@@ -4,10 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
+from django.core.management.base import CommandError
 
-from signals.operations import prometheus
-from signals.operations.prometheus import Run, Textfile
-from signals.operations.survey import Survey
+from signals.operations.drift.prometheus import Run, Textfile
+from signals.operations.drift.rows import Survey
+from signals.operations.management import prometheus_file
 from tests.operations.drift.prometheus_samples import parse_samples
 from tests.operations.projects.project import Project
 from tests.postgres.databases import Database
@@ -110,8 +111,8 @@ def test_a_write_that_fails_leaves_the_file_before_it_and_nothing_else(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(prometheus.CommandError) as failure:
-        prometheus._write(file, "after")
+    with pytest.raises(CommandError) as failure:
+        prometheus_file._write(file, "after")
     assert (
         str(failure.value) == f"the file {str(file)!r} cannot be written: No space left on device"
     )

@@ -13,8 +13,9 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from signals.operations import migrators, session
-from signals.operations.survey import survey
+from signals.operations.drift.survey import survey
+from signals.operations.execution import migrators_lock
+from signals.operations.execution.settings import in_schema
 from tests.operations.drift.hand_made_drifts import NOTE, add_rows
 from tests.operations.projects.project import Project
 from tests.operations.projects.stock_project import FOLDED
@@ -159,9 +160,9 @@ def test_a_repair_waits_for_another_migrator_and_changes_nothing_beside_it(
 ) -> None:
     stock_project.psql(DRIFT)
     before = catalog_versions(stock_project.database)
-    with migrators.alone(connections[stock_project.database.alias]):
+    with migrators_lock.hold_migrators_lock(connections[stock_project.database.alias]):
         done = stock_project.verify(
-            "--repair", "--no-input", SIGNALS_OPERATIONS_MIGRATORS_WAIT="0.3"
+            "--repair", "--no-input", CONVERGENT_MIGRATIONS_MIGRATORS_WAIT="0.3"
         )
     assert done.returncode == 1
     assert "another migrator is at work" in done.stderr
@@ -195,7 +196,7 @@ def test_the_search_path_is_what_it_was_after_a_survey_of_a_schema(stock_project
         cursor.execute("SET search_path TO public, pg_catalog")
 
     def stumble() -> None:
-        with session.in_schema(connection, "tenant"):
+        with in_schema(connection, "tenant"):
             assert survey(connection).schema == "tenant"
             raise LookupError
 

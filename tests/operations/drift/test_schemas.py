@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
 
-from signals.operations import session
+from signals.operations.execution import progress
 from tests.operations.drift.prometheus_samples import parse_samples
 from tests.operations.drift.round_trips import counting_relay
 from tests.operations.drift.tenant_schemas import CRATE, DRIFTED_SCHEMAS, STATE_INDEX, found_rows
@@ -71,7 +71,9 @@ def json_of(
 def test_a_thousand_schemas_are_judged_in_as_few_round_trips_as_ten(
     many: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "LONG", 600.0)  # who looks for blockers meanwhile asks by himself
+    monkeypatch.setattr(
+        progress, "LONG_STEP", 600.0
+    )  # who looks for blockers meanwhile asks by himself
     assert json_of(many.alias, capsys, "signals", "0012", "--schemas", "tenant_%")[0] == 0
     many.run("ALTER TABLE tenant_17.signals DROP state")
     many.run("ALTER TABLE tenant_300.signals DROP CONSTRAINT signals_state_check")
@@ -106,20 +108,19 @@ BOTH_WAYS = """
 import json
 from collections import Counter
 from django.db import connection
-from signals.operations import session
-from signals.operations.catalog import quoted
-from signals.operations.printing import _told
-from signals.operations.schemas import survey_schemas
-from signals.operations.survey import survey
+from signals.operations.drift.printing import row_as_json
+from signals.operations.drift.schemas import survey_schemas
+from signals.operations.drift.survey import survey
+from signals.operations.execution.settings import in_schema
 
 def told(each):
-    return sorted(json.dumps(_told(row)) for row in each.rows)
+    return sorted(json.dumps(row_as_json(row)) for row in each.rows)
 
 judged = survey_schemas(connection, "tenant%", "crate")
 together = {each.schema: told(each) for each in judged.surveys}
 apart = {}
 for name in judged.names:
-    with session.in_schema(connection, name):
+    with in_schema(connection, name):
         apart[name] = told(survey(connection, "crate"))
 print(json.dumps({"together": together, "apart": apart, "names": judged.names,
     "counts": {status.name: count for status, count in judged.counts.items()}}))

@@ -10,10 +10,12 @@ import pytest
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals.operations import migrators
-from signals.operations.catalog import Catalog, quoted
-from signals.operations.schemas import Look, Result, repair_schemas
-from signals.operations.survey import Survey, patient_survey
+from signals.operations.catalog.query import quoted
+from signals.operations.catalog.schemas import current_place
+from signals.operations.drift.rows import Survey
+from signals.operations.drift.schemas import Result, SurveyMaker, repair_schemas
+from signals.operations.drift.survey import patient_survey
+from signals.operations.execution import migrators_lock
 from tests.operations.drift.tenant_schemas import (
     CRATE,
     DRIFTED_SCHEMAS,
@@ -78,7 +80,7 @@ def test_a_repair_that_is_ended_is_continued_by_the_next_one(
             "verify_schema",
             *words,
             f"--jobs={jobs}",
-            env=stock_project.env(SIGNALS_OPERATIONS_LOCK_WAIT="60"),
+            env=stock_project.env(CONVERGENT_MIGRATIONS_LOCK_WAIT="60"),
         ) as process,
     ):
         reader.execute("SELECT FROM tenant_right_2.crate_crate")
@@ -100,7 +102,7 @@ def test_a_repair_that_is_ended_is_continued_by_the_next_one(
 
 
 def repairing(
-    database: Database, names: Sequence[str], look: Look, jobs: int = 1
+    database: Database, names: Sequence[str], look: SurveyMaker, jobs: int = 1
 ) -> Generator[Result]:
     connection = connections[database.alias]
     return repair_schemas(connection, names, look, jobs=jobs, say=lambda _: None)
@@ -125,7 +127,7 @@ def test_no_failure_of_one_schema_is_one_of_the_next(
     database.run(*(f"CREATE SCHEMA {name}" for name in names))
 
     def look(connection: BaseDatabaseWrapper) -> Survey:
-        match Catalog(connection).place().schema:
+        match current_place(connection).schema:
             case "tenant_1":
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
@@ -144,11 +146,11 @@ def test_a_repair_that_is_ended_waits_for_no_migrator(
     copy: Callable[[str], Database], settings: Any
 ) -> None:
     database = copy("clean")
-    settings.SIGNALS_OPERATIONS = {"MIGRATORS_WAIT": 60}
+    settings.CONVERGENT_MIGRATIONS = {"MIGRATORS_WAIT": 60}
     database.run("CREATE SCHEMA tenant_1", "CREATE SCHEMA tenant_2", "CREATE SCHEMA tenant_3")
     with database.connect(autocommit=False) as other:
         for name in ("tenant_2", "tenant_3"):
-            other.execute("SELECT pg_advisory_xact_lock(%s)", [migrators.key(name)])
+            other.execute("SELECT pg_advisory_xact_lock(%s)", [migrators_lock.lock_key(name)])
         results = repairing(database, ["tenant_1", "tenant_2", "tenant_3"], patient_survey, jobs=3)
         assert next(results).schema == "tenant_1"
         begin = time.monotonic()

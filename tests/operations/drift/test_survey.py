@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from django.db import connections, models
 from django.db.migrations.state import ModelState, ProjectState
 
-from signals.operations.ledger import Ledger
+from signals.operations.drift.history import History
+from signals.operations.drift.survey import Declared
 from signals.operations.site import Site
-from signals.operations.survey import Declared
 from tests.operations.drift.hand_made_drifts import (
     LEFT_TO_A_PERSON,
     NOTE,
@@ -200,12 +200,14 @@ def test_a_state_that_contradicts_itself_is_told_and_the_others_are_judged(
     state = ProjectState()
     for name, options in (("Wrong", {"indexes": [index]}), ("Right", {"db_table": "auth_group"})):
         state.add_model(ModelState("bench", name, [key], options))
-    rows = list(Declared(connection, Ledger(state)).rows())
+    rows = list(Declared(connection, History(state)).rows())
     assert [(row.finding.component, row.finding.name) for row in rows if row.is_wrong()] == [
         ("table", "bench_wrong")
     ]
     stock_project.psql("CREATE TABLE bench_wrong (id serial PRIMARY KEY)")
-    (wrong,) = (row.finding for row in Declared(connection, Ledger(state)).rows() if row.is_wrong())
+    (wrong,) = (
+        row.finding for row in Declared(connection, History(state)).rows() if row.is_wrong()
+    )
     assert (wrong.component, wrong.name, wrong.table) == ("declaration", "Wrong", '"bench_wrong"')
     assert "gone" in wrong.found
 

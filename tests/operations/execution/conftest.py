@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from signals.operations import session
+from signals.operations.execution import progress
 from tests.operations.log_listeners import LoggedLines
 from tests.postgres.polling import wait_until
 
@@ -32,7 +32,7 @@ class ShownLines:
 
 @pytest.fixture
 def logged_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoggedLines]:
-    logger, lines = logging.getLogger("signals.operations"), LoggedLines()
+    logger, lines = logging.getLogger("convergent_migrations"), LoggedLines()
     monkeypatch.setattr(logger, "level", logging.DEBUG)
     logger.manager._clear_cache()  # type: ignore[attr-defined]
     logger.addHandler(lines)
@@ -50,5 +50,5 @@ def shown_lines(capsys: pytest.CaptureFixture[str]) -> ShownLines:
 @pytest.fixture
 def steps_are_long_soon(short_waits: None, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """Watch steps, and show their progress, after a tenth of a second."""
-    monkeypatch.setattr(session, "LONG", 0.1)
-    settings.SIGNALS_OPERATIONS = {**settings.SIGNALS_OPERATIONS, "PROGRESS_INTERVAL": 0.2}
+    monkeypatch.setattr(progress, "LONG_STEP", 0.1)
+    settings.CONVERGENT_MIGRATIONS = {**settings.CONVERGENT_MIGRATIONS, "PROGRESS_INTERVAL": 0.2}

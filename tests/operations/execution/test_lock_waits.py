@@ -90,7 +90,7 @@ def test_who_blocks_is_said_while_it_waits(sessions: Any) -> None:
 def test_after_the_longest_wait_it_stops_names_the_blocker_and_has_changed_nothing(
     make: Any, prepared: str, sessions: Any, settings: Any
 ) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
     recreate(PART_TABLE, prepared)
     before, options = catalog_versions(), current_settings()
     reader = sessions.holding("ACCESS SHARE")
@@ -126,7 +126,7 @@ def test_the_way_back_is_as_patient(sessions: Any) -> None:
 def test_within_a_transaction_it_tries_once_and_says_what_would_help(
     sessions: Any, settings: Any
 ) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT_IN_TRANSACTION": 0.1}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT_IN_TRANSACTION": 0.1}
     recreate(PART_TABLE)
     before = catalog_versions()
     sessions.holding("ACCESS SHARE")
@@ -138,7 +138,7 @@ def test_within_a_transaction_it_tries_once_and_says_what_would_help(
 def test_an_operations_own_limits_hold_in_the_place_of_the_settings(
     sessions: Any, settings: Any
 ) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 60, "LOCK_WAIT": 60}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 60, "LOCK_WAIT": 60}
     recreate(PART_TABLE)
     sessions.holding("ACCESS SHARE")
     start = time.monotonic()
@@ -192,7 +192,7 @@ def test_errors_are_known_by_sqlstate_whatever_language_they_speak() -> None:
 
 @pytest.mark.parametrize("add", [add_column, add_check], ids=["column", "check"])
 def test_who_holds_a_table_that_inherits_is_named(add: Any, sessions: Any, settings: Any) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 0.02, "LONGEST_PAUSE": 0.05, "LOCK_WAIT": 0.2}
     recreate(
         PART_TABLE,
         "CREATE TABLE child () INHERITS (part); CREATE TABLE grandchild () INHERITS (child)",
@@ -206,7 +206,7 @@ def test_who_holds_a_table_that_inherits_is_named(add: Any, sessions: Any, setti
 
 
 def test_who_blocks_on_the_referenced_table_is_named(sessions: Any, settings: Any) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.05, "LOCK_WAIT": 0.3}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 0.05, "LOCK_WAIT": 0.3}
     recreate(PART_TABLE, "CREATE TABLE ref (id bigint PRIMARY KEY)")
     holder = sessions.holding("ROW EXCLUSIVE", "ref")
     state = project_state(

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db import connection, connections, models
 
 from signals import operations
-from signals.operations import migrators
+from signals.operations.execution import migrators_lock
 from tests.operations import scratch_schema
 from tests.operations.log_listeners import CallAtWait
 from tests.operations.scratch_schema import (
@@ -32,14 +32,14 @@ STATE = project_state(part_model())
 
 
 def alone() -> Any:
-    return migrators.alone(connections["default"])
+    return migrators_lock.hold_migrators_lock(connections["default"])
 
 
 def test_the_error_has_its_facts(settings: Any, sessions: Any) -> None:
-    settings.SIGNALS_OPERATIONS = {"MIGRATORS_WAIT": 0.1}
+    settings.CONVERGENT_MIGRATIONS = {"MIGRATORS_WAIT": 0.1}
     recreate()
     holder = sessions(autocommit=False)
-    holder.execute("SELECT pg_advisory_xact_lock(%s)", [migrators.key(SCHEMA)])
+    holder.execute("SELECT pg_advisory_xact_lock(%s)", [migrators_lock.lock_key(SCHEMA)])
     with pytest.raises(operations.MigratorRunning) as caught, alone():
         pytest.fail("it was let in beside the other")
     assert (caught.value.database, caught.value.schema) == (holder.info.dbname, SCHEMA)
@@ -82,13 +82,13 @@ def test_the_holders_session_has_no_snapshot_and_its_own_run_builds_concurrently
 def own(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """The session that the last lock of this process stands in."""
     made: list[Any] = []
-    further = migrators._further
+    further = migrators_lock._further
 
     def remembered(*args: Any) -> Any:
         made.append(further(*args))
         return made[-1]
 
-    monkeypatch.setattr(migrators, "_further", remembered)
+    monkeypatch.setattr(migrators_lock, "_further", remembered)
     return lambda: made[-1].connection
 
 
@@ -119,7 +119,7 @@ def test_the_lock_belongs_to_the_transaction_and_not_to_the_session(
 ) -> None:
     """A pooler of transactions gives the session to another client; nothing may stay behind on it."""
     recreate()
-    other, attempt = sessions(), f"SELECT pg_try_advisory_lock({migrators.key(SCHEMA)})"
+    other, attempt = sessions(), f"SELECT pg_try_advisory_lock({migrators_lock.lock_key(SCHEMA)})"
     name = scratch_schema.value("SHOW application_name")
     with alone():
         assert own().info.transaction_status is psycopg.pq.TransactionStatus.INTRANS
@@ -239,7 +239,7 @@ def test_a_run_over_another_alias_of_the_database_is_a_part_of_the_run() -> None
         scratch_schema.execute(f"SET search_path TO {SCHEMA}")
         with other.cursor() as cursor:
             cursor.execute(f"SET search_path TO {SCHEMA}")
-        with alone() as outer, migrators.alone(other) as inner:
+        with alone() as outer, migrators_lock.hold_migrators_lock(other) as inner:
             assert inner is outer
     finally:
         other.close()

@@ -13,10 +13,12 @@ from django.db import models
 from django.db.models.functions import Upper
 
 from signals import operations
-from signals.operations import preflight, session
-from signals.operations.activity import Activity, Blocker
-from signals.operations.catalog import Catalog
-from signals.operations.progress import Display, Meter, Walk
+from signals.operations import backfill
+from signals.operations.catalog.query import query_rows
+from signals.operations.catalog.sessions import Activity, Blocker
+from signals.operations.execution import progress
+from signals.operations.execution.progress import Display, Meter, Walk
+from signals.operations.migrate import preflight
 from tests.operations import scratch_schema
 from tests.operations.execution.conftest import ShownLines
 from tests.operations.execution.part_operations import add_index
@@ -79,7 +81,7 @@ def test_a_rewrite_shows_its_time_once_it_has_the_lock(
 def test_a_backfill_shows_the_rows_that_are_done_of_those_that_it_counted(
     shown_lines: ShownLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "LONG", 0.01)
+    monkeypatch.setattr(progress, "LONG_STEP", 0.01)
     recreate(PART_TABLE, "INSERT INTO part (label) SELECT i FROM generate_series(1, 97) i")
     operation = operations.BackfillInBatches(
         "part", "amount", models.Value(1), batch_size=10, pause=0.05
@@ -93,9 +95,11 @@ def test_a_backfill_shows_the_rows_that_are_done_of_those_that_it_counted(
 def test_where_counting_takes_too_long_the_last_analyze_estimates(
     shown_lines: ShownLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "LONG", 0.01)
+    monkeypatch.setattr(progress, "LONG_STEP", 0.01)
     monkeypatch.setattr(
-        Catalog, "count", lambda self, *_: self._rows("SELECT 1 FROM pg_sleep(5)")[0][0]
+        backfill,
+        "count_rows",
+        lambda connection, *_: query_rows(connection, "SELECT 1 FROM pg_sleep(5)")[0][0],
     )
     recreate(
         PART_TABLE, "INSERT INTO part (label) SELECT i FROM generate_series(1, 97) i; ANALYZE part"

@@ -56,7 +56,7 @@ def meanwhile(sessions: Any, background: Any, act: Any, insert: str) -> Any:
 def test_a_row_that_is_committed_while_the_drop_waits_keeps_its_table(
     sessions: Any, background: Any, settings: Any
 ) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 10.0}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 10.0}
     recreate()
     forwards(BOX, project_state())
     insert = "INSERT INTO box (size) VALUES (1)"
@@ -69,7 +69,7 @@ def test_a_row_that_is_committed_while_the_drop_waits_keeps_its_table(
 def test_a_value_that_is_committed_while_the_conversion_waits_is_not_cut(
     sessions: Any, background: Any, settings: Any
 ) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 10.0}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 10.0}
     recreate()
     forwards(BOX, project_state())
     state = project_state()
@@ -223,7 +223,7 @@ def test_a_build_of_another_role_is_seen_without_superuser_rights(
 def test_a_lock_of_another_role_is_told_without_superuser_rights(
     plain_role: str, sessions: Any, settings: Any
 ) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.02, "LOCK_WAIT": 0.1}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 0.02, "LOCK_WAIT": 0.1}
     as_plain_role(plain_role, PART_TABLE)
     reader = sessions.holding("ACCESS SHARE")
     operation = operations.AddColumnIfMissing("part", "state", models.TextField(null=True))

@@ -8,7 +8,7 @@ from django.db import connection, models, transaction
 from django.db.models import Index
 
 from signals import operations
-from signals.operations import session
+from signals.operations.execution.settings import CLIENT_CHECK
 from tests.operations import scratch_schema
 from tests.operations.execution.current_settings import current_settings
 from tests.operations.execution.part_operations import add_check, add_column, add_index, add_unique
@@ -57,7 +57,7 @@ def test_the_sessions_settings_are_what_they_were(make: Any, atomic: bool, own: 
 def test_the_sessions_settings_are_what_they_were_after_a_lock_timeout(
     atomic: bool, own: str, sessions: Any, settings: Any
 ) -> None:
-    settings.SIGNALS_OPERATIONS = {
+    settings.CONVERGENT_MIGRATIONS = {
         "LOCK_TIMEOUT": 0.02,
         "LOCK_WAIT": 0.1,
         "LOCK_TIMEOUT_IN_TRANSACTION": 0.1,
@@ -102,7 +102,7 @@ def test_a_server_that_cannot_look_after_its_client_is_asked_without(
     make: Any, atomic: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It refuses the interval by the SQLSTATE with which every server refuses a value that is none."""
-    monkeypatch.setitem(session.CHECK, "client_connection_check_interval", "often")
+    monkeypatch.setitem(CLIENT_CHECK, "client_connection_check_interval", "often")
     recreate(PART_TABLE, SESSION, "SET client_connection_check_interval = 0")
     before = current_settings()
     try:
@@ -200,7 +200,7 @@ def test_a_step_that_lets_writers_through_is_not_cut_off_by_the_sessions_timeout
 def test_a_statement_timeout_of_the_session_holds_for_steps_that_stop_writers(
     sessions: Any, settings: Any
 ) -> None:
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 5}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 5}
     recreate(PART_TABLE)
     before = catalog_versions()
     sessions.holding("ACCESS SHARE")

@@ -11,8 +11,8 @@ from django.db.backends.signals import connection_created
 from django.test.utils import CaptureQueriesContext
 
 from signals import operations
-from signals.operations import session
-from signals.operations.activity import Sessions
+from signals.operations.catalog.sessions import builds_on
+from signals.operations.execution import send
 from tests.operations import scratch_schema
 from tests.operations.execution.conftest import ShownLines
 from tests.operations.execution.part_operations import add_check, add_column, add_index
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("committing_connection", "steps_are_long_so
 STATE = project_state(part_model())
 WATCHERS = """
 SELECT pid FROM pg_stat_activity WHERE datname = current_database()
-AND application_name LIKE '% signals.operations watch'
+AND application_name LIKE '% convergent_migrations observer'
 """
 
 
@@ -76,7 +76,7 @@ def test_the_build_of_a_stranger_names_the_builder_and_who_holds_it_up(
         target=builder.execute, args=("CREATE INDEX CONCURRENTLY wanted ON part (label)",)
     )
     build.start()
-    wait_until(lambda: Sessions(connection).builds("part"), "building")
+    wait_until(lambda: builds_on(connection, "part"), "building")
     future = background(forwards, add_index(), STATE)
     logged_lines.until(
         f"another session builds it; waiting for a stranger: pid {building}, psql, user "
@@ -97,7 +97,7 @@ def test_the_build_of_another_migrator_is_known_for_one_of_ours(
     recreate(PART_TABLE)
     holder = sessions.with_snapshot()
     first = background(forwards, add_index(), STATE)
-    (activity,) = wait_until(lambda: Sessions(connection).builds("part"), "building")
+    (activity,) = wait_until(lambda: builds_on(connection, "part"), "building")
     second = background(forwards, add_index(), STATE)
     logged_lines.until(
         "another session builds it; waiting for a run of these operations, or what a killed one left: "
@@ -203,8 +203,8 @@ def test_a_watcher_that_is_terminated_changes_nothing_and_another_follows(
 def test_queries_of_others_are_shown_only_if_they_may_be(
     show: bool, sessions: Any, background: Any, settings: Any, logged_lines: LoggedLines
 ) -> None:
-    settings.SIGNALS_OPERATIONS = {
-        **settings.SIGNALS_OPERATIONS,
+    settings.CONVERGENT_MIGRATIONS = {
+        **settings.CONVERGENT_MIGRATIONS,
         "SHOW_QUERIES": show,
         "LOCK_WAIT": 0.5,
     }
@@ -230,16 +230,16 @@ def test_the_error_names_who_was_in_the_way_and_not_who_is_left(
     sessions: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reader goes in the moment after the last try, before anybody could ask for it."""
-    settings.SIGNALS_OPERATIONS = {"LOCK_TIMEOUT_IN_TRANSACTION": 2.0}
+    settings.CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT_IN_TRANSACTION": 2.0}
     recreate(PART_TABLE)
-    reader, attempt = sessions.holding("ACCESS SHARE"), session._try
+    reader, attempt = sessions.holding("ACCESS SHARE"), send._try
 
     def attempt_and_go(*args: Any) -> bool:
         is_done = attempt(*args)
         reader.rollback()
         return is_done
 
-    monkeypatch.setattr(session, "_try", attempt_and_go)
+    monkeypatch.setattr(send, "_try", attempt_and_go)
     with pytest.raises(operations.LockWaitExceeded) as caught:
         forwards(add_column(), STATE, atomic=True)
     assert [line.split(",")[0] for line in caught.value.blockers] == [

@@ -87,7 +87,11 @@ def test_the_files_migrate_heal_go_back_and_leave_nothing_to_find(
     unmigrated_project: Project,
 ) -> None:
     run_command(
-        unmigrated_project, *MAKE, "mill", "inn", SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS="true"
+        unmigrated_project,
+        *MAKE,
+        "mill",
+        "inn",
+        CONVERGENT_MIGRATIONS_CONVERT_NEW_MIGRATIONS="true",
     )
     assert (
         migration_names(unmigrated_project)
@@ -186,7 +190,7 @@ def test_the_rest_of_the_command_is_djangos(unmigrated_project: Project) -> None
 def test_without_the_option_it_writes_djangos_and_without_a_postgresql_it_refuses(
     unmigrated_project: Project,
 ) -> None:
-    on = {"SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS": "true"}
+    on = {"CONVERGENT_MIGRATIONS_CONVERT_NEW_MIGRATIONS": "true"}
     out, _ = run_command(unmigrated_project, *MAKE, "mill", "--dry-run")
     assert "+ Create model Shelf" in out
     out, _ = run_command(unmigrated_project, *MAKE, "mill", "--dry-run", "--no-convergent", **on)
@@ -197,8 +201,8 @@ def test_without_the_option_it_writes_djangos_and_without_a_postgresql_it_refuse
         "(--no-convergent)\n"
     )
     _, told = run_command(
-        unmigrated_project, *MAKE, "mill", SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS="7", code=3
+        unmigrated_project, *MAKE, "mill", CONVERGENT_MIGRATIONS_CONVERT_NEW_MIGRATIONS="7", code=3
     )
     assert told == (
-        "CommandError: SIGNALS_OPERATIONS_CONVERGENT_MIGRATIONS is 7.0 (use True or False)\n"
+        "CommandError: CONVERGENT_MIGRATIONS_CONVERT_NEW_MIGRATIONS is 7.0 (use True or False)\n"
     )

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.core.management import call_command
 
-from signals.operations import migrators
+from signals.operations.execution import migrators_lock
 from tests.operations.waiting_migrators import (
     HOLDERS,
     MigrateProcess,
@@ -95,7 +95,7 @@ def test_who_is_waited_for_is_said_at_once_and_a_signal_ends_the_wait(
 def impatient(tmp_path: Path) -> dict[str, str]:
     """The environment of a process that gives up after half a second."""
     (tmp_path / "impatient.py").write_text(
-        "from project.settings import *\nSIGNALS_OPERATIONS = {'MIGRATORS_WAIT': 0.5}\n"
+        "from project.settings import *\nCONVERGENT_MIGRATIONS = {'MIGRATORS_WAIT': 0.5}\n"
     )
     return {"DJANGO_SETTINGS_MODULE": "impatient", "PYTHONPATH": str(tmp_path)}
 
@@ -136,7 +136,7 @@ def test_who_only_looks_does_not_wait(database: WatchedDatabase) -> None:
 
 def test_two_schemas_are_migrated_side_by_side(database: WatchedDatabase) -> None:
     database.watcher.execute("CREATE SCHEMA one; CREATE SCHEMA two")
-    with database.held(migrators.key("one")):
+    with database.held(migrators_lock.lock_key("one")):
         waiting = database.start("migrate", "contenttypes", PGOPTIONS="-c search_path=one")
         waiting.waits()
         other = database.start("migrate", "contenttypes", PGOPTIONS="-c search_path=two")
@@ -249,8 +249,10 @@ def test_a_database_that_is_no_postgresql_is_migrated_as_ever(sqlite_database: A
 def test_a_wrong_setting_ends_migrate_with_words_and_an_empty_one_is_none(
     database: WatchedDatabase,
 ) -> None:
-    run = database.start("migrate", "--plan", SIGNALS_OPERATIONS_LOCK_WAIT="soon")
+    run = database.start("migrate", "--plan", CONVERGENT_MIGRATIONS_LOCK_WAIT="soon")
     assert run.code() == 3
     assert "Traceback" not in run.err[0]
-    assert "SIGNALS_OPERATIONS_LOCK_WAIT is 'soon' (use a number of seconds above 0)" in run.err[0]
-    database.start("migrate", "--plan", SIGNALS_OPERATIONS_LOCK_WAIT="").succeeds()
+    assert (
+        "CONVERGENT_MIGRATIONS_LOCK_WAIT is 'soon' (use a number of seconds above 0)" in run.err[0]
+    )
+    database.start("migrate", "--plan", CONVERGENT_MIGRATIONS_LOCK_WAIT="").succeeds()

@@ -9,7 +9,7 @@ from django.db.migrations.state import ModelState
 from django.db.models import Index, Q
 
 from signals import operations
-from signals.operations import preflight
+from signals.operations.migrate import preflight
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import (
     APP,

@@ -27,7 +27,7 @@ DATABASES = {"default": database_from_url(os.environ["DATABASE_URL"])}
 if "SECOND_URL" in os.environ:
     DATABASES["second"] = database_from_url(os.environ["SECOND_URL"])
     DATABASES["lite"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
-SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.05, "LOCK_WAIT": 2.0}
+CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 0.05, "LOCK_WAIT": 2.0}
 """
 
 SHOP_1 = """

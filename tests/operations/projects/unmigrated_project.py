@@ -15,7 +15,7 @@ INSTALLED_APPS = ["django.contrib.contenttypes", "signals.operations", "mill", "
 DATABASES = {"default": database_from_url(os.environ["DATABASE_URL"])}
 if "LITE" in os.environ:
     DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-SIGNALS_OPERATIONS = {"LOCK_TIMEOUT": 0.05, "LOCK_WAIT": 2.0}
+CONVERGENT_MIGRATIONS = {"LOCK_TIMEOUT": 0.05, "LOCK_WAIT": 2.0}
 """
 
 FIRST = """

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.commands import check
 
-from signals.operations.finding_checks import TAG
+from ...drift.checks import TAG
 
 
 class Command(check.Command):

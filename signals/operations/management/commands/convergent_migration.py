@@ -16,19 +16,11 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
-from signals.operations.checks import BROKEN_GRAPH
-from signals.operations.conversion import convert, flat
-from signals.operations.conversion.parts import Part, parts
-from signals.operations.conversion.source import Unwritable, is_installed, rewritten, source_of
-from signals.operations.conversion.writer import written
-from signals.operations.management.commands.makemigrations import CONFIGURATION, postgresql
-from signals.operations.management.commands.verify_schema import (
-    FINDINGS,
-    UNAVAILABLE,
-    USAGE,
-    find,
-    require_alias,
-)
+from ...conversion import convert, flat
+from ...conversion.parts import Batch, batches
+from ...conversion.source import Unwritable, is_installed, rewritten, source_of
+from ...conversion.writer import MODULE_NAME, written
+from ..arguments import ExitCode, any_postgresql, find_migration, load_migrations, require_alias
 
 
 class Command(BaseCommand):
@@ -47,28 +39,30 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="print the files, write nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        loader = _loader()
-        migration = find(loader, options["app_label"], options["migration_name"])
+        loader = load_migrations()
+        migration = find_migration(loader, options["app_label"], options["migration_name"])
         if is_installed(migration):
-            raise CommandError(f"{migration} belongs to an installed package", returncode=USAGE)
+            raise CommandError(
+                f"{migration} belongs to an installed package", returncode=ExitCode.USAGE
+            )
         self._require_unapplied(loader, migration, options["database"])
         app, name = key = (migration.app_label, migration.name)
         before = loader.project_state(key, at_end=False)
-        changes = convert(migration.operations, app, before, postgresql())
+        changes = convert(migration.operations, app, before, any_postgresql())
         for change in changes:
             if change.reason:
                 self.stderr.write(f"{app}.{name}: {change.describe()}", self.style.NOTICE)
         if all(change.is_kept for change in changes):
             self.stdout.write(f"Nothing to convert in {migration}.")
             return
-        own = parts(changes, atomic=migration.atomic)
+        own = batches(changes, atomic=migration.atomic)
         _require_partable(loader, migration, len(own))
         texts = self._texts(migration, own, list(_names(loader, migration, own)), before)
         files = {source_of(migration).with_name(f"{each}.py"): texts[each] for each in texts}
         (self._show if options["dry_run"] else self._write)(files)
 
     def _texts(
-        self, migration: Migration, own: Sequence[Part], names: Sequence[str], before: ProjectState
+        self, migration: Migration, own: Sequence[Batch], names: Sequence[str], before: ProjectState
     ) -> dict[str, str]:
         try:
             return rewritten(migration, own, names, before)
@@ -76,7 +70,7 @@ class Command(BaseCommand):
             self.stdout.write("\n".join(_difference(migration, own, names)))
             raise CommandError(
                 f"{migration} is left as it is: {error} (change it by hand as above)",
-                returncode=FINDINGS,
+                returncode=ExitCode.FINDINGS,
             ) from error
 
     def _require_unapplied(
@@ -96,7 +90,7 @@ class Command(BaseCommand):
             except DatabaseError as error:
                 what = f"the database {connection.alias!r} cannot be asked: {error}"
                 if alias:
-                    raise CommandError(what, returncode=UNAVAILABLE) from error
+                    raise CommandError(what, returncode=ExitCode.UNAVAILABLE) from error
                 self.stderr.write(what)
                 continue
             if applied:
@@ -104,7 +98,7 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"{app}.{name} is applied in the database {connection.alias!r}; what has run is "
                     "not rewritten (take it back there, or write a new migration)",
-                    returncode=USAGE,
+                    returncode=ExitCode.USAGE,
                 )
 
     def _show(self, files: dict[Path, str]) -> None:
@@ -123,20 +117,15 @@ class Command(BaseCommand):
         except OSError as error:
             for path in new:
                 path.unlink(missing_ok=True)
-            raise CommandError(f"nothing was changed: {error}", returncode=UNAVAILABLE) from error
+            raise CommandError(
+                f"nothing was changed: {error}", returncode=ExitCode.UNAVAILABLE
+            ) from error
         finally:
             for beside in aside.values():
                 beside.unlink(missing_ok=True)
         run_formatters(list(map(str, files)), stderr=self.stderr)
         for path in files:
             self.stdout.write(str(path))
-
-
-def _loader() -> MigrationLoader:
-    try:
-        return MigrationLoader(None, replace_migrations=False)
-    except BROKEN_GRAPH as error:
-        raise CommandError(str(error), returncode=CONFIGURATION) from error
 
 
 def _require_partable(loader: MigrationLoader, migration: Migration, count: int) -> None:
@@ -146,11 +135,11 @@ def _require_partable(loader: MigrationLoader, migration: Migration, count: int)
         raise CommandError(
             f"{migration} would have to be {count} migrations, and is a squash or part of one "
             "(convert before squashing, or part it by hand)",
-            returncode=USAGE,
+            returncode=ExitCode.USAGE,
         )
 
 
-def _names(loader: MigrationLoader, migration: Migration, own: Sequence[Part]) -> Iterator[str]:
+def _names(loader: MigrationLoader, migration: Migration, own: Sequence[Batch]) -> Iterator[str]:
     """A name that Django would give, with the migration's number; the last part keeps the migration's.
 
     So what depends on the migration depends on all of it.
@@ -173,7 +162,7 @@ def _names(loader: MigrationLoader, migration: Migration, own: Sequence[Part]) -
     yield migration.name
 
 
-def _difference(migration: Migration, own: Sequence[Part], names: Sequence[str]) -> Iterator[str]:
+def _difference(migration: Migration, own: Sequence[Batch], names: Sequence[str]) -> Iterator[str]:
     """What to change by hand, as a unified diff of the operations."""
 
     def lines(operations: Sequence[Operation]) -> list[str]:
@@ -190,6 +179,6 @@ def _difference(migration: Migration, own: Sequence[Part], names: Sequence[str])
 
 def _lines(operation: Operation) -> list[str]:
     try:
-        return written(operation, "operations")[0]
+        return written(operation, MODULE_NAME)[0]
     except ValueError:  # of a function that has no name
         return [f"# {operation.describe()}: as it is"]

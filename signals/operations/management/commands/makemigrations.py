@@ -9,15 +9,13 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import makemigrations
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from signals.operations.conversion.parts import plan, state_without
-from signals.operations.conversion.writer import ConvergentWriter
-from signals.operations.policy import LockPolicy
-
-USAGE, CONFIGURATION = 2, 3
+from ...conversion.parts import plan, state_without
+from ...conversion.writer import ConvergentWriter
+from ...execution.policy import LockPolicy
+from ..arguments import ExitCode, any_postgresql
 
 
 class Command(makemigrations.Command):
@@ -28,17 +26,17 @@ class Command(makemigrations.Command):
         parser.add_argument(
             "--convergent",
             action=BooleanOptionalAction,
-            help="Write convergent operations, or Django's; SIGNALS_OPERATIONS['CONVERGENT_MIGRATIONS'] "
+            help="Write convergent operations, or Django's; CONVERGENT_MIGRATIONS['CONVERT_NEW_MIGRATIONS'] "
             "says which without it.",
         )
 
     def handle(self, *app_labels: str, **options: Any) -> None:
         try:
-            default = LockPolicy.from_settings().convergent_migrations
+            default = LockPolicy.from_settings().convert_new_migrations
         except ImproperlyConfigured as error:
-            raise CommandError(str(error), returncode=CONFIGURATION) from error
+            raise CommandError(str(error), returncode=ExitCode.CONFIGURATION) from error
         asked = options["convergent"]
-        self.connection = postgresql() if (default if asked is None else asked) else None
+        self.connection = any_postgresql() if (default if asked is None else asked) else None
         super().handle(*app_labels, **options)
 
     def write_migration_files(
@@ -57,23 +55,12 @@ class Command(makemigrations.Command):
                 raise CommandError(
                     f"the updated migration of {app} would have to be two, one of them with "
                     "atomic = False (write a new one, without --update)",
-                    returncode=USAGE,
+                    returncode=ExitCode.USAGE,
                 )
         for line in planned.kept if self.verbosity else ():
             self.stderr.write(line, self.style.NOTICE)
         with _writer():
             super().write_migration_files(planned.migrations, update_previous_migration_paths)
-
-
-def postgresql() -> BaseDatabaseWrapper:
-    """A connection to a PostgreSQL of the settings, not opened; the types of fields are asked of it."""
-    for connection in connections.all():
-        if connection.vendor == "postgresql":
-            return connection
-    raise CommandError(
-        "none of the databases is a PostgreSQL, for which convergent operations are (--no-convergent)",
-        returncode=CONFIGURATION,
-    )
 
 
 @contextmanager

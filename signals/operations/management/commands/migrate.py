@@ -10,10 +10,9 @@ from django.core.management.commands import migrate
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals.operations import migrators
-from signals.operations.policy import LockPolicy
-
-CONFIGURATION, INTERRUPTED = 3, 130  # the latter as a shell says it
+from ...execution import migrators_lock
+from ...execution.policy import LockPolicy
+from ..arguments import ExitCode
 
 
 class Command(migrate.Command):
@@ -24,7 +23,7 @@ class Command(migrate.Command):
         try:
             LockPolicy.from_settings()
         except ImproperlyConfigured as error:
-            raise CommandError(str(error), returncode=CONFIGURATION) from error
+            raise CommandError(str(error), returncode=ExitCode.CONFIGURATION) from error
         connection = connections[options["database"]]
         only_looks = options["plan"] or options["check_unapplied"]
         with ExitStack() as stack:
@@ -42,6 +41,6 @@ class Command(migrate.Command):
 
 def _enter(stack: ExitStack, connection: BaseDatabaseWrapper) -> Callable[[], None]:
     try:
-        return stack.enter_context(migrators.alone(connection))
+        return stack.enter_context(migrators_lock.hold_migrators_lock(connection))
     except KeyboardInterrupt:  # nothing was begun
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(ExitCode.INTERRUPTED) from None

@@ -10,16 +10,8 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.template.defaultfilters import filesizeformat, pluralize
 
-from signals.operations.management.commands.verify_schema import (
-    UNAVAILABLE,
-    USAGE,
-    find,
-    require_alias,
-    require_app,
-)
-from signals.operations.preview import Preview, Step, preview
-
-SOMETHING = 1
+from ...migrate.preview import MigrationPreview, StatementPreview, preview
+from ..arguments import ExitCode, find_migration, require_alias, require_app
 
 
 class Command(BaseCommand):
@@ -42,17 +34,17 @@ class Command(BaseCommand):
         connection = connections[alias]
         if connection.vendor != "postgresql":
             what = f"the database {alias!r} is {connection.display_name}, and no PostgreSQL"
-            raise CommandError(what, returncode=USAGE)
+            raise CommandError(what, returncode=ExitCode.USAGE)
         try:
             executor = MigrationExecutor(connection)
             targets = _targets(executor, options["app_label"], options["migration_name"])
             found = list(preview(connection, executor.migration_plan(targets)))
         except DatabaseError as error:
             what = f"the database {alias!r} cannot be read: {error}"
-            raise CommandError(what, returncode=UNAVAILABLE) from error
+            raise CommandError(what, returncode=ExitCode.UNAVAILABLE) from error
         self.stdout.write(_as_json(alias, found) if options["json"] else "\n".join(_lines(found)))
         if found:
-            raise SystemExit(SOMETHING)
+            raise SystemExit(ExitCode.FINDINGS)
 
 
 def _targets(
@@ -66,18 +58,18 @@ def _targets(
         return leaves
     if name == "zero":
         return [(app_label, None)]
-    migration = find(executor.loader, app_label, name)
+    migration = find_migration(executor.loader, app_label, name)
     key = (app_label, migration.name)
     replaced = executor.loader.replacements.get(key)
     return [key if key in executor.loader.graph.nodes or not replaced else replaced.replaces[-1]]
 
 
-def _as_json(alias: str, found: Iterable[Preview]) -> str:
+def _as_json(alias: str, found: Iterable[MigrationPreview]) -> str:
     migrations = [asdict(each) for each in found]
     return json.dumps({"version": 1, "database": alias, "migrations": migrations}, indent=2)
 
 
-def _lines(found: list[Preview]) -> Iterator[str]:
+def _lines(found: list[MigrationPreview]) -> Iterator[str]:
     for each in found:
         yield f"{each.app_label}.{each.name}{', backwards' if each.backwards else ''}"
         for part in each.parts:
@@ -95,7 +87,7 @@ def _lines(found: list[Preview]) -> Iterator[str]:
     yield f"{migrations}, {count} statement{pluralize(count)}" if found else "Nothing to do."
 
 
-def _of_step(step: Step) -> Iterator[str]:
+def _of_step(step: StatementPreview) -> Iterator[str]:
     yield f"    {step.sql}{'' if step.sql.endswith(';') or step.sql.startswith('--') else ';'}"
     if step.lock:
         size = "a new table"

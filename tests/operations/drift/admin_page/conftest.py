@@ -8,17 +8,17 @@ from django.contrib.auth.models import Permission, User
 from django.db import connections
 from django.test import Client
 
-from signals.operations import kept
+from signals.operations.drift import cached_reading
 from tests.postgres.databases import Database
 
-PAGE = "/admin/signals_operations/schema/"
+PAGE = "/admin/convergent_migrations/schema/"
 EVIL = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the readings of each test apart."""
-    monkeypatch.setattr(kept.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(cached_reading.tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def login(transactional_db: None) -> Callable[..., Client]:
 
     def make(*codenames: str) -> Client:
         user = User.objects.create_user("watcher", is_staff=True)
-        app = {"content_type__app_label": "signals_operations"}
+        app = {"content_type__app_label": "convergent_migrations"}
         user.user_permissions.set(Permission.objects.filter(codename__in=codenames, **app))
         client = Client()
         client.force_login(user)

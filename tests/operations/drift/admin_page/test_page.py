@@ -15,7 +15,7 @@ from django.db import connections
 from django.test import Client
 from django.urls import path
 
-from signals.operations import kept
+from signals.operations.drift import cached_reading
 from tests.operations.drift.admin_page.conftest import EVIL, PAGE
 from tests.postgres.catalog_facts import catalog_versions
 from tests.postgres.databases import Database
@@ -50,7 +50,7 @@ def test_only_who_may_view_the_schema_comes_to_the_page(login: Callable[..., Cli
     assert f"{PAGE}add/" not in index
     assert viewer.put(PAGE).status_code == 405
     assert viewer.get(f"{PAGE}add/").status_code == 404
-    known = Permission.objects.filter(content_type__app_label="signals_operations")
+    known = Permission.objects.filter(content_type__app_label="convergent_migrations")
     assert [each.codename for each in known] == ["view_schema"]
 
 
@@ -65,17 +65,17 @@ def test_a_database_is_read_when_the_button_is_pressed_and_else_never(
     watcher: Client, drifted: Database
 ) -> None:
     assert "This database was not read yet." in text(watcher, drifted)
-    assert kept.last(connections[drifted.alias]) == (None, None)
+    assert cached_reading.last(connections[drifted.alias]) == (None, None)
     before = catalog_versions(drifted)
     page = read(watcher, drifted)
     assert f"The database {drifted.alias} was read." in page
     assert "<strong>3 of " in page
     assert "✗ Missing" in page
     assert "≠ Different" in page
-    reading, _ = kept.last(connections[drifted.alias])
+    reading, _ = cached_reading.last(connections[drifted.alias])
     drifted.run("CREATE INDEX idx_signals_state_created_at ON signals (state, created_at)")
     assert "<strong>3 of " in text(watcher, drifted)
-    assert kept.last(connections[drifted.alias]) == (reading, None)
+    assert cached_reading.last(connections[drifted.alias]) == (reading, None)
     drifted.run("DROP INDEX idx_signals_state_created_at")
     assert catalog_versions(drifted) == before
 
@@ -138,7 +138,7 @@ def test_a_database_that_is_down_is_told_in_words_and_the_reading_before_it_stay
 def test_a_lock_and_a_statement_timeout_end_a_reading_in_words(
     watcher: Client, drifted: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "_LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr(cached_reading, "_LOCK_TIMEOUT", 0.05)
     with drifted.connect(autocommit=False) as migrator:
         migrator.execute("LOCK TABLE signals")
         page = read(watcher, drifted)
@@ -163,7 +163,7 @@ def test_where_requests_are_transactions_a_database_that_is_down_is_told_in_word
 
 def test_who_presses_while_another_one_reads_is_told_so(watcher: Client, drifted: Database) -> None:
     def first() -> None:
-        kept.renew(connections[drifted.alias])
+        cached_reading.renew(connections[drifted.alias])
         connections[drifted.alias].close()
 
     with drifted.connect(autocommit=False) as migrator:
@@ -183,16 +183,18 @@ def test_processes_that_share_no_cache_share_a_folder_that_nobody_else_can_open(
     drifted: Database, tmp_path: Path
 ) -> None:
     env = {"TMPDIR": str(tmp_path)}
-    ask = "from django.db import connection; from signals.operations.kept import *; "
+    ask = (
+        "from django.db import connection; from signals.operations.drift.cached_reading import *; "
+    )
     shell = ("shell", "-v0", "-c")
     done = drifted.manage(*shell, f"{ask}print(renew(connection).at)", env=env)
     again = drifted.manage(*shell, f"{ask}print(last(connection)[0].at)", env=env)
     assert (done.stderr, again.stdout) == ("", done.stdout)
     (folder,) = tmp_path.iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert isinstance(kept._cache(), FileBasedCache)
+    assert isinstance(cached_reading._cache(), FileBasedCache)
     folder.chmod(0o755)
-    assert isinstance(kept._cache(), LocMemCache)
+    assert isinstance(cached_reading._cache(), LocMemCache)
 
 
 def test_a_reading_is_found_again_where_the_backend_fills_in_the_address(
@@ -200,14 +202,14 @@ def test_a_reading_is_found_again_where_the_backend_fills_in_the_address(
 ) -> None:
     connection = connections[drifted.alias]
     place = connection.settings_dict
-    monkeypatch.setitem(kept._configured, drifted.alias, kept._place(place))
-    reading = kept.renew(connection)
-    assert isinstance(reading, kept.Reading)
+    monkeypatch.setitem(cached_reading._configured, drifted.alias, cached_reading._place(place))
+    reading = cached_reading.renew(connection)
+    assert isinstance(reading, cached_reading.Reading)
     monkeypatch.setitem(place, "HOST", "/filled/in")
-    assert kept.last(connection) == (reading, None)
+    assert cached_reading.last(connection) == (reading, None)
     monkeypatch.setitem(place, "NAME", "another")
-    assert kept.last(connection) == (None, None)
-    assert "PASSWORD" not in kept._place({**place, "PASSWORD": "secret"})
+    assert cached_reading.last(connection) == (None, None)
+    assert "PASSWORD" not in cached_reading._place({**place, "PASSWORD": "secret"})
 
 
 def test_a_cache_of_the_project_that_processes_share_is_used(
@@ -216,15 +218,15 @@ def test_a_cache_of_the_project_that_processes_share_is_used(
     shared = {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache"}
     local = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     place = str(tmp_path / "shared")
-    settings.CACHES = {"default": local, "signals_operations": {**shared, "LOCATION": place}}
-    assert isinstance(kept.renew(connections[drifted.alias]), kept.Reading)
+    settings.CACHES = {"default": local, "convergent_migrations": {**shared, "LOCATION": place}}
+    assert isinstance(cached_reading.renew(connections[drifted.alias]), cached_reading.Reading)
     assert len(list(Path(place).iterdir())) == 1
     assert list(tmp_path.iterdir()) == [Path(place)]
 
 
 def test_there_is_no_table_and_who_walks_all_models_finds_no_rows(capsys: Any) -> None:
     call_command("migrate", run_syncdb=True, verbosity=0)
-    call_command("dumpdata", "signals_operations", "--all")
+    call_command("dumpdata", "convergent_migrations", "--all")
     assert capsys.readouterr().out.strip() == "[]"
     tables = connections["default"].introspection.table_names()
-    assert not [each for each in tables if each.startswith("signals_operations")]
+    assert not [each for each in tables if each.startswith("convergent_migrations")]

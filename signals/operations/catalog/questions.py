@@ -1,0 +1,177 @@
+"""Any number of questions about tables and types, in one round trip."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .enums import ENUM_FACTS, parse_enum
+from .partitions import partition_tree
+from .query import (
+    IN_FULL,
+    INTERPRETED,
+    compose,
+    query_rows,
+    query_rows_in_full,
+    query_scripts,
+)
+from .tables import TABLE_FACTS, Table, parse_table
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for under a quoted name, and what of it.
+
+    indexes: of a table: plain names; who else has them in the table's schema is told. types, tables:
+    quoted names of others to resolve along. family: of schemas, the group in which it is asked.
+    """
+
+    name: str
+    indexes: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    kind: str = "table"
+    family: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SameInSchemas:
+    """The answer in schemas that have it alike; it is that of the first, with its numbers."""
+
+    schemas: tuple[str, ...]
+    answer: Any
+
+
+# A table that stands where CREATE TABLE would put it, or in the schema that it names.
+_PLACED = """
+SELECT 'true' FROM pg_catalog.pg_class c
+WHERE c.oid = pg_catalog.to_regclass(q.name) AND c.relkind IN ('r', 'p')
+AND (c.relnamespace::pg_catalog.regnamespace::pg_catalog.text = pg_catalog.quote_ident(
+    pg_catalog.current_schema()) OR pg_catalog.strpos(q.name, '.') > 0)
+"""
+
+TABLE, ENUM, PLACED = "table", "enum", "placed"
+
+_FACTS = {TABLE: TABLE_FACTS, ENUM: ENUM_FACTS, PLACED: _PLACED}
+
+_QUESTIONS = """pg_catalog.jsonb_to_recordset(%s::pg_catalog.jsonb) q (
+  place int4, family int4, kind text, name text, indexes text[], types text[], tables text[])"""
+
+# The planner takes a list of records for a hundred; one question is one.
+_QUESTION = f"(SELECT * FROM {_QUESTIONS} LIMIT 1) q"  # noqa: S608 - a constant
+
+# What does not depend on the schema that it is asked in: the numbers of objects and the schema's own name,
+# which only the definition of an index has. A CASE is what PostgreSQL promises to evaluate in order.
+_IN_SCHEMAS = f"""
+SELECT x.place, pg_catalog.array_agg(x.schema ORDER BY x.schema), pg_catalog.min(ARRAY[x.schema, x.facts])
+FROM (
+  SELECT q.place, s.schema, CASE
+    WHEN pg_catalog.set_config('search_path', s.path, true) IS NOT NULL
+    AND pg_catalog.set_config('extra_float_digits', '1', true) IS NOT NULL THEN <facts> END AS facts
+  FROM {_QUESTIONS}
+  JOIN pg_catalog.jsonb_to_recordset(%s::pg_catalog.jsonb) s (family int4, schema text, path text)
+    ON s.family = q.family
+  OFFSET 0) x
+GROUP BY x.place, pg_catalog.regexp_replace(x.facts,
+  '"(oid|target|part_of)" : [0-9]+|"schema" : "([^"\\\\]|\\\\.)*"'
+  '|"definition" : "CREATE ([^"\\\\]|\\\\.)*"', '', 'g'),
+  CASE WHEN x.facts::pg_catalog.json ->> 'kind' = 'p' THEN x.schema END
+ORDER BY 1, 3
+"""  # noqa: S608 - a constant
+
+_DIGITS = re.compile(r'^\{"digits" : (-?\d+)')
+
+
+def find_table(connection: BaseDatabaseWrapper, name: str) -> Table | None:
+    """Return the table that the quoted name resolves to on the search_path, with all its parts."""
+    found: Table | None = ask(connection, [Question(name)])[0]
+    return found
+
+
+def ask(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[Any]:
+    """Return the Table, the Enum, or whether there is a table, of each question; None where there is none.
+
+    One round trip, and one for the indexes of all partitions of each partitioned table.
+    """
+    if not questions:
+        return []
+    parameters = [as_records(questions)]
+    if len(questions) == 1:
+        text = f"SELECT {facts_of(questions)} FROM {_QUESTION}"  # noqa: S608 - its own
+        rows = query_rows(connection, text, parameters)
+        if _is_rounded(rows[0][0]):
+            rows = query_rows_in_full(connection, text, parameters)
+    else:
+        text = f"SELECT {facts_of(questions)} FROM {_QUESTIONS} ORDER BY q.place"  # noqa: S608
+        script = [INTERPRETED, IN_FULL, compose(connection, text, parameters)]
+        rows = query_scripts(connection, script)[0]
+    answers = []
+    for question, (facts,) in zip(questions, rows, strict=True):
+        answer = _answer(question, facts)
+        if isinstance(answer, Table) and answer.kind == "p" and question.indexes:
+            tree = partition_tree(connection, answer.oid, question.indexes)
+            answer = replace(answer, tree=tree)
+        answers.append(answer)
+    return answers
+
+
+def ask_in_schemas(
+    connection: BaseDatabaseWrapper,
+    schemas: Sequence[tuple[int, str, str]],
+    questions: Sequence[Question],
+) -> list[list[SameInSchemas]]:
+    """Return the answers to each question in each schema of its family, those that are alike as one.
+
+    One round trip. schemas: the family, the name and the search_path of each. Partitioned tables
+    are never alike, and come without their partitions.
+    """
+    answers: list[list[SameInSchemas]] = [[] for _ in questions]
+    if not questions:
+        return answers
+    text = _IN_SCHEMAS.replace("<facts>", facts_of(questions))
+    families = [
+        {"family": family, "schema": schema, "path": path} for family, schema, path in schemas
+    ]
+    records = json.dumps(families, ensure_ascii=False)
+    question = compose(connection, text, [as_records(questions), records])
+    for place, names, (_, facts) in query_scripts(connection, [INTERPRETED, question])[0]:
+        answers[place].append(SameInSchemas(tuple(names), _answer(questions[place], facts)))
+    return answers
+
+
+def facts_of_one(connection: BaseDatabaseWrapper, question: Question) -> str:
+    """Return the SQL, a SELECT of one row, that answers the question where it runs."""
+    text = f"SELECT {facts_of([question])} FROM {_QUESTION}"  # noqa: S608 - its own
+    return compose(connection, text, [as_records([question])])
+
+
+def facts_of(questions: Sequence[Question]) -> str:
+    """Return the SQL expression that answers the questions, as text or NULL."""
+    kinds = sorted({question.kind for question in questions})
+    if len(kinds) == 1:
+        return f"({_FACTS[kinds[0]]})"
+    cases = " ".join(f"WHEN '{kind}' THEN ({_FACTS[kind]})" for kind in kinds)
+    return f"CASE q.kind {cases} END"
+
+
+def as_records(questions: Sequence[Question]) -> str:
+    """Return the questions as JSON for the server."""
+    records = [{"place": place, **asdict(each)} for place, each in enumerate(questions)]
+    return json.dumps(records, ensure_ascii=False)
+
+
+def _answer(question: Question, text: str | None) -> Any:
+    if text is None:
+        return None
+    if question.kind == ENUM:
+        return parse_enum(text)
+    return parse_table(text) if question.kind == TABLE else True
+
+
+def _is_rounded(text: str | None) -> bool:
+    """Whether the session rounds the doubles that it prints, as the facts of a table tell."""
+    found = _DIGITS.search(text or "")
+    return found is not None and int(found[1]) < 1

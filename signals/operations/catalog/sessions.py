@@ -1,0 +1,201 @@
+"""Other sessions: who holds a lock, what a backend is at, for whom it waits."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..names import NAME
+from .query import query_rows
+
+LETTERS = 200  # of a query that are shown
+
+# Ends the application_name of a session while it runs a statement of these operations.
+MARK = f" {NAME}"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session that is in the way; `age` of its transaction in seconds, its query cut at LETTERS.
+
+    pid: 0 is a prepared transaction, which has no session.
+    """
+
+    pid: int
+    application: str | None
+    user: str | None
+    state: str | None
+    age: float | None
+    query: str | None
+
+    def __str__(self) -> str:
+        if not self.pid:
+            return "a prepared transaction (pg_catalog.pg_prepared_xacts has its name)"
+        age = f"{self.age:.1f} s" if self.age is not None else "unknown age"
+        query = f": {' '.join(self.query.split())!r}" if self.query else ""
+        return (
+            f"pid {self.pid}, {self.application or 'no application name'}, user {self.user}, "
+            f"{self.state}, transaction {age}{query}"
+        )
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the session runs a statement of these operations."""
+        return (self.application or "").endswith(MARK)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a backend is at: its statement since `age` seconds, and who is in its way.
+
+    phase and the numbers are those of pg_stat_progress_create_index, None for other statements.
+    size: of the largest table that it has locked, in words.
+    """
+
+    session: Blocker
+    blockers: tuple[Blocker, ...]
+    active: bool
+    age: float | None
+    phase: str | None
+    blocks_done: int | None
+    blocks_total: int | None
+    tuples_done: int | None
+    tuples_total: int | None
+    size: str | None
+
+    @property
+    def measure(self) -> tuple[int, int, str] | None:
+        """Done, total and the unit of the phase; None while it waits, when they are those before.
+
+        A scan's blocks stay as they are while rows are loaded.
+        """
+        if self.blockers:
+            return None
+        blocks, tuples = self.blocks_total or 0, self.tuples_total or 0
+        if tuples and (self.blocks_done or 0) >= blocks:
+            return self.tuples_done or 0, tuples, "rows"
+        return (self.blocks_done or 0, blocks, "blocks") if blocks else None
+
+
+# The tables of the quoted names, and those that inherit from them.
+_WITH_CHILDREN = """(
+  WITH RECURSIVE tables (oid) AS (
+    SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid
+    FROM pg_catalog.unnest(%s::pg_catalog.text[]) t (name)
+    UNION SELECT i.inhrelid FROM tables JOIN pg_catalog.pg_inherits i ON i.inhparent = tables.oid)
+  SELECT tables.oid FROM tables)"""
+
+# The holders of locks that conflict with the wanted one, on the tables or those that inherit from them.
+_BLOCKERS = f"""
+SELECT DISTINCT a.pid, a.application_name, a.usename, a.state,
+  EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
+  pg_catalog.left(a.query, %s)
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
+WHERE l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                    WHERE d.datname = pg_catalog.current_database())
+AND l.relation IN {_WITH_CHILDREN}
+AND l.granted AND l.mode = ANY(%s)
+AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
+"""  # noqa: S608 - a constant
+
+# What backends are at, and for whom each waits: first itself, then the others. Who waits for an old snapshot
+# waits for a virtual transaction, which pg_blocking_pids knows too; 0 stands for a prepared transaction.
+# pg_class tells the size of a table by its last VACUUM or ANALYZE, and takes no lock on it.
+_ACTIVITY = """
+SELECT COALESCE(a.state = 'active', true),  -- unknown to a role that may not see it
+  EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.query_start)::pg_catalog.float8,
+  p.phase, p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total,
+  (SELECT pg_catalog.pg_size_pretty(pg_catalog.max(c.relpages::pg_catalog.int8)
+                                    * pg_catalog.current_setting('block_size')::pg_catalog.int8)
+   FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
+   WHERE l.pid = a.pid AND l.granted AND l.mode <> 'AccessShareLock' AND c.relkind IN ('r', 'p')
+   AND c.relpages > 0 AND c.relnamespace <> 'pg_catalog'::pg_catalog.regnamespace),
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(b.pid, o.application_name, o.usename, o.state,
+      EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - o.xact_start), pg_catalog.left(o.query, %s))
+      ORDER BY b.pid <> a.pid, b.pid)::pg_catalog.text
+   FROM (SELECT a.pid
+         UNION SELECT pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid))
+         UNION SELECT p.current_locker_pid::pg_catalog.int4
+         WHERE p.current_locker_pid > 0 AND a.wait_event_type = 'Lock') b (pid)
+   LEFT JOIN pg_catalog.pg_stat_activity o ON o.pid = b.pid)
+FROM pg_catalog.pg_stat_activity a
+LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.pid = a.pid
+"""
+
+_BY_PID = f"{_ACTIVITY} WHERE a.pid = %s"
+
+# As in INDEXES: another role's build hides its table, not that it holds the lock.
+_BUILDS = f"""{_ACTIVITY}
+WHERE p.pid <> pg_catalog.pg_backend_pid() AND p.datname = pg_catalog.current_database()
+AND (p.relid IN {_WITH_CHILDREN} OR p.relid IS NULL AND EXISTS (
+    SELECT FROM pg_catalog.pg_locks h WHERE h.pid = p.pid AND h.granted
+    AND h.mode = 'ShareUpdateExclusiveLock' AND h.relation IN {_WITH_CHILDREN}))
+ORDER BY a.pid
+"""
+
+_SNAPSHOTS = """
+SELECT a.pid, a.application_name, a.usename, a.state,
+  EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
+  pg_catalog.left(a.query, %s)
+FROM pg_catalog.pg_stat_activity a
+WHERE a.datname = pg_catalog.current_database() AND a.backend_xmin IS NOT NULL
+AND a.pid <> pg_catalog.pg_backend_pid() AND a.backend_type = 'client backend' ORDER BY a.pid
+"""
+
+# The holders of an advisory lock on one 64-bit key, which pg_locks shows in two halves; they are idle,
+# so their last query says nothing.
+_ADVISORS = """
+SELECT a.pid, a.application_name, a.usename, a.state,
+  EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
+  ''
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                                                WHERE d.datname = pg_catalog.current_database())
+AND l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8 = %s AND l.objsubid = 1
+AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
+"""
+
+
+def lock_holders(
+    connection: BaseDatabaseWrapper,
+    tables: Sequence[str],
+    modes: Sequence[str],
+    letters: int = LETTERS,
+) -> tuple[Blocker, ...]:
+    """Return the other sessions that hold one of the lock modes on one of the quoted tables."""
+    parameters = [letters, list(tables), list(modes)]
+    return tuple(Blocker(*row) for row in query_rows(connection, _BLOCKERS, parameters))
+
+
+def activity_of(
+    connection: BaseDatabaseWrapper, pid: int, letters: int = LETTERS
+) -> Activity | None:
+    """Return what the backend of that number is at."""
+    found = query_rows(connection, _BY_PID, [letters, pid])
+    return _activity(found[0]) if found else None
+
+
+def builds_on(
+    connection: BaseDatabaseWrapper, table: str, letters: int = LETTERS
+) -> list[Activity]:
+    """Return what the other sessions are at that build an index of the quoted table."""
+    return [_activity(row) for row in query_rows(connection, _BUILDS, [letters, [table], [table]])]
+
+
+def snapshot_holders(
+    connection: BaseDatabaseWrapper, letters: int = LETTERS
+) -> tuple[Blocker, ...]:
+    """Return the other sessions of the database whose snapshots a concurrent build would wait for."""
+    return tuple(Blocker(*row) for row in query_rows(connection, _SNAPSHOTS, [letters]))
+
+
+def advisory_lock_holders(connection: BaseDatabaseWrapper, key: int) -> tuple[Blocker, ...]:
+    """Return the other sessions that hold the advisory lock on the key."""
+    return tuple(Blocker(*row) for row in query_rows(connection, _ADVISORS, [key]))
+
+
+def _activity(row: tuple[Any, ...]) -> Activity:
+    own, *others = (Blocker(*each) for each in json.loads(row[-1]))
+    return Activity(own, tuple(others), *row[:-1])

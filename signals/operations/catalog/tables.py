@@ -1,0 +1,213 @@
+"""A table with its columns, constraints and indexes."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .indexes import INDEXES, Index, parse_index
+from .partitions import Tree
+from .query import quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A row of pg_attribute. `numbered`: by an identity or a sequence; `generated`: '', 's' or 'v'.
+
+    unproven: the NOT NULL constraint that is NOT VALID, which attnotnull does not tell.
+    folded: what the planner makes of the default; asked where it is spelled differently than declared.
+    """
+
+    name: str
+    type: str
+    not_null: bool
+    default: str | None
+    collation: str | None
+    generated: str
+    numbered: bool
+    unproven: str | None
+    folded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A row of pg_constraint. `kind` is contype; `target` (an OID) and `target_columns` are a foreign key's.
+
+    enforced: False where PostgreSQL 18 keeps the constraint as a mere statement. folded: of a check's
+    expression, as for a column.
+    """
+
+    name: str
+    kind: str
+    definition: str
+    validated: bool
+    enforced: bool
+    columns: tuple[str, ...]
+    target: int | None
+    target_columns: tuple[str, ...]
+    deferral: str
+    folded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Another relation that holds a name which the operation wants for an index; `table` is an index's."""
+
+    name: str
+    kind: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Another relation that foreign keys are to refer to.
+
+    keys: its columns that each are a key of it, with their types. persistence: relpersistence.
+    granted: whether the current role may refer to it.
+    """
+
+    oid: int
+    kind: str
+    persistence: str
+    granted: bool
+    keys: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its parts. `current`: it stands in current_schema(), where CREATE TABLE would put it.
+
+    hides_rows: row level security keeps rows of it from the current role. taken: who has the names that
+    were asked for. unknown: those of the asked types that do not exist. targets: those of the asked tables
+    that exist, by the names that they were asked by. tree: of a partitioned table, if names of indexes
+    were asked for.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    current: bool
+    temporary: bool
+    unlogged: bool
+    hides_rows: bool
+    targets: dict[str, Target]
+    unknown: tuple[str, ...]
+    columns: tuple[Column, ...]
+    constraints: tuple[Constraint, ...]
+    indexes: tuple[Index, ...]
+    taken: tuple[Relation, ...]
+    tree: Tree | None = None
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+    def has_columns(self, names: Iterable[str]) -> bool:
+        """Whether the table has all of the columns."""
+        return {column.name for column in self.columns}.issuperset(names)
+
+    def constraint(self, name: str) -> Constraint | None:
+        return next((each for each in self.constraints if each.name == name), None)
+
+    def index(self, name: str) -> Index | None:
+        return next((index for index in self.indexes if index.name == name), None)
+
+    def holder(self, name: str) -> Relation | None:
+        """The relation other than this table's indexes that has the name in the table's schema."""
+        return next((relation for relation in self.taken if relation.name == name), None)
+
+
+TABLE_FACTS = """
+SELECT pg_catalog.json_build_object(
+  'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
+  'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
+  'current', n.nspname = pg_catalog.current_schema(),
+  'temporary', c.relpersistence = 't', 'unlogged', c.relpersistence = 'u',
+  'hides_rows', pg_catalog.row_security_active(c.oid),
+  'unknown', (SELECT pg_catalog.json_agg(u.name) FROM pg_catalog.unnest(q.types) u (name)
+      WHERE pg_catalog.to_regtype(u.name) IS NULL),
+  'targets', (SELECT pg_catalog.json_object_agg(u.name, pg_catalog.json_build_object(
+          'oid', r.oid::pg_catalog.int8, 'kind', r.relkind, 'persistence', r.relpersistence,
+          'granted', pg_catalog.has_table_privilege(r.oid, 'REFERENCES'),
+          'keys', (SELECT pg_catalog.json_object_agg(
+                       a.attname, pg_catalog.format_type(a.atttypid, NULL)) FROM pg_catalog.pg_index i
+                   JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum = i.indkey[0]
+                   WHERE i.indrelid = r.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+                   AND i.indnkeyatts = 1 AND i.indpred IS NULL)))
+      FROM pg_catalog.unnest(q.tables) u (name)
+      JOIN pg_catalog.pg_class r ON r.oid = pg_catalog.to_regclass(u.name)),
+  'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', a.attname,
+      'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
+      'not_null', a.attnotnull,
+      'default', pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+      'collation', (SELECT l.oid::pg_catalog.regcollation::pg_catalog.text FROM pg_catalog.pg_collation l
+                    WHERE l.oid = a.attcollation AND a.attcollation <> t.typcollation),
+      'generated', a.attgenerated,
+      'numbered', a.attidentity <> '' OR COALESCE(
+          pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%%', false),
+      'unproven', (SELECT k.conname FROM pg_catalog.pg_constraint k
+                   WHERE k.conrelid = c.oid AND k.contype = 'n' AND NOT k.convalidated
+                   AND k.conkey = ARRAY[a.attnum])
+    ) ORDER BY a.attnum)
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+  'constraints', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', k.conname, 'kind', k.contype,
+      'definition', pg_catalog.pg_get_constraintdef(k.oid),
+      'validated', k.convalidated,
+      'enforced', COALESCE((pg_catalog.to_jsonb(k) ->> 'conenforced')::pg_catalog.bool, true),
+      'columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
+                  FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY u (number, place)
+                  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number),
+      'target', NULLIF(k.confrelid::pg_catalog.int8, 0),
+      'target_columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
+                  FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY u (number, place)
+                  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number),
+      'deferral', CASE WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED'
+                       WHEN k.condeferrable THEN 'DEFERRABLE' ELSE '' END
+    ) ORDER BY k.conname)
+    FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid),
+  'indexes', <indexes>,
+  'taken', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', r.relname, 'kind', r.relkind,
+      'table', COALESCE((SELECT i.indrelid::pg_catalog.regclass::pg_catalog.text
+                         FROM pg_catalog.pg_index i WHERE i.indexrelid = r.oid), '')))
+    FROM pg_catalog.pg_class r
+    WHERE r.relnamespace = c.relnamespace AND r.relname = ANY(q.indexes)
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i
+                    WHERE i.indexrelid = r.oid AND i.indrelid = c.oid))
+)::pg_catalog.text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = pg_catalog.to_regclass(q.name)
+""".replace("<indexes>", INDEXES)
+
+
+def parse_table(text: str) -> Table:
+    """Return the table of the facts that TABLE_FACTS gives."""
+    facts = json.loads(text)
+    del facts["digits"]
+    facts["unknown"] = tuple(facts["unknown"] or ())
+    targets = facts["targets"] or {}
+    facts["targets"] = {
+        name: Target(**{**target, "keys": target["keys"] or {}}) for name, target in targets.items()
+    }
+    lists: dict[str, list[dict[str, Any]]] = {
+        key: facts.pop(key) or [] for key in ("columns", "constraints", "indexes", "taken")
+    }
+    for constraint in lists["constraints"]:
+        for key in ("columns", "target_columns"):
+            constraint[key] = tuple(constraint[key] or ())
+    return Table(
+        **facts,
+        columns=tuple(Column(**column) for column in lists["columns"]),
+        constraints=tuple(Constraint(**constraint) for constraint in lists["constraints"]),
+        indexes=tuple(map(parse_index, lists["indexes"])),
+        taken=tuple(Relation(**relation) for relation in lists["taken"]),
+    )
+
+
+def name_of(table: Table) -> str:
+    """Return the table's name as SQL, with its schema."""
+    return f"{quoted(table.schema)}.{quoted(table.name)}"

@@ -1,0 +1,51 @@
+"""The statements that every kind of constraint shares."""
+
+from ..catalog.tables import Constraint
+from ..site import Site
+from ..statements import Lock, Statement
+from . import guards
+
+_NOT_VALID = " NOT VALID"
+
+
+def same_check(found: Constraint, wanted: Constraint) -> bool:
+    """Equal in all but name and state."""
+    if found.definition.removesuffix(_NOT_VALID) == wanted.definition:
+        return True
+    return bool(found.folded) and found.folded == wanted.folded
+
+
+def validate_constraint(site: Site, name: str, rows: str = "") -> Statement:
+    """Proves a constraint that was added NOT VALID on the rows, while readers and writers go on.
+
+    rows: an SQL condition that the rows meet which stand against it.
+    """
+    return Statement(
+        f"ALTER TABLE {site.table} VALIDATE CONSTRAINT {site.quote(name)}",
+        Lock.SHARE_UPDATE_EXCLUSIVE,
+        site.table,
+        guards.has_constraint(site.table, name, validated=True),
+        rows=rows,
+    )
+
+
+def drop_constraint(site: Site, name: str) -> Statement:
+    """Drops the table's constraint."""
+    return Statement(
+        f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}",
+        Lock.ACCESS_EXCLUSIVE,
+        site.table,
+        guards.negated(guards.has_constraint(site.table, name)),
+    )
+
+
+def take_name(site: Site, name: str, successor: str) -> Statement:
+    """Drops the table's constraint and gives its name to the successor, in one instant."""
+    table, old, new = site.table, site.quote(name), site.quote(successor)
+    return Statement(
+        f"ALTER TABLE {table} DROP CONSTRAINT {old}; "
+        f"ALTER TABLE {table} RENAME CONSTRAINT {new} TO {old}",
+        Lock.ACCESS_EXCLUSIVE,
+        table,
+        guards.negated(guards.has_constraint(table, successor)),
+    )

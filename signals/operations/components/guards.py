@@ -1,0 +1,193 @@
+"""Conditions in SQL for printed scripts, which ask the catalog when they run, not when they are printed.
+
+Each takes quoted names for what PostgreSQL resolves and plain ones for what it compares.
+"""
+
+from collections.abc import Sequence
+
+from ..names import PROBE_TABLE
+from ..statements import Statement
+
+NEVER = "false"  # nothing says that the step is done but the step itself
+_HERE = "pg_catalog.current_schema()::pg_catalog.regnamespace"
+
+
+def literal(text: str) -> str:
+    """The text as an SQL string, which means the same whatever standard_conforming_strings is."""
+    quoted = "'" + text.replace("'", "''") + "'"
+    return "E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
+
+
+def has_table(table: str) -> str:
+    """Whether the table stands where CREATE TABLE would put it."""
+    if "." in table:
+        return f"pg_catalog.to_regclass({literal(table)}) IS NOT NULL"
+    return (
+        f"EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({literal(table)}) "
+        f"AND relnamespace = {_HERE})"
+    )
+
+
+def is_partitioned(table: str) -> str:
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_partitioned_table "
+        f"WHERE partrelid = pg_catalog.to_regclass({literal(table)}))"
+    )
+
+
+def has_column(table: str, column: str) -> str:
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE NOT attisdropped "
+        f"AND attrelid = pg_catalog.to_regclass({literal(table)}) AND attname = {literal(column)})"
+    )
+
+
+def has_not_null(table: str, column: str) -> str:
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attnotnull "
+        f"AND attrelid = pg_catalog.to_regclass({literal(table)}) AND attname = {literal(column)})"
+    )
+
+
+def has_unique_on(table: str, columns: Sequence[str]) -> str:
+    """Whether an index of any name makes exactly these columns unique."""
+    keys = ", ".join(literal(column) for column in columns)
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indisunique AND i.indisvalid "
+        f"AND i.indpred IS NULL AND i.indrelid = pg_catalog.to_regclass({literal(table)}) "
+        "AND ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.generate_series(1, i.indnkeyatts) u "
+        "JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[u - 1] "
+        f"ORDER BY u) = ARRAY[{keys}])"
+    )
+
+
+def unless_of_type(table: str, column: str, type_name: str, sql: str) -> str:
+    """A statement that executes the SQL unless the column has the type, whatever its spelling."""
+    probe = f"pg_temp.{PROBE_TABLE}"
+    body = (
+        f"BEGIN CREATE TEMPORARY TABLE {PROBE_TABLE} (wanted {type_name}); "
+        "IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute f JOIN pg_catalog.pg_attribute w "
+        "ON (f.atttypid, f.atttypmod) = (w.atttypid, w.atttypmod) "
+        f"WHERE f.attrelid = pg_catalog.to_regclass({literal(table)}) AND f.attname = {literal(column)} "
+        f"AND w.attrelid = {literal(probe)}::pg_catalog.regclass AND w.attname = 'wanted') "
+        f"THEN EXECUTE {literal(sql)}; END IF; DROP TABLE {probe}; END"
+    )
+    return f"DO {literal(body)}"
+
+
+def alter_serial(table: str, column: str, type_name: str) -> str:
+    """A statement that gives the sequence which the column owns, if any, the type too."""
+    owned = f"pg_catalog.pg_get_serial_sequence({literal(table)}, {literal(column)})"
+    alter = f"pg_catalog.format('ALTER SEQUENCE %s AS {type_name}', {owned})"
+    return f"DO {literal(f'BEGIN IF {owned} IS NOT NULL THEN EXECUTE {alter}; END IF; END')}"
+
+
+def has_constraint(table: str, name: str, *, validated: bool = False) -> str:
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_constraint "
+        f"WHERE conrelid = pg_catalog.to_regclass({literal(table)}) AND conname = {literal(name)}"
+        f"{' AND convalidated' if validated else ''})"
+    )
+
+
+def has_foreign_key(table: str, column: str, target: str, target_column: str) -> str:
+    """Whether a foreign key of any name leads from the one column to the other."""
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_constraint k "
+        "JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND k.conkey = ARRAY[a.attnum] "
+        "JOIN pg_catalog.pg_attribute b ON b.attrelid = k.confrelid AND k.confkey = ARRAY[b.attnum] "
+        f"WHERE k.contype = 'f' AND k.conrelid = pg_catalog.to_regclass({literal(table)}) "
+        f"AND k.confrelid = pg_catalog.to_regclass({literal(target)}) "
+        f"AND a.attname = {literal(column)} AND b.attname = {literal(target_column)})"
+    )
+
+
+def has_index(table: str, name: str, *, valid: bool | None = None) -> str:
+    condition = {None: "", True: " AND i.indisvalid", False: " AND NOT i.indisvalid"}[valid]
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
+        f"WHERE i.indrelid = pg_catalog.to_regclass({literal(table)}) "
+        f"AND c.relname = {literal(name)}{condition})"
+    )
+
+
+def index_of(table: str, name: str) -> str:
+    """The table's index of that name as SQL, resolved when the script runs."""
+    return (
+        "(SELECT i.indexrelid::pg_catalog.regclass::pg_catalog.text "
+        "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
+        f"WHERE i.indrelid = pg_catalog.to_regclass({literal(table)}) AND c.relname = {literal(name)})"
+    )
+
+
+def has_enum(name: str) -> str:
+    """Whether the type stands where CREATE TYPE would put it."""
+    return (
+        f"EXISTS (SELECT FROM pg_catalog.pg_type WHERE oid = pg_catalog.to_regtype({literal(name)}) "
+        f"AND typnamespace = {_HERE})"
+    )
+
+
+def has_label(enum: str, label: str) -> str:
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_enum "
+        f"WHERE enumtypid = pg_catalog.to_regtype({literal(enum)}) AND enumlabel = {literal(label)})"
+    )
+
+
+def before_first_label(enum: str) -> str:
+    """The place of a new first value as SQL, resolved when the script runs."""
+    return (
+        "COALESCE((SELECT ' BEFORE ' || pg_catalog.quote_literal(enumlabel) "
+        f"FROM pg_catalog.pg_enum WHERE enumtypid = pg_catalog.to_regtype({literal(enum)}) "
+        "ORDER BY enumsortorder LIMIT 1), '')"
+    )
+
+
+def uses_type(name: str) -> str:
+    """Whether a column, a function or another object depends on the type or on its array type."""
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_type t "
+        "ON d.refobjid IN (t.oid, t.typarray) WHERE d.deptype = 'n' "
+        "AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass "
+        f"AND t.oid = pg_catalog.to_regtype({literal(name)}))"
+    )
+
+
+def refusal(message: str) -> str:
+    """A statement that stops a script with the message."""
+    body = f"BEGIN RAISE EXCEPTION USING MESSAGE = {literal(message)}; END"
+    return f"DO {literal(body)}"
+
+
+def refusal_if_any(table: str, condition: str, message: str) -> str:
+    """A statement that stops if a row of the table meets the condition; SQLSTATE 22000."""
+    body = (
+        "BEGIN PERFORM pg_catalog.set_config('row_security', 'off', true); "
+        f"IF EXISTS (SELECT FROM {table} WHERE {condition}) THEN "
+        f"RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = {literal(message)}; END IF; END"
+    )
+    return f"DO {literal(body)}"
+
+
+def refusal_if_filled(table: str, sqlstate: str) -> str:
+    """A statement that stops with the SQLSTATE if the table has a row."""
+    body = (
+        f"BEGIN IF EXISTS (SELECT FROM {table}) THEN RAISE EXCEPTION USING "
+        f"ERRCODE = {literal(sqlstate)}, MESSAGE = 'rows have come'; END IF; END"
+    )
+    return f"DO {literal(body)}"
+
+
+def either(*conditions: str) -> str:
+    return " OR ".join(f"({condition})" for condition in conditions)
+
+
+def negated(condition: str) -> str:
+    return f"NOT ({condition})"
+
+
+def guarded(statement: Statement) -> str:
+    """Return the step for psql: it asks for itself, when it runs, whether it is done."""
+    question = statement.question or f"SELECT {literal(statement.sql)}"
+    return f"{question} WHERE NOT ({statement.unless}) \\gexec"

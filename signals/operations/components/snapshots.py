@@ -1,0 +1,110 @@
+"""Reads what the database has of declarations: three round trips, whatever their number."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..catalog.probes import Probe, probe_tables
+from ..catalog.questions import Question, ask
+from ..catalog.tables import Table
+from ..contract import Contract
+from ..errors import Refused, is_impossible, one_line
+from ..findings import Snapshot
+from ..names import PROBE
+from ..refusals import refuse_statement
+from ..site import Site
+from .columns import type_of
+from .constant_folding import fold_constants
+from .foreign_keys import has_db_constraint, target_table
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A declaration, and the table that was found for it with what is to be put on a copy of it."""
+
+    operation: Contract
+    site: Site
+    copy: Probe | None
+
+
+def question(operation: Contract, site: Site, family: int = 0) -> Question:
+    """What the operation has to know of its table."""
+    declared = operation.declared(site)
+    return Question(
+        site.table,
+        tuple(operation.names(site)),
+        tuple(type_of(site, field) for field in declared),
+        tuple(target_table(site, field) for field in declared if has_db_constraint(field)),
+        family=family,
+    )
+
+
+def read_all(
+    connection: BaseDatabaseWrapper, declared: Sequence[tuple[Contract, Site]]
+) -> list[Snapshot]:
+    """A snapshot for each operation in its place."""
+    found = ask(connection, [question(operation, site) for operation, site in declared])
+    cases = [case(*each, table) for each, table in zip(declared, found, strict=True)]
+    return compare(connection, cases)
+
+
+def case(operation: Contract, site: Site, found: Table | None, path: str = "") -> Case:
+    """The declaration as DDL for a copy of the table; path: its search_path, if not the session's."""
+    if found is None:
+        return Case(operation, site, None)
+    if found.temporary:
+        raise Refused(
+            operation.describe(),
+            site.table,
+            f"a temporary table {site.table} of this session stands in front of it",
+            "drop the temporary table, or migrate in another session",
+        )
+    if not operation.accepts(site, found):
+        return Case(operation, site, None)
+    with site.on_probe():
+        return Case(operation, site, Probe(found, tuple(operation.probe(site, found)), path))
+
+
+def compare(connection: BaseDatabaseWrapper, cases: Sequence[Case]) -> list[Snapshot]:
+    """The tables beside what PostgreSQL makes of their declarations, where there is a rival to compare.
+
+    Two round trips; the second where something is spelled otherwise.
+    """
+    asked = [each.copy for each in cases if each.copy and each.copy.ddl]
+    probed = dict(zip(map(id, asked), probe_tables(connection, asked, PROBE), strict=True))
+    compared = [
+        (copy, wanted)
+        for copy in asked
+        if not isinstance(wanted := probed[id(copy)], DatabaseError)
+    ]
+    folded = dict(
+        zip((id(copy) for copy, _ in compared), fold_constants(connection, compared), strict=True)
+    )
+    return list(_snapshots(cases, probed, folded))
+
+
+def _snapshots(
+    cases: Sequence[Case],
+    probed: dict[int, Table | DatabaseError],
+    folded: dict[int, tuple[Table, Table]],
+) -> Iterator[Snapshot]:
+    for each in cases:
+        copy = each.copy
+        answer = probed.get(id(copy))
+        if isinstance(answer, DatabaseError) and copy is not None:
+            yield _failed(each, copy, answer)
+        elif id(copy) in folded:
+            yield Snapshot(*folded[id(copy)])
+        else:
+            yield Snapshot(copy.found if copy else None)
+
+
+def _failed(of: Case, copy: Probe, error: DatabaseError) -> Snapshot:
+    """What PostgreSQL says of a declaration that the table cannot take; raises any other error."""
+    declaration = "; ".join(copy.ddl).replace(PROBE, of.site.table)
+    if not is_impossible(error):
+        refuse_statement(of.operation, declaration, error)
+        raise error
+    return Snapshot(copy.found, failure=one_line(error), declaration=declaration)

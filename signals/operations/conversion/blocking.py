@@ -1,0 +1,161 @@
+"""Django's operations that a database has still before it and that would stop others there."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from django.conf import settings
+from django.db import migrations, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ModelState, ProjectState
+from django.db.models import CheckConstraint
+
+from ..components.foreign_keys import has_db_constraint
+from ..migrate.walk import in_plan_order
+from . import Change, convert, flat
+from .atomicity import TransactionNeed
+from .source import is_installed
+from .writer import MODULE_NAME, written
+
+_BUILT = "writers wait while the index is built"
+_CHECKED = "nobody reads or writes while the rows are looked at"
+_UNIQUE = "nobody reads or writes while the index is built"
+_REFERS = "nobody reads or writes while its foreign key is checked and its index built"
+_ALTERED = "nobody reads or writes while the rows are looked at or written anew"
+_QUEUED = "whoever comes waits behind it for as long as it waits for its lock"
+# Arguments of a field that change at once.
+_AT_ONCE = {"default", "db_default", "db_comment"}
+# And those that do when they grow: what is stored fits.
+_GROW_AT_ONCE = {"max_length", "max_digits"}
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """An operation, why it stops others, and what to write in its place."""
+
+    operation: Operation
+    reason: str
+    instead: str
+
+
+def blocking(loader: MigrationLoader) -> Iterator[tuple[tuple[str, int], Blocking]]:
+    """By migration and place, what the project's unapplied migrations do to tables that stand.
+
+    loader: of a connection, whose records it has read; a table stands if an applied migration made it.
+    """
+    connection: Any = loader.connection
+    applied = [key for key in loader.graph.nodes if key in loader.applied_migrations]
+    pending = [key for key in in_plan_order(loader) if key not in loader.applied_migrations]
+    if not applied or not any(_is_judged(loader.graph.nodes[key]) for key in pending):
+        return
+    state: ProjectState = loader.project_state(applied)
+    old = set(state.models)
+    for key in pending:
+        migration = loader.graph.nodes[key]
+        if _is_judged(migration):
+            for place, each in enumerate(_of_migration(migration, state, connection, old)):
+                yield (".".join(key), place), each
+        old |= set(_renamed(migration.operations, key[0], old))
+        state = migration.mutate_state(state, preserve=False)
+
+
+def _of_migration(
+    migration: Migration,
+    state: ProjectState,
+    connection: BaseDatabaseWrapper,
+    old: set[tuple[str, str]],
+) -> Iterator[Blocking]:
+    app, before = migration.app_label, state.clone()
+    standing = old | set(_renamed(migration.operations, app, old))
+    for change in convert(migration.operations, app, state, connection):
+        inner = before.clone()
+        for part in change.parts or (change,):
+            model: Any = str(getattr(part.original, "model_name", "")).lower()
+            reason = "" if part.is_kept else _reason(part.original, inner, app)
+            is_here = router.allow_migrate(connection.alias, app, model_name=model)
+            if (
+                reason
+                and is_here
+                and (app, model) in standing
+                and _has_table(inner.models[app, model])
+            ):
+                yield Blocking(part.original, reason, _instead(part))
+            for operation in part.operations:
+                operation.state_forwards(app, inner)
+        for operation in flat([change]):
+            operation.state_forwards(app, before)
+
+
+def _has_table(model: ModelState) -> bool:
+    """Whether migrations change the table of the model at all."""
+    options = model.options
+    own = f"{model.app_label}.{model.name_lower}"
+    chosen = getattr(settings, options.get("swappable") or "", None) or own
+    is_swapped = chosen.lower() != own
+    return options.get("managed", True) and not options.get("proxy") and not is_swapped
+
+
+def _renamed(
+    operations: Iterable[Operation], app: str, old: Collection[tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """The new names of models that stand."""
+    known = set(old)
+    for operation in operations:
+        if (
+            isinstance(operation, migrations.RenameModel)
+            and (app, operation.old_name_lower) in known
+        ):
+            known.add((app, operation.new_name_lower))
+            yield app, operation.new_name_lower
+
+
+def _reason(operation: Any, before: ProjectState, app: str) -> str:
+    """Why the operation stops others; empty where it does not for long."""
+    if type(operation) is migrations.AddIndex:
+        return _BUILT
+    if type(operation) is migrations.AddConstraint:
+        return _CHECKED if isinstance(operation.constraint, CheckConstraint) else _UNIQUE
+    if isinstance(operation, migrations.AddField):
+        field = operation.field
+        has_index = field.unique or getattr(field, "db_index", False)
+        if has_db_constraint(field):
+            return _REFERS
+        return _UNIQUE if has_index else ""
+    if isinstance(operation, migrations.AlterField):
+        former = before.models[app, operation.model_name_lower].fields[operation.name]
+        return _ALTERED if _differences(former, operation.field) - _AT_ONCE else ""
+    is_removal = type(operation) in (migrations.RemoveField, migrations.RemoveIndex)
+    return _QUEUED if is_removal else ""
+
+
+def _differences(before: Any, after: Any) -> set[str]:
+    """The names of the arguments in which the fields differ, but that more comes to be allowed."""
+    (_, path, args, old), (_, new_path, new_args, new) = before.deconstruct(), after.deconstruct()
+    names = {name for name in old | new if old.get(name) != new.get(name)}
+    names -= set(before.non_db_attrs) | ({"null"} if after.null else set())
+    names -= {name for name in _GROW_AT_ONCE & old.keys() if (new.get(name) or inf) >= old[name]}
+    return names if (path, args) == (new_path, new_args) else {*names, "class"}
+
+
+def _instead(change: Change) -> str:
+    text = ", ".join(map(_written, change.operations))
+    return (
+        f"Write {text}{', and atomic = False' if change.need is TransactionNeed.AUTOCOMMIT else ''}"
+    )
+
+
+def _written(operation: Operation) -> str:
+    """The operation in a line; its class alone where the migration writer cannot write it."""
+    try:
+        text = " ".join(line.strip() for line in written(operation, MODULE_NAME)[0])
+    except ValueError:
+        return f"{MODULE_NAME}.{type(operation).__name__}"
+    return text.rstrip(",").replace("( ", "(").replace(", )", ")")
+
+
+def _is_judged(migration: Any) -> bool:
+    return not getattr(migration, "accept_blocking", False) and not is_installed(migration)

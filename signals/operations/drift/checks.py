@@ -1,0 +1,87 @@
+"""System checks: what verify_schema finds in the databases that are named."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's
+from django.db import connections
+
+from ..findings import Status
+from ..names import NAME
+
+if TYPE_CHECKING:
+    from .rows import Row, Survey
+
+
+TAG = NAME
+
+_KINDS: dict[Status, tuple[type[Error | Warning], str, str]] = {
+    Status.MISSING: (Error, "E010", "is missing"),
+    Status.DIFFERENT: (Error, "E011", "is different"),
+    Status.UNFINISHED: (Warning, "W012", "is unfinished"),
+    Status.BUILDING: (Warning, "W013", "is being built by another session"),
+    Status.LEFTOVER: (Warning, "W014", "was removed by a migration, and is there"),
+}
+_UNREADABLE, _MISCONFIGURED = f"{TAG}.E015", f"{TAG}.E016"
+
+
+@register(TAG, Tags.database, deploy=True)
+def check_findings(
+    *,
+    app_configs: Sequence[AppConfig] | None = None,
+    databases: Sequence[str] | None = None,
+    **_unused: Any,
+) -> list[CheckMessage]:
+    """E010 to W014 for each finding, E015 where the server cannot be read, E016 where no migration can.
+
+    A deployment check, because it judges what `migrate` is about to change: neither `migrate` nor the
+    runner of the tests, whatever class of theirs runs, ever asks for those. `check` does with `--deploy`,
+    or when this tag is named. Of the databases named, those that are no PostgreSQL are left out.
+    """
+    return [
+        message
+        for alias in databases or ()
+        if connections[alias].vendor == "postgresql"
+        for message in _of_database(alias, app_configs)
+    ]
+
+
+def _of_database(alias: str, app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:
+    from .reading import Unreadable, read
+
+    labels = [None] if app_configs is None else [each.label for each in app_configs]
+    try:
+        for label in labels:
+            found = read(connections[alias], label)
+            yield from (_message(found, row) for row in found.rows if row.is_wrong())
+    except Unreadable as error:
+        hint = f"Start the server, or correct DATABASES[{alias!r}]; then check again."
+        if error.is_misconfigured:
+            hint = "Correct the migrations or the settings; then check again."
+        number = _MISCONFIGURED if error.is_misconfigured else _UNREADABLE
+        yield Error(str(error), hint=hint, obj=alias, id=number)
+
+
+def _message(survey: "Survey", row: "Row") -> CheckMessage:
+    finding = row.finding
+    kind, number, what = _KINDS[finding.status]
+    facts = [f"{finding.label} {what} {row.progress}".rstrip(), f"schema {survey.schema}"]
+    facts += [row.migration] if row.migration else []
+    if finding.status in (Status.DIFFERENT, Status.LEFTOVER):
+        told = {"found": finding.found, "wanted": finding.wanted}
+        facts += [f"{word}: {fact}" for word, fact in told.items() if fact]
+    text = f"{facts[0]} ({'; '.join(facts[1:])})"
+    return kind(text, hint=_hint(survey.database, row), obj=survey.database, id=f"{TAG}.{number}")
+
+
+def _hint(alias: str, row: "Row") -> str:
+    from .reading import command
+
+    if row.finding.status is Status.BUILDING:
+        return "Wait until it is built; then check again."
+    if row.is_repairable():
+        return f"Run {command(alias)} --repair"
+    if row.is_repairable(replacing=True):
+        return f"{row.finding.fix}\nOr run {command(alias)} --repair --replace".lstrip("\n")
+    return row.finding.fix or f"See {command(alias)}"

@@ -1,0 +1,99 @@
+"""What one migration declares and what the database holds of it, as a table and JSON."""
+
+import json
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.migration import Migration
+
+from ..base import Convergent
+from ..findings import Finding, Status
+from ..migrate.walk import operation_findings, steps
+from .printing import in_encoding
+from .survey import patient_survey
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The findings of one migration on one database."""
+
+    app_label: str
+    migration: str
+    database: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every component stands as declared, or is gone as declared."""
+        return all(finding.status.is_right for finding in self.findings)
+
+    def as_table(self, encoding: str = "utf-8") -> str:
+        """Columns Component, Name, Status; below it what differs, as PostgreSQL prints it, and notes.
+
+        Where the encoding lacks the signs, the words stand alone.
+        """
+        rows = [("Component", "Name", "Status")]
+        rows += [(each.component, each.name, each.status.value) for each in self.findings]
+        widths = [max(len(row[place]) for row in rows) for place in range(2)]
+        lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
+        lines.insert(1, "  ".join("─" * width for width in (*widths, 12)))
+        for finding in self.findings:
+            if finding.status is Status.DIFFERENT:
+                lines += ["", finding.label]
+                lines += [f"  found:  {finding.found}", f"  wanted: {finding.wanted}"]
+                lines += [f"  to fix: {finding.fix}"]
+            if finding.note:
+                lines += ["", finding.label]
+                lines += [f"  note:   {finding.note}"]
+        return in_encoding("\n".join(lines), encoding)
+
+    def as_json(self) -> str:
+        """One object; each component with its status's name in lower case."""
+        return json.dumps(
+            {
+                "version": 1,
+                "app": self.app_label,
+                "migration": self.migration,
+                "database": self.database,
+                "clean": self.is_clean,
+                "components": [
+                    {
+                        "component": each.component,
+                        "name": each.name,
+                        "table": each.table,
+                        "status": each.status.name.lower(),
+                        "found": each.found,
+                        "wanted": each.wanted,
+                        "fix": each.fix,
+                        "note": each.note,
+                    }
+                    for each in self.findings
+                ],
+            },
+            indent=2,
+        )
+
+
+def report(
+    connection: BaseDatabaseWrapper, loader: MigrationLoader, migration: Migration
+) -> Report:
+    """Judges each component that the migration's convergent operations declare; changes nothing.
+
+    What its other operations declare is judged by the folded state, once the migration is applied.
+    """
+    state = loader.project_state((migration.app_label, migration.name), at_end=False)
+    findings = tuple(
+        finding
+        for operation, before, after in steps(migration, state)
+        if isinstance(operation, Convergent)
+        for finding in operation_findings(connection, migration.app_label, operation, before, after)
+    )
+    if not all(isinstance(each, Convergent) for each in migration.operations):
+        known = {(each.component, each.name, each.table) for each in findings}
+        rows = patient_survey(connection, migration.app_label, migration.name).rows
+        others = (row.finding for row in rows)
+        findings += tuple(
+            each for each in others if (each.component, each.name, each.table) not in known
+        )
+    return Report(migration.app_label, migration.name, connection.alias, findings)

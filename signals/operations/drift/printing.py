@@ -1,0 +1,285 @@
+"""A survey as a table, as JSON and as SQL."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..components.guards import guarded
+from ..errors import ConvergenceError
+from ..findings import Status
+from ..set_not_null import SetNotNullIfNullable
+from .repair import in_order, postponed, statements
+from .rows import Row, Survey
+from .schemas import Result, Schemas
+
+# Of an index, in the definition that PostgreSQL prints.
+_PLACE = re.compile(r' ON (?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")\.')
+
+Paint = Callable[[Status, str], str]
+
+_HEAD = ("Component", "Name", "Table", "Migration", "Status")
+
+_SOME = 10  # names of schemas in a line
+
+# Changes of the catalog alone: no row is read or written, and nothing is lost.
+_SAFE = re.compile(
+    r'ALTER TABLE \S+ (ALTER COLUMN "(?:[^"]|"")+" '
+    r"(DROP DEFAULT|SET DEFAULT [^;,]+|DROP NOT NULL)(, )?)+;"
+)
+
+
+def as_table(survey: Survey, paint: Paint, *, every: bool = False) -> str:
+    """What is not right, or every row; below it what differs, and last a line that counts."""
+    shown = [row for row in survey.rows if every or row.is_wrong(strict=True)]
+    lines = _columns(_HEAD, [(*_cells(row), _painted(paint, row)) for row in shown])
+    for row in shown:
+        lines += _details(row)
+    return "\n".join([*lines, *([""] if lines else []), summary(survey)])
+
+
+def schemas_as_table(schemas: Schemas, paint: Paint, *, every: bool = False) -> str:
+    """What is not right, a row for all schemas where it is the same; below it which those are.
+
+    every: all of their names.
+    """
+    groups: dict[tuple[Any, ...], list[tuple[str, Row]]] = {}
+    for survey in schemas.surveys:
+        for row in survey.rows:
+            if row.is_wrong(strict=True):
+                groups.setdefault(_key(row), []).append((survey.schema, row))
+    cells = []
+    lines: list[str] = []
+    for places in groups.values():
+        (first, row), *others = places
+        where = f"{first} and {len(others):,} more" if others else first
+        cells.append((*_cells(row), where, _painted(paint, row)))
+        details = _details(row)
+        if others:
+            details = details or _title(row)
+            details += _names([name for name, _ in places], every=every)
+        lines += details
+    table = _columns((*_HEAD[:-1], "Schemas", _HEAD[-1]), cells)
+    return "\n".join([*table, *lines, *([""] if cells else []), schemas_summary(schemas)])
+
+
+def schemas_summary(schemas: Schemas) -> str:
+    """How many schemas there are and are right, and how many components there are of each status."""
+    wrong = sum(1 for survey in schemas.surveys if not survey.is_clean())
+    number = len(schemas.names)
+    what = "schema" if number == 1 else "schemas"
+    place = f"{schemas.database}, {number:,} {what} like {schemas.pattern}"
+    parts = [f"{number - wrong:,} right", *([f"{wrong:,} not"] if wrong else [])]
+    if schemas.unmigrated:
+        parts.append(f"{len(schemas.unmigrated):,} without a migration that is applied")
+    components = "; ".join(_counted(schemas.counts))
+    return f"{place}: {', '.join(parts)}; {components}"
+
+
+def summary(survey: Survey) -> str:
+    """How many components there are, and how many of each status."""
+    counts = Counter(row.finding.status for row in survey.rows)
+    place = f"{survey.database}, schema {survey.schema}"
+    parts = _counted(counts, f" of {survey.migrations} migrations")
+    notes = sum(1 for row in survey.rows if row.finding.note and not row.is_wrong())
+    parts += [f"{notes} with a note (--all shows it)"] if notes else []
+    return f"{place}: {'; '.join(parts)}"
+
+
+def as_json(surveys: Sequence[Survey], *, strict: bool = False) -> str:
+    """One object for all databases; docs/verify_schema.md describes it."""
+    is_clean = all(each.is_clean(strict=strict) for each in surveys)
+    databases = [_database(each, each.rows, strict=strict) for each in surveys]
+    return json.dumps({"version": 2, "clean": is_clean, "databases": databases}, indent=2)
+
+
+def schemas_as_json(
+    judged: Sequence[Schemas], results: Sequence[Result] = (), *, strict: bool = False
+) -> str:
+    """As `as_json`, of the schemas where something is not right; and what was judged, and repaired."""
+    wrong = [
+        _database(each, [row for row in each.rows if row.is_wrong(strict=True)], strict=strict)
+        for schemas in judged
+        for each in schemas.surveys
+    ]
+    sets = [
+        {
+            "database": each.database,
+            "pattern": each.pattern,
+            "judged": len(each.names),
+            "right": len(each.names) - sum(not one.is_clean(strict=strict) for one in each.surveys),
+            "counts": _by_name(each.counts),
+            "unreadable": list(each.unreadable),
+            "unmigrated": list(each.unmigrated),
+        }
+        for each in judged
+    ]
+    repairs = [{"schema": each.schema, "not_repaired": list(each.reasons())} for each in results]
+    is_clean = all(each.is_clean(strict=strict) for each in judged)
+    told = {
+        "version": 2,
+        "clean": is_clean,
+        "databases": wrong,
+        "schemas": sets,
+        "repairs": repairs,
+    }
+    return json.dumps(told, indent=2)
+
+
+def as_sql(survey: Survey, *, path: str = "") -> str:
+    """A script for psql that may run twice; what is not safe to run stands in it as a comment."""
+    lines = [_comment(summary(survey)), "\\set ON_ERROR_STOP on"]
+    lines += [f"SET search_path TO {path};"] if path else []
+    rows = in_order(row for row in survey.rows if row.is_wrong(strict=True))
+    for row in rows:
+        lines += ["", _comment(f"{_words(row)} {row.finding.label}"), *_steps(row)]
+    lines += [guarded(step) for row in rows for step in postponed(row)]
+    return "\n".join(lines)
+
+
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table; nothing if it has no rows. The last column is as wide as its texts."""
+    if not rows:
+        return []
+    widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head) - 1)]
+    lines = []
+    for row in (head, *rows):
+        words = [f"{text:<{width}}" for text, width in zip(row, widths, strict=False)]
+        lines.append("  ".join([*words, row[-1]]))
+    lines.insert(1, "  ".join("─" * width for width in (*widths, 12)))
+    return lines
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    finding = row.finding
+    return (finding.component, finding.name, finding.table.replace('"', ""), row.migration)
+
+
+def _painted(paint: Paint, row: Row) -> str:
+    return paint(row.finding.status, _status(row))
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    """What is the same in another schema, too."""
+    finding = row.finding
+    definition = _PLACE.sub(" ON ", finding.found, count=1)
+    return (*_cells(row), finding.status, definition, finding.note)
+
+
+def _names(names: Sequence[str], *, every: bool) -> list[str]:
+    """A line of them; beyond the first ones their number, unless every one is wanted."""
+    shown = names if every else names[:_SOME]
+    rest = f" and {len(names) - len(shown):,} more (--all names them)" if shown != names else ""
+    return [f"  in:     {', '.join(shown)}{rest}"]
+
+
+def _counted(counts: Counter[Status], of: str = "") -> list[str]:
+    """How many components there are, and how many of each status."""
+    words = {Status.EXISTS: "exist"}
+    declared = {each: counts[each] for each in Status if each is not Status.UNDECLARED}
+    texts = [
+        f"{count:,} {words.get(status, status.name.lower())}"
+        for status, count in declared.items()
+        if count
+    ]
+    parts = [f"{sum(declared.values()):,} components{of}: {', '.join(texts) or 'none'}"]
+    extra = counts[Status.UNDECLARED]
+    return [*parts, *([f"{extra:,} undeclared"] if extra else [])]
+
+
+def _status(row: Row) -> str:
+    return f"{row.finding.status.value} {row.progress}".rstrip()
+
+
+def _words(row: Row) -> str:
+    return row.finding.status.name.lower()
+
+
+def facts(status: Status, told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is to be said of a component beside its row: a word and a text each; told: as in JSON."""
+    listed: list[tuple[str, str]] = []
+    if status in (Status.DIFFERENT, Status.LEFTOVER, Status.UNDECLARED):
+        listed += [("found", told["found"]), ("wanted", told["wanted"])]
+        if status is not Status.UNDECLARED:
+            listed.append(("to fix", told["fix"]))
+        if status is Status.DIFFERENT and told["replaceable"]:
+            listed.append(("or", "--repair --replace"))
+    return [(word, text) for word, text in [*listed, ("note", told["note"])] if text]
+
+
+def _details(row: Row) -> list[str]:
+    told = facts(row.finding.status, row_as_json(row))
+    lines = [f"  {f'{word}:':<8}{text}" for word, text in told]
+    return [*_title(row), *lines] if lines else []
+
+
+def _title(row: Row) -> list[str]:
+    return ["", row.finding.label]
+
+
+def _database(survey: Survey, rows: Iterable[Row], *, strict: bool) -> dict[str, Any]:
+    return {
+        "database": survey.database,
+        "schema": survey.schema,
+        "clean": survey.is_clean(strict=strict),
+        "migrations": survey.migrations,
+        "counts": _by_name(Counter(row.finding.status for row in survey.rows)),
+        "components": [row_as_json(row) for row in rows],
+    }
+
+
+def _by_name(counts: Counter[Status]) -> dict[str, int]:
+    return {status.name.lower(): counts[status] for status in Status}
+
+
+def row_as_json(row: Row) -> dict[str, Any]:
+    finding = row.finding
+    return {
+        "component": finding.component,
+        "name": finding.name,
+        "table": finding.table,
+        "migration": row.migration,
+        "status": _words(row),
+        "found": finding.found,
+        "wanted": finding.wanted,
+        "fix": finding.fix,
+        "note": finding.note,
+        "progress": row.progress,
+        "replaceable": finding.replaceable,
+    }
+
+
+def _steps(row: Row) -> Iterator[str]:
+    finding = row.finding
+    is_safe = isinstance(row.operation, SetNotNullIfNullable)  # proves it before it is enforced
+    if row.is_repairable(replacing=is_safe):
+        try:
+            steps = statements(row)
+            if any(step.part for step in steps):  # they depend on the partitions that there are
+                yield _comment("the indexes of a partitioned table are finished by --repair")
+            else:
+                yield from map(guarded, steps)
+        except ConvergenceError as error:
+            yield _comment(str(error))
+    elif finding.status is Status.DIFFERENT and _SAFE.fullmatch(finding.fix):
+        yield finding.fix
+    elif finding.status is not Status.BUILDING:
+        facts = {"found": finding.found, "wanted": finding.wanted, "to fix": finding.fix}
+        yield from (_comment(f"{name}: {fact}") for name, fact in facts.items() if fact)
+
+
+def _comment(text: str) -> str:
+    return "\n".join(f"-- {line}" for line in text.splitlines())
+
+
+_SIGNS = tuple(status.value.split()[0] + " " for status in Status)
+
+
+def in_encoding(text: str, encoding: str) -> str:
+    """The text as it is; where the encoding lacks the signs, with the words alone."""
+    if text.encode(encoding, "replace").decode(encoding) == text:
+        return text
+    for sign in _SIGNS:
+        text = text.replace(sign, "")
+    return text.replace("─", "-").encode(encoding, "backslashreplace").decode(encoding)

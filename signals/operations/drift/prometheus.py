@@ -1,0 +1,131 @@
+"""What `verify_schema` found as a file for the textfile collector of Prometheus' node_exporter."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from django.db import connections
+
+from ..findings import Status
+from ..names import NAME
+from .rows import Survey
+from .schemas import Schemas
+
+_HELP = {
+    "components": "Declared components of the applied migrations, by what the database has of them.",
+    "findings": "Components that are not as declared.",
+    "clean": "Whether there is no finding.",
+    "schemas": "Schemas that were judged together, by the pattern of their names.",
+    "applied_migrations": "Migrations that the database has recorded as applied.",
+    "run_success": "Whether the last run could read the database.",
+    "run_timestamp_seconds": "When the last run ended, in seconds since 1970.",
+    "run_duration_seconds": "How long the last run took, with its repair if there was one.",
+}
+
+Sample = tuple[str, Mapping[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How the command fared with one database; ended: in seconds since 1970."""
+
+    success: bool
+    ended: float
+    seconds: float
+
+
+@dataclass(slots=True)
+class Textfile:
+    """Gathers what a run of the command finds. A database that it never came to was not read."""
+
+    strict: bool = False
+    surveys: list[Survey | Schemas] = field(default_factory=list)
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def expecting(self, aliases: Sequence[str]) -> Sequence[str]:
+        """The databases that are about to be read."""
+        servers = [each for each in aliases if connections[each].vendor == "postgresql"]
+        self.runs = {alias: Run(success=False, ended=time.time(), seconds=0.0) for alias in servers}
+        return aliases
+
+    @contextmanager
+    def reading(self, alias: str) -> Iterator[None]:
+        """Within it the database is read; one that brings no survey and no error was left out."""
+        began = time.monotonic()
+        is_read = False
+        try:
+            yield
+            is_read = True
+        finally:
+            self.runs[alias] = Run(is_read, time.time(), time.monotonic() - began)
+            if is_read and all(each.database != alias for each in self.surveys):
+                del self.runs[alias]
+
+    def __str__(self) -> str:
+        """In the text format of Prometheus: each metric's HELP and TYPE, and below them its samples."""
+        samples = [*self._of_runs(), *self._of_surveys()]
+        lines = []
+        for name, text in _HELP.items():
+            full = f"{NAME}_{name}"
+            lines += [f"# HELP {full} {text}", f"# TYPE {full} gauge"]
+            lines += [
+                f"{full}{{{_labels(labels)}}} {value:.15g}"
+                for each, labels, value in samples
+                if each == name
+            ]
+        return "\n".join([*lines, ""])
+
+    def _of_runs(self) -> Iterator[Sample]:
+        groups = [each for each in self.surveys if isinstance(each, Schemas)]
+        partly = {each.database for each in groups if each.unreadable}
+        for alias, run in self.runs.items():
+            labels = {"database": alias}
+            yield "run_success", labels, run.success and alias not in partly
+            yield "run_timestamp_seconds", labels, round(run.ended, 3)
+            yield "run_duration_seconds", labels, round(run.seconds, 3)
+
+    def _of_surveys(self) -> Iterator[Sample]:
+        for survey in self.surveys:
+            if isinstance(survey, Schemas):
+                yield from self._of_schemas(survey)
+                continue
+            counts = Counter(row.finding.status for row in survey.rows)
+            labels = {"database": survey.database, "schema": survey.schema}
+            yield from _of_components(labels, counts)
+            yield from self._of_findings(labels, [survey])
+            yield "applied_migrations", labels, survey.migrations
+
+    def _of_schemas(self, schemas: Schemas) -> Iterator[Sample]:
+        """All together under their pattern, and those that have findings."""
+        labels = {"database": schemas.database, "schema": schemas.pattern}
+        yield from _of_components(labels, schemas.counts)
+        yield from self._of_findings(labels, schemas.surveys)
+        yield "schemas", labels, len(schemas.names)
+        for survey in schemas.surveys:
+            is_told = (
+                survey.schema == schemas.pattern
+            )  # a series that is there twice voids the file
+            if not is_told and not survey.is_clean(strict=self.strict):
+                yield from self._of_findings({**labels, "schema": survey.schema}, [survey])
+
+    def _of_findings(
+        self, labels: Mapping[str, str], surveys: Sequence[Survey]
+    ) -> Iterator[Sample]:
+        findings = sum(row.is_wrong(strict=self.strict) for each in surveys for row in each.rows)
+        yield "findings", labels, findings
+        yield "clean", labels, not findings
+
+
+def _of_components(labels: Mapping[str, str], counts: Counter[Status]) -> Iterator[Sample]:
+    for status in Status:
+        yield "components", {**labels, "status": status.name.lower()}, counts[status]
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

@@ -1,0 +1,375 @@
+"""Many schemas of a database: what they have alike is judged once, and each is repaired by itself."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.exceptions import BadMigrationError, NodeNotFoundError
+from django.db.migrations.recorder import MigrationRecorder
+
+from ..catalog.query import quoted
+from ..catalog.questions import ask_in_schemas
+from ..catalog.schemas import FoundSchema, applied_migrations, current_place, schemas_like
+from ..errors import ConvergenceError, Refused
+from ..execution.second_session import cancel
+from ..execution.settings import has_tenants, in_schema
+from ..execution.waiting import retry_without_timeouts
+from ..findings import Finding, Snapshot, Status
+from ..names import NAME
+from .history import migration_graph, replay
+from .repair import Repaired, repair
+from .rows import Row, Survey
+from .subjects import JudgedTable, Subject
+from .survey import Declared, snapshots_for
+
+logger = logging.getLogger(NAME)
+
+
+SurveyMaker = Callable[[BaseDatabaseWrapper], Survey]
+
+
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """What stands in the schemas whose names are LIKE a pattern.
+
+    names: of those that were judged. surveys: of those where something is not right, or undeclared.
+    counts: of the components of all. unreadable: those that the role may not read. unmigrated: those
+    for which no migration is recorded.
+    """
+
+    database: str
+    pattern: str
+    names: tuple[str, ...]
+    surveys: tuple[Survey, ...]
+    counts: Counter[Status]
+    unreadable: tuple[str, ...]
+    unmigrated: tuple[str, ...]
+
+    def is_clean(self, *, strict: bool = False) -> bool:
+        """Whether every component of every schema stands as declared, or is gone as declared."""
+        return all(each.is_clean(strict=strict) for each in self.surveys)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the repair of one schema came to; failure: what ended it before its end."""
+
+    schema: str
+    done: Repaired | None = None
+    failure: str = ""
+
+    def reasons(self) -> Iterator[str]:
+        """Why it is not all done, a line each; none where it is."""
+        if self.failure:
+            yield self.failure
+        for row, reason in self.done.failures if self.done else ():
+            yield f"{row.finding.label}: {reason}"
+
+
+def survey_schemas(
+    connection: BaseDatabaseWrapper,
+    pattern: str,
+    app_label: str | None = None,
+    migration: str | None = None,
+) -> Schemas:
+    """Judges each schema by the migrations that are recorded for it; changes nothing.
+
+    Five round trips, whatever the number of schemas and tables, and one for each further thousand
+    schemas. A schema with a partitioned table, with a build that goes on or with rows to fill is judged
+    by itself.
+    """
+    declare = partial(Declared, app_label=app_label, migration=migration)
+    return retry_without_timeouts(
+        connection, partial(_survey_together, connection, pattern, declare)
+    )
+
+
+def repair_schemas(  # noqa: PLR0913 - what `repair` takes, for many
+    connection: BaseDatabaseWrapper,
+    names: Sequence[str],
+    look: SurveyMaker,
+    *,
+    jobs: int = 1,
+    replacing: bool = False,
+    say: Callable[[str], None],
+) -> Generator[Result]:
+    """Repairs each schema, as many at a time as there are jobs; a result of each, as they end.
+
+    What fails in one does not stop the others. A run that dies is continued by the next one, which
+    finds what is left. Several jobs have a connection each, of their own.
+
+    look: surveys the schema that the connection is in.
+    """
+
+    work = _Work(connection, look, say, replacing=replacing)
+    if jobs == 1:
+        yield from map(work.repair, names)
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(work.repair, name) for name in names]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while wait(futures, timeout=0.1).not_done:
+                work.stop()
+            raise
+
+
+class _Work:
+    """What each job does, and how it is ended."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        look: SurveyMaker,
+        say: Callable[[str], None],
+        *,
+        replacing: bool,
+    ) -> None:
+        self._connection, self._look, self._say = connection, look, say
+        self._replacing = replacing
+        self._stopping = threading.Event()
+        self._busy: set[BaseDatabaseWrapper] = set()
+
+    def repair(self, name: str) -> Result:
+        """Repairs the schema, over a connection of the thread's own if that is not the first's."""
+        own = connections[self._connection.alias]
+        self._busy.add(own)
+        try:
+            with own.execute_wrapper(self._unless_stopped), in_existing_schema(own, name):
+                look, say = partial(self._look, own), partial(self._tell, name)
+                return Result(name, repair(own, look, replacing=self._replacing, say=say))
+        except _Stopped:
+            raise
+        except (ConvergenceError, Error) as error:
+            return Result(name, failure=str(error).strip())
+        except Exception as error:
+            logger.exception("the repair of schema %s", name)
+            return Result(name, failure=f"{type(error).__name__}: {error}")
+        finally:
+            self._busy.discard(own)
+            if own is not self._connection or not own.is_usable():
+                own.close()
+
+    def stop(self) -> None:
+        """Begins nothing else, and ends what runs."""
+        self._stopping.set()
+        for own in list(self._busy):
+            cancel(own)
+
+    def _tell(self, name: str, text: str) -> None:
+        self._say(f"{name}: {text}")
+
+    def _unless_stopped(self, execute: Callable[..., Any], *statement: Any) -> Any:
+        """A job that waits for others asks the database again and again, whatever it waits for."""
+        if self._stopping.is_set():
+            raise _Stopped
+        return execute(*statement)
+
+
+class _Stopped(Exception):
+    """Ends a job before its next statement."""
+
+
+@contextmanager
+def in_existing_schema(connection: BaseDatabaseWrapper, name: str) -> Iterator[None]:
+    """As `session.in_schema`; Refused where the path would lead into another schema, as of a dropped one."""
+    with in_schema(connection, name):
+        if current_place(connection).schema != name:
+            reason = "it is not there any more, or may not be used"
+            raise Refused(f"schema {name}", "", reason, "name the schemas that there are")
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """An enum or a table as `schemas` have it alike; the answer is that of the `first` of them."""
+
+    subject: Subject
+    answer: Any
+    first: FoundSchema
+    schemas: tuple[str, ...]
+
+    @property
+    def needs_own_look(self) -> bool:
+        """Whether each schema has to be looked at by itself."""
+        return isinstance(self.subject, JudgedTable) and self.subject.needs_own_look(self.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The rows of a shape, in the words of its first schema; wrong: whether any is to be shown."""
+
+    first: FoundSchema | None
+    rows: tuple[Row, ...]
+    wrong: bool
+
+
+def _survey_together(
+    connection: BaseDatabaseWrapper, pattern: str, declare: Callable[..., Declared]
+) -> Schemas:
+    found = schemas_like(connection, pattern, MigrationRecorder.Migration._meta.db_table)
+    families, broken = _families(connection, found, declare)
+    shapes = _shapes(connection, families)
+    alone = {name for shape in shapes if shape.needs_own_look for name in shape.schemas}
+    judged: dict[str, list[_Judged]] = {schema.name: [] for schema in found if schema.readable}
+    for declared, schemas in families:
+        fixed_rows = _judged(None, declared.fixed_rows)
+        for schema in schemas:
+            judged[schema.name].append(fixed_rows)
+    for shape, of_shape in _rows(connection, [each for each in shapes if not each.needs_own_look]):
+        for name in shape.schemas:
+            judged[name].append(of_shape)
+    surveys = [_broken(connection, each, error) for error, schemas in broken for each in schemas]
+    counts = Counter(row.finding.status for each in surveys for row in each.rows)
+    for declared, schemas in families:
+        for schema in schemas:
+            if schema.name in alone:
+                with in_schema(connection, schema.name):
+                    rows = tuple(declared.rows())
+                each = Survey(connection.alias, schema.name, declared.migrations, rows)
+            else:
+                each = _own_survey(connection, schema, declared, judged[schema.name])
+            counts.update(row.finding.status for row in each.rows)
+            surveys += [] if each.is_clean(strict=True) else [each]
+    return Schemas(
+        connection.alias,
+        pattern,
+        tuple(judged),
+        tuple(sorted(surveys, key=lambda each: each.schema)),
+        counts,
+        tuple(schema.name for schema in found if not schema.readable),
+        tuple(each.name for known, schemas in families if not known.migrations for each in schemas),
+    )
+
+
+def _families(
+    connection: BaseDatabaseWrapper,
+    found: Iterable[FoundSchema],
+    declare: Callable[..., Declared],
+) -> tuple[list[tuple[Declared, list[FoundSchema]]], list[tuple[Exception, list[FoundSchema]]]]:
+    """The schemas of which the same migrations are recorded, with what those declare, or why they cannot."""
+    families = []
+    broken: list[tuple[Exception, list[FoundSchema]]] = []
+    for applied, schemas in _by_applied(connection, found).items():
+        try:
+            history = replay(connection, migration_graph(connection, applied))
+        except (BadMigrationError, NodeNotFoundError) as error:
+            broken.append((error, schemas))
+            continue
+        with _as_routers_see(connection, schemas[0]):
+            families.append((declare(connection, history), schemas))
+    if broken and not families:
+        raise broken[0][0]
+    return families, broken
+
+
+def _as_routers_see(
+    connection: BaseDatabaseWrapper, schema: FoundSchema
+) -> AbstractContextManager[None]:
+    """Which models belong into a schema, a router may know from the connection's tenant."""
+    if has_tenants(connection):
+        return in_schema(connection, schema.name)
+    return nullcontext()
+
+
+def _by_applied(
+    connection: BaseDatabaseWrapper, found: Iterable[FoundSchema]
+) -> dict[tuple[tuple[str, str], ...], list[FoundSchema]]:
+    """The schemas by the migrations that are recorded for them."""
+    readable = [schema for schema in found if schema.readable]
+    applied = applied_migrations(
+        connection, sorted({schema.recorder_table for schema in readable if schema.recorder_table})
+    )
+    families: dict[tuple[tuple[str, str], ...], list[FoundSchema]] = {}
+    for schema in readable:
+        families.setdefault(applied.get(schema.recorder_table, ()), []).append(schema)
+    return families
+
+
+def _shapes(
+    connection: BaseDatabaseWrapper, families: Sequence[tuple[Declared, Sequence[FoundSchema]]]
+) -> list[_Shape]:
+    asked = [(place, each) for place, (known, _) in enumerate(families) for each in known.subjects]
+    places = [
+        (place, each.name, each.path)
+        for place, (_, schemas) in enumerate(families)
+        for each in schemas
+    ]
+    answers = ask_in_schemas(
+        connection, places, [subject.question(place) for place, subject in asked]
+    )
+    by_name = {each.name: each for _, schemas in families for each in schemas}
+    return [
+        _Shape(subject, alike.answer, by_name[alike.schemas[0]], alike.schemas)
+        for (_, subject), alikes in zip(asked, answers, strict=True)
+        for alike in alikes
+    ]
+
+
+def _rows(
+    connection: BaseDatabaseWrapper, shapes: Sequence[_Shape]
+) -> Iterator[tuple[_Shape, _Judged]]:
+    asked = [(shape.subject, shape.answer, shape.first.path) for shape in shapes]
+    for shape, known in zip(shapes, snapshots_for(connection, asked), strict=True):
+        with _inside(connection, shape, known):
+            rows = list(shape.subject.rows(known))
+        yield shape, _judged(shape.first, rows)
+
+
+def _inside(
+    connection: BaseDatabaseWrapper, shape: _Shape, answer: Any
+) -> AbstractContextManager[None]:
+    """What the table cannot take is asked for part by part, in the schema."""
+    if isinstance(answer, Snapshot) and answer.failure:
+        return in_schema(connection, shape.first.name)
+    return nullcontext()
+
+
+def _judged(first: FoundSchema | None, rows: Sequence[Row]) -> _Judged:
+    return _Judged(first, tuple(rows), any(row.is_wrong(strict=True) for row in rows))
+
+
+def _own_survey(
+    connection: BaseDatabaseWrapper,
+    schema: FoundSchema,
+    declared: Declared,
+    judged: Sequence[_Judged],
+) -> Survey:
+    """The schema's own survey: its rows, in its own words where they are to be shown."""
+    rows = [
+        _in_words_of(schema, each.first, row) if each.wrong and each.first else row
+        for each in judged
+        for row in each.rows
+    ]
+    return Survey(
+        connection.alias, schema.name, declared.migrations, tuple(declared.asked_for(rows))
+    )
+
+
+def _broken(connection: BaseDatabaseWrapper, schema: FoundSchema, error: Exception) -> Survey:
+    """Of a schema for which migrations are recorded that do not go together."""
+    table = quoted(MigrationRecorder.Migration._meta.db_table)
+    wanted = "with each migration those that it depends on"
+    row = Row(Finding("declaration", "migrations", table, Status.DIFFERENT, str(error), wanted), "")
+    return Survey(connection.alias, schema.name, 0, (row,))
+
+
+def _in_words_of(schema: FoundSchema, first: FoundSchema, row: Row) -> Row:
+    """The row with the schema's own name where an index's definition and the fix have that of the first."""
+    finding = row.finding
+    found, fix = finding.found, finding.fix
+    if found.startswith("CREATE "):
+        found = found.replace(f" ON {first.printed}.", f" ON {schema.printed}.", 1)
+    fix = fix.replace(f" {quoted(first.name)}.", f" {quoted(schema.name)}.", 1)
+    return replace(row, finding=replace(finding, found=found, fix=fix))

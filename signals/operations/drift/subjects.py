@@ -1,0 +1,340 @@
+"""What is judged: an enum, a table, a table that was dropped; each gives its rows."""
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from django.core.exceptions import FieldDoesNotExist, FieldError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.state import ModelState
+from django.db.models import ForeignKey
+from django.db.models.options import normalize_together
+
+from ..add_column import AddColumnIfMissing
+from ..add_foreign_key import AddForeignKeyIfMissing
+from ..backfill import BackfillInBatches
+from ..base import Convergent
+from ..catalog.query import quoted
+from ..catalog.questions import PLACED, Question
+from ..catalog.sessions import builds_on
+from ..catalog.tables import Column, Table
+from ..components.columns import same_column
+from ..components.snapshots import Case, case, question
+from ..create_enum import CreateEnumIfMissing
+from ..create_index import CreateIndexConcurrentlyIfMissing
+from ..create_table import CreateTableIfMissing
+from ..findings import ComparedPart, Finding, Snapshot, Source, Status
+from ..set_not_null import SetNotNullIfNullable
+from ..site import AnyField, Site
+from .history import TABLE_SOURCE, History, ModelHistory, ModelKey, table_of
+from .rows import Row
+from .undeclared import Undeclared
+
+_TABLES = ("r", "p")  # ordinary and partitioned
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedEnum:
+    """An enum, as the last of the migrations declares it."""
+
+    operation: CreateEnumIfMissing
+    site: Site
+    migration: str
+
+    def question(self, family: int = 0) -> Question:
+        """What has to be known of it."""
+        return self.operation.question(self.site, family)
+
+    def rows(self, answer: Any) -> Iterator[Row]:
+        """A row for the type."""
+        for finding in self.operation.compare(self.site, self.operation.placed(answer)):
+            yield Row(finding, self.migration, self.operation, self.site)
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedTable:
+    """A table that a migration dropped."""
+
+    site: Site
+    migration: str
+
+    def question(self, family: int = 0) -> Question:
+        """Whether it is there."""
+        return Question(self.site.table, kind=PLACED, family=family)
+
+    def rows(self, answer: Any) -> Iterator[Row]:
+        """A row if it is."""
+        if answer:
+            name, table = self.site.db_table, self.site.table
+            fix = f"DROP TABLE {table};"
+            yield Row(Finding("table", name, table, Status.LEFTOVER, fix=fix), self.migration)
+
+
+class JudgedModel:
+    """A model of the folded state on a connection."""
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, history: History, key: ModelKey, state: ModelState
+    ) -> None:
+        self.connection, self.history, self.key, self.state = connection, history, key, state
+        self.past = history.models.get(key, ModelHistory())
+
+    def tables(self) -> "Iterator[JudgedTable]":
+        """Its own and those of its ManyToManyFields; none where routers or options keep this database out."""
+        model = self.history.state.apps.get_model(*self.key)
+        together = normalize_together(self.state.options.get("index_together") or ())
+        table = CreateTableIfMissing(self.state.name, [], {"index_together": together})
+        if not table.allow_migrate_model(self.connection.alias, model):
+            return
+        table.declared_by = dict(self._declared_by())
+        site = Site(self.connection, model, model._meta.db_table)
+        (operation, _), *through = table.targets(site)
+        yield JudgedTable(self, table, site, self._origin, is_own=True)
+        for operation, place in through:
+            name = next(
+                each.name
+                for each in model._meta.local_many_to_many
+                if each.remote_field.through is place.model
+            )
+            origin = self._origin(Source("field", name))
+            yield JudgedTable(self, operation, place, _always(origin))
+
+    def contradiction(self, error: Exception) -> Row:
+        """For migrations whose folded state contradicts itself, as an index on a field that is none."""
+        table = quoted(table_of(self.state, self.connection))
+        finding = Finding(
+            "declaration",
+            self.state.name,
+            table,
+            Status.DIFFERENT,
+            f"migrations that contradict themselves: {error}",
+            "each index and constraint on fields that the model has",
+            "correct the migrations by one that removes what names that field",
+        )
+        return Row(finding, self._origin(TABLE_SOURCE))
+
+    def _origin(self, source: Source) -> str:
+        return self.history.origin(self.key, source)
+
+    def _declared_by(self) -> Iterator[tuple[str, Convergent]]:
+        for kind, option in (("index", "indexes"), ("constraint", "constraints")):
+            for part in self.state.options.get(option, []):
+                operation = self.history.declared(self.key, Source(kind, part.name), part)
+                if operation is not None:
+                    yield part.name, operation
+
+    def fills(self, site: Site, found: Table) -> Iterator[tuple[BackfillInBatches, str, bool]]:
+        """The backfills whose column is declared NOT NULL by now, and whether it is so found.
+
+        In a column that may be NULL, whoever wrote a NULL since may have meant it.
+        """
+        for name, (former, migration) in self.past.fills.items():
+            if name not in self.state.fields or site.field(name).null:
+                continue
+            column = found.column(site.column(name))
+            if column is not None:
+                operation = copy(former)
+                operation.model_name, operation.name = self.state.name, name
+                yield operation, migration, column.not_null and not column.unproven
+
+
+def _always(origin: str) -> Callable[[Source], str]:
+    return lambda _: origin
+
+
+class JudgedTable:
+    """One table of a model, its own or one behind a ManyToManyField."""
+
+    def __init__(
+        self,
+        of: JudgedModel,
+        operation: Any,
+        site: Site,
+        origin: Callable[[Source], str],
+        *,
+        is_own: bool = False,
+    ) -> None:
+        self.of, self.operation, self.site, self.origin = of, operation, site, origin
+        self.is_own = is_own
+        self._contradiction: Row | None = None
+
+    def question(self, family: int = 0) -> Question:
+        """What has to be known of it."""
+        return question(self.operation, self.site, family)
+
+    def case(self, answer: Any, path: str = "") -> Case:
+        """The table that was found, to be compared."""
+        try:
+            return case(self.operation, self.site, answer, path)
+        except (FieldDoesNotExist, FieldError) as error:
+            self._contradiction = self.of.contradiction(error)
+            return Case(self.operation, self.site, None)
+
+    def needs_own_look(self, found: Table | None) -> bool:
+        """Whether its rows depend on more than its definition: on partitions, builds, or values."""
+        if found is None or found.kind not in _TABLES:
+            return False
+        is_building = any(index.building for index in found.indexes)
+        fills = self.of.fills(self.site, found) if self.is_own else ()
+        is_filling = not all(is_done for _, _, is_done in fills)
+        return found.kind == "p" or is_building or is_filling
+
+    def rows(self, snapshot: Snapshot) -> Iterator[Row]:
+        """A row for the table and each of its parts, or one that says that the model contradicts itself."""
+        if self._contradiction:
+            yield self._contradiction
+            return
+        try:
+            yield from list(self._rows(self._collated(snapshot)))
+        except (FieldDoesNotExist, FieldError) as error:
+            yield self.of.contradiction(error)
+
+    def _rows(self, snapshot: Snapshot) -> Iterator[Row]:
+        site, operation, found = self.site, self.operation, snapshot.found
+        (first, *_) = operation.inspect(site, snapshot)
+        yield Row(first, self.origin(TABLE_SOURCE), operation if found is None else None, site)
+        if found is None or found.kind not in _TABLES:
+            return
+        pieces = self._one_by_one(found) if snapshot.failure else operation.pieces(site, snapshot)
+        judged = []
+        for piece in pieces:
+            row = self._row(piece, snapshot)
+            if row is not None:
+                judged.append(row)
+        yield from judged
+        yield from Undeclared(operation, site, self.of.past.removed).rows(found, judged)
+        for fill, migration, is_done in self.of.fills(site, found) if self.is_own else ():
+            seen = Snapshot(found) if is_done else fill.read(site)
+            for finding in fill.compare(site, seen):
+                yield Row(finding, migration, fill, site)
+
+    def _collated(self, snapshot: Snapshot) -> Snapshot:
+        """A field without db_collation says nothing of its column's, which plain SQL may have set."""
+        found, wanted = snapshot.found, snapshot.wanted
+        if found is None or wanted is None:
+            return snapshot
+        silent = {
+            each.column: column.collation
+            for each in self.operation.declared(self.site)
+            if not self._declares_collation(each)
+            and (column := found.column(str(each.column)))
+            and column.collation
+        }
+        if not silent:
+            return snapshot
+        columns = tuple(
+            replace(each, collation=silent[each.name]) if each.name in silent else each
+            for each in wanted.columns
+        )
+        indexes = tuple(
+            replace(each, keys=tuple(_collated(key, silent) for key in each.keys))
+            for each in wanted.indexes
+        )
+        return replace(snapshot, wanted=replace(wanted, columns=columns, indexes=indexes))
+
+    def _declares_collation(self, field: AnyField) -> bool:
+        """Of its own, or as a foreign key that of the column that it refers to."""
+        return bool(field.db_parameters(self.site.connection).get("collation"))
+
+    def _one_by_one(self, found: Table) -> Iterator[ComparedPart]:
+        """Where the table cannot take the whole declaration, what of it can be judged by itself."""
+        site = self.site
+        for field in self.operation.declared(site):
+            alone = AddColumnIfMissing(self.operation.name, field.name, field)
+            for finding in alone.compare(site, alone.read(site))[:2]:
+                if finding.component in ("column", "foreign key", "declaration"):
+                    yield ComparedPart(Source("field", field.name), field, finding)
+        for source, part in self.operation.sources(site, found):
+            for finding in part.compare(site, part.read(site)):
+                yield ComparedPart(source, part, finding)
+
+    def _row(self, piece: ComparedPart, snapshot: Snapshot) -> Row | None:
+        finding, operation = piece.finding, piece.subject
+        origin = self.origin(piece.source)
+        if not isinstance(operation, Convergent):
+            finding, operation = self._of_field(piece, snapshot)
+        elif finding.status is Status.MISSING and self._is_doubtful(piece):
+            return None
+        if finding.status is Status.DIFFERENT and finding.replaceable:
+            operation = copy(operation)
+            operation.on_different = "replace"
+        progress = self._progress() if finding.status is Status.BUILDING else ""
+        return Row(finding, origin, operation, self.site, progress)
+
+    def _of_field(self, piece: ComparedPart, snapshot: Snapshot) -> tuple[Finding, Convergent]:
+        """The finding of a column or foreign key, and what would build it."""
+        finding, field, site = piece.finding, piece.subject, self.site
+        column, wanted = snapshot.columns(finding.name)
+        is_silent = not self._declares_collation(field)
+        if finding.component == "column" and is_silent and column and column.collation:
+            note = f"COLLATE {column.collation} in the database, none in the declaration"
+            finding = replace(finding, note=note)
+        name = self.operation.name
+        if finding.component == "foreign key" and isinstance(field, ForeignKey):
+            return finding, AddForeignKeyIfMissing(name, field.name, field, altered_later=True)
+        if finding.component == "column" and column is not None and not field.null:
+            strict = SetNotNullIfNullable(name, field.name, field)
+            if snapshot.found and snapshot.found.constraint(strict._proof(site)):
+                if finding.status is Status.EXISTS or _lacks_not_null(column, wanted):
+                    return replace(finding, status=Status.UNFINISHED), strict
+            elif finding.status is Status.DIFFERENT and _lacks_not_null(column, wanted):
+                return replace(finding, replaceable=True), strict
+        return finding, self._column(field)
+
+    def _column(self, field: AnyField) -> Convergent:
+        """The operation that adds the column; with the value that rows got when it was added first."""
+        past = self.of.past
+        former = past.operations.get(Source("field", field.name))
+        options = {"allow_rewrite": bool(getattr(former, "allow_rewrite", False))}
+        name = str(field.name)
+        if name in past.once:
+            field = field.clone()
+            field.default = past.once[name]
+            options["preserve_default"] = False
+        operation = AddColumnIfMissing(self.operation.name, name, field, **options)
+        operation.limits = former.limits if former else {}
+        return operation
+
+    def _is_doubtful(self, piece: ComparedPart) -> bool:
+        """Whether the index is one for LIKE of a column whose type was changed, when Django drops it."""
+        if piece.source.kind != "field" or not _is_for_patterns(piece.subject):
+            return False
+        field: Any = self.site.field(str(piece.source.name))
+        pasts, names = self.of.history.models, set()
+        while field is not None:
+            key = (field.model._meta.app_label, field.model._meta.model_name)
+            names |= {field.name} & pasts.get(key, ModelHistory()).retyped
+            field = field.target_field if field.is_relation else None
+        return bool(names)
+
+    def _progress(self) -> str:
+        for activity in builds_on(self.site.connection, self.site.table):
+            if activity.measure:
+                done, total, _ = activity.measure
+                return f"{100 * done // max(total, 1)} %"
+        return ""
+
+
+def _collated(key: tuple[str, ...], silent: Mapping[str | None, str | None]) -> tuple[str, ...]:
+    """The key of an index, in the collation that the column has."""
+    expression, operator_class, collation, *rest = key
+    name = expression.strip('"')
+    return (expression, operator_class, silent.get(name) or collation, *rest)
+
+
+def _lacks_not_null(column: Column, wanted: Column | None) -> bool:
+    return (
+        wanted is not None
+        and not column.not_null
+        and same_column(replace(column, not_null=True), wanted)
+    )
+
+
+def _is_for_patterns(operation: Convergent) -> bool:
+    is_index = isinstance(operation, CreateIndexConcurrentlyIfMissing)
+    classes = operation.index.opclasses if is_index else ()  # type: ignore[attr-defined]
+    return any(each.endswith("_pattern_ops") for each in classes)
+
+
+Subject: TypeAlias = JudgedEnum | JudgedTable | DroppedTable

@@ -1,0 +1,156 @@
+"""A survey: what the applied migrations declare, judged on one connection."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist, FieldError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+from ..catalog.query import quoted
+from ..catalog.questions import ask
+from ..catalog.schemas import current_place
+from ..components.snapshots import compare
+from ..execution.waiting import retry_without_timeouts
+from ..findings import Finding, Status
+from ..site import Site
+from .history import History, ModelHistory, ModelKey, migration_graph, replay, table_of
+from .rows import Row, Survey
+from .subjects import DroppedTable, JudgedEnum, JudgedModel, JudgedTable, Subject
+
+
+def survey(
+    connection: BaseDatabaseWrapper, app_label: str | None = None, migration: str | None = None
+) -> Survey:
+    """Judges what the applied migrations declare, or those of one app, or one of them; changes nothing.
+
+    A few round trips, whatever the number of tables. Raises BadMigrationError where the migrations make
+    no graph.
+    """
+    history = replay(connection, migration_graph(connection))
+    declared = Declared(connection, history, app_label, migration)
+    return Survey(
+        connection.alias,
+        current_place(connection).schema or "",
+        declared.migrations,
+        tuple(declared.rows()),
+    )
+
+
+def patient_survey(
+    connection: BaseDatabaseWrapper, app_label: str | None = None, migration: str | None = None
+) -> Survey:
+    """As `survey`; where the session's timeouts cut it off, once more without them."""
+    return retry_without_timeouts(connection, partial(survey, connection, app_label, migration))
+
+
+class Declared:
+    """What a history declares on a connection: a subject for each enum and table that is judged.
+
+    app_label, migration: of these alone; migration: its name. fixed_rows: rows for which no
+    catalog has to be asked.
+    """
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        history: History,
+        app_label: str | None = None,
+        migration: str | None = None,
+    ) -> None:
+        self.connection, self.history = connection, history
+        self.app_label, self.migration = app_label, migration
+        self.fixed_rows: list[Row] = list(self.asked_for(_unknown(history)))
+        self.subjects: list[Subject] = [*self._enums(), *self._tables(), *self._dropped()]
+        applied = [each for each in history.applied if app_label in (None, each.app_label)]
+        self.migrations = len(applied)
+
+    def rows(self) -> Iterator[Row]:
+        """Reads the database where the session is, and judges."""
+        answers = ask(self.connection, [each.question() for each in self.subjects])
+        asked = [(each, answer, "") for each, answer in zip(self.subjects, answers, strict=True)]
+        yield from self.fixed_rows
+        for subject, known in zip(
+            self.subjects, snapshots_for(self.connection, asked), strict=True
+        ):
+            yield from self.asked_for(subject.rows(known))
+
+    def asked_for(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Those of the app, and of the migration."""
+        for row in rows:
+            app, _, name = row.migration.partition(".")
+            if self.app_label in (None, app or self.app_label) and self.migration in (None, name):
+                yield row
+
+    def _enums(self) -> "Iterator[Subject]":
+        editor = self.connection.SchemaEditorClass(self.connection, collect_sql=True)
+        state = self.history.state
+        for operation, app, migration in self.history.enums.values():
+            site = operation.locate(app, editor, state, state)
+            if site and self.app_label in (None, app):
+                yield JudgedEnum(operation, site, migration)
+
+    def _tables(self) -> "Iterator[Subject]":
+        for key, model in self.history.state.models.items():
+            if self.app_label not in (None, key[0]) or not self._is_of(key):
+                continue
+            judged = JudgedModel(self.connection, self.history, key, model)
+            try:
+                tables = list(judged.tables())
+                for table in tables:
+                    table.question()
+            except (FieldDoesNotExist, FieldError) as error:
+                self.fixed_rows += self.asked_for([judged.contradiction(error)])
+            else:
+                yield from tables
+
+    def _is_of(self, key: ModelKey) -> bool:
+        """Whether the migration declared, removed or filled anything of the model."""
+        past = self.history.models.get(key, ModelHistory())
+        labels = {*past.origins.values(), *past.removed.values()}
+        labels |= {label for _, label in past.fills.values()}
+        return self.migration is None or f"{self.app_label}.{self.migration}" in labels
+
+    def _dropped(self) -> "Iterator[Subject]":
+        """Tables that a migration dropped, and that no other model has."""
+        models = self.history.state.models.values()
+        declared = {table_of(each, self.connection) for each in models}
+        for name, migration in self.history.dropped.items():
+            if name not in declared:
+                yield DroppedTable(Site(self.connection, _no_model(name), name), migration)
+
+
+def snapshots_for(
+    connection: BaseDatabaseWrapper, asked: Sequence[tuple["Subject", Any, str]]
+) -> list[Any]:
+    """By what each subject is judged: a table beside its declaration, any other answer as it is.
+
+    asked: each with its answer and the search_path of it, if that is not the session's.
+    """
+    cases = [
+        subject.case(answer, path)
+        for subject, answer, path in asked
+        if isinstance(subject, JudgedTable)
+    ]
+    snapshots = iter(compare(connection, cases))
+    return [
+        next(snapshots) if isinstance(subject, JudgedTable) else answer
+        for subject, answer, _ in asked
+    ]
+
+
+def _unknown(history: History) -> Iterator[Row]:
+    """Records of migrations that the installed apps do not have, nor one that replaces them."""
+    for app, name in history.unknown:
+        found = f"{app}.{name} is recorded as applied, and {app} has no such migration"
+        prune = f"install the code that has it, or, if it is gone for good, migrate --prune {app}"
+        table = quoted(MigrationRecorder.Migration._meta.db_table)
+        finding = Finding("migration", name, table, Status.UNDECLARED, found, fix=prune)
+        yield Row(finding, f"{app}.{name}")
+
+
+def _no_model(table: str) -> Any:
+    """Stands where only the name of a table is asked for."""
+    meta = type("Meta", (), {"db_table": table})
+    return type("NoModel", (), {"_meta": meta})

@@ -1,0 +1,113 @@
+"""What a table has and no migration declares."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Index, UniqueConstraint
+
+from ..catalog.indexes import Index as CatalogIndex
+from ..catalog.tables import Table
+from ..components.columns import definition
+from ..components.constraints import drop_constraint
+from ..components.indexes import drop_index, replacement_leftovers
+from ..findings import Finding, Status
+from ..implied import serving
+from ..set_not_null import SetNotNullIfNullable
+from ..site import Site
+from .rows import Row
+
+_KINDS = {"c": "check", "f": "foreign key", "u": "unique", "x": "exclusion", "p": "primary key"}
+
+
+@dataclass(frozen=True, slots=True)
+class Undeclared:
+    """What a table has and no migration declares.
+
+    operation: CreateTableIfMissing of the table. removed: the migration that took out each name, by kind and
+    name.
+    """
+
+    operation: Any
+    site: Site
+    removed: Mapping[tuple[str, str], str]
+
+    def rows(self, found: Table, rows: Sequence[Row]) -> Iterator[Row]:
+        """Yield a row for each part that no migration declares; left over, where a migration removed it.
+
+        rows: those of what is declared.
+        """
+        site = self.site
+        columns = {site.column(each.name) for each in self.operation.declared(site)}
+        names = {row.finding.name for row in rows} | set(self._serving(found))
+        for column in found.columns:
+            if column.name not in columns:
+                drop = f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column.name)};"
+                yield self._extra("column", column.name, definition(column), drop)
+        for each in found.constraints:
+            if each.kind in _KINDS and each.kind != "p" and each.name not in names:
+                if each.kind == "f" and self._is_declared_key(each.columns):
+                    continue
+                drop = f"{drop_constraint(site, each.name).sql};"
+                yield self._extra(_KINDS[each.kind], each.name, each.definition, drop)
+        for index in found.indexes:
+            if index.constraint is None and index.name not in names:
+                drop = f"{drop_index(site, index.name, found).sql};"
+                yield self._extra("index", index.name, index.definition, drop)
+
+    def _extra(self, component: str, name: str, found: str, drop: str) -> Row:
+        removed = self.removed
+        kinds = ["column"] if component == "column" else ["constraint", "index"]
+        origin = next((removed[kind, name] for kind in kinds if (kind, name) in removed), "")
+        status = Status.LEFTOVER if origin else Status.UNDECLARED
+        return Row(Finding(component, name, self.site.table, status, found, fix=drop), origin)
+
+    def _is_declared_key(self, columns: tuple[str, ...]) -> bool:
+        """Whether the columns are a declared foreign key's, which one of any name may stand for."""
+        return any(
+            (each.column,) == columns and getattr(each, "db_constraint", False)
+            for each in self.operation.declared(self.site)
+            if each.is_relation
+        )
+
+    def _serving(self, found: Table) -> Iterator[str]:
+        """The names of indexes and constraints that stand for declared ones by their definition."""
+        site = self.site
+        for source, part in self.operation.sources(site, None):
+            for name in part.names(site):
+                yield name
+                yield from (spare.name for spare in replacement_leftovers(name, found))
+            if source.kind in ("index", "constraint"):
+                continue
+            declared = getattr(part, "index", None) or getattr(part, "constraint", None)
+            if isinstance(declared, Index | UniqueConstraint):
+                yield from self._standing_in(found, declared)
+        for field in self.operation.declared(site):
+            if not field.null:  # what a run that died before its end left, judged with the column
+                yield SetNotNullIfNullable(self.operation.name, field.name, field)._proof(site)
+        keys = {
+            each.column
+            for each in self.operation.declared(site)
+            if each.unique or getattr(each, "db_index", False)
+        }
+        for index in found.indexes:
+            if _pattern_column(index) in keys:
+                yield index.name
+
+    def _standing_in(self, found: Table, declared: Any) -> Iterator[str]:
+        if found.index(declared.name) is not None:
+            return
+        columns = [self.site.column(name) for name in declared.fields]
+        operator_class = next(iter(getattr(declared, "opclasses", ())), "")
+        unique = isinstance(declared, UniqueConstraint)
+        for index in serving(found, columns, unique=unique, operator_class=operator_class):
+            yield index.name
+            if index.constraint:
+                yield index.constraint
+
+
+def _pattern_column(index: CatalogIndex) -> str | None:
+    """The column of an index for LIKE, which a unique or indexed text has beside its own."""
+    if len(index.keys) != 1 or not index.keys[0][1].endswith("_pattern_ops"):
+        return None
+    return index.keys[0][0].strip('"') if index.predicate is None else None

@@ -1,0 +1,179 @@
+"""The migrators' lock: one run of `migrate` at a time in each schema of a database."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..catalog.schemas import Place, current_place
+from ..catalog.sessions import advisory_lock_holders
+from ..errors import MigratorRunning, MigratorsLockLost, Refused, one_line
+from ..names import NAME
+from .policy import LockPolicy
+from .second_session import second_connection
+from .send import before_each_change
+from .waiting import pauses
+
+logger = logging.getLogger(NAME)
+
+
+LONGEST_PAUSE = 1.0
+BETWEEN_LINES = 10.0
+
+# READ COMMITTED and idle, the transaction that has the lock has no snapshot, and READ ONLY no number:
+# neither a concurrent build nor vacuum waits for it. It pins a pooler's connection, as a session-level
+# lock would not.
+_TRY = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; "
+    "SELECT pg_catalog.pg_try_advisory_xact_lock({key})"
+)
+
+# Nothing may end an idle transaction that is as old as the run; transaction_timeout came with 17. The
+# keepalives tell a server whose migrator's machine is gone, and a firewall that the connection is not.
+_KEEP = """
+SELECT pg_catalog.pg_backend_pid(),
+  pg_catalog.set_config('application_name', pg_catalog.concat_ws(' ', NULLIF(
+    pg_catalog.left(pg_catalog.current_setting('application_name'), 48), ''), 'migrate (lock)'), true),
+  pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true),
+  pg_catalog.set_config('tcp_keepalives_idle', '60', true),
+  CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+    THEN pg_catalog.set_config('transaction_timeout', '0', true) END
+"""
+
+# The locks of this process: what checks each, by the connection that migrates and the key, and by the
+# database and the process number of the session that has it, for another alias of the same database.
+_held: dict[tuple[BaseDatabaseWrapper, int], Callable[[], None]] = {}
+_holders: dict[tuple[str, int], Callable[[], None]] = {}
+
+
+def lock_key(schema: str | None) -> int:
+    """The number of the lock; the same in every release, so that old and new ones exclude each other."""
+    digest = hashlib.sha256(f"{NAME} migrators {schema or ''}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+@contextmanager
+def hold_migrators_lock(connection: BaseDatabaseWrapper) -> Iterator[Callable[[], None]]:
+    """Waits until no other migrator is at work in the connection's schema, and then keeps others out.
+
+    Yields what raises MigratorsLockLost once the lock is gone; every statement of an operation asks it
+    too. Raises MigratorRunning after MIGRATORS_WAIT, and Refused where there is no second connection
+    to be had. A run that dies, even by kill -9, gives the lock back with its connection. A run within
+    a run, by `call_command`, is a part of it.
+    """
+    place = current_place(connection)
+    mine = (connection, lock_key(place.schema))
+    if mine in _held:
+        yield _held[mine]
+        return
+    own = _further(connection, place)
+    outer = before_each_change.get(connection)
+
+    def check() -> None:
+        if own.connection is None or not own.is_usable():
+            own.close()
+            raise MigratorsLockLost(place.database, place.schema)
+
+    holder = (place.database, 0)
+    try:
+        pid = _wait(connection, own, place)
+        holder = (place.database, pid)
+        if holder in _holders:
+            yield _holders[holder]
+            return
+        _require_work(connection, place)
+        _held[mine] = _holders[holder] = before_each_change[connection] = check
+        yield check
+    finally:
+        if _held.pop(mine, None):
+            before_each_change.pop(connection)
+            _holders.pop(holder)
+        if outer:
+            before_each_change[connection] = outer
+        _give_back(own)
+
+
+def _further(connection: BaseDatabaseWrapper, place: Place) -> BaseDatabaseWrapper:
+    """A second session, opened."""
+    own = second_connection(connection)
+    try:
+        own.ensure_connection()
+    except Error as error:
+        raise _refused(place, error) from error
+    return own
+
+
+def _refused(place: Place, error: Error) -> Refused:
+    return Refused(
+        "migrate",
+        "",
+        f"it needs a second connection to database {place.database}, for the lock that keeps other "
+        f"migrators out, and gets none: {one_line(error)}",
+        "give the role, the database or the pooler a connection more, or end another session, and run again",
+    )
+
+
+def _require_work(connection: BaseDatabaseWrapper, place: Place) -> None:
+    """A pooler may have given its only connection to the lock."""
+    try:
+        current_place(connection)
+    except Error as error:
+        raise _refused(place, error) from error
+
+
+def _wait(connection: BaseDatabaseWrapper, own: BaseDatabaseWrapper, place: Place) -> int:
+    """Returns once the lock is granted, or is this process's; between two tries it holds no transaction.
+
+    The number of the session that has it is returned.
+    """
+    longest = LockPolicy.from_settings().migrators_wait
+    start = time.monotonic()
+    next_line = start
+    for pause in pauses(LONGEST_PAUSE):
+        if pid := _try(own, lock_key(place.schema)):
+            return pid
+        now = time.monotonic()
+        found = advisory_lock_holders(own, lock_key(place.schema))
+        holders = [str(holder) for holder in found]
+        for holder in found:
+            if (place.database, holder.pid) in _holders:
+                return holder.pid
+        if now + pause > start + longest:
+            raise MigratorRunning(place.database, place.schema, holders, longest)
+        if holders and now >= next_line:
+            next_line = now + BETWEEN_LINES
+            what = (place.database, place.schema, now - start, "; ".join(holders))
+            logger.warning("waiting for the migrator of %s, schema %s (%.0f s so far): %s", *what)
+        time.sleep(pause)
+        current_place(connection)  # a session that does nothing may fall to idle_session_timeout
+    raise AssertionError  # the pauses have no end
+
+
+def _try(own: BaseDatabaseWrapper, number: int) -> int:
+    """The number of the session that has the lock now; 0 where it is not granted."""
+    with own.cursor() as cursor:
+        cursor.execute(_TRY.format(key=number))
+        cursor.nextset()
+        is_granted = bool(cursor.fetchone()[0])
+        cursor.execute(_KEEP if is_granted else "ROLLBACK")
+        return int(cursor.fetchone()[0]) if is_granted else 0
+
+
+def _give_back(own: BaseDatabaseWrapper) -> None:
+    """Ends the transaction, at once for whoever waits, and the session; says so if it ended before."""
+    if own.connection is None:
+        return
+    try:
+        with own.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+    except Error as error:
+        logger.warning(
+            "the migrators' lock was lost; what ran last may have run beside another migrator: %s",
+            one_line(error),
+        )
+    finally:
+        own.close()

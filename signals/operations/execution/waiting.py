@@ -1,0 +1,171 @@
+"""Wait, try again, and say for whom."""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..catalog.sessions import Activity, Blocker, activity_of, builds_on
+from ..errors import ROWS_IN_THE_WAY, UNREADABLE, sqlstate
+from ..names import NAME
+from . import progress
+from .policy import LockPolicy
+from .progress import Display, Meter, is_quiet
+from .second_session import observer_session
+from .settings import no_timeouts, read_committed, was_found_pooled
+from .watch import Watch
+
+logger = logging.getLogger(NAME)
+
+
+Answer = TypeVar("Answer")
+
+
+def pauses(longest: float, first: float = 0.05) -> Iterator[float]:
+    """Pauses in seconds that double up to the longest, each drawn between its half and its whole."""
+    pause = first
+    while True:
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
+        pause = min(longest, pause * 2)
+
+
+def poll(done: Callable[[], bool], longest: float = 1.0) -> None:
+    """Returns when `done` does; holds no transaction between its calls."""
+    for pause in pauses(longest):
+        if done():
+            return
+        time.sleep(pause)
+
+
+class WaitReport:
+    """What is said of a step while it runs or waits: its progress, and who blocks it.
+
+    A line names the blockers when they change, and at least each interval.
+    """
+
+    def __init__(self, policy: LockPolicy, shown: Display, what: str, *, quiet: bool) -> None:
+        self._policy, self._shown, self._what, self._quiet = policy, shown, what, quiet
+        self._meter = Meter()
+        self._named: tuple[int, ...] = ()
+        self._next = 0.0
+
+    def look(self, activity: Activity) -> None:
+        """Says what there is to say of the activity."""
+        pids, now = tuple(each.pid for each in activity.blockers), time.monotonic()
+        if pids != self._named or now >= self._next:
+            self._named, self._next = pids, now + self._policy.progress_interval
+            phase = f" ({activity.phase})" if activity.phase else ""
+            self.name(activity.blockers, phase)
+        self._shown.show(*self._meter.read(activity))
+
+    def name(self, blockers: tuple[Blocker, ...], phase: str = "") -> None:
+        """A line for each of the blockers."""
+        for blocker in blockers:
+            log_function(self._quiet)("waiting for %s%s: %s", self._what, phase, blocker)
+
+
+class OthersBuild:
+    """Says of the builds of other sessions on a table who they are, how far, and who blocks them."""
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, label: str, what: str = "another session builds it"
+    ) -> None:
+        self._connection, self._label, self._what = connection, label, what
+        self._policy = LockPolicy.from_settings()
+        self._quiet = is_quiet(connection)
+        self._shown = Display(label, self._policy.progress_interval, quiet=self._quiet)
+        self._reports: dict[int, WaitReport] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._shown.__exit__(*error)
+
+    def look(self, table: str) -> bool:
+        """Whether there are any; asked over the migrator's own connection, which is idle meanwhile."""
+        builds = builds_on(self._connection, table, self._policy.letters)
+        for activity in builds:
+            builder = activity.session
+            if builder.pid not in self._reports:
+                what = f"the build of pid {builder.pid} on {table}"
+                report = WaitReport(self._policy, self._shown, what, quiet=self._quiet)
+                self._reports[builder.pid] = report
+                who = _OURS if builder.is_ours else _OTHERS
+                text = f"%s: {self._what}; waiting for %s: %s"
+                log_function(self._quiet)(text, self._label, who, builder)
+            if (activity.age or 0) >= progress.LONG_STEP:
+                self._reports[builder.pid].look(activity)
+        return bool(builds)
+
+
+_OURS = "a run of these operations, or what a killed one left"
+_OTHERS = "a stranger"
+
+
+def retry_on_conflict(
+    connection: BaseDatabaseWrapper, act: Callable[[], int], longest: float
+) -> int:
+    """What it returns, in a transaction of its own; again where other transactions were in its way.
+
+    After `longest` seconds the last error is raised.
+    """
+    deadline = time.monotonic() + longest
+    for pause in pauses(LockPolicy.from_settings().longest_pause):
+        try:
+            with read_committed(connection):
+                return act()
+        except DatabaseError as error:
+            if sqlstate(error) not in ROWS_IN_THE_WAY or time.monotonic() + pause > deadline:
+                raise
+        time.sleep(pause)
+    raise AssertionError  # the pauses have no end
+
+
+def retry_without_timeouts(connection: BaseDatabaseWrapper, ask: Callable[[], Answer]) -> Answer:
+    """What it returns; asked once more, without the session's timeouts, where those have cut it off.
+
+    The same where another session has changed the catalog between a reading's view and its words. Who has
+    locked what it reads is said, once that takes long.
+    """
+    with _naming_blockers(connection):
+        try:
+            return ask()
+        except DatabaseError as error:
+            if sqlstate(error) not in UNREADABLE or connection.needs_rollback:
+                raise
+        with no_timeouts(connection):
+            return ask()
+
+
+@contextmanager
+def _naming_blockers(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    policy = LockPolicy.from_settings()
+    silent = Display("", policy.progress_interval, quiet=True)
+    report = WaitReport(policy, silent, "a table that is read", quiet=is_quiet(connection))
+
+    def look(observer: BaseDatabaseWrapper) -> float:
+        driver: Any = connection.connection
+        if driver is not None and not was_found_pooled(connection):
+            activity = activity_of(observer, driver.info.backend_pid, policy.letters)
+            if activity is not None and activity.blockers:
+                report.look(activity)
+        return progress.LONG_STEP
+
+    connect = partial(observer_session, connection)
+    with (
+        Watch(connect, look, after=progress.LONG_STEP, retry=policy.progress_interval) as watch,
+        watch.due(),
+    ):
+        yield
+
+
+def log_function(quiet: bool) -> Callable[..., None]:
+    """At INFO, which nobody sees who did not ask, in a run that shall be quiet."""
+    return logger.info if quiet else logger.warning

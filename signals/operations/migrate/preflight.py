@@ -1,0 +1,158 @@
+"""Looks at the whole plan of `migrate` before the first statement of a run changes anything."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.migration import Migration
+from django.db.migrations.state import ProjectState
+
+from ..base import Convergent
+from ..catalog.questions import find_table
+from ..create_enum import CreateEnumIfMissing
+from ..execution.progress import verbosity_of
+from ..execution.send import before_change
+from ..findings import Finding, Status
+from ..refusals import refuse_different
+from .walk import convergent, steps
+
+# Components by what they are in the catalog, where that is not called the same.
+_KINDS = {
+    "check": ("constraint",),
+    "exclusion": ("constraint", "index"),
+    "foreign key": ("constraint",),
+    "not null": ("column",),
+    "type": ("column",),
+    "unique": ("constraint", "index"),
+}
+
+
+def remember(
+    *, using: str, plan: Sequence[tuple[Migration, bool]], verbosity: int = 1, **_unused: Any
+) -> None:
+    """Receiver of pre_migrate: names the migration to each operation, keeps the plan, and how much to say.
+
+    The plan is looked at when the first statement is about to be sent: a run that finds all in place,
+    or that only records (--fake), reads nothing more than its operations do.
+    """
+    for migration, _ in plan:
+        for operation in convergent(migration.operations):
+            operation.migration = f"{migration.app_label}.{migration.name}"
+    forwards = [migration for migration, backwards in plan if not backwards]
+    before_change[using] = partial(_look_ahead, using, forwards)
+    verbosity_of[using] = verbosity
+
+
+def forget(*, using: str, **_unused: Any) -> None:
+    """Receiver of post_migrate: the plan is done."""
+    before_change.pop(using, None)
+    verbosity_of.pop(using, None)
+
+
+def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
+    """Raises DifferentDefinition for the first component that would stop the run later on.
+
+    Each app's migrations are judged up to the first operation that is not convergent, because what
+    stands behind that cannot be known yet; nor can a column of a type that the plan is going to make,
+    or a component that an earlier operation of the plan is going to change.
+    """
+    connection = connections[using]
+    executor: Any = MigrationExecutor(connection)  # whose state has the apps without migrations too
+    applied = executor.loader.applied_migrations
+    state = executor._create_project_state(with_applied_migrations=True)
+    opaque: set[str] = set()
+    types: set[str] = set()
+    changing: set[_CatalogObject] = set()
+    for migration in migrations:
+        label = migration.app_label
+        if (label, migration.name) in applied:
+            continue
+        for operation, before, after in steps(migration, state):
+            if not isinstance(operation, Convergent):
+                opaque.add(label)
+            elif label not in opaque and not _uses(operation, types, connection):
+                for finding in _findings_by_then(
+                    connection, label, operation, (before, after), changing
+                ):
+                    if operation.stops_at(finding) and not _is_moving(finding, changing):
+                        refuse_different(operation, finding)
+                    if not finding.status.is_right:
+                        changing |= _changed(connection, finding)
+                        types |= (
+                            {finding.name} if isinstance(operation, CreateEnumIfMissing) else set()
+                        )
+
+
+@dataclass(frozen=True, slots=True)
+class _CatalogObject:
+    """What a component is in the catalog; the name of an index is one of the schema, not of its table."""
+
+    kind: str
+    name: str
+    table: str = ""
+
+
+def _objects(finding: Finding) -> set[_CatalogObject]:
+    table = finding.table
+    kinds = _KINDS.get(finding.component, (finding.component,))
+    return {_CatalogObject(kind, finding.name, "" if kind == "index" else table) for kind in kinds}
+
+
+def _is_moving(finding: Finding, changing: set[_CatalogObject]) -> bool:
+    """Whether the plan changes the component before, or what the table can take at all."""
+    if finding.component == "declaration":
+        return any(part.table == finding.table for part in changing)
+    return not changing.isdisjoint(_objects(finding))
+
+
+def _changed(connection: BaseDatabaseWrapper, finding: Finding) -> set[_CatalogObject]:
+    """The component, and what goes or changes with a column: all whose definition may name it."""
+    parts = _objects(finding)
+    is_column = finding.component in ("column", "type") and finding.status is not Status.MISSING
+    is_column |= finding.component == "type"
+    table = find_table(connection, finding.table) if is_column else None
+    if table is None:
+        return parts
+    constraints = (each for each in table.constraints if finding.name in each.definition)
+    parts |= {_CatalogObject("constraint", each.name, finding.table) for each in constraints}
+    return parts | {
+        _CatalogObject("index", each.name)
+        for each in table.indexes
+        if finding.name in each.definition
+    }
+
+
+def _findings_by_then(
+    connection: BaseDatabaseWrapper,
+    label: str,
+    operation: Convergent,
+    states: tuple[ProjectState, ProjectState],
+    changing: set[_CatalogObject],
+) -> list[Finding]:
+    """The operation's findings, where the columns that the plan is going to add count as there."""
+    before, after = states
+    editor = connection.SchemaEditorClass(connection, collect_sql=True)
+    site = operation.locate(label, editor, after, before)
+    if site is None:
+        return []
+    table = site.table if site.db_table else ""  # an enum has none
+    operation.coming = frozenset(
+        part.name for part in changing if part.kind == "column" and part.table == table
+    )
+    try:
+        return operation.findings(site)
+    finally:
+        operation.coming = frozenset()
+
+
+def _uses(operation: Convergent, types: set[str], connection: BaseDatabaseWrapper) -> bool:
+    """Whether a field of the operation has one of the types."""
+    declared = [getattr(operation, "field", None), *dict(getattr(operation, "fields", ())).values()]
+    names = (
+        field.db_type(connection) or "" for field in declared if field and not field.remote_field
+    )
+    return any(name.strip('"') in types for name in names)
