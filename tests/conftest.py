@@ -2,19 +2,23 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from typing import Any
 
 import hypothesis
 import hypothesis.database
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test.utils import setup_databases, teardown_databases
 
 from tests.admin.browser import NAMES
 from tests.migrations.chain import LAST_MIGRATION, build_legacy
+from tests.postgres import run_server
 from tests.postgres.databases import Database
 
 # CI installs a browser, so there a missing one is a failure.
@@ -22,6 +26,20 @@ HAS_BROWSER = "CHROMIUM" in os.environ or "CI" in os.environ or any(map(shutil.w
 
 BROWSER_TESTS = ["admin/test_browser.py", "operations/drift/admin_page/test_page_browser.py"]
 collect_ignore = [] if HAS_BROWSER else BROWSER_TESTS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let processes be interrupted as on a terminal, and give the run a server of its own."""
+    # Under nohup, and in the background of a script, SIGINT is ignored, and every child inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    default = settings.DATABASES["default"]
+    if default["ENGINE"] == "project.embedded":
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        default |= {
+            "DATA_DIR": stack.enter_context(run_server.data_dir()),
+            "SERVER": run_server.SETTINGS,
+        }
 
 
 def pytest_report_header() -> str:

@@ -2,7 +2,8 @@
 
 DATABASES = {"default": {"ENGINE": "project.embedded", "NAME": "…", "DATA_DIR": BASE_DIR / "…"}}
 
-The first connection starts the server, or joins it where another process runs it already.
+The first connection starts the server, or joins it where another process runs it already. SERVER
+in it holds settings of PostgreSQL that the server is started with.
 """
 
 from contextlib import suppress
@@ -75,7 +76,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _join(self) -> None:
         try:
-            _hosts[self._data_dir] = cluster.join(self._data_dir)
+            _hosts[self._data_dir] = cluster.join(self._data_dir, self.settings_dict.get("SERVER"))
         except EmbeddedPostgresError as error:
             raise psycopg.OperationalError(str(error)) from error
 

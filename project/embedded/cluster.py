@@ -1,5 +1,6 @@
 """The life cycle: processes join a cluster's server, which runs from its first user to its last."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,12 @@ class Running:
     postmaster: int
 
 
-def join(data_dir: Path) -> Path:
+def join(data_dir: Path, settings: Mapping[str, str] | None = None) -> Path:
     """Use the server of `data_dir` for the life of this process; the result is its host for libpq.
 
     Makes the cluster and starts the server where needed. The watcher comes before the server, so
-    a run killed at any point leaves no server that nobody would stop.
+    a run killed at any point leaves no server that nobody would stop. The settings are those of a
+    server that is started here; one that runs keeps its own.
     """
     programs = Programs.find()
     home = settle(data_dir, programs.major())
@@ -30,7 +32,7 @@ def join(data_dir: Path) -> Path:
     share_for_life(home / "users")
     with exclusive(home / "start"):
         watcher.ensure(home)
-        server.start(programs)
+        server.start(programs, settings or {})
     return server.socket
 
 

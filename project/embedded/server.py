@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class Server:
     def socket(self) -> Path:
         return (self.home / "socket").resolve()
 
-    def start(self, programs: Programs) -> None:
+    def start(self, programs: Programs, settings: Mapping[str, str]) -> None:
         """Let the server answer, whatever the last one left behind.
 
         A failed run leaves the cluster as it was, or none; the next one starts over. What still
@@ -66,7 +67,7 @@ class Server:
                 raise ServerError(f"PostgreSQL in {self.data} ended at once", self._last_words())
             if not processes:
                 self._clear_away(socket)
-                self._launch(programs, socket)
+                self._launch(programs, socket, settings)
                 launched = True
             self._wait(until, "does not answer", processes)
 
@@ -136,8 +137,9 @@ class Server:
         for lock in (self._pid_file, *socket.glob(".s.PGSQL.*")):
             lock.unlink(missing_ok=True)
 
-    def _launch(self, programs: Programs, socket: Path) -> None:
+    def _launch(self, programs: Programs, socket: Path, settings: Mapping[str, str]) -> None:
         settings = {
+            **settings,
             "port": str(PORT),
             "listen_addresses": "",
             "unix_socket_directories": '"' + str(socket).replace('"', '""') + '"',

@@ -29,9 +29,9 @@ HERE = (OURS, MIGRATE, MAKE)
 
 
 @pytest.fixture(scope="module")
-def columns() -> list[Column]:
+def columns(server: Server) -> list[Column]:
     """Ours and Django's, as `make drifts` makes them."""
-    server, python = Server.find(), Path(sys.executable)
+    python = Path(sys.executable)
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda tool: column(server, "shop", tool, python), HERE))
 

@@ -30,11 +30,6 @@ each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
 @pytest.fixture(scope="module")
-def server() -> Server:
-    return Server.find()
-
-
-@pytest.fixture(scope="module")
 def database(server: Server) -> Iterator[Database]:
     with server.database() as database:
         yield database

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.peers.facts import Outcome
 from benchmarks.peers.run import DJANGO, OURS
+from benchmarks.peers.server import Server
 from benchmarks.stalls.__main__ import as_json, as_table, rounds
 from benchmarks.stalls.measure import TOOLS, Sample
 
@@ -19,7 +20,7 @@ HERE = (*TOOLS[:2], DJANGO, OURS)  # of these Python has all that they need
 
 
 @pytest.fixture(scope="module")
-def samples() -> dict[str, list[Sample]]:
+def samples(server: Server) -> dict[str, list[Sample]]:
     """As `make stalls` takes them, but for an instant, and once."""
     return rounds(HERE, Path(sys.executable), hold=0.3, count=1)[0]
 

@@ -3,16 +3,19 @@
 import os
 import re
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from benchmarks.drifts.run import OURS, column
-from benchmarks.peers.server import ROOT, Server
+from benchmarks.peers.server import Server
 from project.embedded import cluster
 from project.embedded.folders import PORT
 from project.embedded.programs import Programs
 from tests.operations.projects.project import Project
+from tests.postgres import run_server
+from tests.postgres.databases import Database
 
 pytestmark = pytest.mark.usefixtures("unblocked_database")
 
@@ -32,12 +35,14 @@ SERVERS: dict[str, Path | None] = {"of the test run": None, **other_servers()}
 def test_real_applications_are_clean_after_migrate(
     folder: Path | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = Server.find()
-    if folder is not None:
-        monkeypatch.setenv("PGBINDIR", str(folder))
-        host = cluster.join(ROOT / ".postgres")
-        server = Server(f"host='{host}' port={PORT} user=postgres dbname=postgres")
-    answer = column(server, "rare", OURS, Path(sys.executable)).clean
+    with ExitStack() as stack:
+        server = Server(Database("postgres").url)
+        if folder is not None:
+            monkeypatch.setenv("PGBINDIR", str(folder))
+            data_dir = stack.enter_context(run_server.data_dir())
+            host = cluster.join(data_dir, run_server.SETTINGS)
+            server = Server(f"host='{host}' port={PORT} user=postgres dbname=postgres")
+        answer = column(server, "rare", OURS, Path(sys.executable)).clean
     found = re.fullmatch(
         r"default, schema public: (\d+) components of (\d+) migrations: \1 exist\n", answer.text
     )
