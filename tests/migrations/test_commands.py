@@ -10,25 +10,17 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from tests.operations.scratch_schema import psql_binary
 from tests.postgres.catalog_facts import catalog_versions, facts
 from tests.postgres.databases import ROOT, Database
 
 Copy = Callable[[str], Database]
 
 
-def psql() -> str:
-    """The client that belongs to the embedded server, else the system's."""
-    if found := shutil.which("psql"):
-        return found
-    from project.embedded.programs import Programs
-
-    return str(Programs.find() / "psql")
-
-
 def run_twice(database: Database, script: str) -> None:
     for _ in range(2):
         done = subprocess.run(
-            [psql(), "-X", "-q", "-d", database.url],
+            [psql_binary(), "-X", "-q", "-d", database.url],
             input=script,
             capture_output=True,
             encoding="utf-8",

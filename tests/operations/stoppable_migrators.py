@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,9 @@ import psycopg
 
 from tests.operations.scratch_schema import conninfo, psql_binary
 from tests.postgres.databases import ROOT
+from tests.postgres.manage_process import ManageProcess
+
+Running = ManageProcess | subprocess.Popen[str]
 
 CATALOG = """
 SELECT 'column', attrelid::regclass::text, attname::text, concat_ws(' ', attnum,
@@ -69,15 +71,17 @@ class MigratedDatabase:
     def __init__(self, url: str) -> None:
         self.url = url
         self.watcher = psycopg.connect(url, autocommit=True)
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Running] = []
 
-    def start(
-        self, *arguments: str, name: str = "migrator", **variables: str
-    ) -> "subprocess.Popen[str]":
-        return self._start(
-            [sys.executable, "manage.py", *arguments],
-            {"DATABASE_URL": self.url, "PGAPPNAME": name, **variables},
+    def start(self, *arguments: str, name: str = "migrator", **variables: str) -> ManageProcess:
+        process = ManageProcess(
+            *arguments,
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": self.url, "PGAPPNAME": name, **variables},
+            joins_stderr=True,
         )
+        self.processes.append(process)
+        return process
 
     def psql(self, script: str) -> "subprocess.Popen[str]":
         """A stranger's psql that runs the script, once it builds an index and waits there."""
@@ -86,35 +90,30 @@ class MigratedDatabase:
         with NamedTemporaryFile("w", suffix=".sql") as file:
             file.write(script)
             file.flush()
-            process = self._start([*command, "-f", file.name], {"PGAPPNAME": "stranger"})
+            process = subprocess.Popen(
+                [*command, "-f", file.name],
+                env={**os.environ, "PGAPPNAME": "stranger"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            self.processes.append(process)
             self.until(lock_waiters("CREATE INDEX CONCURRENTLY%", "stranger"))
-        return process
-
-    def _start(self, command: list[str], variables: dict[str, str]) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.processes.append(process)
         return process
 
     def finish(self, *arguments: str) -> str:
         return self.result(self.start(*arguments))
 
-    def result(self, process: "subprocess.Popen[str]") -> str:
+    def result(self, process: Running) -> str:
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output
         return output
 
-    def ends_with_an_error(self, process: "subprocess.Popen[str]") -> bool:
+    def ends_with_an_error(self, process: Running) -> bool:
         process.communicate(timeout=60)
         return process.returncode != 0
 
-    def kill(self, process: "subprocess.Popen[str]") -> None:
+    def kill(self, process: Running) -> None:
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL

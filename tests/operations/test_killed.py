@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from random import Random
-from subprocess import Popen
 from typing import Any, LiteralString
 
 import psycopg
@@ -26,6 +25,7 @@ import pytest
 from tests.operations.stoppable_migrators import (
     GATES,
     MigratedDatabase,
+    Running,
     database_copy,
     lock_waiters,
 )
@@ -66,7 +66,7 @@ def database(before_0012: str) -> Iterator[MigratedDatabase]:
         yield made
 
 
-def said(process: Popen[str], text: str) -> bool:
+def said(process: Running, text: str) -> bool:
     """Whether the process prints the text within half a minute; the rest is read by who ends it."""
     assert process.stdout is not None
     deadline = threading.Timer(30, process.kill)
@@ -229,7 +229,7 @@ def test_killed_with_its_build_of_a_partitions_index_the_next_run_ends_what_is_l
     assert database.until(f"SELECT '{leaf}'::regclass::oid") != number
 
 
-def at_once(databases: list[MigratedDatabase]) -> list[Popen[str]]:
+def at_once(databases: list[MigratedDatabase]) -> list[Running]:
     """A migrator of each; they start side by side, because starting is what takes time here."""
     return [each.start("migrate", "signals", "0012") for each in databases]
 
@@ -393,7 +393,7 @@ def test_killed_at_any_moment_the_next_run_ends_as_a_clean_run(
 
 
 def kill_at(
-    database: MigratedDatabase, process: Popen[str], draw: tuple[float, frozenset[str]]
+    database: MigratedDatabase, process: Running, draw: tuple[float, frozenset[str]]
 ) -> None:
     """That long after the migrator has connected; it may have come to its end by then."""
     moment, what = draw

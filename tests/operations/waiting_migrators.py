@@ -1,9 +1,6 @@
 """Start processes of `manage.py migrate`, watch their database, and hold the lock that they wait for."""
 
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +10,7 @@ import psycopg
 
 from signals.operations.execution import migrators_lock
 from tests.postgres.databases import ROOT
+from tests.postgres.manage_process import ManageProcess
 from tests.postgres.polling import wait_until
 
 PUBLIC = migrators_lock.lock_key("public")
@@ -28,15 +26,11 @@ class MigrateProcess:
     """A process of manage.py; its lines are read as it writes them."""
 
     def __init__(self, url: str, *arguments: str, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "manage.py", *arguments],
+        self.process = ManageProcess(
+            *arguments,
             cwd=ROOT,
             env={**os.environ, "DATABASE_URL": url, "PGAPPNAME": "release 7", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # A run in the background of a shell ignores ^C, and so would what it starts.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            is_strict=True,
         )
         self.out, self.err = [""], [""]
         self.threads = [

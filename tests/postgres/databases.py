@@ -3,7 +3,6 @@
 import os
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
+
+from tests.postgres.manage_process import ManageProcess
 
 ROOT = Path(settings.BASE_DIR)
 
@@ -137,17 +138,9 @@ class Database:
     @contextmanager
     def running(
         self, *words: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT
-    ) -> Iterator["subprocess.Popen[str]"]:
+    ) -> Iterator[ManageProcess]:
         """A process of the real manage.py on this database; it does not outlive the block."""
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", *words],
-            cwd=cwd,
-            env=process_environment(self.url) | (env or {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            encoding="utf-8",
-        )
+        process = ManageProcess(*words, cwd=cwd, env=process_environment(self.url) | (env or {}))
         with process:
             try:
                 yield process

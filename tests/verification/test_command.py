@@ -2,14 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -17,6 +14,9 @@ from django.test import override_settings
 
 from signals.models import SignalEvent, SignalVerification
 from signals.verification.rules_file import SHIPPED_RULES, load_rules
+from tests.deadline import DEADLINE
+from tests.postgres.databases import ROOT
+from tests.postgres.manage_process import ManageProcess
 from tests.verification.database import contents, execute, refuse
 from tests.verification.sample_rows import make_signal, make_upgradable
 
@@ -44,16 +44,9 @@ def now() -> Any:
 
 def exit_code(*args: str, **environ: str) -> tuple[int, str, str]:
     """Code, output and errors of the command in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", "verify_signal", *args],
-        cwd=settings.BASE_DIR,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+    process = ManageProcess("verify_signal", *args, cwd=ROOT, env={**os.environ, **environ})
+    out, err = process.communicate(timeout=DEADLINE)
+    return process.wait(), out, err
 
 
 @pytest.mark.django_db

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +9,6 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -22,13 +19,13 @@ from signals.verification.job import run_once, verify_signals
 from signals.verification.run import start_run
 from signals.verification.schema import REQUIRED_MIGRATIONS
 from signals.verification.writing import write_evaluations, write_failures
+from tests.deadline import DEADLINE
+from tests.postgres.databases import ROOT
+from tests.postgres.manage_process import ManageProcess
 from tests.verification.database import stored, verdicts, verification
 from tests.verification.sample_rows import NOW, make_features, make_signal, make_upgradable
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-DEADLINE = 60
-"""Seconds after which a test that hangs fails."""
 
 
 def in_thread(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -178,17 +175,8 @@ def test_two_processes_at_once_write_every_verdict_once(migrations_recorded: Non
         "DATABASE_URL": f"postgresql:///{place['NAME']}?{query}",
         "ONCHAIN_RULES": "on",
     }
-    command = [sys.executable, "manage.py", "verify_signal", "--json", "--limit", "1000"]
-    processes = [
-        subprocess.Popen(
-            command,
-            cwd=settings.BASE_DIR,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]
+    words = ("verify_signal", "--json", "--limit", "1000")
+    processes = [ManageProcess(*words, cwd=ROOT, env=environ) for _ in range(2)]
     results = [process.communicate(timeout=DEADLINE) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], results
     counts = [json.loads(output) for output, _ in results]
