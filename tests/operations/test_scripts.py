@@ -36,7 +36,9 @@ from tests.postgres.databases import new_database
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
-HALVES = [pytest.param(case, half, id=f"{case}, {half}") for case in CASES for half in case.halves]
+HALVES = [
+    pytest.param(case, half, id=f"{case}, {half}") for case in CASES for half in case.unfinished
+]
 
 
 def run(case: Case, *, back: bool = False) -> None:
@@ -99,7 +101,7 @@ def test_half_done_is_completed_or_an_invalid_index_stops_the_script(case: Case,
     recreate(case.start, case.done)
     wanted = facts()
     recreate(case.start)
-    step = case.halves[half]
+    step = case.unfinished[half]
     if callable(step):
         step()
     else:

@@ -50,7 +50,7 @@ CASES: dict[str, tuple[Any, str, list[str]]] = {
         for what, (constraint, same, others) in UNIQUE_VARIANTS.items()
     },
 }
-RIVALS = [
+OTHER_VARIANTS = [
     pytest.param(what, sql, id=f"{what}: {sql}")
     for what, (_, _, others) in CASES.items()
     for sql in others
@@ -91,7 +91,7 @@ def test_it_is_built_as_hand_written_sql_builds_it_and_known_again(what: str) ->
     assert facts() == start
 
 
-@pytest.mark.parametrize(("what", "sql"), RIVALS)
+@pytest.mark.parametrize(("what", "sql"), OTHER_VARIANTS)
 def test_another_one_of_that_name_is_seen_and_the_advice_heals(what: str, sql: str) -> None:
     if is_refused(what):
         return

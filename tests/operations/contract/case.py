@@ -12,7 +12,7 @@ from tests.operations.scratch_schema import PART_TABLE, part_model
 
 
 @dataclass(frozen=True)
-class Rival:
+class OtherDefinition:
     """A database in which the declared name is taken: what makes it, and what the error says.
 
     found, wanted: as PostgreSQL prints them. fix: the advice; where it is SQL, running it heals.
@@ -31,7 +31,7 @@ class Rival:
 
     @property
     def repair(self) -> str:
-        """The SQL of the advice, if it is SQL that loses nothing."""
+        """Return the SQL of the advice, if it is SQL that loses nothing."""
         sql, _, _ = self.fix.partition("; and run again")
         return sql if sql.startswith(("ALTER", "DROP INDEX")) and "..." not in sql else ""
 
@@ -42,8 +42,8 @@ class Case:
 
     make: a new operation; full: the same class with every argument given.
     models: the state before. start: the SQL of the database before; done: the SQL that completes it.
-    halves: what a killed run leaves, by hand or by a really failed build.
-    bystanders: objects of the same name that are nobody's business, created before the start.
+    unfinished: what a killed run leaves, by hand or by a really failed build.
+    namesakes: objects of the same name elsewhere, which the operation leaves alone; created before the start.
     after_back: what remains after going back; the start, unless it says otherwise.
     replacing: the same with on_different="replace", where the operation offers it.
     """
@@ -57,9 +57,9 @@ class Case:
     django: Callable[[], Operation] | None
     models: tuple[ModelState, ...] = (part_model(),)
     start: str = PART_TABLE
-    halves: dict[str, str | Callable[[], None]] = field(default_factory=dict)
-    bystanders: str = ""
-    rivals: tuple[Rival, ...] = ()
+    unfinished: dict[str, str | Callable[[], None]] = field(default_factory=dict)
+    namesakes: str = ""
+    other_definitions: tuple[OtherDefinition, ...] = ()
     component: str = ""
     after_back: str | None = None
     replacing: Callable[[], Any] | None = None
@@ -69,12 +69,12 @@ class Case:
 
     @property
     def removes(self) -> bool:
-        """Whether it is there that the component is gone."""
+        """Return whether the component is gone once the operation is done."""
         return self.operation_class.__name__.endswith("IfPresent")
 
     @property
-    def right(self) -> operations.Status:
-        """The status of a component for which nothing is to be done."""
+    def settled_status(self) -> operations.Status:
+        """Return the status of a component for which nothing is to be done."""
         return operations.Status.ABSENT if self.removes else operations.Status.EXISTS
 
     @property
@@ -82,7 +82,7 @@ class Case:
         return type(self.make())
 
     def limited(self, **limits: float) -> Any:
-        """The full operation with its own limits of waiting."""
+        """Return the full operation with its own limits of waiting."""
         _, args, kwargs = self.full().deconstruct()
         limits = limits or {"lock_timeout": 0.02, "lock_wait": 0.2}
         return self.operation_class(*args, **kwargs, **limits)

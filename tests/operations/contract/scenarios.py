@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from signals import operations
 from tests.operations import scratch_schema
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.contract.cases import CASES
 from tests.operations.contract.failed_builds import cancelled_build
 from tests.operations.scratch_schema import (
@@ -35,8 +35,8 @@ def case(name: str, operation: Any, **options: Any) -> Case:
     )
 
 
-def rival(what: str, sql: str, name: str) -> Rival:
-    return Rival(what, sql, name, found="", wanted="", fix="")
+def other_definition(what: str, sql: str, name: str) -> OtherDefinition:
+    return OtherDefinition(what, sql, name, found="", wanted="", fix="")
 
 
 STATES = models.CheckConstraint(
@@ -57,13 +57,13 @@ TOGETHER = (
         operations.AddCheckIfMissing("part", STATES),
         done="ALTER TABLE part ADD CONSTRAINT part_state_check "
         "CHECK (state = ANY (ARRAY['candidate', 'verified']))",
-        halves={
+        unfinished={
             "not valid": "ALTER TABLE part ADD CONSTRAINT part_state_check "
             "CHECK (state IN ('candidate', 'verified')) NOT VALID"
         },
         component="check",
-        rivals=(
-            rival(
+        other_definitions=(
+            other_definition(
                 "a value more",
                 "ALTER TABLE part ADD CONSTRAINT part_state_check "
                 "CHECK (state IN ('candidate', 'verified', 'downgraded'))",
@@ -75,14 +75,14 @@ TOGETHER = (
         "index of the new column",
         operations.CreateIndexConcurrentlyIfMissing("part", STATE_INDEX, [MADE_AT_ONLY]),
         done="CREATE INDEX part_state_made_at ON part USING btree (state, made_at ASC)",
-        halves={
+        unfinished={
             "cancelled build": cancelled_build(
                 "CREATE INDEX CONCURRENTLY part_state_made_at ON part (state, made_at)"
             )
         },
         component="index",
-        rivals=(
-            rival(
+        other_definitions=(
+            other_definition(
                 "descending",
                 "CREATE INDEX part_state_made_at ON part (state, made_at DESC)",
                 "part_state_made_at",
@@ -94,14 +94,14 @@ TOGETHER = (
         operations.CreateIndexConcurrentlyIfMissing("part", COLOUR_INDEX, [MADE_AT_ONLY]),
         done="CREATE INDEX part_made_at ON part (made_at NULLS LAST)",
         models=(part_model(("colour", models.TextField(null=True))),),
-        halves={
+        unfinished={
             "cancelled build": cancelled_build(
                 "CREATE INDEX CONCURRENTLY part_made_at ON part (made_at)"
             )
         },
         component="index",
-        rivals=(
-            rival(
+        other_definitions=(
+            other_definition(
                 "a hash",
                 "CREATE INDEX part_made_at ON part USING hash (made_at)",
                 "part_made_at",
@@ -167,7 +167,7 @@ class Scenario:
     components: tuple[tuple[str, str], ...]
     split: int
     surroundings: str
-    bystanders: str
+    namesakes: str
     session: str
 
     @property
@@ -175,11 +175,11 @@ class Scenario:
         return [ALL[name] for name, _ in self.components]
 
     @property
-    def rivals(self) -> list[tuple[Case, Rival]]:
+    def other_definitions(self) -> list[tuple[Case, OtherDefinition]]:
         return [
             (each, other)
             for each, (_, condition) in zip(self.cases, self.components, strict=True)
-            for other in each.rivals
+            for other in each.other_definitions
             if condition == f"another: {other.what}"
         ]
 
@@ -189,8 +189,8 @@ class Scenario:
             each.start.removeprefix(PART_TABLE) for each in self.cases if each.start != PART_TABLE
         ]
         aside = f"SET search_path TO {OTHER_SCHEMA}; {PART_TABLE} SET search_path TO {SCHEMA}"
-        around = ALL[self.bystanders].bystanders if self.bystanders in ALL else ""
-        if self.bystanders == "the table in another schema":
+        around = ALL[self.namesakes].namesakes if self.namesakes in ALL else ""
+        if self.namesakes == "the table in another schema":
             around = aside
         return [around, PART_TABLE, SURROUNDINGS[self.surroundings], *further]
 
@@ -231,14 +231,16 @@ def scenarios(draw: Any, *, stopped: bool = False) -> Scenario:
         clashes = any({name, other} == clash for other in chosen for clash in CLASHES)
         if name not in chosen and not clashes:
             chosen += [*needed, name]
-    possible = {name: ["absent", "there", *ALL[name].halves] for name in chosen}
-    others = {name: [f"another: {each.what}" for each in ALL[name].rivals] for name in chosen}
+    possible = {name: ["absent", "there", *ALL[name].unfinished] for name in chosen}
+    others = {
+        name: [f"another: {each.what}" for each in ALL[name].other_definitions] for name in chosen
+    }
     components = {name: draw(st.sampled_from(possible[name])) for name in chosen}
-    possible_rivals = [name for name in chosen if others[name]]
-    if stopped and possible_rivals:
-        for name in draw(st.sets(st.sampled_from(possible_rivals), min_size=1)):
+    with_others = [name for name in chosen if others[name]]
+    if stopped and with_others:
+        for name in draw(st.sets(st.sampled_from(with_others), min_size=1)):
             components[name] = draw(st.sampled_from(others[name]))
-    around = ["nothing", "the table in another schema", *[n for n in chosen if ALL[n].bystanders]]
+    around = ["nothing", "the table in another schema", *[n for n in chosen if ALL[n].namesakes]]
     return Scenario(
         tuple(components.items()),
         draw(st.integers(0, len(components) - 1)),

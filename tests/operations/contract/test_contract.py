@@ -15,7 +15,7 @@ from signals.operations.execution import send
 from signals.operations.execution.policy import LockPolicy
 from signals.operations.migrate.walk import operation_findings
 from tests.operations import scratch_schema
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.contract.cases import CASES
 from tests.operations.kill_between_statements import Killed, kill_after
 from tests.operations.scratch_schema import (
@@ -33,27 +33,27 @@ from tests.operations.scratch_schema import (
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
-each_half = pytest.mark.parametrize(
+each_unfinished = pytest.mark.parametrize(
     ("case", "half"),
-    [pytest.param(case, half, id=f"{case}, {half}") for case in CASES for half in case.halves],
+    [pytest.param(case, half, id=f"{case}, {half}") for case in CASES for half in case.unfinished],
 )
-each_rival = pytest.mark.parametrize(
-    ("case", "rival"),
+each_other_definition = pytest.mark.parametrize(
+    ("case", "other"),
     [
-        pytest.param(case, rival, id=f"{case}, {rival.what}")
+        pytest.param(case, other, id=f"{case}, {other.what}")
         for case in CASES
-        for rival in case.rivals
+        for other in case.other_definitions
     ],
 )
 
 
 each_replaced = pytest.mark.parametrize(
-    ("case", "rival"),
+    ("case", "other"),
     [
-        pytest.param(case, rival, id=f"{case}, {rival.what}")
+        pytest.param(case, other, id=f"{case}, {other.what}")
         for case in CASES
-        for rival in case.rivals
-        if rival.replaceable
+        for other in case.other_definitions
+        if other.replaceable
     ],
 )
 REPLACE = 'on_different="replace"'
@@ -83,7 +83,7 @@ def statuses(case: Case, state: ProjectState) -> set[operations.Status]:
 
 def put(case: Case, half: str) -> None:
     recreate(case.start)
-    step = case.halves[half]
+    step = case.unfinished[half]
     if callable(step):
         step()
     else:
@@ -100,7 +100,7 @@ def test_absent_becomes_present_as_a_clean_run_would_make_it(case: Case) -> None
         assert before in statuses(case, state)
     forwards(case.make(), state)
     assert facts() == wanted
-    assert statuses(case, state) == {case.right}
+    assert statuses(case, state) == {case.settled_status}
 
 
 @each_case
@@ -187,14 +187,14 @@ def test_back_without_having_been_there(case: Case) -> None:
 
 @each_case
 def test_namesakes_elsewhere_are_nobodys_business(case: Case) -> None:
-    recreate(case.bystanders)
+    recreate(case.namesakes)
     theirs = facts()
-    recreate(case.bystanders, case.start, case.done)
+    recreate(case.namesakes, case.start, case.done)
     wanted = facts()
-    recreate(case.bystanders, case.start, case.after_back or "")
+    recreate(case.namesakes, case.start, case.after_back or "")
     start = facts()
     state = project_state(*case.models)
-    recreate(case.bystanders, case.start)
+    recreate(case.namesakes, case.start)
     forwards(case.make(), state)
     assert facts() == wanted
     forwards(case.make(), state)
@@ -204,7 +204,7 @@ def test_namesakes_elsewhere_are_nobodys_business(case: Case) -> None:
     assert set(theirs) <= set(start)
 
 
-@each_half
+@each_unfinished
 def test_unfinished_is_finished(case: Case, half: str) -> None:
     wanted = clean_run(case)
     put(case, half)
@@ -213,7 +213,7 @@ def test_unfinished_is_finished(case: Case, half: str) -> None:
     assert facts() == wanted
 
 
-@each_half
+@each_unfinished
 def test_unfinished_is_taken_back(case: Case, half: str) -> None:
     state = project_state(*case.models)
     put(case, half)
@@ -225,7 +225,7 @@ def test_unfinished_is_taken_back(case: Case, half: str) -> None:
         assert start == reversed_run(case)
 
 
-@each_half
+@each_unfinished
 def test_an_unfinished_component_that_is_healed_is_named_in_the_log(
     case: Case, half: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -260,7 +260,7 @@ def test_killed_after_each_statement_heals(case: Case, monkeypatch: pytest.Monke
     assert facts() == wanted
 
 
-@each_half
+@each_unfinished
 def test_killed_while_it_heals_heals(
     case: Case, half: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,10 +300,12 @@ def test_killed_on_the_way_back_heals(case: Case, monkeypatch: pytest.MonkeyPatc
     assert facts() == start
 
 
-@each_rival
-def test_another_definition_stops_before_anything_is_changed(case: Case, rival: Rival) -> None:
+@each_other_definition
+def test_another_definition_stops_before_anything_is_changed(
+    case: Case, other: OtherDefinition
+) -> None:
     state = project_state(*case.models)
-    recreate(case.start, rival.sql)
+    recreate(case.start, other.sql)
     before, content = catalog_versions(), facts()
     with (
         pytest.raises(operations.DifferentDefinition) as caught,
@@ -314,7 +316,7 @@ def test_another_definition_stops_before_anything_is_changed(case: Case, rival: 
     assert catalog_versions() == before
     assert facts() == content
     error = caught.value
-    component = rival.component or case.component
+    component = other.component or case.component
     assert {
         "operation": error.operation,
         "component": error.component,
@@ -326,43 +328,43 @@ def test_another_definition_stops_before_anything_is_changed(case: Case, rival: 
     } == {
         "operation": case.describes,
         "component": component,
-        "name": rival.name,
-        "table": rival.table,
-        "found": rival.found,
-        "wanted": rival.wanted,
-        "fix": rival.fix,
+        "name": other.name,
+        "table": other.table,
+        "found": other.found,
+        "wanted": other.wanted,
+        "fix": other.fix,
     }
-    whose = f" of table {rival.table}" if rival.table else ""
+    whose = f" of table {other.table}" if other.table else ""
     assert str(error) == (
-        f"{case.describes}: the {component} {rival.name}{whose} differs from its "
-        f"declaration; nothing was changed.\n  found:  {rival.found}\n  wanted: {rival.wanted}\n"
-        f"  to fix: {rival.fix}"
-        + (f"\n  or let this migration replace it: {REPLACE}" if rival.replaceable else "")
+        f"{case.describes}: the {component} {other.name}{whose} differs from its "
+        f"declaration; nothing was changed.\n  found:  {other.found}\n  wanted: {other.wanted}\n"
+        f"  to fix: {other.fix}"
+        + (f"\n  or let this migration replace it: {REPLACE}" if other.replaceable else "")
     )
 
 
-@each_rival
+@each_other_definition
 def test_the_advice_against_another_definition_works_where_it_is_sql(
-    case: Case, rival: Rival
+    case: Case, other: OtherDefinition
 ) -> None:
     wanted = clean_run(case)
     state = project_state(*case.models)
-    recreate(case.start, rival.sql)
-    if not rival.repair:
-        assert any(word in rival.fix for word in ("rename", "drop", "declare", "USING INDEX"))
+    recreate(case.start, other.sql)
+    if not other.repair:
+        assert any(word in other.fix for word in ("rename", "drop", "declare", "USING INDEX"))
         return
-    scratch_schema.execute(rival.repair)
+    scratch_schema.execute(other.repair)
     forwards(case.make(), state)
-    assert statuses(case, state) == {case.right}
+    assert statuses(case, state) == {case.settled_status}
     assert {row for row in wanted if row[0] == "index"} <= set(facts())
 
 
-@each_rival
+@each_other_definition
 def test_another_definition_survives_the_way_back_or_goes_by_its_name(
-    case: Case, rival: Rival
+    case: Case, other: OtherDefinition
 ) -> None:
     """Back never fails, never touches another table, and repeats to no effect."""
-    recreate(case.start, rival.sql)
+    recreate(case.start, other.sql)
     others = {row for row in facts() if "other" in row[1:3]}
     state = project_state(*case.models)
     backwards(case.make(), state)
@@ -374,16 +376,16 @@ def test_another_definition_survives_the_way_back_or_goes_by_its_name(
 
 
 def names() -> set[str]:
-    """The relations and constraints of the bench."""
+    """Return the names of the relations and constraints of both schemas."""
     found = facts()
     return {row[2] for row in found if row[0] in ("relation", "constraint")}
 
 
 @each_replaced
-def test_another_definition_is_replaced_if_told_so(case: Case, rival: Rival) -> None:
+def test_another_definition_is_replaced_if_told_so(case: Case, other: OtherDefinition) -> None:
     assert case.replacing is not None
     wanted, state = clean_run(case), project_state(*case.models)
-    recreate(case.start, rival.sql)
+    recreate(case.start, other.sql)
     forwards(case.replacing(), state)
     assert facts() == wanted
     before = catalog_versions()
@@ -410,37 +412,37 @@ def killed(monkeypatch: pytest.MonkeyPatch, start: tuple[str, ...], act: Any) ->
 
 @each_replaced
 def test_killed_while_it_replaces_the_name_is_never_free_and_the_next_run_heals(
-    case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
+    case: Case, other: OtherDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert case.replacing is not None
     wanted, state, replacing = clean_run(case), project_state(*case.models), case.replacing()
-    for _ in killed(monkeypatch, (case.start, rival.sql), lambda: forwards(replacing, state)):
-        assert rival.name in names()
+    for _ in killed(monkeypatch, (case.start, other.sql), lambda: forwards(replacing, state)):
+        assert other.name in names()
         forwards(replacing, state)
         assert facts() == wanted
 
 
 @each_replaced
 def test_a_leftover_of_a_replacement_is_cleaned_by_the_operation_that_only_adds(
-    case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
+    case: Case, other: OtherDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert case.replacing is not None
     wanted, state, replacing = clean_run(case), project_state(*case.models), case.replacing()
-    for _ in killed(monkeypatch, (case.start, rival.sql), lambda: forwards(replacing, state)):
+    for _ in killed(monkeypatch, (case.start, other.sql), lambda: forwards(replacing, state)):
         try:
             forwards(case.make(), state)
         except operations.DifferentDefinition:
-            scratch_schema.execute(rival.repair)
+            scratch_schema.execute(other.repair)
             forwards(case.make(), state)
         assert facts() == wanted
 
 
 @each_replaced
 def test_killed_while_it_replaces_goes_back_and_leaves_no_leftover(
-    case: Case, rival: Rival, monkeypatch: pytest.MonkeyPatch
+    case: Case, other: OtherDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert case.replacing is not None
     start, state, replacing = reversed_run(case), project_state(*case.models), case.replacing()
-    for _ in killed(monkeypatch, (case.start, rival.sql), lambda: forwards(replacing, state)):
+    for _ in killed(monkeypatch, (case.start, other.sql), lambda: forwards(replacing, state)):
         backwards(replacing, state)
-        assert names() <= {row[2] for row in start} | {rival.name}
+        assert names() <= {row[2] for row in start} | {other.name}

@@ -13,7 +13,7 @@ from project.demo.legacy import build
 from signals import operations
 from signals.operations import convergence
 from signals.operations.statements import Lock, Statement
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.contract.cases import CASES, case_named
 from tests.operations.contract.lock_observer import LockObserver
 from tests.operations.scratch_schema import (
@@ -74,12 +74,12 @@ SECOND_TABLE = (
 
 each_case = pytest.mark.parametrize("case", [*CASES, *SECOND_TABLE], ids=str)
 each_replaced = pytest.mark.parametrize(
-    ("case", "rival"),
+    ("case", "other"),
     [
-        pytest.param(case, rival, id=f"{case}, {rival.what}")
+        pytest.param(case, other, id=f"{case}, {other.what}")
         for case in CASES
-        for rival in case.rivals
-        if rival.replaceable
+        for other in case.other_definitions
+        if other.replaceable
     ],
 )
 
@@ -138,11 +138,11 @@ def test_each_statement_of_the_way_back_takes_the_lock_that_it_declares(
 
 @each_replaced
 def test_each_statement_of_a_replacement_takes_the_lock_that_it_declares(
-    case: Case, rival: Rival, observer: LockObserver
+    case: Case, other: OtherDefinition, observer: LockObserver
 ) -> None:
     assert case.replacing is not None
     replacing = case.replacing()
-    recreate(case.start, rival.sql)
+    recreate(case.start, other.sql)
     assert_observed(observer, case, lambda: forwards(replacing, project_state(*case.models)))
 
 

@@ -44,8 +44,8 @@ def put(scenario: Scenario) -> None:
             step: Any = {
                 "absent": "SELECT 1",
                 "there": each.done,
-                **each.halves,
-                **{f"another: {other.what}": other.sql for other in each.rivals},
+                **each.unfinished,
+                **{f"another: {other.what}": other.sql for other in each.other_definitions},
             }[condition]
             if callable(step):
                 step()
@@ -180,10 +180,10 @@ def test_in_one_transaction_it_is_all_or_nothing(
 def test_the_first_component_that_differs_stops_the_run_and_the_database_is_untouched(
     scenario: Scenario,
 ) -> None:
-    assume(scenario.rivals)
+    assume(scenario.other_definitions)
     note(str(scenario))
     put(scenario)
-    first, other = scenario.rivals[0]
+    first, other = scenario.other_definitions[0]
     before, content = catalog_versions(), facts()
     with pytest.raises(operations.DifferentDefinition) as caught:
         run(scenario, forwards=True)

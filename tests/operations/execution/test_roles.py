@@ -164,7 +164,7 @@ def test_a_partition_of_another_role_is_refused_before_the_first_index() -> None
 
 @pytest.fixture
 def plain_role() -> Any:
-    """A role that may connect, owns the bench's schemas, and nothing more."""
+    """A role that may connect, owns the scratch schema, and nothing more."""
     role = role_name("plain")
     scratch_schema.execute(
         f"DO $$ BEGIN IF to_regrole('{role}') IS NULL THEN "

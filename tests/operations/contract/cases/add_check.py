@@ -5,7 +5,7 @@ from typing import Any
 from django.db import migrations, models
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 
 
 def check(**lookup: Any) -> models.CheckConstraint:
@@ -26,14 +26,14 @@ CASES = (
         describes="Add check part_amount_check to part if missing",
         fragment="part_part_amount_check",
         django=lambda: migrations.AddConstraint("part", check(amount__gte=0)),
-        halves={
+        unfinished={
             "not valid": "ALTER TABLE part ADD CONSTRAINT part_amount_check CHECK (amount >= 0) NOT VALID"
         },
-        bystanders="CREATE TABLE other (amount text CONSTRAINT part_amount_check CHECK (amount > 'x'));"
+        namesakes="CREATE TABLE other (amount text CONSTRAINT part_amount_check CHECK (amount > 'x'));"
         "CREATE TABLE aside.part (amount int CONSTRAINT part_amount_check CHECK (amount > 5))",
         component="check",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "another expression",
                 "ALTER TABLE part ADD CONSTRAINT part_amount_check CHECK (amount > 0)",
                 "part_amount_check",
@@ -42,7 +42,7 @@ CASES = (
                 'ALTER TABLE "part" DROP CONSTRAINT "part_amount_check"; and run again',
                 replaceable=True,
             ),
-            Rival(
+            OtherDefinition(
                 "another expression, not valid",
                 "ALTER TABLE part ADD CONSTRAINT part_amount_check CHECK (amount > 0) NOT VALID",
                 "part_amount_check",
@@ -51,7 +51,7 @@ CASES = (
                 'ALTER TABLE "part" DROP CONSTRAINT "part_amount_check"; and run again',
                 replaceable=True,
             ),
-            Rival(
+            OtherDefinition(
                 "a unique constraint",
                 "ALTER TABLE part ADD CONSTRAINT part_amount_check UNIQUE (amount)",
                 "part_amount_check",
@@ -59,7 +59,7 @@ CASES = (
                 "CHECK ((amount >= 0))",
                 'ALTER TABLE "part" DROP CONSTRAINT "part_amount_check"; and run again',
             ),
-            Rival(
+            OtherDefinition(
                 "not inherited",
                 "ALTER TABLE part ADD CONSTRAINT part_amount_check CHECK (amount >= 0) NO INHERIT",
                 "part_amount_check",

@@ -3,7 +3,7 @@
 from django.db import migrations, models
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.contract.failed_builds import cancelled_build
 
 STOCK_INDEX, SERIAL_KEY = "part_stock_b6b08b45", "part_serial_fe84b521_uniq"
@@ -52,10 +52,10 @@ CASES = (
         django=lambda: migrations.AddField(
             "part", "state", models.TextField(db_default="candidate")
         ),
-        bystanders="CREATE TABLE other (state integer); CREATE TABLE aside.part (state integer)",
+        namesakes="CREATE TABLE other (state integer); CREATE TABLE aside.part (state integer)",
         component="column",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "another type",
                 "ALTER TABLE part ADD COLUMN state varchar(9) DEFAULT 'candidate' NOT NULL",
                 "state",
@@ -64,7 +64,7 @@ CASES = (
                 'ALTER TABLE "part" ALTER COLUMN "state" TYPE text USING "state"::text, '
                 """ALTER COLUMN "state" SET DEFAULT 'candidate'::text;""",
             ),
-            Rival(
+            OtherDefinition(
                 "another type and another default",
                 "ALTER TABLE part ADD COLUMN state integer DEFAULT 7 NOT NULL",
                 "state",
@@ -73,7 +73,7 @@ CASES = (
                 'ALTER TABLE "part" ALTER COLUMN "state" TYPE text USING "state"::text, '
                 """ALTER COLUMN "state" SET DEFAULT 'candidate'::text;""",
             ),
-            Rival(
+            OtherDefinition(
                 "nullable",
                 "ALTER TABLE part ADD COLUMN state text DEFAULT 'candidate'",
                 "state",
@@ -81,7 +81,7 @@ CASES = (
                 "text DEFAULT 'candidate'::text NOT NULL",
                 'ALTER TABLE "part" ALTER COLUMN "state" SET NOT NULL;',
             ),
-            Rival(
+            OtherDefinition(
                 "another default",
                 "ALTER TABLE part ADD COLUMN state text DEFAULT 'verified' NOT NULL",
                 "state",
@@ -89,7 +89,7 @@ CASES = (
                 "text DEFAULT 'candidate'::text NOT NULL",
                 """ALTER TABLE "part" ALTER COLUMN "state" SET DEFAULT 'candidate'::text;""",
             ),
-            Rival(
+            OtherDefinition(
                 "no default",
                 "ALTER TABLE part ADD COLUMN state text; UPDATE part SET state = 'candidate'; "
                 "ALTER TABLE part ALTER COLUMN state SET NOT NULL",
@@ -98,7 +98,7 @@ CASES = (
                 "text DEFAULT 'candidate'::text NOT NULL",
                 """ALTER TABLE "part" ALTER COLUMN "state" SET DEFAULT 'candidate'::text;""",
             ),
-            Rival(
+            OtherDefinition(
                 "another collation",
                 """ALTER TABLE part ADD COLUMN state text COLLATE "C" DEFAULT 'candidate' NOT NULL""",
                 "state",
@@ -106,7 +106,7 @@ CASES = (
                 "text DEFAULT 'candidate'::text NOT NULL",
                 'ALTER TABLE "part" ALTER COLUMN "state" TYPE text USING "state"::text;',
             ),
-            Rival(
+            OtherDefinition(
                 "generated",
                 "ALTER TABLE part ADD COLUMN state text NOT NULL "
                 "GENERATED ALWAYS AS ('candidate'::text) STORED",
@@ -148,10 +148,10 @@ CASES = (
                 "bench.part", models.CASCADE, null=True, db_constraint=False, db_index=False
             ),
         ),
-        bystanders="CREATE TABLE other (parent_id text)",
+        namesakes="CREATE TABLE other (parent_id text)",
         component="column",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "the type of the key's text",
                 "ALTER TABLE part ADD COLUMN parent_id text",
                 "parent_id",
@@ -182,17 +182,17 @@ CASES = (
         django=lambda: migrations.AddField(
             "part", "stock", models.IntegerField(null=True, db_index=True)
         ),
-        halves={
+        unfinished={
             "bare column": "ALTER TABLE part ADD COLUMN stock integer",
             "cancelled build": cancelled_build(
                 f"CREATE INDEX CONCURRENTLY {STOCK_INDEX} ON part (stock)",
                 "ALTER TABLE part ADD COLUMN stock integer",
             ),
         },
-        bystanders="CREATE TABLE other (stock integer)",
+        namesakes="CREATE TABLE other (stock integer)",
         component="index",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "its index on another column",
                 "ALTER TABLE part ADD COLUMN stock integer;"
                 f"CREATE INDEX {STOCK_INDEX} ON part (amount)",
@@ -225,12 +225,12 @@ CASES = (
         django=lambda: migrations.AddField(
             "part", "serial", models.IntegerField(null=True, unique=True)
         ),
-        halves={
+        unfinished={
             "bare column": "ALTER TABLE part ADD COLUMN serial integer",
             "index that is no constraint yet": "ALTER TABLE part ADD COLUMN serial integer;"
             f"CREATE UNIQUE INDEX {SERIAL_KEY} ON part (serial)",
         },
-        bystanders="CREATE TABLE other (serial integer UNIQUE)",
+        namesakes="CREATE TABLE other (serial integer UNIQUE)",
         component="unique",
     ),
     Case(
@@ -255,16 +255,16 @@ CASES = (
         django=lambda: migrations.AddField(
             "part", "parent", models.ForeignKey("bench.part", models.CASCADE, null=True)
         ),
-        halves={
+        unfinished={
             "bare column": "ALTER TABLE part ADD COLUMN parent_id bigint",
             "foreign key not valid": "ALTER TABLE part ADD COLUMN parent_id bigint;"
             f"{PARENT_KEY} NOT VALID",
             "index missing": f"ALTER TABLE part ADD COLUMN parent_id bigint; {PARENT_KEY}",
         },
-        bystanders="CREATE TABLE other (parent_id bigint)",
+        namesakes="CREATE TABLE other (parent_id bigint)",
         component="foreign key",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "a foreign key to another table",
                 "CREATE TABLE other (id bigint PRIMARY KEY);"
                 "ALTER TABLE part ADD COLUMN parent_id bigint CONSTRAINT theirs REFERENCES other",
@@ -296,12 +296,12 @@ CASES = (
         django=lambda: migrations.AddField(
             "part", "stock", models.PositiveIntegerField(db_default=0)
         ),
-        halves={
+        unfinished={
             "bare column": "ALTER TABLE part ADD COLUMN stock integer DEFAULT 0 NOT NULL",
             "check not valid": "ALTER TABLE part ADD COLUMN stock integer DEFAULT 0 NOT NULL;"
             "ALTER TABLE part ADD CONSTRAINT part_stock_check CHECK (stock >= 0) NOT VALID",
         },
-        bystanders="CREATE TABLE other (stock integer CHECK (stock > 1))",
+        namesakes="CREATE TABLE other (stock integer CHECK (stock > 1))",
         component="column",
     ),
     Case(
@@ -327,12 +327,12 @@ CASES = (
         django=lambda: migrations.AddField(
             "part", "code", models.CharField(max_length=9, null=True, unique=True)
         ),
-        halves={
+        unfinished={
             "bare column": "ALTER TABLE part ADD COLUMN code varchar(9)",
             "without the index for patterns": "ALTER TABLE part ADD COLUMN code varchar(9);"
             f"ALTER TABLE part ADD CONSTRAINT {CODE_KEY} UNIQUE (code)",
         },
-        bystanders="CREATE TABLE other (code varchar(9) UNIQUE)",
+        namesakes="CREATE TABLE other (code varchar(9) UNIQUE)",
         component="unique",
     ),
     Case(
@@ -354,11 +354,11 @@ CASES = (
         describes="Add column twins to part if missing",
         fragment="part_twins",
         django=lambda: migrations.AddField("part", "twins", models.ManyToManyField("bench.part")),
-        halves={
+        unfinished={
             "bare table": TWINS_TABLE,
             "without a column": TWINS_TABLE.replace(", to_part_id bigint NOT NULL", ""),
         },
-        bystanders="CREATE TABLE aside.part_twins (id text)",
+        namesakes="CREATE TABLE aside.part_twins (id text)",
         component="table",
     ),
 )

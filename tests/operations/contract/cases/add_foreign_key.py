@@ -3,7 +3,7 @@
 from django.db import migrations, models
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.contract.cases.add_column import PARENT_KEY
 from tests.operations.contract.failed_builds import cancelled_build
 from tests.operations.scratch_schema import PART_TABLE, part_model
@@ -34,7 +34,7 @@ CASES = (
         django=lambda: migrations.AlterField(
             "part", "parent", models.ForeignKey("bench.part", models.CASCADE, null=True)
         ),
-        halves={
+        unfinished={
             "cancelled build": cancelled_build(
                 f"CREATE INDEX CONCURRENTLY {PARENT_INDEX} ON part (parent_id)"
             ),
@@ -42,10 +42,10 @@ CASES = (
             "not valid": f"CREATE INDEX {PARENT_INDEX} ON part (parent_id); {PARENT_KEY} NOT VALID",
             "without its index": PARENT_KEY,
         },
-        bystanders="CREATE TABLE aside.part (parent_id bigint)",
+        namesakes="CREATE TABLE aside.part (parent_id bigint)",
         component="foreign key",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "to another table",
                 "CREATE TABLE other (id bigint PRIMARY KEY);"
                 "ALTER TABLE part ADD CONSTRAINT theirs FOREIGN KEY (parent_id) REFERENCES other",
@@ -54,7 +54,7 @@ CASES = (
                 'FOREIGN KEY ("parent_id") REFERENCES "part" (id)',
                 'ALTER TABLE "part" DROP CONSTRAINT "theirs"; and run again',
             ),
-            Rival(
+            OtherDefinition(
                 "a column of another type",
                 "ALTER TABLE part ALTER COLUMN parent_id TYPE integer",
                 "parent_id",

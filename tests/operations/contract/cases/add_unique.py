@@ -4,7 +4,7 @@ from django.db import migrations, models
 from django.db.models.functions import Upper
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.contract.failed_builds import cancelled_build, violated_build
 
 LABEL_KEY = models.UniqueConstraint(fields=["label"], name="part_label_key")
@@ -19,7 +19,7 @@ CASES = (
         describes="Make part_label_key of part unique if missing",
         fragment="part_part_label_key",
         django=lambda: migrations.AddConstraint("part", LABEL_KEY),
-        halves={
+        unfinished={
             "build that failed on duplicates": violated_build(
                 "CREATE UNIQUE INDEX CONCURRENTLY part_label_key ON part (label)"
             ),
@@ -28,11 +28,11 @@ CASES = (
             ),
             "index that is no constraint yet": "CREATE UNIQUE INDEX part_label_key ON part (label)",
         },
-        bystanders="CREATE TABLE aside.part (label text CONSTRAINT part_label_key UNIQUE);"
+        namesakes="CREATE TABLE aside.part (label text CONSTRAINT part_label_key UNIQUE);"
         "CREATE TABLE other (label text CONSTRAINT part_label_key CHECK (label > ''))",
         component="unique",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "another column",
                 "ALTER TABLE part ADD CONSTRAINT part_label_key UNIQUE (amount)",
                 "part_label_key",
@@ -41,7 +41,7 @@ CASES = (
                 'ALTER TABLE "part" DROP CONSTRAINT "part_label_key"; and run again',
                 replaceable=True,
             ),
-            Rival(
+            OtherDefinition(
                 "deferrable",
                 "ALTER TABLE part ADD CONSTRAINT part_label_key UNIQUE (label) DEFERRABLE",
                 "part_label_key",
@@ -50,7 +50,7 @@ CASES = (
                 'ALTER TABLE "part" DROP CONSTRAINT "part_label_key"; and run again',
                 replaceable=True,
             ),
-            Rival(
+            OtherDefinition(
                 "an index that is not unique",
                 "CREATE INDEX part_label_key ON part (label)",
                 "part_label_key",
@@ -59,7 +59,7 @@ CASES = (
                 'DROP INDEX CONCURRENTLY "bench"."part_label_key"; and run again',
                 replaceable=True,
             ),
-            Rival(
+            OtherDefinition(
                 "a check",
                 "ALTER TABLE part ADD CONSTRAINT part_label_key CHECK (label > '')",
                 "part_label_key",
@@ -67,7 +67,7 @@ CASES = (
                 "UNIQUE (label)",
                 'ALTER TABLE "part" DROP CONSTRAINT "part_label_key"; and run again',
             ),
-            Rival(
+            OtherDefinition(
                 "of another table",
                 "CREATE TABLE other (label text CONSTRAINT part_label_key UNIQUE)",
                 "part_label_key",
@@ -106,14 +106,14 @@ CASES = (
                 fields=["label"], condition=models.Q(amount__gt=0), name="part_label_key"
             ),
         ),
-        halves={
+        unfinished={
             "build that failed on duplicates": violated_build(
                 "CREATE UNIQUE INDEX CONCURRENTLY part_label_key ON part (label) WHERE amount > 0"
             )
         },
         component="unique",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "another condition",
                 "CREATE UNIQUE INDEX part_label_key ON part (label) WHERE amount > 1",
                 "part_label_key",

@@ -3,7 +3,7 @@
 from django.db import migrations, models
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 
 CASES = (
     Case(
@@ -25,10 +25,10 @@ CASES = (
         describes="Alter type of amount on part if different",
         fragment="alter_part_amount",
         django=lambda: migrations.AlterField("part", "amount", models.BigIntegerField(null=True)),
-        bystanders="CREATE TABLE other (amount text); CREATE TABLE aside.part (amount text)",
+        namesakes="CREATE TABLE other (amount text); CREATE TABLE aside.part (amount text)",
         component="type",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "neither the former type nor the declared one",
                 "ALTER TABLE part ALTER COLUMN amount TYPE text",
                 "amount",
@@ -36,7 +36,7 @@ CASES = (
                 "bigint",
                 'ALTER TABLE "part" ALTER COLUMN "amount" TYPE bigint USING "amount"::bigint;',
             ),
-            Rival(
+            OtherDefinition(
                 "the declared type, but not null",
                 "ALTER TABLE part ALTER COLUMN amount TYPE bigint, ALTER COLUMN amount SET NOT NULL",
                 "amount",

@@ -26,7 +26,7 @@ CASES = (
         describes="Fill label of part in batches where it is null",
         fragment="fill_part_label",
         django=None,
-        halves={"some batches": "UPDATE part SET label = 'none' WHERE id IN (2, 3)"},
+        unfinished={"some batches": "UPDATE part SET label = 'none' WHERE id IN (2, 3)"},
         component="rows",
         after_back="UPDATE part SET label = 'none' WHERE label IS NULL",
     ),

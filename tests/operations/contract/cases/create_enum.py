@@ -1,7 +1,7 @@
 """Cases of CreateEnumIfMissing."""
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 
 CASES = (
     Case(
@@ -14,17 +14,17 @@ CASES = (
         describes="Create enum grade if missing",
         fragment="enum_grade",
         django=None,
-        halves={
+        unfinished={
             "last value missing": "CREATE TYPE grade AS ENUM ('low', 'mid')",
             "value between missing": "CREATE TYPE grade AS ENUM ('low', 'high')",
             "first value missing": "CREATE TYPE grade AS ENUM ('mid', 'high')",
             "only the last value": "CREATE TYPE grade AS ENUM ('high')",
             "no value": "CREATE TYPE grade AS ENUM ()",
         },
-        bystanders="CREATE TYPE aside.grade AS ENUM ('a')",
+        namesakes="CREATE TYPE aside.grade AS ENUM ('a')",
         component="enum",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "a value that is not declared",
                 "CREATE TYPE grade AS ENUM ('low', 'mid', 'high', 'top')",
                 "grade",
@@ -33,7 +33,7 @@ CASES = (
                 "rename the values (ALTER TYPE ... RENAME VALUE), or declare them in the operation",
                 table="",
             ),
-            Rival(
+            OtherDefinition(
                 "another order",
                 "CREATE TYPE grade AS ENUM ('high', 'low', 'mid')",
                 "grade",

@@ -3,7 +3,7 @@
 from django.db import migrations, models
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.contract.failed_builds import cancelled_build
 
 LABEL_INDEX = models.Index(fields=["label"], name="part_label")
@@ -26,16 +26,16 @@ CASES = (
         describes="Create index part_label on part concurrently if missing",
         fragment="part_part_label",
         django=lambda: migrations.AddIndex("part", LABEL_INDEX),
-        halves={
+        unfinished={
             "cancelled build": cancelled_build(
                 "CREATE INDEX CONCURRENTLY part_label ON part (label)"
             )
         },
-        bystanders="CREATE TABLE aside.part (label text); CREATE INDEX part_label ON aside.part (label);"
+        namesakes="CREATE TABLE aside.part (label text); CREATE INDEX part_label ON aside.part (label);"
         "CREATE TABLE other (label text CONSTRAINT part_label CHECK (label > ''))",
         component="index",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "another column",
                 "CREATE INDEX part_label ON part (amount)",
                 "part_label",
@@ -44,7 +44,7 @@ CASES = (
                 'DROP INDEX CONCURRENTLY "bench"."part_label"; and run again',
                 replaceable=True,
             ),
-            Rival(
+            OtherDefinition(
                 "unique",
                 "CREATE UNIQUE INDEX part_label ON part (label)",
                 "part_label",
@@ -53,7 +53,7 @@ CASES = (
                 'DROP INDEX CONCURRENTLY "bench"."part_label"; and run again',
                 replaceable=True,
             ),
-            Rival(
+            OtherDefinition(
                 "of another table",
                 "CREATE TABLE other (label text); CREATE INDEX part_label ON other (label)",
                 "part_label",
@@ -61,7 +61,7 @@ CASES = (
                 'an index of table "part"',
                 'rename it: ALTER INDEX "bench"."part_label" RENAME TO ...',
             ),
-            Rival(
+            OtherDefinition(
                 "a view",
                 "CREATE VIEW part_label AS SELECT 1",
                 "part_label",
@@ -69,7 +69,7 @@ CASES = (
                 'an index of table "part"',
                 'rename it: ALTER VIEW "bench"."part_label" RENAME TO ...',
             ),
-            Rival(
+            OtherDefinition(
                 "a table",
                 "CREATE TABLE part_label ()",
                 "part_label",

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import migrations, models
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.contract.failed_builds import cancelled_build
 from tests.operations.scratch_schema import SERIAL
 
@@ -64,7 +64,7 @@ CASES = (
         describes="Create table of Piece if missing",
         fragment="piece",
         django=lambda: migrations.CreateModel("Piece", PIECE_FIELDS, PIECE_OPTIONS),
-        halves={
+        unfinished={
             "bare table": PIECE_TABLE,
             "without a column": PIECE_TABLE.replace("size integer DEFAULT 1 NOT NULL, ", ""),
             "check not valid": f"{PIECE_TABLE}{PIECE_CHECK} NOT VALID",
@@ -74,10 +74,10 @@ CASES = (
                 "CREATE INDEX CONCURRENTLY piece_size ON piece (size)", PIECE_TABLE
             ),
         },
-        bystanders="CREATE TABLE aside.piece (id text)",
+        namesakes="CREATE TABLE aside.piece (id text)",
         component="column",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "a column of another type",
                 PIECE.replace("varchar(20)", "varchar(10)"),
                 "code",
@@ -87,7 +87,7 @@ CASES = (
                 'USING "code"::character varying(20);',
                 table='"piece"',
             ),
-            Rival(
+            OtherDefinition(
                 "no primary key",
                 "CREATE TABLE piece (id bigint)",
                 "piece",
@@ -98,7 +98,7 @@ CASES = (
                 table='"piece"',
                 component="table",
             ),
-            Rival(
+            OtherDefinition(
                 "a view",
                 "CREATE VIEW piece AS SELECT 1 AS id",
                 "piece",
@@ -108,7 +108,7 @@ CASES = (
                 table='"piece"',
                 component="table",
             ),
-            Rival(
+            OtherDefinition(
                 "a foreign key to another table",
                 "CREATE TABLE other (id bigint PRIMARY KEY);"
                 + PIECE.replace("REFERENCES part", "REFERENCES other"),
@@ -119,7 +119,7 @@ CASES = (
                 table='"piece"',
                 component="foreign key",
             ),
-            Rival(
+            OtherDefinition(
                 "another check",
                 PIECE.replace("size > 0", "size > 1"),
                 "piece_size_check",

@@ -3,7 +3,7 @@
 from django.db import migrations, models
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.contract.cases.create_index import LABEL_INDEX
 from tests.operations.contract.failed_builds import cancelled_build
 from tests.operations.scratch_schema import PART_TABLE, part_model
@@ -21,15 +21,15 @@ CASES = (
         describes="Drop index part_label from part concurrently if present",
         fragment="remove_part_part_label",
         django=lambda: migrations.RemoveIndex("part", "part_label"),
-        halves={
+        unfinished={
             "cancelled build": cancelled_build(
                 "CREATE INDEX CONCURRENTLY part_label ON part (label)", "DROP INDEX part_label"
             )
         },
-        bystanders="CREATE TABLE aside.part (label text); CREATE INDEX part_label ON aside.part (label)",
+        namesakes="CREATE TABLE aside.part (label text); CREATE INDEX part_label ON aside.part (label)",
         component="index",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "of a constraint",
                 "DROP INDEX part_label; ALTER TABLE part ADD CONSTRAINT part_label UNIQUE (label)",
                 "part_label",

@@ -3,7 +3,7 @@
 from django.db import migrations
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.contract.cases.add_check import check
 from tests.operations.scratch_schema import PART_TABLE, part_model
 
@@ -18,11 +18,11 @@ CASES = (
         describes="Remove check part_amount_check from part if present",
         fragment="remove_part_part_amount_check",
         django=lambda: migrations.RemoveConstraint("part", "part_amount_check"),
-        halves={},
-        bystanders="CREATE TABLE other (amount int CONSTRAINT part_amount_check CHECK (amount > 5))",
+        unfinished={},
+        namesakes="CREATE TABLE other (amount int CONSTRAINT part_amount_check CHECK (amount > 5))",
         component="check",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "a unique constraint",
                 "ALTER TABLE part DROP CONSTRAINT part_amount_check;"
                 "ALTER TABLE part ADD CONSTRAINT part_amount_check UNIQUE (amount)",

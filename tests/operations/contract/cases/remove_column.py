@@ -3,7 +3,7 @@
 from django.db import migrations
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.scratch_schema import PART_TABLE
 
 CASES = (
@@ -17,10 +17,10 @@ CASES = (
         describes="Remove column amount from part if present",
         fragment="remove_part_amount",
         django=lambda: migrations.RemoveField("part", "amount"),
-        bystanders="CREATE TABLE other (amount integer); CREATE TABLE aside.part (amount integer)",
+        namesakes="CREATE TABLE other (amount integer); CREATE TABLE aside.part (amount integer)",
         component="column",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "of another type",
                 "ALTER TABLE part ALTER COLUMN amount TYPE text",
                 "amount",

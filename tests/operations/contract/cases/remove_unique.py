@@ -3,7 +3,7 @@
 from django.db import migrations
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 from tests.operations.contract.cases.add_unique import LABEL_KEY
 from tests.operations.scratch_schema import PART_TABLE, part_model
 
@@ -18,14 +18,14 @@ CASES = (
         describes="Remove unique part_label_key from part if present",
         fragment="remove_part_part_label_key",
         django=lambda: migrations.RemoveConstraint("part", "part_label_key"),
-        halves={
+        unfinished={
             "index that is no constraint": "ALTER TABLE part DROP CONSTRAINT part_label_key;"
             "CREATE UNIQUE INDEX part_label_key ON part (label)",
         },
-        bystanders="CREATE TABLE aside.part (label text CONSTRAINT part_label_key UNIQUE)",
+        namesakes="CREATE TABLE aside.part (label text CONSTRAINT part_label_key UNIQUE)",
         component="unique",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "a check",
                 "ALTER TABLE part DROP CONSTRAINT part_label_key;"
                 "ALTER TABLE part ADD CONSTRAINT part_label_key CHECK (label > '')",

@@ -3,7 +3,7 @@
 from django.db import migrations, models
 
 from signals import operations
-from tests.operations.contract.case import Case, Rival
+from tests.operations.contract.case import Case, OtherDefinition
 
 NOT_NULL_PROOF = "part_label_2fec4f12_notnull"
 
@@ -23,7 +23,7 @@ CASES = (
         describes="Make label of part not null if nullable",
         fragment="alter_part_label",
         django=lambda: migrations.AlterField("part", "label", models.TextField()),
-        halves={
+        unfinished={
             "proof not valid": f"ALTER TABLE part ADD CONSTRAINT {NOT_NULL_PROOF} "
             "CHECK (label IS NOT NULL) NOT VALID",
             "proof valid": f"ALTER TABLE part ADD CONSTRAINT {NOT_NULL_PROOF} "
@@ -31,10 +31,10 @@ CASES = (
             "proof not dropped": f"ALTER TABLE part ADD CONSTRAINT {NOT_NULL_PROOF} "
             "CHECK (label IS NOT NULL), ALTER COLUMN label SET NOT NULL",
         },
-        bystanders="CREATE TABLE aside.part (label text NOT NULL)",
+        namesakes="CREATE TABLE aside.part (label text NOT NULL)",
         component="not null",
-        rivals=(
-            Rival(
+        other_definitions=(
+            OtherDefinition(
                 "another type",
                 "ALTER TABLE part ALTER COLUMN label TYPE varchar(9)",
                 "label",
