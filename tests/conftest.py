@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test.utils import setup_databases, teardown_databases
 
-from tests.admin.browser import NAMES
+from tests.browser import NAMES
 from tests.migrations.chain import LAST_MIGRATION, build_legacy
 from tests.postgres import run_server
 from tests.postgres.databases import Database

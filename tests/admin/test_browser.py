@@ -1,57 +1,19 @@
 """The admin in a real browser."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from django.conf import settings
 from django.contrib.admin.utils import quote
-from django.contrib.auth.models import User
-from django.test import Client
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Page, expect
 
 from signals.models import Event, Signal
-from tests.admin.browser import find_browser, open_browser
 from tests.admin.pages import MODELS
 from tests.admin.sample_rows import ATTACK, make_attack, make_event, make_signal, make_verdict
+from tests.browser import WIDTHS, browser, complaints, find_browser, page
+
+__all__ = ["browser", "complaints", "page"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-WIDTHS = (1280, 400)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """The faults of the page so far: dialogs, errors in scripts, failed requests."""
-    return []
-
-
-@pytest.fixture
-def page(browser: Browser, live_server: Any, complaints: list[str]) -> Iterator[Page]:
-    """A page that a superuser is logged in to."""
-    client = Client()
-    client.force_login(User.objects.create_superuser("chief"))
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
-    with browser.new_context(base_url=live_server.url) as context:
-        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server.url}])
-        page = context.new_page()
-        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda line: complaints.extend(errors(line)))
-        yield page
-
-
-def errors(line: ConsoleMessage) -> list[str]:
-    """The line if it is an error; that a site has no icon is none."""
-    if line.type != "error" or line.location["url"].endswith("/favicon.ico"):
-        return []
-    return [line.text]
 
 
 def addresses() -> Iterator[str]:

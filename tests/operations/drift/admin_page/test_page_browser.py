@@ -7,7 +7,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from playwright.sync_api import Page, expect
 
-from tests.admin.test_browser import WIDTHS, browser, complaints, page
+from tests.browser import WIDTHS, browser, complaints, page
 from tests.operations.drift.admin_page.conftest import EVIL, PAGE
 from tests.postgres.databases import Database
 
