@@ -15,7 +15,7 @@ from project.embedded.locks import exclusive, is_replaced, open_lock, try_exclus
 from project.embedded.server import Server
 
 LINGER_SECONDS = 2.0
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 60.0
 _ROOT = Path(__file__).resolve().parents[2]
 
 

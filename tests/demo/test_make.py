@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadline import DEADLINE
 from tests.demo.test_serve import answers
 from tests.embedded.harness import ROOT, eventually, open_folder, processes
 
@@ -99,7 +100,7 @@ def test_demo_twice_then_serve_then_clean(checkout: Checkout) -> None:
         eventually(lambda: server.poll() is not None or answers(port))
         assert processes(checkout.data)
         server.terminate()
-        _, errors = server.communicate(timeout=60)
+        _, errors = server.communicate(timeout=DEADLINE)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)

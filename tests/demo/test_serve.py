@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 
+from tests.deadline import DEADLINE
 from tests.embedded.harness import ROOT, eventually
 from tests.postgres.databases import new_database
 
@@ -32,7 +33,7 @@ def test_it_says_that_nobody_can_log_in_and_serves_all_the_same() -> None:
 
 
 def answers(port: int) -> bool:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)) as connection:
         try:
             connection.request("GET", "/admin/login/")
         except ConnectionRefusedError:

@@ -19,9 +19,10 @@ from project.embedded import cluster
 from project.embedded.account import is_root
 from project.embedded.server import Server
 from project.embedded.watcher import LINGER_SECONDS
+from tests.deadline import DEADLINE
+from tests.postgres.run_server import fast_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 60.0
 LONGER_THAN_THE_LINGER_SECONDS = LINGER_SECONDS + 0.5
 
 
@@ -37,7 +38,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def eventually(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < until, "the deadline has passed"
         time.sleep(0.02)
@@ -185,7 +186,7 @@ def _listed(*options: str) -> str:
 @contextmanager
 def open_folder() -> Iterator[Path]:
     """A folder that every account may enter, as pytest's are not; what runs in it is stopped."""
-    folder = Path(tempfile.mkdtemp(prefix="tests-embedded-")).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="tests-embedded-", dir=fast_folder())).resolve()
     folder.chmod(0o755)
     try:
         yield folder

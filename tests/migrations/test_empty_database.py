@@ -74,7 +74,7 @@ def test_a_second_run_without_djangos_memory_sends_no_ddl(copy: Copy) -> None:
 
 
 def test_models_and_migrations_agree(copy: Copy) -> None:
-    done = copy("empty").manage(
+    done = copy("empty").manage_by_new_interpreter(
         "makemigrations", "--check", "--dry-run", env={"PYTHONWARNINGS": "error"}
     )
     assert (done.returncode, done.stdout) == (0, "No changes detected\n"), done.stderr

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from project.demo.legacy import fingerprint
+from tests.deadline import DEADLINE
 from tests.postgres.catalog_facts import facts
 from tests.postgres.databases import Database
 from tests.postgres.polling import lock_waiter, wait_until, wait_until_unused
@@ -74,7 +75,7 @@ def test_a_migrator_killed_at_a_drawn_command_is_followed_by_one_that_ends_the_w
         with database.running("migrate", "signals", "0012") as process:
             wait_until(lambda: stopped(database), f"command {number} waits")
             process.kill()
-            assert process.wait(timeout=60) == -9
+            assert process.wait(timeout=DEADLINE) == -9
         session.execute("SELECT pg_advisory_unlock(4711)")
     wait_until_unused(database)
     without_harness(database)
@@ -104,9 +105,9 @@ def test_a_build_by_hand_is_waited_for_and_not_dropped(copy: Copy) -> None:
             assert f"another session builds it; waiting for a stranger: pid {pid}, " in told
             assert "… Building" in database.verify("0012")[1]
             writer.rollback()
-            run.communicate(timeout=60)
+            run.communicate(timeout=DEADLINE)
             assert run.returncode == 0
-        build.result(60)
+        build.result(DEADLINE)
     assert database.value("SELECT 'idx_signals_state_created_at'::regclass::oid") == oid
     assert database.verify("0012")[0] == 0
 
@@ -120,7 +121,7 @@ def test_a_build_whose_backend_is_terminated_is_built_anew(copy: Copy) -> None:
         with database.running("migrate", "signals", "0012") as first:
             pid = wait_until(lock_waiter(database, "CREATE INDEX CONCURRENTLY"), "the build waits")
             Database("postgres").value("SELECT pg_terminate_backend(%s)", [pid])
-            first.communicate(timeout=60)
+            first.communicate(timeout=DEADLINE)
             assert first.returncode == 1
     wait_until_unused(database)
     assert "! Unfinished" in database.verify("0012")[1]
@@ -143,6 +144,6 @@ def test_a_migrator_that_waits_for_a_lock_lets_writers_through(copy: Copy) -> No
                     f"UPDATE signals SET confidence = {number} WHERE id = 2",
                 )
             reader.rollback()
-            process.communicate(timeout=60)
+            process.communicate(timeout=DEADLINE)
             assert process.returncode == 0
     assert database.verify("0012")[0] == 0

@@ -8,6 +8,7 @@ import pytest
 from django.db import connections
 
 from signals.operations import RowsViolate
+from tests.deadline import DEADLINE
 from tests.migrations.chain import chain_operations, run_again
 from tests.postgres.catalog_facts import catalog_versions, facts
 from tests.postgres.databases import Database
@@ -106,7 +107,7 @@ def test_batches_are_transactions_of_their_own(copy: Copy) -> None:
         # A writer is not stopped by a batch that waits, not even at the rows of a filled one.
         database.run("SET lock_timeout = '2s'; UPDATE signals SET confidence = id WHERE id = 1")
         writer.rollback()
-        assert process.communicate(timeout=60)[1] == ""
+        assert process.communicate(timeout=DEADLINE)[1] == ""
         assert process.returncode == 0
     assert_filled_right(database, start)
 
@@ -124,7 +125,7 @@ def test_a_backfill_that_dies_in_the_middle_is_continued(copy: Copy, how: str) -
         if how.startswith("kill"):
             process.kill()
         Database("postgres").value("SELECT pg_terminate_backend(%s)", [pid])
-        process.communicate(timeout=60)
+        process.communicate(timeout=DEADLINE)
         assert process.returncode != 0
         assert filled(database) == 2 * BATCH
     wait_until_unused(database)
@@ -147,7 +148,7 @@ def test_rows_that_come_meanwhile_get_their_time_from_the_database(copy: Copy) -
         wait_until(lock_waiter(database, "UPDATE"), "the second batch waits for the row")
         database.run("INSERT INTO signals (confidence, ts) VALUES (-1, '2001-01-01Z')")
         writer.rollback()
-        process.communicate(timeout=60)
+        process.communicate(timeout=DEADLINE)
         assert process.returncode == 0
     assert database.value("SELECT created_at > '2026-01-01Z' FROM signals WHERE confidence = -1")
 

@@ -17,6 +17,8 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState
 from django.test.utils import CaptureQueriesContext
 
+from tests.deadline import DEADLINE
+
 APP = "bench"
 SCHEMA, OTHER_SCHEMA = "bench", "aside"
 SERIAL = models.BigAutoField(primary_key=True)
@@ -252,7 +254,7 @@ def psql(script: str, path: str = SCHEMA) -> CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from tests.deadline import DEADLINE
 from tests.operations.scratch_schema import conninfo, psql_binary
 from tests.postgres.databases import ROOT
 from tests.postgres.manage_process import ManageProcess
@@ -105,21 +106,21 @@ class MigratedDatabase:
         return self.result(self.start(*arguments))
 
     def result(self, process: Running) -> str:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=DEADLINE)
         assert process.returncode == 0, output
         return output
 
     def ends_with_an_error(self, process: Running) -> bool:
-        process.communicate(timeout=60)
+        process.communicate(timeout=DEADLINE)
         return process.returncode != 0
 
     def kill(self, process: Running) -> None:
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=DEADLINE)
         assert process.returncode == -signal.SIGKILL
 
     def until(self, question: str) -> list[Any]:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             found = self.watcher.execute(question).fetchall()  # type: ignore[arg-type]
             if found:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from signals import operations
 from signals.operations import backfill
+from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import (
     APP,
@@ -170,5 +171,5 @@ def test_a_batch_waits_for_the_row_locks_of_others_whatever_the_roles_lock_timeo
         "WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%'",
     )
     writer.commit()
-    running.result(60)
+    running.result(DEADLINE)
     assert scratch_schema.rows("SELECT DISTINCT size FROM part") == [(7,)]

@@ -22,6 +22,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
+from tests.deadline import DEADLINE
 from tests.operations.stoppable_migrators import (
     GATES,
     MigratedDatabase,
@@ -67,9 +68,9 @@ def database(before_0012: str) -> Iterator[MigratedDatabase]:
 
 
 def said(process: Running, text: str) -> bool:
-    """Whether the process prints the text within half a minute; the rest is read by who ends it."""
+    """Whether the process prints the text in time; the rest is read by who ends it."""
     assert process.stdout is not None
-    deadline = threading.Timer(30, process.kill)
+    deadline = threading.Timer(DEADLINE, process.kill)
     deadline.start()
     try:
         return any(text in line for line in process.stdout)
@@ -403,4 +404,4 @@ def kill_at(
         process.kill()
     if "backend" in what:
         terminate(database, pid)
-    process.communicate(timeout=60)
+    process.communicate(timeout=DEADLINE)

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q, UniqueConstraint
 
 from signals import operations
+from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import (
     PART_TABLE,
@@ -96,7 +97,7 @@ def waiting(holder: psycopg.Connection[Any], sessions: int) -> None:
     """Until so many sessions wait for the holder, or for one that does."""
     question = """SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0 AND pid <> %s"""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + DEADLINE
     while rows(question, [holder.info.backend_pid])[0][0] < sessions:
         assert time.monotonic() < deadline
 
@@ -118,8 +119,8 @@ def test_two_sessions_that_do_the_same_both_end_well(
     if case not in ("build an index", "make a column unique", "replace an index"):
         waiting(holder, 2)  # the second one waits without a lock for a build in progress
     holder.rollback()
-    first.result(60)
-    second.result(60)
+    first.result(DEADLINE)
+    second.result(DEADLINE)
     assert facts() == wanted
 
 
@@ -145,7 +146,7 @@ def test_two_sessions_make_one_table_and_one_enum(background: Any) -> None:
         forwards(table, project_state())
 
     for done in [background(make) for _ in range(4)]:
-        done.result(60)
+        done.result(DEADLINE)
     assert [row[2] for row in facts() if row[0] in ("enum", "constraint") and row[2]] == [
         "box_pkey",
         "mood",
@@ -159,11 +160,11 @@ def test_three_sessions_make_one_uniqueness(attempt: int, background: Any) -> No
     unique = models.UniqueConstraint(fields=["label"], name="wanted")
 
     def make() -> None:
-        barrier.wait(60)
+        barrier.wait(DEADLINE)
         forwards(operations.AddUniqueIfMissing("part", unique), STATE)
 
     for running in [background(make) for _ in range(3)]:
-        running.result(60)
+        running.result(DEADLINE)
     assert [row[3:5] for row in facts() if row[2] == "wanted" and row[0] == "constraint"] == [
         ("u", "UNIQUE (label)")
     ], attempt

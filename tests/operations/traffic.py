@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from tests.deadline import DEADLINE
+
 STATEMENTS = {
     "read": "SELECT count(*) FROM signals WHERE id <= 10",
     "insert": "INSERT INTO signals (market_type) VALUES ('dex')",
@@ -56,6 +58,6 @@ class Traffic:
 
     def goes_on(self) -> None:
         """Returns when a hundred more statements are done."""
-        seen, deadline = self.count, time.monotonic() + 60
+        seen, deadline = self.count, time.monotonic() + DEADLINE
         while self.count < seen + 100:
             assert time.monotonic() < deadline, f"stopped: {self.failures}"

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from signals.operations.execution import migrators_lock
+from tests.deadline import DEADLINE
 from tests.postgres.databases import ROOT
 from tests.postgres.manage_process import ManageProcess
 from tests.postgres.polling import wait_until
@@ -52,9 +53,9 @@ class MigrateProcess:
         wait_until(lambda: self.says("waiting for the migrator of "), f"it waits: {self.err}")
 
     def code(self) -> int:
-        code = self.process.wait(timeout=120)
+        code = self.process.wait(timeout=DEADLINE)
         for thread in self.threads:
-            thread.join(60)
+            thread.join(DEADLINE)
         return code
 
     def succeeds(self) -> str:

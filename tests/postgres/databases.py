@@ -3,6 +3,7 @@
 import os
 import secrets
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
 
+from tests.deadline import DEADLINE
 from tests.postgres.manage_process import ManageProcess
 
 ROOT = Path(settings.BASE_DIR)
@@ -151,8 +153,22 @@ class Database:
         self, *words: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT
     ) -> "subprocess.CompletedProcess[str]":
         with self.running(*words, env=env, cwd=cwd) as process:
-            out, err = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
+            out, err = process.communicate(timeout=DEADLINE)
+        return subprocess.CompletedProcess(words, process.wait(), out, err)
+
+    def manage_by_new_interpreter(
+        self, *words: str, env: Mapping[str, str]
+    ) -> "subprocess.CompletedProcess[str]":
+        """As manage; for variables that Python reads when it starts."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=process_environment(self.url) | env,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=DEADLINE,
+            check=False,
+        )
 
 
 def process_environment(url: str) -> dict[str, str]:

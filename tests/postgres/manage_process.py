@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import IO, Self
 
@@ -45,10 +46,11 @@ PRELOADED = (
     "yaml",
 )
 # Of the variables that Python reads when it starts, those that a forked process can still heed.
-HEEDED = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONUTF8"}
+_HEEDED = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONUTF8"}
 
 _context = get_context("forkserver")
 _context.set_forkserver_preload(list(PRELOADED))
+get_temp_dir()  # now, and not by the first process: its test may have a temporary folder of its own
 
 
 class ManageProcess:
@@ -66,9 +68,9 @@ class ManageProcess:
         joins_stderr: bool = False,
         is_strict: bool = False,
     ) -> None:
-        own = {name for name, value in env.items() if os.environ.get(name) != value}
-        unheeded = {name for name in own - HEEDED if name.startswith("PYTHON")}
-        assert not unheeded, f"only a new interpreter heeds {unheeded} (start one)"
+        new = {name for name, value in env.items() if os.environ.get(name) != value}
+        unheeded = {name for name in new - _HEEDED if name.startswith("PYTHON")}
+        assert not unheeded, f"only a new interpreter heeds {', '.join(unheeded)} (start one)"
         pipes = [_context.Pipe(duplex=False) for _ in range(1 if joins_stderr else 2)]
         start = _Start(words, cwd, dict(env), tuple(sys.path), is_strict)
         self._process = _context.Process(

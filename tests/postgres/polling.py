@@ -6,9 +6,8 @@ from typing import Any
 
 import psycopg
 
+from tests.deadline import DEADLINE
 from tests.postgres.databases import Database
-
-DEADLINE = 60.0
 
 
 def wait_until(done: Callable[[], Any], what: str) -> Any:

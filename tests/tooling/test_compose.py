@@ -12,6 +12,8 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
+from tests.deadline import DEADLINE
+
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 FILE = INFRA / "docker-compose.yml"
 SECRETS = {
@@ -128,7 +130,7 @@ def test_the_worker_runs_the_job_and_ends_when_it_is_told_to() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ran\n"
         process.terminate()
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=DEADLINE) == 0
 
 
 def test_the_watch_is_healthy_as_long_as_verify_schema_ends_with_0(tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ def test_the_watch_is_healthy_as_long_as_verify_schema_ends_with_0(tmp_path: Pat
             assert process.stdout.readline() == "ran\n"
             assert subprocess.run([*probe[:-1], code], check=False).returncode == healthy
             process.terminate()
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=DEADLINE) == 0
 
 
 def test_the_image_is_built_from_files_that_exist() -> None:

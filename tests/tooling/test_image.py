@@ -16,6 +16,8 @@ from types import MappingProxyType
 
 import pytest
 
+from tests.deadline import DEADLINE
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "infra/Dockerfile").read_text()
 ENVIRONMENT = {
@@ -62,13 +64,13 @@ def port(files: Path, tmp_path: Path) -> Iterator[int]:
         process = subprocess.Popen(
             command, cwd=files, env=ENVIRONMENT, stdout=output, stderr=subprocess.STDOUT
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE
         while healthcheck(files, port) != 0:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
         yield port
         process.terminate()
-        assert process.wait(timeout=60) == 0, log.read_text()
+        assert process.wait(timeout=DEADLINE) == 0, log.read_text()
 
 
 def healthcheck(files: Path, port: int) -> int:
@@ -80,7 +82,7 @@ def healthcheck(files: Path, port: int) -> int:
 
 def get(port: int, path: str, headers: Mapping[str, str] = MappingProxyType({})) -> tuple[int, str]:
     """The status of the answer, and its text or the place that it redirects to."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     connection.request("GET", path, headers={"Host": "signals.example.org", **headers})
     with closing(connection), connection.getresponse() as response:
         return response.status, response.getheader("Location") or response.read().decode()

@@ -10,6 +10,7 @@ from django.db import transaction
 from signals import operations
 from signals.operations import convergence
 from signals.operations.statements import Lock, Statement
+from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.components.partitioned_table import (
     ANOTHER_DEFINITION,
@@ -148,11 +149,11 @@ def test_a_build_of_a_partition_by_another_session_is_waited_for(
     wait_for_rows(watcher, INDEX_IS_INVALID.format("theirs"))
     wait_for_rows(watcher, BUILD_WAITS.format("theirs"))
     future = background(forwards, index(), STATE)
-    assert build_is_awaited.wait(60)
+    assert build_is_awaited.wait(DEADLINE)
     assert not future.done()
     holder.rollback()
-    build.join(60)
-    future.result(timeout=60)
+    build.join(DEADLINE)
+    future.result(timeout=DEADLINE)
     assert attached_indexes() == all_valid()
     assert "part_1_wanted" not in index_oids()
 
@@ -166,10 +167,10 @@ def test_two_migrators_at_once_build_each_index_once(
     first = background(forwards, make(), STATE)
     wait_for_rows(watcher, BUILD_WAITS.format("part_1_wanted"))
     second = background(forwards, make(), STATE)
-    assert build_is_awaited.wait(60)
+    assert build_is_awaited.wait(DEADLINE)
     holder.rollback()
-    first.result(timeout=60)
-    second.result(timeout=60)
+    first.result(timeout=DEADLINE)
+    second.result(timeout=DEADLINE)
     assert attached_indexes() == all_valid()
     assert len(index_oids()) == len(all_valid())
 
@@ -188,7 +189,7 @@ def test_writers_of_the_table_go_on_while_the_partitions_are_built(
         writer.execute("UPDATE part SET amount = 1 WHERE id = %s", [number])
     assert not future.done()
     holder.rollback()
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
     assert attached_indexes() == all_valid()
     scratch_schema.execute("SET enable_seqscan = off")
     assert scratch_schema.value("SELECT count(*) FROM part WHERE label = 'meanwhile'") == 30
@@ -208,7 +209,7 @@ def test_a_writer_in_a_long_transaction_is_waited_for_in_short_tries(
         writer.execute("INSERT INTO part (id, label) VALUES (2, gen_random_uuid()::text)")
     assert not future.done()
     holder.rollback()
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
     watcher.execute("SELECT 1")
     assert attached_indexes() == all_valid()
 

@@ -10,6 +10,7 @@ from django.db.migrations.state import ModelState
 from django.db.models import Q, UniqueConstraint
 
 from signals import operations
+from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.contract.case import Case
 from tests.operations.contract.cases import CASES
@@ -128,7 +129,7 @@ def test_rows_that_come_meanwhile_are_met_concurrently(
     while not any("SHARE MODE" in text for text in sent(caplog)):
         assert not running.done()
     writer.commit()
-    running.result(60)
+    running.result(DEADLINE)
     assert sent(caplog)[-1].startswith('CREATE INDEX CONCURRENTLY "wanted"')
     assert [row[4] for row in facts() if row[:1] == ("index",) and row[2] == "wanted"] == [
         "valid ready"

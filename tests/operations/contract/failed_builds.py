@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import SCHEMA, conninfo
 
@@ -28,14 +29,14 @@ def cancelled_build(sql: str, before: str = "") -> Callable[[], None]:
             holder.execute("SELECT 1")
             builder.execute(f"SET search_path TO {SCHEMA}; SET client_min_messages = warning")
             build = pool.submit(builder.execute, sql)
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + DEADLINE
             while not scratch_schema.rows(WAITING, [builder.info.backend_pid]):
                 if build.done():
                     build.result()
                 assert time.monotonic() < deadline, f"never waited: {sql}"
             builder.cancel_safe()
             with pytest.raises(psycopg.errors.QueryCanceled):
-                build.result(timeout=60)
+                build.result(timeout=DEADLINE)
         assert scratch_schema.rows("SELECT 1 FROM pg_index WHERE NOT indisvalid")
 
     return fail

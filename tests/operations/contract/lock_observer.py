@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from signals.operations import convergence
 from signals.operations.statements import Lock, Statement
+from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import OTHER_SCHEMA, SCHEMA, Sessions
 
@@ -62,7 +63,7 @@ class LockObserver:
             looked.result()
 
     def compare_when_it_waits(self, statement: Statement, pid: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE
         while not self.watcher.execute(WAITS, [pid]).fetchall():
             assert time.monotonic() < deadline, f"never waited: {statement.sql}"
         self.compare(statement, pid)

@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from signals.operations.drift.survey import survey
 from signals.operations.execution import migrators_lock
 from signals.operations.execution.settings import in_schema
+from tests.deadline import DEADLINE
 from tests.operations.drift.hand_made_drifts import NOTE, add_rows
 from tests.operations.projects.project import Project
 from tests.operations.projects.stock_project import FOLDED
@@ -53,7 +54,7 @@ def on_a_terminal(stock_project: Project, answer: str, *words: str, **env: str) 
         pass
     finally:
         os.close(outer)
-    return process.wait(timeout=60), shown.decode()
+    return process.wait(timeout=DEADLINE), shown.decode()
 
 
 def test_a_terminal_gets_colours_unless_it_wants_none(stock_project: Project) -> None:

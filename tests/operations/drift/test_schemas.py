@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from signals.operations.execution import progress
+from tests.deadline import DEADLINE
 from tests.operations.drift.prometheus_samples import parse_samples
 from tests.operations.drift.round_trips import counting_relay
 from tests.operations.drift.tenant_schemas import CRATE, DRIFTED_SCHEMAS, STATE_INDEX, found_rows
@@ -175,7 +176,7 @@ def test_who_has_locked_what_is_read_is_said(stock_project: Project) -> None:
         said = process.stderr.readline()
         assert said.startswith(f"waiting for a table that is read: pid {other.info.backend_pid}")
         other.rollback()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=DEADLINE) == 0
 
 
 def test_a_record_that_lacks_migrations_is_a_finding_of_its_schema_alone(

@@ -16,6 +16,7 @@ from signals.operations.drift.rows import Survey
 from signals.operations.drift.schemas import Result, SurveyMaker, repair_schemas
 from signals.operations.drift.survey import patient_survey
 from signals.operations.execution import migrators_lock
+from tests.deadline import DEADLINE
 from tests.operations.drift.tenant_schemas import (
     CRATE,
     DRIFTED_SCHEMAS,
@@ -91,7 +92,7 @@ def test_a_repair_that_is_ended_is_continued_by_the_next_one(
             lambda: stock_project.database.rows(FIRST_IS_DONE), "the other schema is repaired"
         )
         process.send_signal(sent)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=DEADLINE)
         assert process.returncode == code
         assert "Traceback" not in err
     wait_until_unused(stock_project.database)

@@ -12,6 +12,7 @@ from django.db.migrations.state import ModelState, ProjectState
 from signals.operations.drift.history import History
 from signals.operations.drift.survey import Declared
 from signals.operations.site import Site
+from tests.deadline import DEADLINE
 from tests.operations.drift.hand_made_drifts import (
     LEFT_TO_A_PERSON,
     NOTE,
@@ -163,7 +164,7 @@ def test_a_build_of_another_session_is_told_as_such(stock_project: Project) -> N
             assert stock_project.not_as_declared() == {NOTE, ("index", name, "building")}
             assert stock_project.verify("--sql").stdout.count("gexec") == 0
             old.rollback()
-            assert process.wait(timeout=60) == 0
+            assert process.wait(timeout=DEADLINE) == 0
     assert stock_project.not_as_declared() == {NOTE}
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.db import connections, models
 
 from signals import operations
+from tests.deadline import DEADLINE
 from tests.operations.execution.concurrent_builds import BUILD_WAITS, BUILDS, INDEX_IS_INVALID
 from tests.operations.scratch_schema import (
     PART_TABLE,
@@ -40,11 +41,11 @@ def test_a_build_of_another_session_is_waited_for_and_not_dropped(
     wait_for_rows(watcher, BUILD_WAITS)
     number = wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid")
     future = background(forwards, operation, STATE)
-    assert build_is_awaited.wait(60)
+    assert build_is_awaited.wait(DEADLINE)
     assert not future.done()
     holder.rollback()
-    build.join(60)
-    future.result(timeout=60)
+    build.join(DEADLINE)
+    future.result(timeout=DEADLINE)
     assert wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid") == number
     assert [row[4] for row in facts() if row[0] == "index" and row[2] == "wanted"] == [
         "valid ready"
@@ -68,11 +69,11 @@ def test_a_build_of_another_session_that_fails_is_taken_over(
     wait_for_rows(watcher, INDEX_IS_INVALID)
     ((pid,),) = wait_for_rows(watcher, BUILD_WAITS)
     future = background(forwards, operation, STATE)
-    assert build_is_awaited.wait(60)
+    assert build_is_awaited.wait(DEADLINE)
     watcher.execute("SELECT pg_cancel_backend(%s)", [pid])
-    build.join(60)
+    build.join(DEADLINE)
     holder.rollback()
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
     assert [row[4] for row in facts() if row[0] == "index" and row[2] == "wanted"] == [
         "valid ready"
     ]
@@ -88,10 +89,10 @@ def test_two_migrators_at_once_build_one_index(
     wait_for_rows(watcher, INDEX_IS_INVALID)
     wait_for_rows(watcher, BUILD_WAITS)
     second = background(forwards, operation, STATE)
-    assert build_is_awaited.wait(60)
+    assert build_is_awaited.wait(DEADLINE)
     holder.rollback()
-    first.result(timeout=60)
-    second.result(timeout=60)
+    first.result(timeout=DEADLINE)
+    second.result(timeout=DEADLINE)
     assert [row[4] for row in facts() if row[0] == "index" and row[2] == "wanted"] == [
         "valid ready"
     ]
@@ -122,7 +123,7 @@ def test_a_build_in_a_copy_of_the_database_is_not_taken_for_one_here(background:
             with copy.connect() as watcher:
                 wait_for_rows(watcher, BUILD_WAITS.replace("CREATE", "REINDEX"))
             try:
-                background(migrate).result(timeout=60)
+                background(migrate).result(timeout=DEADLINE)
             finally:
                 old.rollback()
                 build.join()
@@ -157,12 +158,12 @@ def test_the_build_of_another_index_is_not_killed_by_ours(
     wait_for_rows(watcher, BUILD_HELD_UP)
     index = models.Index(fields=["label"], name="wanted")
     ours = background(forwards, operations.CreateIndexConcurrentlyIfMissing("part", index), STATE)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + DEADLINE
     while "another session builds an index of the table" not in caplog.text:
         assert time.monotonic() < deadline
     writer.commit()
-    thread.join(60)
-    ours.result(60)
+    thread.join(DEADLINE)
+    ours.result(DEADLINE)
     assert failed == []
     assert [row[2:] for row in facts() if row[0] == "index" and "valid" not in row[4]] == []
 
@@ -183,4 +184,4 @@ def test_a_transaction_waits_for_no_build_that_may_wait_for_it(sessions: Any) ->
     finally:
         for opened in sessions.opened[:1]:
             opened.rollback()
-        thread.join(60)
+        thread.join(DEADLINE)

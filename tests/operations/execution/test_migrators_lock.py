@@ -11,6 +11,7 @@ from django.db import connection, connections, models
 
 from signals import operations
 from signals.operations.execution import migrators_lock
+from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.log_listeners import CallAtWait
 from tests.operations.scratch_schema import (
@@ -63,7 +64,7 @@ def test_the_holders_session_has_no_snapshot_and_its_own_run_builds_concurrently
 ) -> None:
     recreate(PART_TABLE)
     watcher = sessions()
-    guard = threading.Timer(30, connections["default"].connection.cancel)
+    guard = threading.Timer(DEADLINE, connections["default"].connection.cancel)
     guard.start()
     try:
         with alone():

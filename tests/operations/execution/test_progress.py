@@ -19,6 +19,7 @@ from signals.operations.catalog.sessions import Activity, Blocker
 from signals.operations.execution import progress
 from signals.operations.execution.progress import Display, Meter, Walk
 from signals.operations.migrate import preflight
+from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.execution.conftest import ShownLines
 from tests.operations.execution.part_operations import add_index
@@ -55,7 +56,7 @@ def test_a_scan_shows_how_many_of_its_blocks_are_done(
 
     future = background(build)
     shown_lines.until(r"building index: scanning table, \d+% \(\d+ of \d+ blocks, \d+/s\), \d+ s\n")
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
 
 
 def test_a_rewrite_shows_its_time_once_it_has_the_lock(
@@ -75,7 +76,7 @@ def test_a_rewrite_shows_its_time_once_it_has_the_lock(
     )
     future = background(forwards, operation, STATE)
     shown_lines.until(r"ALTER TABLE .*: \d+ s, table of about 8192 bytes\n")
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
 
 
 def test_a_backfill_shows_the_rows_that_are_done_of_those_that_it_counted(
@@ -162,7 +163,7 @@ def test_verbosity_0_silences_lines_and_progress(
         future = background(forwards, add_index(), STATE)
         logged_lines.until("(waiting for old snapshots): pid ")
         holder.rollback()
-        future.result(timeout=60)
+        future.result(timeout=DEADLINE)
     finally:
         preflight.forget(using="default")
     assert bool(shown_lines.read()) is bool(logged_lines.warnings) is bool(verbosity)

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, models
 
 from signals import operations
+from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.contract.cases import CASES
 from tests.operations.execution.concurrent_builds import BUILD_WAITS, BUILDS, INDEX_IS_INVALID
@@ -62,7 +63,7 @@ def test_a_row_that_is_committed_while_the_drop_waits_keeps_its_table(
     insert = "INSERT INTO box (size) VALUES (1)"
     running = meanwhile(sessions, background, lambda: backwards(BOX, project_state()), insert)
     with pytest.raises(operations.ConvergenceError, match="has rows"):
-        running.result(60)
+        running.result(DEADLINE)
     assert [row[2:] for row in facts() if row[0] == "row"]
 
 
@@ -80,7 +81,7 @@ def test_a_value_that_is_committed_while_the_conversion_waits_is_not_cut(
     insert = "INSERT INTO box (size) VALUES (2.5)"
     running = meanwhile(sessions, background, lambda: forwards(operation, state), insert)
     with pytest.raises(operations.RowsViolate, match="do not survive"):
-        running.result(60)
+        running.result(DEADLINE)
     assert scratch_schema.value("SELECT size FROM box") == 2.5
 
 
@@ -213,10 +214,10 @@ def test_a_build_of_another_role_is_seen_without_superuser_rights(
         forwards(operation, STATE)
 
     future = background(migrate)
-    assert build_is_awaited.wait(60)
+    assert build_is_awaited.wait(DEADLINE)
     holder.rollback()
-    build.join(60)
-    future.result(timeout=60)
+    build.join(DEADLINE)
+    future.result(timeout=DEADLINE)
     assert wait_for_rows(watcher, "SELECT 'wanted'::regclass::oid") == number
 
 

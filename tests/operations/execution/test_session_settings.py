@@ -9,6 +9,7 @@ from django.db.models import Index
 
 from signals import operations
 from signals.operations.execution.settings import CLIENT_CHECK
+from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.execution.current_settings import current_settings
 from tests.operations.execution.part_operations import add_check, add_column, add_index, add_unique
@@ -153,14 +154,14 @@ def test_the_sessions_settings_are_what_they_were_after_a_cancelled_build(
 
     future = background(build)
     cancel_when_waiting(watcher)
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
     assert seen["sqlstate"] == "57014"
     assert seen["settings"]["lock_timeout"] == "7s"
     assert seen["settings"]["statement_timeout"] == "9s"
 
 
 def cancel_when_waiting(watcher: Any) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         question = (
             "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
@@ -191,7 +192,7 @@ def test_a_step_that_lets_writers_through_is_not_cut_off_by_the_sessions_timeout
         "AND clock_timestamp() - query_start > '800 ms'",
     )
     holder.rollback()
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
     assert [row[4] for row in facts() if row[2] == "wanted" and row[0] == "index"] == [
         "valid ready"
     ]
@@ -230,7 +231,7 @@ def test_the_sessions_timeout_does_not_cut_off_the_reading(sessions: Any, backgr
         "AND clock_timestamp() - query_start > '200 ms'",
     )
     holder.rollback()
-    assert running.result(timeout=60) == "50ms"
+    assert running.result(timeout=DEADLINE) == "50ms"
     assert ("constraint", "part", "wanted", "c", "CHECK ((amount >= 0))", "true") in facts()
 
 
@@ -253,8 +254,8 @@ def test_a_build_is_not_cut_off_by_transaction_timeout(sessions: Any, background
         "WHERE datname = current_database() AND wait_event_type = 'Lock' "
         "AND clock_timestamp() - query_start > '400ms'"
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + DEADLINE
     while not scratch_schema.rows(waited) and not running.done():
         assert time.monotonic() < deadline
     holder.close()
-    assert running.result(timeout=60) == "200ms"
+    assert running.result(timeout=DEADLINE) == "200ms"

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.deadline import DEADLINE
 from tests.operations.stoppable_migrators import MigratedDatabase, database_copy, lock_waiters
 from tests.operations.traffic import Traffic
 from tests.postgres.databases import ROOT
@@ -129,7 +130,7 @@ def test_on_a_large_table_no_write_fails_while_it_is_migrated(
         database.finish("migrate", "signals", "0012")
         took = time.monotonic() - start
     finally:
-        ended = [each.communicate(timeout=60) for each in writers]
+        ended = [each.communicate(timeout=DEADLINE) for each in writers]
     assert [each.returncode for each in writers] == [0, 0, 0, 0], ended
     counts, longest = zip(*(output.split() for output, _ in ended), strict=True)
     written = sum(map(int, counts))

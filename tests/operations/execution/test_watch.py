@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from signals import operations
 from signals.operations.catalog.sessions import builds_on
 from signals.operations.execution import send
+from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.execution.conftest import ShownLines
 from tests.operations.execution.part_operations import add_check, add_column, add_index
@@ -61,7 +62,7 @@ def test_a_build_that_others_hold_up_names_each_of_them_with_the_phase(
     assert line.endswith(""": "SET application_name = 'nightly report'\"""")
     shown_lines.until(rf"waiting for old snapshots, \d+ s, waits for pid {reading}\n")
     reader.rollback()
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
     assert shown_lines.out == ""
     wait_until(lambda: not scratch_schema.rows(WATCHERS), "closed")
 
@@ -87,8 +88,8 @@ def test_the_build_of_a_stranger_names_the_builder_and_who_holds_it_up(
     )
     shown_lines.until(f"waiting for old snapshots, .*waits for pid {holding}\n")
     holder.rollback()
-    build.join(60)
-    future.result(timeout=60)
+    build.join(DEADLINE)
+    future.result(timeout=DEADLINE)
 
 
 def test_the_build_of_another_migrator_is_known_for_one_of_ours(
@@ -104,8 +105,8 @@ def test_the_build_of_another_migrator_is_known_for_one_of_ours(
         f"pid {activity.session.pid}, "
     )
     holder.rollback()
-    first.result(timeout=60)
-    second.result(timeout=60)
+    first.result(timeout=DEADLINE)
+    second.result(timeout=DEADLINE)
 
 
 def test_a_validation_that_waits_says_for_whom_and_how_long(
@@ -122,7 +123,7 @@ def test_a_validation_that_waits_says_for_whom_and_how_long(
     )
     shown_lines.until(rf"VALIDATE CONSTRAINT .*: \d+ s, waits for pid {holder.info.backend_pid}\n")
     holder.rollback()
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
 
 
 def test_what_is_fast_opens_no_second_connection_and_sends_no_more_than_it_must() -> None:
@@ -167,16 +168,16 @@ def test_a_watcher_that_is_refused_changes_nothing(
 
     def build() -> None:
         connected.set()
-        assert go.wait(60)
+        assert go.wait(DEADLINE)
         forwards(add_index(), STATE)
 
     future = background(build)
-    assert connected.wait(60)
+    assert connected.wait(DEADLINE)
     closed_door()
     go.set()
     logged_lines.until("nobody watches for the next 0.2 s")
     holder.rollback()
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
     assert [row[4] for row in facts() if row[0] == "index" and row[2] == "wanted"] == [
         "valid ready"
     ]
@@ -195,7 +196,7 @@ def test_a_watcher_that_is_terminated_changes_nothing_and_another_follows(
         lambda: [row for row in scratch_schema.rows(WATCHERS) if row[0] != pid], "watched again"
     )
     holder.rollback()
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
     wait_until(lambda: not scratch_schema.rows(WATCHERS), "closed")
 
 
@@ -221,7 +222,7 @@ def test_queries_of_others_are_shown_only_if_they_may_be(
     future = background(forwards, add_index(), STATE)
     logged_lines.until("(waiting for old snapshots): pid ")
     reader.rollback()
-    future.result(timeout=60)
+    future.result(timeout=DEADLINE)
     said = [line for line in logged_lines.lines if "waiting for" in line]
     assert all(("hunter2" in line) is show for line in said)
 

@@ -256,7 +256,7 @@ def test_a_call_from_python_raises_with_the_same_code(copy: Copy) -> None:
 def test_an_output_that_knows_only_ascii_gets_a_readable_report(
     copy: Copy, description: str, code: int, word: str, option: tuple[str, ...]
 ) -> None:
-    done = copy(description).manage(
+    done = copy(description).manage_by_new_interpreter(
         "verify_schema",
         "signals",
         "0012",

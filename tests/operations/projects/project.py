@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.deadline import DEADLINE
 from tests.operations.scratch_schema import psql_binary
 from tests.postgres.databases import Database
 
@@ -56,6 +57,6 @@ class Project:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=DEADLINE,
         )
         assert (done.returncode, done.stderr) == (0, "")
