@@ -10,6 +10,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -178,6 +179,7 @@ def _run(start: _Start, streams: list[Connection]) -> None:
     )
     os.environ.clear()
     os.environ.update(env)
+    tempfile.tempdir = None  # TMPDIR may be another
     os.chdir(start.cwd)
     added = [each for each in env.get("PYTHONPATH", "").split(os.pathsep) if each]
     installed = [each for each in start.path if each not in ("", ROOT)]
