@@ -1,6 +1,7 @@
 """Migration 0011: the confidence becomes a fraction, and rows get their times in batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -11,7 +12,7 @@ from signals.operations import RowsViolate
 from tests.deadline import DEADLINE
 from tests.migrations.chain import chain_operations, run_again
 from tests.postgres.catalog_facts import catalog_versions, facts
-from tests.postgres.databases import Database
+from tests.postgres.databases import Database, Row
 from tests.postgres.polling import lock_waiter, wait_until, wait_until_unused
 
 Copy = Callable[[str], Database]
@@ -79,6 +80,14 @@ def many(copy: Copy) -> Database:
     return database
 
 
+@contextmanager
+def row_lock(database: Database, number: int) -> Iterator[psycopg.Connection[Row]]:
+    """Yield a session in a transaction that has locked the row."""
+    with database.connect(autocommit=False) as writer:
+        writer.execute("SELECT FROM signals WHERE id = %s FOR UPDATE", [number])
+        yield writer
+
+
 def filled(database: Database) -> int:
     return int(database.value("SELECT count(created_at) FROM signals"))
 
@@ -97,15 +106,16 @@ def test_batches_are_transactions_of_their_own(copy: Copy) -> None:
     database = many(copy)
     start = database.value("SELECT now()")
     with (
-        database.connect(autocommit=False) as writer,
+        row_lock(database, BATCH + 10) as writer,
         database.running("migrate", "signals", "0011", "-v0") as process,
     ):
-        writer.execute("SELECT FROM signals WHERE id = %s FOR UPDATE", [BATCH + 10])
         wait_until(lock_waiter(database, "UPDATE"), "the second batch waits for the row")
         assert filled(database) == BATCH
         assert database.value("SELECT max(id) FROM signals WHERE created_at IS NOT NULL") == BATCH
         # A writer is not stopped by a batch that waits, not even at the rows of a filled one.
-        database.run("SET lock_timeout = '2s'; UPDATE signals SET confidence = id WHERE id = 1")
+        database.run(
+            f"SET lock_timeout = '{DEADLINE}s'; UPDATE signals SET confidence = id WHERE id = 1"
+        )
         writer.rollback()
         assert process.communicate(timeout=DEADLINE)[1] == ""
         assert process.returncode == 0
@@ -117,10 +127,9 @@ def test_a_backfill_that_dies_in_the_middle_is_continued(copy: Copy, how: str) -
     database = many(copy)
     start = database.value("SELECT now()")
     with (
-        database.connect(autocommit=False) as writer,
+        row_lock(database, 2 * BATCH + 10),
         database.running("migrate", "signals", "0011") as process,
     ):
-        writer.execute("SELECT FROM signals WHERE id = %s FOR UPDATE", [2 * BATCH + 10])
         pid = wait_until(lock_waiter(database, "UPDATE"), "the third batch waits for the row")
         if how.startswith("kill"):
             process.kill()
@@ -141,10 +150,9 @@ def test_a_backfill_that_dies_in_the_middle_is_continued(copy: Copy, how: str) -
 def test_rows_that_come_meanwhile_get_their_time_from_the_database(copy: Copy) -> None:
     database = many(copy)
     with (
-        database.connect(autocommit=False) as writer,
+        row_lock(database, BATCH + 10) as writer,
         database.running("migrate", "signals", "0011") as process,
     ):
-        writer.execute("SELECT FROM signals WHERE id = %s FOR UPDATE", [BATCH + 10])
         wait_until(lock_waiter(database, "UPDATE"), "the second batch waits for the row")
         database.run("INSERT INTO signals (confidence, ts) VALUES (-1, '2001-01-01Z')")
         writer.rollback()

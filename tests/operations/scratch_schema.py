@@ -94,7 +94,8 @@ def search_path(path: str) -> Iterator[None]:
 
 
 DROP_SCHEMAS = (
-    "SET synchronous_commit = off; SET client_min_messages = warning; SET lock_timeout = '10s'; "
+    "SET synchronous_commit = off; SET client_min_messages = warning; "
+    f"SET lock_timeout = '{DEADLINE}s'; "
     f"DROP SCHEMA IF EXISTS {SCHEMA}, {OTHER_SCHEMA} CASCADE; SET lock_timeout = 0"
 )
 

@@ -205,11 +205,12 @@ def test_a_statement_timeout_of_the_session_holds_for_steps_that_stop_writers(
     recreate(PART_TABLE)
     before = catalog_versions()
     sessions.holding("ACCESS SHARE")
-    scratch_schema.execute("SET statement_timeout = '60ms'")
+    scratch_schema.execute("SET statement_timeout = '500ms'")
     with pytest.raises(operations.StatementRefused) as refused:
         forwards(add_column(), STATE)
     assert refused.value.sqlstate == "57014"
-    assert scratch_schema.value("SHOW statement_timeout") == "60ms"
+    assert scratch_schema.value("SHOW statement_timeout") == "500ms"
+    scratch_schema.execute("RESET statement_timeout")
     assert catalog_versions() == before
 
 
