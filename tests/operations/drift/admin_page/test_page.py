@@ -16,6 +16,7 @@ from django.test import Client
 from django.urls import path
 
 from signals.operations.drift import cached_reading
+from tests.deadline import DEADLINE
 from tests.operations.drift.admin_page.conftest import EVIL, PAGE
 from tests.postgres.catalog_facts import catalog_versions
 from tests.postgres.databases import Database
@@ -144,9 +145,12 @@ def test_a_lock_and_a_statement_timeout_end_a_reading_in_words(
         page = read(watcher, drifted)
     assert "lock timeout" in page
     assert "This database was not read yet." in page
+    monkeypatch.setattr(cached_reading, "_LOCK_TIMEOUT", DEADLINE)
     connections[drifted.alias].close()
-    drifted.run(f"ALTER DATABASE {drifted.name} SET statement_timeout = '1ms'")
-    assert "statement timeout" in read(watcher, drifted)
+    drifted.run(f"ALTER DATABASE {drifted.name} SET statement_timeout = '500ms'")
+    with drifted.connect(autocommit=False) as migrator:
+        migrator.execute("LOCK TABLE signals")
+        assert "statement timeout" in read(watcher, drifted)
 
 
 def test_where_requests_are_transactions_a_database_that_is_down_is_told_in_words_too(
