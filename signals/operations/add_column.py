@@ -1,9 +1,11 @@
 """AddColumnIfMissing."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db.migrations.operations.fields import AddField
+from django.db.migrations.state import ProjectState
 from django.db.models import NOT_PROVIDED
 
 from .base import Convergent
@@ -13,6 +15,7 @@ from .components.columns import (
     bare_field,
     compare_column,
     compare_existence,
+    is_indexed,
     probe_column,
     prove_not_null,
     refuse_new_columns,
@@ -141,8 +144,7 @@ class AddColumnIfMissing(Convergent, AddField):
         if has_db_constraint(field):
             statements += plan_foreign_key(site, field, found)
         for part in self._parts(site, found):
-            part.coming = frozenset([column])
-            statements += part.plan(site, snapshot)
+            statements += part.plan(replace(site, coming=frozenset([column])), snapshot)
         return statements
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
@@ -182,6 +184,10 @@ class AddColumnIfMissing(Convergent, AddField):
         if type_of(site, site.field(self.name)) in snapshot.found.unknown:
             return False
         return wanted is None or found.type == wanted.type
+
+    def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
+        """Its index is built concurrently."""
+        return is_indexed(self.field)
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
         return implied(self.model_name, site, site.field(self.name), found)

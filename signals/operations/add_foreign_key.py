@@ -4,11 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db.migrations.operations.fields import AlterField
+from django.db.migrations.state import ProjectState
 from django.db.models import ForeignKey
 
 from .base import Convergent
 from .catalog.tables import Table
-from .components.columns import add_field_ddl, compare_column, compare_existence, probe_column
+from .components.columns import (
+    add_field_ddl,
+    compare_column,
+    compare_existence,
+    gains_index,
+    probe_column,
+)
 from .components.foreign_keys import (
     compare_foreign_key,
     drop_foreign_key,
@@ -40,6 +47,8 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
     """
 
     field: "ForeignKey[Any, Any]"
+
+    needs_state = True
 
     def __init__(
         self,
@@ -119,6 +128,11 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
         for part in self._parts(site, None):
             steps += part.script_backwards(site)
         return steps
+
+    def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
+        """An index that the field had not before is built concurrently."""
+        former = before.models[app_label, self.model_name_lower].fields.get(self.name)
+        return gains_index(former, self.field)
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
         return implied_later(self.model_name, self.name, site, found)

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from django.db.migrations.operations.models import AddConstraint
+from django.db.migrations.state import ProjectState
 from django.db.models import Index, UniqueConstraint
 
 from .base import Convergent
@@ -134,6 +135,9 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
             or constraint.opclasses
             or constraint.contains_expressions
         )
+
+    def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
+        return True
 
     def _judge(self, site: Site, snapshot: Snapshot) -> Finding:
         name, found = self.constraint.name, snapshot.found

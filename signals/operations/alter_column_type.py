@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import DatabaseError
 from django.db.migrations.operations.fields import AlterField
+from django.db.migrations.state import ProjectState
 from django.db.models import Field, ForeignKey
 
 from .base import Convergent
@@ -20,6 +21,7 @@ from .components.columns import (
     bare_field,
     compare_column,
     compare_existence,
+    gains_index,
     probe_column,
     require_no_other_change,
     same_column,
@@ -58,6 +60,8 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     keep_on_reverse: backwards leaves a table with rows as it is.
     altered_later: a later migration alters the column again; here any definition but the former is enough.
     """
+
+    needs_state = True
 
     def __init__(  # noqa: PLR0913 - AlterField's arguments and four more
         self,
@@ -229,6 +233,11 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             return steps
         closing, before = self._closing(site)
         return [*steps, *closing.script(before)]
+
+    def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
+        """An index that the field had not before is built concurrently."""
+        former = before.models[app_label, self.model_name_lower].fields.get(self.name)
+        return gains_index(former, self.field)
 
     def _closing(self, site: Site) -> tuple[SetNotNullIfNullable, Site]:
         """What makes the column NOT NULL again, backwards, and where."""

@@ -155,6 +155,9 @@ class BackfillInBatches(Convergent, Operation):
     def script_backwards(self, site: Site) -> list[Statement]:
         return []
 
+    def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
+        return True
+
     def _fill(self, site: Site) -> None:
         rows = site.model._base_manager.using(site.connection.alias).order_by("pk")
         left = rows.filter(**{f"{self.name}__isnull": True})
@@ -174,7 +177,7 @@ class BackfillInBatches(Convergent, Operation):
     def _write(self, site: Site, rows: Any) -> int:
         """Fills one batch; tried again where transactions of others were in its way."""
         (statement,) = self.script(site)
-        longest = LockPolicy.from_settings().limited(self.limits).lock_wait
+        longest = LockPolicy.from_settings().limited(self.limits or site.limits).lock_wait
         update = partial(rows.update, **{self.name: self.value})
         try:
             return retry_on_conflict(site.connection, update, longest)

@@ -1,6 +1,7 @@
 """The base of the operations: the contract, and what Django calls."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import migrations
@@ -14,6 +15,7 @@ from .contract import Contract
 from .convergence import converge, needed
 from .errors import NeedsAutocommit
 from .execution.limits import accept_limits
+from .execution.run import run_of
 from .findings import Finding
 from .names import PACKAGE
 from .refusals import require_postgresql
@@ -116,9 +118,11 @@ class Convergent(Contract):
         connection = site.connection
         if not (editor.collect_sql or connection.in_atomic_block or connection.get_autocommit()):
             raise NeedsAutocommit(self.describe(), "the connection has autocommit off")
-        targets = list(self.targets(site))
-        for operation, _ in targets:
-            operation.migration, operation.limits = self.migration, self.limits
+        migration = run_of(connection).migration_of(self)
+        targets = [
+            (operation, replace(place, migration=migration, limits=self.limits))
+            for operation, place in self.targets(site)
+        ]
         if not forwards:
             targets.reverse()
         if editor.collect_sql:

@@ -13,7 +13,7 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
-from .conversion.atomicity import NEED_STATE, needs_autocommit
+from .conversion.atomicity import needs_autocommit
 from .conversion.blocking import Blocking, blocking
 from .migrate.walk import convergent, steps
 from .names import NAME
@@ -91,7 +91,7 @@ def _needing_autocommit(loader: MigrationLoader, migration: Migration) -> Iterat
         return
     states: list[tuple[Any, ProjectState]] = [(each, ProjectState()) for each in found]
     with suppress(*_BROKEN_STATE):
-        if any(isinstance(operation, NEED_STATE) for operation in found):
+        if any(operation.needs_state for operation in found):
             state = loader.project_state((app, migration.name), at_end=False)
             states = [(operation, before) for operation, before, _ in steps(migration, state)]
         for operation, before in states:

@@ -1,9 +1,11 @@
 """What an operation answers when it is asked about a database; no engine."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
 
 from .catalog.tables import Table
 from .findings import Finding, Status
@@ -18,11 +20,14 @@ class Contract(Operation):
     (`plan`, `plan_backwards`, `script`, `script_backwards`).
     """
 
-    migration = ""  # the label of the migration that a run of `migrate` takes the operation from
-    # Columns that earlier operations of a plan are going to add.
-    coming: frozenset[str] = frozenset()
     on_different = ""  # "stop" or "replace" where an operation offers to replace
     limits: Mapping[str, float] = {}  # of this operation, in the place of the settings
+    repaired_as = ""  # what a repair ranks it as, where that is not its component
+    has_safe_script = (
+        False  # whether its script proves what it enforces, so that it may run on any rows
+    )
+    is_indifferent = False  # whether a transaction makes no difference to it
+    needs_state = False  # whether `needs_autocommit` looks at the state
 
     @property
     def model_key(self) -> str:
@@ -101,6 +106,27 @@ class Contract(Operation):
     def script_backwards(self, site: Site) -> list[Statement]:
         """Return every step back, each with the condition under which it is left out."""
         raise NotImplementedError
+
+    def altered(self, **attributes: Any) -> Self:
+        """Return a copy of the operation that has other attributes."""
+        other = copy(self)
+        vars(other).update(attributes)
+        return other
+
+    def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
+        """Return whether the operation, forwards and with something to do, is refused in a transaction.
+
+        before: the state without the operation. What depends on the database alone is not known.
+        """
+        return False
+
+    def postponing(self, tables: frozenset[str]) -> Self:
+        """Return the operation without its foreign keys to the quoted tables, which are still to come."""
+        return self
+
+    def postponed_script(self, site: Site) -> list[Statement]:
+        """Return what makes the foreign keys that it postpones, as `script` does."""
+        return []
 
     def stops_at(self, finding: Finding) -> bool:
         """Return whether a run stops here rather than put the wanted definition in the other's place."""

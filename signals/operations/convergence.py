@@ -82,7 +82,7 @@ def _planned(
     snapshot, findings = _settled(operation, site)
     if forwards:
         for finding in findings:
-            _announce(operation, finding)
+            _announce(operation, site, finding)
     snapshot = operation.with_row_facts(site, snapshot, forwards=forwards)
     plan = operation.plan if forwards else operation.plan_backwards
     statements = plan(site, snapshot)
@@ -118,10 +118,10 @@ def _settled(operation: Contract, site: Site) -> tuple[Any, list[Finding]]:
     return snapshot, findings
 
 
-def _announce(operation: Contract, finding: Finding) -> None:
+def _announce(operation: Contract, site: Site, finding: Finding) -> None:
     """Say what deserves a line before anything is sent; raise DifferentDefinition where the run stops."""
     if operation.stops_at(finding):
-        refuse_different(operation, finding)
+        refuse_different(operation, finding, site.migration)
     verb = {Status.UNFINISHED: "healing the unfinished", Status.DIFFERENT: "replacing the"}
     if finding.status in verb:
         logger.warning("%s %s", verb[finding.status], finding.label)
@@ -151,7 +151,7 @@ def _send(operation: Contract, site: Site, statement: Statement) -> None:
     if statement.lock is Lock.SHARE_UPDATE_EXCLUSIVE:
         _give_way(operation, site, statement)
     try:
-        send(site.connection, statement, operation.limits)
+        send(site.connection, statement, operation.limits or site.limits)
     except RowsViolate as error:
         table = find_table(site.connection, statement.table)
         explained = explain_violation(site.connection, table, statement, error)
@@ -191,7 +191,8 @@ def _retreat(operation: Contract, site: Site, statement: Statement) -> None:
         table = find_table(connection, statement.table)
         index = table.index(statement.unique) if table else None
         if index is not None and not index.valid and not index.building:
-            send(connection, drop_index(site, index.name, table), operation.limits)
+            limits = operation.limits or site.limits
+            send(connection, drop_index(site, index.name, table), limits)
     except DatabaseError as error:
         if not is_overtaken(error):
             raise

@@ -35,6 +35,8 @@ class CreateEnumIfMissing(Convergent, Operation):
 
     category = OperationCategory.ADDITION
 
+    is_indifferent = True
+
     def __init__(
         self,
         name: str,

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.db.migrations.operations.models import AddIndex
+from django.db.migrations.state import ProjectState
 from django.db.models import Index
 
 from .base import Convergent
@@ -180,9 +181,12 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         """The declared indexes, the best first."""
         return (self.index, *self.fallbacks)
 
+    def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
+        return True
+
     def _chosen(self, site: Site, found: Table) -> Index | None:
         for variant in self.variants:
-            if found.has_columns(set(columns_of(site, variant)) - self.coming):
+            if found.has_columns(set(columns_of(site, variant)) - site.coming):
                 return variant
         return None
 

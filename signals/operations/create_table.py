@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from django.db import migrations
 from django.db.migrations.operations.base import Operation
@@ -60,6 +60,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
     keep_on_reverse: backwards leaves a table with rows where it would refuse.
     """
 
+    is_indifferent = True
     with_rows = False  # whether backwards drops the table with its rows
     absorbed: frozenset[tuple[str, str]] = frozenset()  # what a squash has put into the declaration
     postponed: frozenset[str] = frozenset()  # quoted tables to come, which foreign keys wait for
@@ -104,10 +105,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         What alters the table must meet it as it was before.
         """
         absorbed = self._absorb(operation)
-        if absorbed is None:
-            return super().reduce(operation, app_label)
-        absorbed.limits = self.limits
-        return [absorbed]
+        return super().reduce(operation, app_label) if absorbed is None else [absorbed]
 
     def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
         """The table, and behind it those of its ManyToManyFields."""
@@ -172,8 +170,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         refuse_new_columns(self, site, snapshot, list(missing.values()), instead)
         statements = [self._add(site, column, field) for column, field in missing.items()]
         for part in self._parts(site, found):
-            part.coming = frozenset(missing)
-            statements += part.plan(site, snapshot)
+            statements += part.plan(replace(site, coming=frozenset(missing)), snapshot)
         for column in self._fields(site):
             statements += prove_not_null(site, found.column(column))
         for field in self._guarded(site):
@@ -258,6 +255,14 @@ class CreateTableIfMissing(Convergent, CreateModel):
             for part in implied(self.name, site, field, found):
                 yield Source("field", field.name), part
 
+    def postponing(self, tables: frozenset[str]) -> Self:
+        return self.altered(postponed=tables)
+
+    def postponed_script(self, site: Site) -> list[Statement]:
+        fields = filter(has_db_constraint, self.declared(site))
+        waiting = [field for field in fields if target_table(site, field) in self.postponed]
+        return [step for field in waiting for step in script_foreign_key(site, field)]
+
     def _absorb(self, operation: Operation) -> "CreateTableIfMissing | None":
         name = getattr(operation, "model_name", None) or getattr(operation, "name", "")
         if str(name).lower() != self.name_lower or not _is_plain(operation):
@@ -299,9 +304,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
             self.managers,
             altered_later=altered_later,
             keep_on_reverse=self.keep_on_reverse,
+            **self.limits,
         )
-        merged.absorbed = absorbed
-        return merged
+        return merged.altered(absorbed=absorbed)
 
     def _add(self, site: Site, column: str, field: AnyField) -> Statement:
         guard = guards.has_column(site.table, column)
@@ -416,5 +421,5 @@ def through_table(
     if not through._meta.auto_created:
         return []
     operation = CreateTableIfMissing(through._meta.object_name, [], keep_on_reverse=keep_on_reverse)
-    operation.with_rows = with_rows
+    operation = operation.altered(with_rows=with_rows)
     return [(operation, Site(site.connection, through, through._meta.db_table))]

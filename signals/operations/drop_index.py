@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.migrations.operations.models import RemoveIndex
+from django.db.migrations.state import ProjectState
 from django.db.models import Index
 
 from .catalog.tables import Table
@@ -43,3 +44,6 @@ class DropIndexConcurrentlyIfPresent(Removal, RemoveIndex):
 
     def is_present(self, site: Site, found: Table) -> bool:
         return any(found.index(each.name) for each in self.addition(site).variants)
+
+    def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
+        return True

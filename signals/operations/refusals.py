@@ -32,10 +32,10 @@ _REFUSALS = ("42", "0A", "2B", "54", "55000", "55006", "57014", "22023", "25006"
 _Part = TypeVar("_Part")
 
 
-def refuse_different(operation: Any, finding: Finding) -> NoReturn:
+def refuse_different(operation: Any, finding: Finding, migration: str = "") -> NoReturn:
     raise DifferentDefinition(
         operation=operation.describe(),
-        migration=operation.migration,
+        migration=migration,
         component=finding.component,
         name=finding.name,
         table=finding.table,

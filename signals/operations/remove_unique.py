@@ -1,6 +1,7 @@
 """RemoveUniqueIfPresent."""
 
 from django.db.migrations.operations.models import RemoveConstraint
+from django.db.migrations.state import ProjectState
 from django.db.models import UniqueConstraint
 
 from .add_unique import AddUniqueIfMissing
@@ -20,6 +21,8 @@ class RemoveUniqueIfPresent(Removal, RemoveConstraint):
     model_name, name: as for Django's RemoveConstraint; the constraint is a UniqueConstraint.
     """
 
+    needs_state = True
+
     def describe(self) -> str:
         return f"Remove unique {self.name} from {self.model_name} if present"
 
@@ -29,3 +32,12 @@ class RemoveUniqueIfPresent(Removal, RemoveConstraint):
 
     def is_present(self, site: Site, found: Table) -> bool:
         return bool(found.index(self.name) or found.constraint(self.name))
+
+    def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
+        """What is an index and no constraint is dropped concurrently."""
+        constraint = before.models[app_label, self.model_name_lower].get_constraint_by_name(
+            self.name
+        )
+        if not isinstance(constraint, UniqueConstraint):
+            return False
+        return AddUniqueIfMissing(self.model_name, constraint).is_index

@@ -36,6 +36,9 @@ class SetNotNullIfNullable(Convergent, AlterField):
     altered_later: a later migration alters the column again; here another definition is enough.
     """
 
+    repaired_as = "not null"
+    has_safe_script = True
+
     def __init__(  # noqa: PLR0913 - AlterField's arguments and two more
         self,
         model_name: str,
@@ -79,7 +82,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
         finding = compare_column(site, field, replace(table, columns=columns), snapshot.wanted)
         if finding.status is Status.DIFFERENT and self.altered_later:
             finding = compare_existence(site, field, table)
-        elif finding.status is Status.EXISTS and table.constraint(self._proof(site)):
+        elif finding.status is Status.EXISTS and table.constraint(self.proof_name(site)):
             finding = replace(finding, status=Status.UNFINISHED)
         elif finding.status is Status.EXISTS and not column.not_null:
             finding = replace(finding, status=Status.MISSING)
@@ -98,13 +101,13 @@ class SetNotNullIfNullable(Convergent, AlterField):
         if table is None or column is None:
             return []
         drop, *nullable = self.script_backwards(site)
-        steps = [drop] if table.constraint(self._proof(site)) else []
+        steps = [drop] if table.constraint(self.proof_name(site)) else []
         return [*steps, *nullable] if column.not_null else steps
 
     def script(self, site: Site) -> list[Statement]:
         self._require_no_more(site)
         name = site.column(self.name)
-        column, proof = site.quote(name), self._proof(site)
+        column, proof = site.quote(name), self.proof_name(site)
         quoted = site.quote(proof)
         strict = guards.has_not_null(site.table, name)
         alter = f"ALTER TABLE {site.table}"
@@ -120,7 +123,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
         ]
 
     def script_backwards(self, site: Site) -> list[Statement]:
-        drop = drop_constraint(site, self._proof(site))
+        drop = drop_constraint(site, self.proof_name(site))
         if self.keep_on_reverse:
             return [drop]
         name = site.column(self.name)
@@ -131,7 +134,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
     def remaining(self, site: Site, table: Table, column: Column) -> list[Statement]:
         """The steps that the column still needs, whatever else of it is different."""
         add, validate, enforce, drop = self.script(site)
-        proof = table.constraint(self._proof(site))
+        proof = table.constraint(self.proof_name(site))
         if column.not_null:
             leftover = [drop] if proof else []
             return [*leftover, *prove_not_null(site, column)]
@@ -139,13 +142,13 @@ class SetNotNullIfNullable(Convergent, AlterField):
             return [add, validate, enforce, drop]
         return [enforce, drop] if proof.validated else [validate, enforce, drop]
 
+    def proof_name(self, site: Site) -> str:
+        """The name of the check that stands in for NOT NULL meanwhile."""
+        column = site.column(self.name)
+        return site.name_for([column], "_notnull")
+
     def _require_no_more(self, site: Site) -> None:
         before = site.before._meta.get_field(self.name) if site.before else None
         if isinstance(before, Field):
             field = site.field(self.name)
             require_no_other_change(self, site, before, field, parts=False)
-
-    def _proof(self, site: Site) -> str:
-        """The name of the check that stands in for NOT NULL meanwhile."""
-        column = site.column(self.name)
-        return site.name_for([column], "_notnull")

@@ -1,8 +1,8 @@
 """Where an operation works: a model on a connection, and Django's DDL for both."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -35,6 +35,8 @@ class Site:
 
     `model` is the state with the operation applied, `before` the state without it, and `apps_before` all
     models of that one; `db_table` is the table's name, from which others are made, on the probe too.
+    migration: its label, in a run of `migrate`. limits: of the operation that works here for another one.
+    coming: columns that earlier steps of a plan are going to add.
     """
 
     connection: BaseDatabaseWrapper
@@ -42,6 +44,9 @@ class Site:
     db_table: str
     before: type[Model] | None = None
     apps_before: "StateApps | None" = None
+    migration: str = ""
+    limits: Mapping[str, float] = field(default_factory=dict, compare=False)
+    coming: frozenset[str] = frozenset()
 
     @property
     def table(self) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from django.db.migrations.operations.base import Operation
-from django.db.models import Value
+from django.db.models import Field, Value
 from django.utils.functional import cached_property
 
 from ..catalog.contents import has_rows
@@ -82,6 +83,20 @@ def compare_existence(site: Site, field: AnyField, found: Table | None) -> Findi
         return Finding("column", name, site.table, Status.MISSING)
     status = Status.UNFINISHED if column.unproven else Status.EXISTS
     return Finding("column", name, site.table, status, definition(column))
+
+
+def is_indexed(field: Any) -> bool:
+    """Return whether an index or a uniqueness of its own comes with the field's column."""
+    return not field.primary_key and bool(field.unique or getattr(field, "db_index", False))
+
+
+def gains_index(before: Any, after: Any) -> bool:
+    """Return whether the field comes to have an index, or another kind of one.
+
+    before: the field as it was; None, or a field of another kind, where there was none.
+    """
+    had_index = isinstance(before, Field) and is_indexed(before) and before.unique == after.unique
+    return is_indexed(after) and not had_index
 
 
 def prove_not_null(site: Site, column: Column | None) -> list[Statement]:

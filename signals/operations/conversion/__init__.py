@@ -1,7 +1,6 @@
 """Turns the operations of a migration into convergent ones, as far as there are any."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,9 +196,7 @@ def _flag(operation: Any, altered: Collection[tuple[str, str]]) -> Any:
         return operation
     if flag == operation.altered_later:
         return operation
-    flagged: Any = copy(operation)
-    flagged.altered_later = flag
-    return flagged
+    return operation.altered(altered_later=flag)
 
 
 def _with_needs(changes: Sequence[Change], app_label: str, state: ProjectState) -> Iterator[Change]:

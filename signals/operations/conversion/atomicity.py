@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from enum import Enum
-from typing import Any
 
 from django.contrib.postgres.operations import (
     CreateExtension,
@@ -12,38 +11,13 @@ from django.contrib.postgres.operations import (
 from django.db import migrations
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
-from django.db.models import Field, UniqueConstraint
 
-from ..add_column import AddColumnIfMissing
-from ..add_foreign_key import AddForeignKeyIfMissing
-from ..add_unique import AddUniqueIfMissing
-from ..alter_column_type import AlterColumnTypeIfDifferent
-from ..backfill import BackfillInBatches
 from ..base import Convergent
-from ..create_enum import CreateEnumIfMissing
-from ..create_index import CreateIndexConcurrentlyIfMissing
-from ..create_table import CreateTableIfMissing
-from ..drop_index import DropIndexConcurrentlyIfPresent
-from ..remove_unique import RemoveUniqueIfPresent
 
-# What sends a statement that PostgreSQL refuses in a transaction, whenever it has something to do.
-_CONCURRENT = (
-    CreateIndexConcurrentlyIfMissing,
-    DropIndexConcurrentlyIfPresent,
-    AddUniqueIfMissing,
-    BackfillInBatches,
-    NotInTransactionMixin,
-)
-_ALTERS = (AddForeignKeyIfMissing, AlterColumnTypeIfDifferent)
-# Of which only the state before them tells what they send.
-NEED_STATE = (*_ALTERS, RemoveUniqueIfPresent)
-
-# One statement, which may be sent again, or none; a new table, or a type, that comes as a whole.
+# Of Django's, one statement, which may be sent again, or none.
 _INDIFFERENT = (
     CreateExtension,
     ValidateConstraint,
-    CreateTableIfMissing,
-    CreateEnumIfMissing,
     migrations.AlterModelOptions,
     migrations.AlterModelManagers,
 )
@@ -58,27 +32,10 @@ class TransactionNeed(Enum):
 
 
 def needs_autocommit(operation: Operation, app_label: str, before: ProjectState) -> bool:
-    """Whether the operation, forwards and with something to do, is refused in a transaction.
-
-    What depends on the database alone (the index that a table of CreateTableIfMissing lacks) is not known.
-    """
-    if isinstance(operation, AddColumnIfMissing):
-        return _is_indexed(operation.field)
-    if isinstance(operation, _ALTERS):
-        former = _model(operation, app_label, before).fields.get(operation.name)
-        return _is_indexed(operation.field) and not (
-            isinstance(former, Field)
-            and _is_indexed(former)
-            and former.unique == operation.field.unique
-        )
-    if isinstance(operation, RemoveUniqueIfPresent):
-        model = _model(operation, app_label, before)
-        constraint = model.get_constraint_by_name(operation.name)
-        return (
-            isinstance(constraint, UniqueConstraint)
-            and AddUniqueIfMissing(operation.model_name, constraint).is_index
-        )
-    return isinstance(operation, _CONCURRENT)
+    """Return whether the operation, forwards and with something to do, is refused in a transaction."""
+    if isinstance(operation, Convergent):
+        return operation.needs_autocommit(app_label, before)
+    return isinstance(operation, NotInTransactionMixin)
 
 
 def transaction_need(
@@ -91,6 +48,8 @@ def transaction_need(
     if isinstance(operation, migrations.SeparateDatabaseAndState):
         return _need_of_parts(operation, app_label, before, new)
     if isinstance(operation, _INDIFFERENT) or is_of_state_alone(operation):
+        return TransactionNeed.NONE
+    if isinstance(operation, Convergent) and operation.is_indifferent:
         return TransactionNeed.NONE
     if needs_autocommit(operation, app_label, before):
         return TransactionNeed.AUTOCOMMIT
@@ -124,11 +83,3 @@ def _need_of_parts(
         (each for each in (TransactionNeed.AUTOCOMMIT, TransactionNeed.ATOMIC) if each in needs),
         TransactionNeed.NONE,
     )
-
-
-def _model(operation: Any, app_label: str, state: ProjectState) -> Any:
-    return state.models[app_label, operation.model_name.lower()]
-
-
-def _is_indexed(field: Any) -> bool:
-    return not field.primary_key and bool(field.unique or getattr(field, "db_index", False))

@@ -9,7 +9,6 @@ from typing import Any
 from ..components.guards import guarded
 from ..errors import ConvergenceError
 from ..findings import Status
-from ..set_not_null import SetNotNullIfNullable
 from .repair import in_order, postponed, statements
 from .rows import Row, Survey
 from .schemas import Result, Schemas
@@ -252,7 +251,7 @@ def row_as_json(row: Row) -> dict[str, Any]:
 
 def _steps(row: Row) -> Iterator[str]:
     finding = row.finding
-    is_safe = isinstance(row.operation, SetNotNullIfNullable)  # proves it before it is enforced
+    is_safe = row.operation is not None and row.operation.has_safe_script
     if row.is_repairable(replacing=is_safe):
         try:
             steps = statements(row)

@@ -8,16 +8,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..components import guards
 from ..components.foreign_keys import (
-    has_db_constraint,
     referenced,
     script_foreign_key,
-    target_table,
 )
-from ..create_table import CreateTableIfMissing
 from ..errors import ConvergenceError, MigratorsLockLost
 from ..execution import migrators_lock
 from ..findings import Status
-from ..set_not_null import SetNotNullIfNullable
 from ..statements import Statement
 from .rows import Row, Survey
 
@@ -76,7 +72,7 @@ def statements(row: Row) -> list[Statement]:
     finding = row.finding
     if finding.status is Status.MISSING and finding.component == "foreign key":
         return script_foreign_key(site, site.field(operation.name))  # type: ignore[attr-defined]
-    if finding.status is Status.MISSING or isinstance(operation, SetNotNullIfNullable):
+    if finding.status is Status.MISSING or operation.has_safe_script:
         steps = operation.script(site)
         return steps[:1] if finding.component == "table" else steps  # the others are its parts
     snapshot = operation.with_row_facts(site, operation.read(site), forwards=True)
@@ -89,12 +85,9 @@ def statements(row: Row) -> list[Statement]:
 
 def postponed(row: Row) -> list[Statement]:
     """The foreign keys of a missing table that wait for another one."""
-    operation, site = row.operation, row.site
-    if not isinstance(operation, CreateTableIfMissing) or site is None:
+    if row.operation is None or row.site is None:
         return []
-    fields = filter(has_db_constraint, operation.declared(site))
-    waiting = [field for field in fields if target_table(site, field) in operation.postponed]
-    return [step for field in waiting for step in script_foreign_key(site, field)]
+    return row.operation.postponed_script(row.site)
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
@@ -104,17 +97,23 @@ def in_order(rows: Iterable[Row]) -> list[Row]:
     """
     listed = list(rows)
     tables = list(_by_reference([row for row in listed if row.finding.component == "table"]))
-    for place, row in enumerate(tables):
-        if isinstance(row.operation, CreateTableIfMissing):
-            row.operation.postponed = frozenset(each.finding.table for each in tables[place + 1 :])
-    places = {id(row): place for place, row in enumerate(tables)}
-    return sorted(listed, key=lambda row: (_rank(row), places.get(id(row), 0)))
+    others = [row for row in listed if row.finding.component != "table"]
+    ordered = [
+        _postponing(row, frozenset(each.finding.table for each in tables[place:]))
+        for place, row in enumerate(tables, 1)
+    ]
+    return sorted([*ordered, *others], key=_rank)
+
+
+def _postponing(row: Row, tables: frozenset[str]) -> Row:
+    if row.operation is None:
+        return row
+    return replace(row, operation=row.operation.postponing(tables))
 
 
 def _rank(row: Row) -> int:
-    component = row.finding.component
-    if isinstance(row.operation, SetNotNullIfNullable):
-        component = "not null"
+    special = row.operation.repaired_as if row.operation else ""
+    component = special or row.finding.component
     return _ORDER.index(component) if component in _ORDER else len(_ORDER)
 
 
@@ -140,9 +139,10 @@ def _run(connection: BaseDatabaseWrapper, row: Row) -> str:
     """Why it could not be done, or nothing."""
     if row.operation is None or row.site is None:
         return ""
-    row.operation.migration = row.migration
+    operation = row.operation
+    site = replace(row.site, migration=row.migration, limits=operation.limits)
     try:
-        row.operation.converge(row.site, forwards=True)
+        operation.converge(site, forwards=True)
     except MigratorsLockLost:
         raise
     except ConvergenceError as error:

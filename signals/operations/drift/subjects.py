@@ -1,7 +1,6 @@
 """What is judged: an enum, a table, a table that was dropped; each gives its rows."""
 
 from collections.abc import Callable, Iterator, Mapping
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -87,7 +86,7 @@ class JudgedModel:
         table = CreateTableIfMissing(self.state.name, [], {"index_together": together})
         if not table.allow_migrate_model(self.connection.alias, model):
             return
-        table.declared_by = dict(self._declared_by())
+        table = table.altered(declared_by=dict(self._declared_by()))
         site = Site(self.connection, model, model._meta.db_table)
         (operation, _), *through = table.targets(site)
         yield JudgedTable(self, table, site, self._origin, is_own=True)
@@ -134,8 +133,7 @@ class JudgedModel:
                 continue
             column = found.column(site.column(name))
             if column is not None:
-                operation = copy(former)
-                operation.model_name, operation.name = self.state.name, name
+                operation = former.altered(model_name=self.state.name, name=name)
                 yield operation, migration, column.not_null and not column.unproven
 
 
@@ -257,8 +255,7 @@ class JudgedTable:
         elif finding.status is Status.MISSING and self._is_doubtful(piece):
             return None
         if finding.status is Status.DIFFERENT and finding.replaceable:
-            operation = copy(operation)
-            operation.on_different = "replace"
+            operation = operation.altered(on_different="replace")
         progress = self._progress() if finding.status is Status.BUILDING else ""
         return Row(finding, origin, operation, self.site, progress)
 
@@ -275,7 +272,7 @@ class JudgedTable:
             return finding, AddForeignKeyIfMissing(name, field.name, field, altered_later=True)
         if finding.component == "column" and column is not None and not field.null:
             strict = SetNotNullIfNullable(name, field.name, field)
-            if snapshot.found and snapshot.found.constraint(strict._proof(site)):
+            if snapshot.found and snapshot.found.constraint(strict.proof_name(site)):
                 if finding.status is Status.EXISTS or _lacks_not_null(column, wanted):
                     return replace(finding, status=Status.UNFINISHED), strict
             elif finding.status is Status.DIFFERENT and _lacks_not_null(column, wanted):
@@ -286,15 +283,14 @@ class JudgedTable:
         """The operation that adds the column; with the value that rows got when it was added first."""
         past = self.of.past
         former = past.operations.get(Source("field", field.name))
-        options = {"allow_rewrite": bool(getattr(former, "allow_rewrite", False))}
+        options: dict[str, Any] = {"allow_rewrite": bool(getattr(former, "allow_rewrite", False))}
+        options |= former.limits if former else {}
         name = str(field.name)
         if name in past.once:
             field = field.clone()
             field.default = past.once[name]
             options["preserve_default"] = False
-        operation = AddColumnIfMissing(self.operation.name, name, field, **options)
-        operation.limits = former.limits if former else {}
-        return operation
+        return AddColumnIfMissing(self.operation.name, name, field, **options)
 
     def _is_doubtful(self, piece: ComparedPart) -> bool:
         """Whether the index is one for LIKE of a column whose type was changed, when Django drops it."""

@@ -84,7 +84,7 @@ class Undeclared:
                 yield from self._standing_in(found, declared)
         for field in self.operation.declared(site):
             if not field.null:  # what a run that died before its end left, judged with the column
-                yield SetNotNullIfNullable(self.operation.name, field.name, field)._proof(site)
+                yield SetNotNullIfNullable(self.operation.name, field.name, field).proof_name(site)
         keys = {
             each.column
             for each in self.operation.declared(site)

@@ -14,8 +14,8 @@ from ..catalog.sessions import advisory_lock_holders
 from ..errors import MigratorRunning, MigratorsLockLost, Refused, one_line
 from ..names import NAME
 from .policy import LockPolicy
+from .run import run_of
 from .second_session import second_connection
-from .send import before_each_change
 from .waiting import pauses
 
 logger = logging.getLogger(NAME)
@@ -71,7 +71,8 @@ def hold_migrators_lock(connection: BaseDatabaseWrapper) -> Iterator[Callable[[]
         yield _held[mine]
         return
     own = _further(connection, place)
-    outer = before_each_change.get(connection)
+    run = run_of(connection)
+    outer = run.still_alone
 
     def check() -> None:
         if own.connection is None or not own.is_usable():
@@ -86,14 +87,12 @@ def hold_migrators_lock(connection: BaseDatabaseWrapper) -> Iterator[Callable[[]
             yield _holders[holder]
             return
         _require_work(connection, place)
-        _held[mine] = _holders[holder] = before_each_change[connection] = check
+        _held[mine] = _holders[holder] = run.still_alone = check
         yield check
     finally:
         if _held.pop(mine, None):
-            before_each_change.pop(connection)
             _holders.pop(holder)
-        if outer:
-            before_each_change[connection] = outer
+        run.still_alone = outer
         _give_back(own)
 
 

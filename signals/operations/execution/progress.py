@@ -10,10 +10,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..catalog.sessions import Activity
 from .policy import LockPolicy
+from .run import run_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+
+LONG_STEP = 1.0  # seconds; what lasts longer is looked at from a second connection
 
 _LABEL_WIDTH = 72  # characters of a label
 
@@ -157,13 +160,6 @@ def _bar() -> "Progress | None":
     return Progress(*columns, console=console, transient=True, auto_refresh=False)
 
 
-LONG_STEP = 1.0  # seconds; what lasts longer is looked at from a second connection
-
-
-# What `migrate` was asked to say, by database alias.
-verbosity_of: dict[str, int] = {}
-
-
 def display_of(connection: BaseDatabaseWrapper, label: str) -> Display:
     """Where a step's progress is shown, as the policy and `migrate --verbosity` ask."""
     interval = LockPolicy.from_settings().progress_interval
@@ -171,4 +167,5 @@ def display_of(connection: BaseDatabaseWrapper, label: str) -> Display:
 
 
 def is_quiet(connection: BaseDatabaseWrapper) -> bool:
-    return verbosity_of.get(connection.alias, 1) == 0
+    """Return whether the run is to be silent."""
+    return run_of(connection).verbosity == 0

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from django.db import DatabaseError, DataError, IntegrityError
@@ -25,6 +25,7 @@ from ..statements import Statement
 from . import progress
 from .policy import LockPolicy
 from .progress import Display, is_quiet
+from .run import run_of
 from .second_session import observer_session
 from .settings import (
     APPLICATION_NAME,
@@ -44,14 +45,6 @@ from .waiting import WaitReport, pauses
 from .watch import Watch
 
 logger = logging.getLogger(NAME)
-
-
-# What to do once, by database alias, before the next statement of a run.
-before_change: dict[str, Callable[[], None]] = {}
-
-
-# What to ask, by the connection of a run, before each of its statements; raises where it must stop.
-before_each_change: dict[BaseDatabaseWrapper, Callable[[], None]] = {}
 
 
 def send(
@@ -81,12 +74,13 @@ def send(
 
 def about_to_change(connection: BaseDatabaseWrapper) -> None:
     """Called before anything is changed; raises where the run must stop, or is known to later on."""
-    if connection in before_each_change:
-        before_each_change[connection]()
-    check = before_change.pop(connection.alias, None)
-    if check is not None:
+    run = run_of(connection)
+    if run.still_alone is not None:
+        run.still_alone()
+    look_ahead, run.look_ahead = run.look_ahead, None
+    if look_ahead is not None:
         with no_timeouts(connection):
-            check()
+            look_ahead()
 
 
 def _run(connection: BaseDatabaseWrapper, statement: Statement, policy: LockPolicy) -> None:

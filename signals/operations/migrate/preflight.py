@@ -1,7 +1,7 @@
 """Looks at the whole plan of `migrate` before the first statement of a run changes anything."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,7 @@ from django.db.migrations.state import ProjectState
 from ..base import Convergent
 from ..catalog.questions import find_table
 from ..create_enum import CreateEnumIfMissing
-from ..execution.progress import verbosity_of
-from ..execution.send import before_change
+from ..execution.run import run_of
 from ..findings import Finding, Status
 from ..refusals import refuse_different
 from .walk import convergent, steps
@@ -39,18 +38,18 @@ def remember(
     The plan is looked at when the first statement is about to be sent: a run that finds all in place,
     or that only records (--fake), reads nothing more than its operations do.
     """
-    for migration, _ in plan:
-        for operation in convergent(migration.operations):
-            operation.migration = f"{migration.app_label}.{migration.name}"
+    labels = [
+        (operation, f"{migration.app_label}.{migration.name}")
+        for migration, _ in plan
+        for operation in convergent(migration.operations)
+    ]
     forwards = [migration for migration, backwards in plan if not backwards]
-    before_change[using] = partial(_look_ahead, using, forwards)
-    verbosity_of[using] = verbosity
+    run_of(connections[using]).begin(labels, partial(_look_ahead, using, forwards), verbosity)
 
 
 def forget(*, using: str, **_unused: Any) -> None:
     """Receiver of post_migrate: the plan is done."""
-    before_change.pop(using, None)
-    verbosity_of.pop(using, None)
+    run_of(connections[using]).end()
 
 
 def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
@@ -79,7 +78,7 @@ def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
                     connection, label, operation, (before, after), changing
                 ):
                     if operation.stops_at(finding) and not _is_moving(finding, changing):
-                        refuse_different(operation, finding)
+                        refuse_different(operation, finding, f"{label}.{migration.name}")
                     if not finding.status.is_right:
                         changing |= _changed(connection, finding)
                         types |= (
@@ -140,13 +139,8 @@ def _findings_by_then(
     if site is None:
         return []
     table = site.table if site.db_table else ""  # an enum has none
-    operation.coming = frozenset(
-        part.name for part in changing if part.kind == "column" and part.table == table
-    )
-    try:
-        return operation.findings(site)
-    finally:
-        operation.coming = frozenset()
+    columns = (part.name for part in changing if part.kind == "column" and part.table == table)
+    return operation.findings(replace(site, coming=frozenset(columns)))
 
 
 def _uses(operation: Convergent, types: set[str], connection: BaseDatabaseWrapper) -> bool:
