@@ -234,6 +234,10 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         closing, before = self._closing(site)
         return [*steps, *closing.script(before)]
 
+    def waits_for(self, site: Site) -> set[tuple[str, str]]:
+        kind = type_of(site, site.field(self.name)).strip('"')
+        return {(site.table, site.column(self.name)), ("", kind)}
+
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
         """An index that the field had not before is built concurrently."""
         former = before.models[app_label, self.model_name_lower].fields.get(self.name)

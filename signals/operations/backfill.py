@@ -56,6 +56,8 @@ class BackfillInBatches(Convergent, Operation):
     category = OperationCategory.PYTHON
     reduces_to_sql = True
 
+    fills_rows = True
+
     def __init__(
         self,
         model_name: str,
@@ -157,6 +159,9 @@ class BackfillInBatches(Convergent, Operation):
 
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
         return True
+
+    def waits_for(self, site: Site) -> set[tuple[str, str]]:
+        return {(site.table, site.column(self.name))}
 
     def _fill(self, site: Site) -> None:
         rows = site.model._base_manager.using(site.connection.alias).order_by("pk")

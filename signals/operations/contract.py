@@ -1,6 +1,6 @@
 """What an operation answers when it is asked about a database; no engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from typing import Any, Self
 
@@ -28,6 +28,9 @@ class Contract(Operation):
     )
     is_indifferent = False  # whether a transaction makes no difference to it
     needs_state = False  # whether `needs_autocommit` looks at the state
+    makes_type = False  # whether it declares a type, and no part of a table
+    fills_rows = False  # whether it changes rows, and no definition
+    altered_later: Any = None  # the flag, where an operation takes it
 
     @property
     def model_key(self) -> str:
@@ -119,6 +122,28 @@ class Contract(Operation):
         before: the state without the operation. What depends on the database alone is not known.
         """
         return False
+
+    def knowing_altered(self, altered: Collection[tuple[str, str]]) -> Self:
+        """Return the operation with `altered_later` where a later operation alters what it declares.
+
+        altered: lower-cased names of models and fields that later operations alter.
+        """
+        if self.altered_later is None:
+            return self
+        key = (self.model_key, str(getattr(self, "name", "")).lower())
+        flag = self.altered_later or key in altered
+        return self if flag == self.altered_later else self.altered(altered_later=flag)
+
+    def waits_for(self, site: Site) -> set[tuple[str, str]]:
+        """Return what has to exist before the operation can be planned, as quoted table and column.
+
+        The table of a type is empty.
+        """
+        return set()
+
+    def outcome(self, snapshot: Any) -> Any:
+        """Return the snapshot as the operation leaves it, where later ones are planned from it."""
+        return snapshot
 
     def postponing(self, tables: frozenset[str]) -> Self:
         """Return the operation without its foreign keys to the quoted tables, which are still to come."""

@@ -36,6 +36,7 @@ class CreateEnumIfMissing(Convergent, Operation):
     category = OperationCategory.ADDITION
 
     is_indifferent = True
+    makes_type = True
 
     def __init__(
         self,
@@ -164,6 +165,11 @@ class CreateEnumIfMissing(Convergent, Operation):
     def placed(self, enum: Enum | None) -> Enum | None:
         """The type, if it stands where CREATE TYPE would make one."""
         return enum if enum and enum.current else None
+
+    def outcome(self, snapshot: Enum | None) -> Enum:
+        known = snapshot.labels if snapshot else ()
+        labels = [*self.values, *(each for each in known if each not in self.values)]
+        return Enum("e", current=True, labels=tuple(labels), used=False)
 
     def _first(self, site: Site, labels: Sequence[str] = ()) -> Statement:
         name, label = site.quote(self.name), self.values[0]

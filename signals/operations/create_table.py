@@ -1,6 +1,6 @@
 """CreateTableIfMissing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
@@ -254,6 +254,11 @@ class CreateTableIfMissing(Convergent, CreateModel):
         for field in fields:
             for part in implied(self.name, site, field, found):
                 yield Source("field", field.name), part
+
+    def knowing_altered(self, altered: Collection[tuple[str, str]]) -> Self:
+        later = [name for name, _ in self.fields if (self.name_lower, name.lower()) in altered]
+        flag = tuple(dict.fromkeys([*self.altered_later, *later]))
+        return self if flag == self.altered_later else self.altered(altered_later=flag)
 
     def postponing(self, tables: frozenset[str]) -> Self:
         return self.altered(postponed=tables)

@@ -13,7 +13,6 @@ from django.db.migrations.state import ProjectState
 
 from ..add_check import AddCheckIfMissing
 from ..base import Convergent
-from ..create_table import CreateTableIfMissing
 from .atomicity import TransactionNeed, is_of_state_alone, transaction_need
 from .classes import stand_in
 from .fields import SENT_AGAIN, alter_field, is_same_declaration
@@ -174,29 +173,17 @@ def _altered(changes: Iterable[Change]) -> set[tuple[str, str]]:
 
 def _flagged(change: Change, altered: Collection[tuple[str, str]]) -> Change:
     """With altered_later where a later operation alters a field, so that all of them can be run again."""
-    made, known = [], set(altered)
+    made: list[Operation] = []
+    known = set(altered)
     for operation in reversed(change.operations):
-        made.append(_flag(operation, known))
+        if isinstance(operation, Convergent):
+            made.append(operation.knowing_altered(known))
+        else:
+            made.append(operation)
         if isinstance(operation, migrations.AlterField):
             known.add((operation.model_name_lower, operation.name_lower))
     operations = tuple(reversed(made))
-    if operations == change.operations:
-        return change
     return Change(change.original, operations, change.reason, parts=change.parts)
-
-
-def _flag(operation: Any, altered: Collection[tuple[str, str]]) -> Any:
-    if isinstance(operation, CreateTableIfMissing):
-        model = operation.name_lower
-        later = [name for name, _ in operation.fields if (model, name.lower()) in altered]
-        flag: Any = tuple(dict.fromkeys([*operation.altered_later, *later]))
-    elif isinstance(operation, Convergent) and hasattr(operation, "altered_later"):
-        flag = operation.altered_later or (operation.model_key, operation.name_lower) in altered  # type: ignore[attr-defined]
-    else:
-        return operation
-    if flag == operation.altered_later:
-        return operation
-    return operation.altered(altered_later=flag)
 
 
 def _with_needs(changes: Sequence[Change], app_label: str, state: ProjectState) -> Iterator[Change]:

@@ -17,9 +17,7 @@ from django.db.migrations.state import ModelState, ProjectState
 from django.db.models import CheckConstraint, Index, UniqueConstraint
 from django.db.models.options import normalize_together
 
-from ..backfill import BackfillInBatches
 from ..base import Convergent
-from ..create_enum import CreateEnumIfMissing
 from ..findings import Source
 from ..migrate.walk import in_plan_order
 from ..names import MAX_NAME_BYTES
@@ -47,7 +45,7 @@ class ModelHistory:
     origins: dict[Source, str] = field(default_factory=dict)
     operations: dict[Source, Convergent] = field(default_factory=dict)
     once: dict[str, Any] = field(default_factory=dict)
-    fills: dict[str, tuple[BackfillInBatches, str]] = field(default_factory=dict)
+    fills: dict[str, tuple[Convergent, str]] = field(default_factory=dict)
     retyped: set[str] = field(default_factory=set)
     removed: dict[tuple[str, str], str] = field(default_factory=dict)
     parts: dict[Source, Any] = field(default_factory=dict)
@@ -84,7 +82,7 @@ class History:
     state: ProjectState
     applied: list[Migration] = field(default_factory=list)
     models: dict[ModelKey, ModelHistory] = field(default_factory=dict)
-    enums: dict[str, tuple[CreateEnumIfMissing, str, str]] = field(default_factory=dict)
+    enums: dict[str, tuple[Any, str, str]] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     unknown: tuple[ModelKey, ...] = ()
 
@@ -200,17 +198,17 @@ class _Walk:
     def _database(self, operation: Operation) -> None:
         """What changes the database, while the state is still that before it."""
         past = self._memory(operation)
-        match operation:
-            case CreateEnumIfMissing():
-                self.history.enums[operation.name] = (operation, self.app, self.label)
-            case BackfillInBatches():
-                past.fills[operation.name] = (operation, self.label)
-            case migrations.AddField() | migrations.AlterField():
-                self._of_field(operation, past)
-            case _:
-                self._removed(operation, past)
-        if isinstance(operation, Convergent) and (source := _source(operation)):
-            past.operations[source] = operation
+        ours: Any = operation if isinstance(operation, Convergent) else None
+        if ours and ours.makes_type:
+            self.history.enums[ours.name] = (ours, self.app, self.label)
+        elif ours and ours.fills_rows:
+            past.fills[ours.name] = (ours, self.label)
+        elif isinstance(operation, migrations.AddField | migrations.AlterField):
+            self._of_field(operation, past)
+        else:
+            self._removed(operation, past)
+        if ours and (source := _source(ours)):
+            past.operations[source] = ours
 
     def _of_field(self, operation: Any, past: ModelHistory) -> None:
         if not operation.preserve_default:

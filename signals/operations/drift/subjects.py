@@ -12,7 +12,6 @@ from django.db.models.options import normalize_together
 
 from ..add_column import AddColumnIfMissing
 from ..add_foreign_key import AddForeignKeyIfMissing
-from ..backfill import BackfillInBatches
 from ..base import Convergent
 from ..catalog.query import quoted
 from ..catalog.questions import PLACED, Question
@@ -20,7 +19,6 @@ from ..catalog.sessions import builds_on
 from ..catalog.tables import Column, Table
 from ..components.columns import same_column
 from ..components.snapshots import Case, case, question
-from ..create_enum import CreateEnumIfMissing
 from ..create_index import CreateIndexConcurrentlyIfMissing
 from ..create_table import CreateTableIfMissing
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
@@ -37,13 +35,14 @@ _TABLES = ("r", "p")  # ordinary and partitioned
 class JudgedEnum:
     """An enum, as the last of the migrations declares it."""
 
-    operation: CreateEnumIfMissing
+    operation: Any  # that declares it
     site: Site
     migration: str
 
     def question(self, family: int = 0) -> Question:
         """What has to be known of it."""
-        return self.operation.question(self.site, family)
+        asked: Question = self.operation.question(self.site, family)
+        return asked
 
     def rows(self, answer: Any) -> Iterator[Row]:
         """A row for the type."""
@@ -123,7 +122,7 @@ class JudgedModel:
                 if operation is not None:
                     yield part.name, operation
 
-    def fills(self, site: Site, found: Table) -> Iterator[tuple[BackfillInBatches, str, bool]]:
+    def fills(self, site: Site, found: Table) -> Iterator[tuple[Convergent, str, bool]]:
         """The backfills whose column is declared NOT NULL by now, and whether it is so found.
 
         In a column that may be NULL, whoever wrote a NULL since may have meant it.

@@ -13,7 +13,6 @@ from django.db.migrations.state import ProjectState
 
 from ..base import Convergent
 from ..catalog.questions import find_table
-from ..create_enum import CreateEnumIfMissing
 from ..execution.run import run_of
 from ..findings import Finding, Status
 from ..refusals import refuse_different
@@ -81,9 +80,7 @@ def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
                         refuse_different(operation, finding, f"{label}.{migration.name}")
                     if not finding.status.is_right:
                         changing |= _changed(connection, finding)
-                        types |= (
-                            {finding.name} if isinstance(operation, CreateEnumIfMissing) else set()
-                        )
+                        types |= {finding.name} if operation.makes_type else set()
 
 
 @dataclass(frozen=True, slots=True)

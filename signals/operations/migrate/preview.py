@@ -11,8 +11,6 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
-from ..alter_column_type import AlterColumnTypeIfDifferent
-from ..backfill import BackfillInBatches
 from ..base import Convergent
 from ..catalog.contents import Size, is_empty, table_size
 from ..catalog.enums import Enum
@@ -23,7 +21,6 @@ from ..components.columns import type_of
 from ..components.foreign_keys import referenced
 from ..components.single_transaction import combine, is_combinable
 from ..contract import Contract
-from ..create_enum import CreateEnumIfMissing
 from ..errors import ConvergenceError, NeedsAutocommit
 from ..execution.policy import LockPolicy
 from ..findings import Finding, Snapshot, Status
@@ -192,12 +189,11 @@ def _needed(operation: Contract, site: Site, course: _Course, *, forwards: bool)
     snapshot = operation.read(site)
     if forwards and isinstance(snapshot, Snapshot):
         snapshot = replace(snapshot, found=course.at_the_end(site, snapshot.found))
-    elif forwards and isinstance(operation, CreateEnumIfMissing):
-        course.made |= {("", operation.name)} if snapshot is None else set()
-        snapshot = course.enums.get(operation.name, snapshot)
-        known = snapshot.labels if snapshot else ()
-        labels = [*operation.values, *(each for each in known if each not in operation.values)]
-        course.enums[operation.name] = Enum("e", current=True, labels=tuple(labels), used=False)
+    elif forwards and operation.makes_type:
+        name: str = operation.name  # type: ignore[attr-defined]
+        course.made |= {("", name)} if snapshot is None else set()
+        snapshot = course.enums.get(name, snapshot)
+        course.enums[name] = operation.outcome(snapshot)
     findings = operation.compare(site, snapshot)
     for finding in findings if forwards else []:
         if operation.stops_at(finding):
@@ -205,8 +201,8 @@ def _needed(operation: Contract, site: Site, course: _Course, *, forwards: bool)
     is_new = (
         isinstance(snapshot, Snapshot) and snapshot.found is not None and not snapshot.found.oid
     )
-    if forwards and _waits(operation, site, course):
-        is_filled = is_new and isinstance(operation, BackfillInBatches)
+    if forwards and not course.made.isdisjoint(operation.waits_for(site)):
+        is_filled = is_new and operation.fills_rows
         statements = [] if is_filled else operation.script(site)
     else:
         if not is_new:
@@ -228,15 +224,6 @@ def _require_transactional(operation: Contract, statements: Sequence[Statement])
     for statement in statements:
         if not statement.transactional:
             raise NeedsAutocommit(operation.describe(), statement.sql)
-
-
-def _waits(operation: Contract, site: Site, course: _Course) -> bool:
-    """Whether the operation depends on the definition of a column or type that is still to come."""
-    if not isinstance(operation, AlterColumnTypeIfDifferent | BackfillInBatches):
-        return False
-    kind = type_of(site, site.field(operation.name)).strip('"')
-    is_new_type = ("", kind) in course.made and isinstance(operation, AlterColumnTypeIfDifferent)
-    return is_new_type or (site.table, site.column(operation.name)) in course.made
 
 
 def _foreign(
