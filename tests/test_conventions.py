@@ -28,7 +28,7 @@ FLOORS = (
     ("catalog",),
     ("execution",),
     ("findings", "site"),
-    ("refusals", "contract"),
+    ("refusals", "alteration", "contract"),
     ("components",),
     ("convergence",),
     ("base",),
@@ -43,7 +43,15 @@ FLOORS = (
 
 # The order of what operations answer; behind it their other public members, and last the private ones.
 MEMBERS = (
-    *("__init_subclass__", "__init__", "deconstruct", "describe", "migration_name_fragment"),
+    *(
+        "__init_subclass__",
+        "__init__",
+        "from_stock",
+        "from_alteration",
+        "deconstruct",
+        "describe",
+        "migration_name_fragment",
+    ),
     *("state_forwards", "reduce", "database_forwards", "database_backwards", "locate"),
     *("model_key", "hints", "addition", "targets", "names", "declared", "accepts", "probe"),
     *("read", "with_row_facts", "is_present", "is_removable", "inspect", "compare"),

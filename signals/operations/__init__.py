@@ -9,6 +9,7 @@ from .add_foreign_key import AddForeignKeyIfMissing
 from .add_unique import AddUniqueIfMissing
 from .alter_column_type import AlterColumnTypeIfDifferent
 from .backfill import BackfillInBatches
+from .base import Convergent
 from .create_enum import CreateEnumIfMissing
 from .create_index import CreateIndexConcurrentlyIfMissing
 from .create_table import CreateTableIfMissing
@@ -65,3 +66,21 @@ __all__ = [
     "Status",
     "TableMissing",
 ]
+
+OPERATIONS: tuple[type[Convergent], ...] = (
+    AddCheckIfMissing,
+    AddColumnIfMissing,
+    AddForeignKeyIfMissing,
+    AddUniqueIfMissing,
+    AlterColumnTypeIfDifferent,
+    BackfillInBatches,
+    CreateEnumIfMissing,
+    CreateIndexConcurrentlyIfMissing,
+    CreateTableIfMissing,
+    DropIndexConcurrentlyIfPresent,
+    RemoveCheckIfPresent,
+    RemoveColumnIfPresent,
+    RemoveUniqueIfPresent,
+    SetNotNullIfNullable,
+)
+"""Each operation, for what asks all of them."""

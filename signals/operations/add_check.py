@@ -1,8 +1,10 @@
 """AddCheckIfMissing."""
 
-from typing import Any
+from typing import Any, Self
 
+from django.db import migrations
 from django.db.migrations.operations.models import AddConstraint
+from django.db.migrations.state import ProjectState
 from django.db.models import CheckConstraint
 
 from .base import Convergent
@@ -28,6 +30,8 @@ class AddCheckIfMissing(Convergent, AddConstraint):
     on_different: "stop", or "replace" a check of that name that has another expression.
     """
 
+    stands_for = (migrations.AddConstraint,)
+
     constraint: CheckConstraint
 
     def __init__(
@@ -41,6 +45,12 @@ class AddCheckIfMissing(Convergent, AddConstraint):
         require_name(constraint.name)
         super().__init__(model_name, constraint)
         self.on_different = require_choice(on_different)
+
+    @classmethod
+    def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
+        if type(operation.constraint) is not CheckConstraint:
+            return None
+        return cls(operation.model_name, operation.constraint)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()

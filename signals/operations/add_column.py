@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
+from django.db import migrations
 from django.db.migrations.operations.fields import AddField
 from django.db.migrations.state import ProjectState
 from django.db.models import NOT_PROVIDED
@@ -30,6 +31,7 @@ from .components.foreign_keys import (
     require_target,
     script_foreign_key,
 )
+from .contract import OF_A_KEY
 from .create_table import through_table
 from .findings import Finding, Snapshot
 from .implied import implied
@@ -54,6 +56,8 @@ class AddColumnIfMissing(Convergent, AddField):
         writes a table with rows anew while nobody can read it.
     """
 
+    stands_for = (migrations.AddField,)
+
     def __init__(  # noqa: PLR0913 - AddField's arguments and four more
         self,
         model_name: str,
@@ -75,6 +79,14 @@ class AddColumnIfMissing(Convergent, AddField):
         self.altered_later = altered_later
         self.leave_existing_null = leave_existing_null
         self.allow_rewrite = allow_rewrite
+
+    @classmethod
+    def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
+        if operation.field.primary_key:
+            return OF_A_KEY
+        return cls(
+            operation.model_name, operation.name, operation.field, operation.preserve_default
+        )
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()

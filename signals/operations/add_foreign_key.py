@@ -1,12 +1,13 @@
 """AddForeignKeyIfMissing."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from django.db.migrations.operations.fields import AlterField
 from django.db.migrations.state import ProjectState
 from django.db.models import ForeignKey
 
+from .alteration import Alteration
 from .base import Convergent
 from .catalog.tables import Table
 from .components.columns import (
@@ -46,6 +47,8 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
     altered_later: a later migration alters the column; here its existence is enough, there it is judged.
     """
 
+    alteration_turn = 2
+
     field: "ForeignKey[Any, Any]"
 
     needs_state = True
@@ -67,6 +70,13 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
             raise ValueError(f"{name} is declared with db_constraint=False (take it out)")
         super().__init__(model_name, name, field, preserve_default)
         self.altered_later = altered_later
+
+    @classmethod
+    def from_alteration(cls, alteration: Alteration) -> Self | None:
+        if not alteration.refers:
+            return None
+        changes = {"null": True} if alteration.closes else {}
+        return cls(*alteration.arguments(is_last=not alteration.closes, **changes))
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
+from django.db import migrations
 from django.db.migrations.operations.models import AddConstraint
 from django.db.migrations.state import ProjectState
 from django.db.models import Index, UniqueConstraint
@@ -47,6 +48,8 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
     on_different: "stop", or "replace" uniqueness or an index of that name that is defined otherwise.
     """
 
+    stands_for = (migrations.AddConstraint,)
+
     constraint: UniqueConstraint
 
     def __init__(
@@ -60,6 +63,12 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         require_name(constraint.name)
         super().__init__(model_name, constraint)
         self.on_different = require_choice(on_different)
+
+    @classmethod
+    def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
+        if type(operation.constraint) is not UniqueConstraint:
+            return None
+        return cls(operation.model_name, operation.constraint)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from django.db import DatabaseError
 from django.db.migrations.operations.fields import AlterField
 from django.db.migrations.state import ProjectState
 from django.db.models import Field, ForeignKey
 
+from .alteration import Alteration
 from .base import Convergent
 from .catalog.contents import has_rows
 from .catalog.probes import rewrites_table
@@ -61,6 +62,8 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     altered_later: a later migration alters the column again; here any definition but the former is enough.
     """
 
+    alteration_turn = 1
+
     needs_state = True
 
     def __init__(  # noqa: PLR0913 - AlterField's arguments and four more
@@ -80,6 +83,15 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         self.allow_rewrite = allow_rewrite
         self.keep_on_reverse = keep_on_reverse
         self.altered_later = altered_later
+
+    @classmethod
+    def from_alteration(cls, alteration: Alteration) -> Self | None:
+        if not alteration.retypes:
+            return None
+        changes: dict[str, Any] = {"null": True} if alteration.closes else {}
+        changes |= {"db_constraint": False} if alteration.refers else {}
+        is_last = not (alteration.refers or alteration.closes)
+        return cls(*alteration.arguments(is_last=is_last, **changes))
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()

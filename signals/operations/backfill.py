@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from django.db import DatabaseError, DataError, IntegrityError
 from django.db.migrations.operations.base import Operation, OperationCategory
@@ -13,6 +13,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import Expression
 from django.db.models.sql import UpdateQuery
 
+from .alteration import Alteration
 from .base import Convergent
 from .catalog.contents import count_rows, estimate_nulls, has_rows
 from .catalog.query import compose
@@ -53,6 +54,8 @@ class BackfillInBatches(Convergent, Operation):
     batch_size: rows of a transaction. pause: seconds between two of them.
     """
 
+    alteration_turn = 3
+
     category = OperationCategory.PYTHON
     reduces_to_sql = True
 
@@ -76,6 +79,13 @@ class BackfillInBatches(Convergent, Operation):
         self.value = value
         self.batch_size = batch_size
         self.pause = pause
+
+    @classmethod
+    def from_alteration(cls, alteration: Alteration) -> Self | None:
+        if not alteration.closes or alteration.value is None:
+            return None
+        made = alteration.operation
+        return cls(made.model_name, made.name, alteration.value)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         kwargs: dict[str, Any] = {

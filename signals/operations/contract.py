@@ -7,10 +7,13 @@ from typing import Any, Self
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
+from .alteration import Alteration
 from .catalog.tables import Table
 from .findings import Finding, Status
 from .site import AnyField, Site
 from .statements import Statement
+
+OF_A_KEY = "it makes or undoes a primary key"
 
 
 class Contract(Operation):
@@ -30,7 +33,28 @@ class Contract(Operation):
     needs_state = False  # whether `needs_autocommit` looks at the state
     makes_type = False  # whether it declares a type, and no part of a table
     fills_rows = False  # whether it changes rows, and no definition
+    stands_for: tuple[
+        type[Operation], ...
+    ] = ()  # the very classes of Django's, not their subclasses
+    alteration_turn = (
+        0  # of the operations that make one alteration together, the place of this one
+    )
     altered_later: Any = None  # the flag, where an operation takes it
+
+    @classmethod
+    def from_stock(
+        cls, operation: Any, before: ProjectState, app_label: str
+    ) -> "Contract | str | None":
+        """Return the operation in the place of one that it stands for, or why none is possible.
+
+        None if another class stands for it. before: the models without the operation.
+        """
+        return None
+
+    @classmethod
+    def from_alteration(cls, alteration: Alteration) -> "Contract | None":
+        """Return the operation that makes one of the alteration's changes; None if it makes none."""
+        return None
 
     @property
     def model_key(self) -> str:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations
 from django.db.migrations.operations.models import AddIndex
 from django.db.migrations.state import ProjectState
 from django.db.models import Index
@@ -44,6 +46,8 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
     keep_on_reverse: backwards leaves the indexes.
     """
 
+    stands_for = (migrations.AddIndex, AddIndexConcurrently)
+
     def __init__(
         self,
         model_name: str,
@@ -66,6 +70,10 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         self.fallbacks = tuple(fallbacks)
         self.on_different = require_choice(on_different)
         self.keep_on_reverse = keep_on_reverse
+
+    @classmethod
+    def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
+        return cls(operation.model_name, operation.index)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()

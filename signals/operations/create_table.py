@@ -8,6 +8,7 @@ from typing import Any, Self
 from django.db import migrations
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.models import CreateModel
+from django.db.migrations.state import ProjectState
 from django.db.models import CheckConstraint, UniqueConstraint
 from django.db.models.options import normalize_together
 
@@ -60,6 +61,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
     keep_on_reverse: backwards leaves a table with rows where it would refuse.
     """
 
+    stands_for = (migrations.CreateModel,)
+
     is_indifferent = True
     with_rows = False  # whether backwards drops the table with its rows
     absorbed: frozenset[tuple[str, str]] = frozenset()  # what a squash has put into the declaration
@@ -87,6 +90,16 @@ class CreateTableIfMissing(Convergent, CreateModel):
         super().__init__(name, fields, options, bases, managers)  # type: ignore[arg-type]
         self.altered_later = tuple(altered_later)
         self.keep_on_reverse = keep_on_reverse
+
+    @classmethod
+    def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
+        return cls(
+            operation.name,
+            operation.fields,
+            dict(operation.options),
+            operation.bases,
+            operation.managers,
+        )
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()

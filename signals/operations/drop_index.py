@@ -1,8 +1,10 @@
 """DropIndexConcurrentlyIfPresent."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
+from django.contrib.postgres.operations import RemoveIndexConcurrently
+from django.db import migrations
 from django.db.migrations.operations.models import RemoveIndex
 from django.db.migrations.state import ProjectState
 from django.db.models import Index
@@ -25,9 +27,15 @@ class DropIndexConcurrentlyIfPresent(Removal, RemoveIndex):
     fallbacks: as declared when the index was created; they go too, and are chosen among backwards.
     """
 
+    stands_for = (migrations.RemoveIndex, RemoveIndexConcurrently)
+
     def __init__(self, model_name: str, name: str, fallbacks: Sequence[Index] = ()) -> None:
         super().__init__(model_name, name)
         self.fallbacks = tuple(fallbacks)
+
+    @classmethod
+    def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
+        return cls(operation.model_name, operation.name)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()

@@ -1,6 +1,10 @@
 """RemoveCheckIfPresent."""
 
+from typing import Any, Self
+
+from django.db import migrations
 from django.db.migrations.operations.models import RemoveConstraint
+from django.db.migrations.state import ProjectState
 from django.db.models import CheckConstraint
 
 from .add_check import AddCheckIfMissing
@@ -18,6 +22,15 @@ class RemoveCheckIfPresent(Removal, RemoveConstraint):
 
     model_name, name: as for Django's RemoveConstraint; the constraint is a CheckConstraint.
     """
+
+    stands_for = (migrations.RemoveConstraint,)
+
+    @classmethod
+    def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
+        model = before.models[app_label, operation.model_name_lower]
+        if type(model.get_constraint_by_name(operation.name)) is not CheckConstraint:
+            return None
+        return cls(operation.model_name, operation.name)
 
     def describe(self) -> str:
         return f"Remove check {self.name} from {self.model_name} if present"

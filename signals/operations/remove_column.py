@@ -1,12 +1,16 @@
 """RemoveColumnIfPresent."""
 
 from collections.abc import Sequence
+from typing import Any, Self
 
+from django.db import migrations
 from django.db.migrations.operations.fields import RemoveField
+from django.db.migrations.state import ProjectState
 
 from .add_column import AddColumnIfMissing
 from .base import Convergent
 from .catalog.tables import Table
+from .contract import OF_A_KEY
 from .create_table import through_table
 from .findings import Snapshot
 from .removal import Removal, RemovalOf
@@ -22,8 +26,17 @@ class RemoveColumnIfPresent(Removal, RemoveField):
     model_name, name: as for Django's RemoveField.
     """
 
+    stands_for = (migrations.RemoveField,)
+
     def __init__(self, model_name: str, name: str) -> None:
         super().__init__(model_name, name)
+
+    @classmethod
+    def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
+        model = before.models[app_label, operation.model_name_lower]
+        if model.fields[operation.name].primary_key:
+            return OF_A_KEY
+        return cls(operation.model_name, operation.name)
 
     def describe(self) -> str:
         return f"Remove column {self.name} from {self.model_name} if present"

@@ -1,5 +1,8 @@
 """RemoveUniqueIfPresent."""
 
+from typing import Any, Self
+
+from django.db import migrations
 from django.db.migrations.operations.models import RemoveConstraint
 from django.db.migrations.state import ProjectState
 from django.db.models import UniqueConstraint
@@ -21,7 +24,16 @@ class RemoveUniqueIfPresent(Removal, RemoveConstraint):
     model_name, name: as for Django's RemoveConstraint; the constraint is a UniqueConstraint.
     """
 
+    stands_for = (migrations.RemoveConstraint,)
+
     needs_state = True
+
+    @classmethod
+    def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
+        model = before.models[app_label, operation.model_name_lower]
+        if type(model.get_constraint_by_name(operation.name)) is not UniqueConstraint:
+            return None
+        return cls(operation.model_name, operation.name)
 
     def describe(self) -> str:
         return f"Remove unique {self.name} from {self.model_name} if present"

@@ -1,11 +1,12 @@
 """SetNotNullIfNullable."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from django.db.migrations.operations.fields import AlterField
 from django.db.models import Field
 
+from .alteration import Alteration
 from .base import Convergent
 from .catalog.tables import Column, Table
 from .components import guards
@@ -36,6 +37,8 @@ class SetNotNullIfNullable(Convergent, AlterField):
     altered_later: a later migration alters the column again; here another definition is enough.
     """
 
+    alteration_turn = 4
+
     repaired_as = "not null"
     has_safe_script = True
 
@@ -54,6 +57,10 @@ class SetNotNullIfNullable(Convergent, AlterField):
         super().__init__(model_name, name, field, preserve_default)
         self.keep_on_reverse = keep_on_reverse
         self.altered_later = altered_later
+
+    @classmethod
+    def from_alteration(cls, alteration: Alteration) -> Self | None:
+        return cls(*alteration.arguments(is_last=True)) if alteration.closes else None
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()

@@ -11,7 +11,6 @@ from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
-from ..add_check import AddCheckIfMissing
 from ..base import Convergent
 from .atomicity import TransactionNeed, is_of_state_alone, transaction_need
 from .classes import stand_in
@@ -61,7 +60,7 @@ def convert(
         operation.state_forwards(app_label, after)
         made.append(_change(operation, app_label, state, after, connection))
         state = after
-    made = _with_validations(made)
+    made = _with_validations(made, app_label, before)
     made = [_flagged(change, _altered(made[place:])) for place, change in enumerate(made, 1)]
     return list(_with_needs(made, app_label, before.clone()))
 
@@ -137,14 +136,17 @@ def _separate(
     return Change(operation, (made,), parts=parts)
 
 
-def _with_validations(changes: list[Change]) -> list[Change]:
+def _with_validations(changes: list[Change], app_label: str, before: ProjectState) -> list[Change]:
     """AddConstraintNotValid and the ValidateConstraint behind it are one AddCheckIfMissing."""
     made = list(changes)
     for place, change in enumerate(changes):
         for former in range(place):
             added: Any = changes[former].original
             if _is_validated(added, change.original):
-                check = AddCheckIfMissing(added.model_name, added.constraint)
+                whole = migrations.AddConstraint(added.model_name, added.constraint)
+                check = stand_in(whole, before, app_label)
+                if isinstance(check, str):
+                    continue
                 made[former] = Change(added, (check,))
                 made[place] = Change(change.original, ())
     return made

@@ -4,7 +4,7 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -15,17 +15,15 @@ from django.db.models import Expression, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from ..add_foreign_key import AddForeignKeyIfMissing
-from ..alter_column_type import AlterColumnTypeIfDifferent
-from ..backfill import BackfillInBatches
+from .. import OPERATIONS
+from ..alteration import Alteration, FieldFacts, altered_field
 from ..components.foreign_keys import has_db_constraint
-from ..set_not_null import SetNotNullIfNullable
+from ..contract import OF_A_KEY
 from ..site import AnyField
 
 SENT_AGAIN = "it is one short statement, which may be sent again"
 _MANY_TO_MANY = "it changes the table behind a ManyToManyField"
 _COLUMN = "it gives the column another name, or makes or undoes one"
-_KEY = "it makes or undoes a primary key"
 _NUMBERING = "it makes or undoes a numbering or a generated column"
 _GONE = "it undoes {} of the column"
 _REFERENCE = "it undoes a foreign key, or leads it elsewhere"
@@ -44,48 +42,6 @@ _PLAIN = (
     uuid.UUID,
 )
 _CONSTANT_MAKERS = (bool, int, float, str, list, dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What of a field the database has, as Django declares it."""
-
-    column: str | None
-    kind: tuple[str | None, str | None]  # type and collation
-    default: Any
-    is_null: bool
-    is_key: bool
-    numbering: tuple[Any, ...]
-    reference: tuple[str, str] | None
-    parts: frozenset[str]  # uniqueness, index, check
-    comment: str | None
-
-    @classmethod
-    def of(cls, field: AnyField, connection: BaseDatabaseWrapper) -> "Facts":
-        """Those of a model's field; opens no connection."""
-        kind = field.db_parameters(connection)
-        asked: Any = field
-        parts = {
-            "the uniqueness": field.unique,
-            "the index": getattr(field, "db_index", False) and not field.unique,
-            "the check": bool(field.db_check(connection)),
-        }
-        is_reference = has_db_constraint(field)
-        remote = asked.target_field if is_reference else None
-        return cls(
-            column=field.column,
-            kind=(kind["type"], kind.get("collation")),
-            default=asked._db_default_expression if field.has_db_default() else None,
-            is_null=field.null,
-            is_key=field.primary_key,
-            numbering=(
-                bool(field.db_type_suffix(connection)),
-                (asked.expression, asked.db_persist) if field.generated else None,
-            ),
-            reference=(remote.model._meta.db_table, remote.column) if remote else None,
-            parts=frozenset(name for name, has in parts.items() if has),
-            comment=field.db_comment,
-        )
 
 
 def is_same_declaration(before: AnyField, after: AnyField) -> bool:
@@ -115,7 +71,7 @@ def alter_field(
     if before.many_to_many or after.many_to_many:
         own = [_has_own_table(field) for field in (before, after)]
         return [], _MANY_TO_MANY if any(own) else ""
-    old, new = Facts.of(before, connection), Facts.of(after, connection)
+    old, new = _facts(before, connection), _facts(after, connection)
     reason = _obstacle(old, new)
     if reason or old == new:
         return [], reason
@@ -124,19 +80,19 @@ def alter_field(
     value = _filling(operation.field) if old.is_null and not new.is_null else None
     if value is _UNKNOWN:
         return [], _FUNCTION
-    return list(_steps(operation, before, old, new, value)), ""
+    return list(_steps(Alteration(operation, before, old, new, value))), ""
 
 
 def _has_own_table(field: Any) -> bool:
     return not field.many_to_many or bool(field.remote_field.through._meta.auto_created)
 
 
-def _obstacle(old: Facts, new: Facts) -> str:
+def _obstacle(old: FieldFacts, new: FieldFacts) -> str:
     """Why no convergent operation makes the change; empty where some do."""
     if old.column != new.column or old.column is None:
         return _COLUMN
     if old.is_key != new.is_key:
-        return _KEY
+        return OF_A_KEY
     if old.numbering != new.numbering:
         return _NUMBERING
     if old.reference is not None and old.reference != new.reference:
@@ -145,43 +101,43 @@ def _obstacle(old: Facts, new: Facts) -> str:
     return _GONE.format(" and ".join(sorted(lost))) if lost else ""
 
 
-def _steps(
-    operation: migrations.AlterField, before: AnyField, old: Facts, new: Facts, value: Any
-) -> Iterator[Operation]:
+def _steps(alteration: Alteration) -> Iterator[Operation]:
     """One operation for each change that needs one of its own, with the state that it leaves."""
-
-    def make(kind: Any, is_last: bool, **changes: Any) -> Operation:
-        field = operation.field if is_last else _altered(operation.field, **changes)
-        made: Operation = kind(
-            operation.model_name, operation.name, field, operation.preserve_default
-        )
-        return made
-
-    closes = old.is_null and not new.is_null
-    refers = new.reference is not None and old.reference is None
-    retypes = (old.kind, old.default) != (new.kind, new.default) or new.is_null > old.is_null
-    retypes = retypes or (old.parts != new.parts and not refers)
-    if old.comment != new.comment:
-        commented = _altered(before, db_comment=new.comment)
+    operation, comment = alteration.operation, alteration.new.comment
+    if alteration.old.comment != comment:
+        commented = altered_field(alteration.before, db_comment=comment)
         yield migrations.AlterField(operation.model_name, operation.name, commented)
-    still_null = {"null": True} if closes else {}
-    if retypes:
-        without = {"db_constraint": False} if refers else {}
-        is_last = not (refers or closes)
-        yield make(AlterColumnTypeIfDifferent, is_last, **still_null, **without)
-    if refers:
-        yield make(AddForeignKeyIfMissing, not closes, **still_null)
-    if closes:
-        if value is not None:
-            yield BackfillInBatches(operation.model_name, operation.name, value)
-        yield make(SetNotNullIfNullable, True)
+    for each in sorted(OPERATIONS, key=lambda each: each.alteration_turn):
+        made = each.from_alteration(alteration)
+        if made is not None:
+            yield made
 
 
-def _altered(field: AnyField, **changes: Any) -> AnyField:
-    copied = field.clone()
-    for name, value in changes.items():
-        setattr(copied, name, value)
-    return copied
+def _facts(field: AnyField, connection: BaseDatabaseWrapper) -> FieldFacts:
+    """Return the facts of a model's field; opens no connection."""
+    kind = field.db_parameters(connection)
+    asked: Any = field
+    parts = {
+        "the uniqueness": field.unique,
+        "the index": getattr(field, "db_index", False) and not field.unique,
+        "the check": bool(field.db_check(connection)),
+    }
+    is_reference = has_db_constraint(field)
+    remote = asked.target_field if is_reference else None
+    return FieldFacts(
+        column=field.column,
+        kind=(kind["type"], kind.get("collation")),
+        default=asked._db_default_expression if field.has_db_default() else None,
+        is_null=field.null,
+        is_key=field.primary_key,
+        numbering=(
+            bool(field.db_type_suffix(connection)),
+            (asked.expression, asked.db_persist) if field.generated else None,
+        ),
+        reference=(remote.model._meta.db_table, remote.column) if remote else None,
+        parts=frozenset(name for name, has in parts.items() if has),
+        comment=field.db_comment,
+    )
 
 
 _UNKNOWN = object()
