@@ -3,6 +3,8 @@
 Everything public is imported from here.
 """
 
+from typing import Any
+
 from .add_check import AddCheckIfMissing
 from .add_column import AddColumnIfMissing
 from .add_foreign_key import AddForeignKeyIfMissing
@@ -84,3 +86,6 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     SetNotNullIfNullable,
 )
 """Each operation, for what asks all of them."""
+
+BUILDERS: dict[str, Any] = {each.component: each for each in OPERATIONS if each.component}
+"""The operation that builds each kind of component, by what a finding calls it."""

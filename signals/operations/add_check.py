@@ -30,6 +30,7 @@ class AddCheckIfMissing(Convergent, AddConstraint):
     on_different: "stop", or "replace" a check of that name that has another expression.
     """
 
+    component = "check"
     stands_for = (migrations.AddConstraint,)
 
     constraint: CheckConstraint

@@ -56,6 +56,7 @@ class AddColumnIfMissing(Convergent, AddField):
         writes a table with rows anew while nobody can read it.
     """
 
+    component = "column"
     stands_for = (migrations.AddField,)
 
     def __init__(  # noqa: PLR0913 - AddField's arguments and four more

@@ -47,6 +47,7 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
     altered_later: a later migration alters the column; here its existence is enough, there it is judged.
     """
 
+    component = "foreign key"
     alteration_turn = 2
 
     field: "ForeignKey[Any, Any]"

@@ -48,6 +48,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
     on_different: "stop", or "replace" uniqueness or an index of that name that is defined otherwise.
     """
 
+    component = "unique"
     stands_for = (migrations.AddConstraint,)
 
     constraint: UniqueConstraint

@@ -62,6 +62,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     altered_later: a later migration alters the column again; here any definition but the former is enough.
     """
 
+    component = "type"
     alteration_turn = 1
 
     needs_state = True

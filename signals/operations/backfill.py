@@ -54,6 +54,7 @@ class BackfillInBatches(Convergent, Operation):
     batch_size: rows of a transaction. pause: seconds between two of them.
     """
 
+    component = "rows"
     alteration_turn = 3
 
     category = OperationCategory.PYTHON

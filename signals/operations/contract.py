@@ -25,7 +25,7 @@ class Contract(Operation):
 
     on_different = ""  # "stop" or "replace" where an operation offers to replace
     limits: Mapping[str, float] = {}  # of this operation, in the place of the settings
-    repaired_as = ""  # what a repair ranks it as, where that is not its component
+    component = ""  # what it declares, as a finding names it
     has_safe_script = (
         False  # whether its script proves what it enforces, so that it may run on any rows
     )

@@ -33,6 +33,7 @@ class CreateEnumIfMissing(Convergent, Operation):
     keep_on_reverse: backwards leaves the type, for the migration that only adds values.
     """
 
+    component = "enum"
     category = OperationCategory.ADDITION
 
     is_indifferent = True

@@ -46,6 +46,7 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
     keep_on_reverse: backwards leaves the indexes.
     """
 
+    component = "index"
     stands_for = (migrations.AddIndex, AddIndexConcurrently)
 
     def __init__(

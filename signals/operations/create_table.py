@@ -61,6 +61,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
     keep_on_reverse: backwards leaves a table with rows where it would refuse.
     """
 
+    component = "table"
     stands_for = (migrations.CreateModel,)
 
     is_indifferent = True

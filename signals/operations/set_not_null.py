@@ -39,7 +39,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
 
     alteration_turn = 4
 
-    repaired_as = "not null"
+    component = "not null"
     has_safe_script = True
 
     def __init__(  # noqa: PLR0913 - AlterField's arguments and two more

@@ -1,6 +1,5 @@
 """Which convergent operation stands in for which of Django's, and why none does for the others."""
 
-
 from django.contrib.postgres import operations as postgres
 from django.contrib.postgres.operations import CreateExtension
 from django.db import migrations

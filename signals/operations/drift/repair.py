@@ -112,8 +112,8 @@ def _postponing(row: Row, tables: frozenset[str]) -> Row:
 
 
 def _rank(row: Row) -> int:
-    special = row.operation.repaired_as if row.operation else ""
-    component = special or row.finding.component
+    own = row.operation.component if row.operation else ""
+    component = own or row.finding.component
     return _ORDER.index(component) if component in _ORDER else len(_ORDER)
 
 

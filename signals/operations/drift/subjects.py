@@ -10,8 +10,7 @@ from django.db.migrations.state import ModelState
 from django.db.models import ForeignKey
 from django.db.models.options import normalize_together
 
-from ..add_column import AddColumnIfMissing
-from ..add_foreign_key import AddForeignKeyIfMissing
+from .. import BUILDERS
 from ..base import Convergent
 from ..catalog.query import quoted
 from ..catalog.questions import PLACED, Question
@@ -19,10 +18,7 @@ from ..catalog.sessions import builds_on
 from ..catalog.tables import Column, Table
 from ..components.columns import same_column
 from ..components.snapshots import Case, case, question
-from ..create_index import CreateIndexConcurrentlyIfMissing
-from ..create_table import CreateTableIfMissing
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
-from ..set_not_null import SetNotNullIfNullable
 from ..site import AnyField, Site
 from .history import TABLE_SOURCE, History, ModelHistory, ModelKey, table_of
 from .rows import Row
@@ -82,7 +78,7 @@ class JudgedModel:
         """Its own and those of its ManyToManyFields; none where routers or options keep this database out."""
         model = self.history.state.apps.get_model(*self.key)
         together = normalize_together(self.state.options.get("index_together") or ())
-        table = CreateTableIfMissing(self.state.name, [], {"index_together": together})
+        table = BUILDERS["table"](self.state.name, [], {"index_together": together})
         if not table.allow_migrate_model(self.connection.alias, model):
             return
         table = table.altered(declared_by=dict(self._declared_by()))
@@ -238,7 +234,7 @@ class JudgedTable:
         """Where the table cannot take the whole declaration, what of it can be judged by itself."""
         site = self.site
         for field in self.operation.declared(site):
-            alone = AddColumnIfMissing(self.operation.name, field.name, field)
+            alone = BUILDERS["column"](self.operation.name, field.name, field)
             for finding in alone.compare(site, alone.read(site))[:2]:
                 if finding.component in ("column", "foreign key", "declaration"):
                     yield ComparedPart(Source("field", field.name), field, finding)
@@ -268,9 +264,9 @@ class JudgedTable:
             finding = replace(finding, note=note)
         name = self.operation.name
         if finding.component == "foreign key" and isinstance(field, ForeignKey):
-            return finding, AddForeignKeyIfMissing(name, field.name, field, altered_later=True)
+            return finding, BUILDERS["foreign key"](name, field.name, field, altered_later=True)
         if finding.component == "column" and column is not None and not field.null:
-            strict = SetNotNullIfNullable(name, field.name, field)
+            strict = BUILDERS["not null"](name, field.name, field)
             if snapshot.found and snapshot.found.constraint(strict.proof_name(site)):
                 if finding.status is Status.EXISTS or _lacks_not_null(column, wanted):
                     return replace(finding, status=Status.UNFINISHED), strict
@@ -289,7 +285,7 @@ class JudgedTable:
             field = field.clone()
             field.default = past.once[name]
             options["preserve_default"] = False
-        return AddColumnIfMissing(self.operation.name, name, field, **options)
+        return BUILDERS["column"](self.operation.name, name, field, **options)
 
     def _is_doubtful(self, piece: ComparedPart) -> bool:
         """Whether the index is one for LIKE of a column whose type was changed, when Django drops it."""
@@ -327,8 +323,7 @@ def _lacks_not_null(column: Column, wanted: Column | None) -> bool:
 
 
 def _is_for_patterns(operation: Convergent) -> bool:
-    is_index = isinstance(operation, CreateIndexConcurrentlyIfMissing)
-    classes = operation.index.opclasses if is_index else ()  # type: ignore[attr-defined]
+    classes = getattr(getattr(operation, "index", None), "opclasses", ())
     return any(each.endswith("_pattern_ops") for each in classes)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Index, UniqueConstraint
 
+from .. import BUILDERS
 from ..catalog.indexes import Index as CatalogIndex
 from ..catalog.tables import Table
 from ..components.columns import definition
@@ -13,7 +14,6 @@ from ..components.constraints import drop_constraint
 from ..components.indexes import drop_index, replacement_leftovers
 from ..findings import Finding, Status
 from ..implied import serving
-from ..set_not_null import SetNotNullIfNullable
 from ..site import Site
 from .rows import Row
 
@@ -84,7 +84,7 @@ class Undeclared:
                 yield from self._standing_in(found, declared)
         for field in self.operation.declared(site):
             if not field.null:  # what a run that died before its end left, judged with the column
-                yield SetNotNullIfNullable(self.operation.name, field.name, field).proof_name(site)
+                yield BUILDERS["not null"](self.operation.name, field.name, field).proof_name(site)
         keys = {
             each.column
             for each in self.operation.declared(site)
