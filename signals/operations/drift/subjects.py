@@ -285,7 +285,8 @@ class JudgedTable:
             field = field.clone()
             field.default = past.once[name]
             options["preserve_default"] = False
-        return BUILDERS["column"](self.operation.name, name, field, **options)
+        made: Convergent = BUILDERS["column"](self.operation.name, name, field, **options)
+        return made
 
     def _is_doubtful(self, piece: ComparedPart) -> bool:
         """Whether the index is one for LIKE of a column whose type was changed, when Django drops it."""
