@@ -10,10 +10,14 @@ from .query import query_rows
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The database of the session, and the schema where it creates tables; None where it has none."""
+    """The database of the session, and the schema where it creates tables; None where it has none.
+
+    backend: the number of the process at the server; behind a pooler, of one of them.
+    """
 
     database: str
     schema: str | None
+    backend: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,9 @@ class FoundSchema:
     readable: bool
 
 
-_PLACE = "SELECT pg_catalog.current_database(), pg_catalog.current_schema()"
+_PLACE = """
+SELECT pg_catalog.current_database(), pg_catalog.current_schema(), pg_catalog.pg_backend_pid()
+"""
 
 _PATH = "SELECT pg_catalog.current_setting('search_path')"
 

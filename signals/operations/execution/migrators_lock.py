@@ -16,6 +16,7 @@ from ..names import NAME
 from .policy import LockPolicy
 from .run import run_of
 from .second_session import second_connection
+from .settings import is_pooled, note_backend
 from .waiting import pauses
 
 logger = logging.getLogger(NAME)
@@ -24,17 +25,13 @@ logger = logging.getLogger(NAME)
 LONGEST_PAUSE = 1.0
 BETWEEN_LINES = 10.0
 
-# READ COMMITTED and idle, the transaction that has the lock has no snapshot, and READ ONLY no number:
-# neither a concurrent build nor vacuum waits for it. It pins a pooler's connection, as a session-level
-# lock would not.
-_TRY = (
-    "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; "
-    "SELECT pg_catalog.pg_try_advisory_xact_lock({key})"
-)
-
-# Nothing may end an idle transaction that is as old as the run; transaction_timeout came with 17. The
-# keepalives tell a server whose migrator's machine is gone, and a firewall that the connection is not.
-_KEEP = """
+# One message: a transaction that takes the lock, or does not, and the number of its session where it does.
+# READ COMMITTED and idle, it has no snapshot, and READ ONLY no number: neither a concurrent build nor vacuum
+# waits for it. It pins a pooler's connection, as a session-level lock would not. Nothing may end an idle
+# transaction that is as old as the run; transaction_timeout came with PostgreSQL 17. The keepalives tell a
+# server whose migrator's machine is gone, and a firewall that the connection is not.
+_TRY = """
+BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
 SELECT pg_catalog.pg_backend_pid(),
   pg_catalog.set_config('application_name', pg_catalog.concat_ws(' ', NULLIF(
     pg_catalog.left(pg_catalog.current_setting('application_name'), 48), ''), 'migrate (lock)'), true),
@@ -42,6 +39,7 @@ SELECT pg_catalog.pg_backend_pid(),
   pg_catalog.set_config('tcp_keepalives_idle', '60', true),
   CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
     THEN pg_catalog.set_config('transaction_timeout', '0', true) END
+FROM (SELECT pg_catalog.pg_try_advisory_xact_lock({key}) OFFSET 0) l (granted) WHERE l.granted
 """
 
 # The locks of this process: what checks each, by the connection that migrates and the key, and by the
@@ -66,6 +64,7 @@ def hold_migrators_lock(connection: BaseDatabaseWrapper) -> Iterator[Callable[[]
     a run, by `call_command`, is a part of it.
     """
     place = current_place(connection)
+    note_backend(connection, place.backend)
     mine = (connection, lock_key(place.schema))
     if mine in _held:
         yield _held[mine]
@@ -86,7 +85,8 @@ def hold_migrators_lock(connection: BaseDatabaseWrapper) -> Iterator[Callable[[]
         if holder in _holders:
             yield _holders[holder]
             return
-        _require_work(connection, place)
+        if is_pooled(connection):
+            _require_work(connection, place)
         _held[mine] = _holders[holder] = run.still_alone = check
         yield check
     finally:
@@ -153,13 +153,15 @@ def _wait(connection: BaseDatabaseWrapper, own: BaseDatabaseWrapper, place: Plac
 
 
 def _try(own: BaseDatabaseWrapper, number: int) -> int:
-    """The number of the session that has the lock now; 0 where it is not granted."""
+    """Return the number of the session that has the lock now; 0 where it is not granted."""
     with own.cursor() as cursor:
         cursor.execute(_TRY.format(key=number))
         cursor.nextset()
-        is_granted = bool(cursor.fetchone()[0])
-        cursor.execute(_KEEP if is_granted else "ROLLBACK")
-        return int(cursor.fetchone()[0]) if is_granted else 0
+        granted = cursor.fetchone()
+        if granted is None:
+            cursor.execute("ROLLBACK")
+            return 0
+    return int(granted[0])
 
 
 def _give_back(own: BaseDatabaseWrapper) -> None:

@@ -68,6 +68,12 @@ def is_pooled(connection: BaseDatabaseWrapper) -> bool:
     return _pooled[driver]
 
 
+def note_backend(connection: BaseDatabaseWrapper, pid: int) -> None:
+    """Take in the number of the backend where it was asked for anyway, for `is_pooled`."""
+    driver: Any = connection.connection
+    _pooled.setdefault(driver, pid != driver.info.backend_pid)
+
+
 def was_found_pooled(connection: BaseDatabaseWrapper) -> bool:
     """Return whether `is_pooled` has said so of the open connection; asks nothing."""
     return _pooled.get(connection.connection, False)
