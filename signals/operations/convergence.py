@@ -2,7 +2,7 @@
 
 import logging
 import time
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import DatabaseError
@@ -31,77 +31,50 @@ logger = logging.getLogger(NAME)
 
 
 def converge(operation: Contract, site: Site, *, forwards: bool) -> None:
-    """Send what this database still needs, or still has, until the catalog needs nothing more.
+    """Read, plan, send and read again until the plan is empty.
 
     A run that dies anywhere is continued by running it again. Raise NotConverged if the catalog asks
-    for the same statements again after they ran.
+    for the same statements again after they ran; what other sessions overtake is tried a few times.
     """
     sent: list[list[Statement]] = []
     refused: StatementRefused | None = None
-    in_one_transaction = True
+    combines = True
     rest = pauses(1.0)
-    while statements := needed(
-        operation, site, forwards=forwards, in_one_transaction=in_one_transaction
-    ):
+    while statements := needed(operation, site, forwards=forwards, combines=combines):
         if statements in sent:
-            if refused is None:
-                remaining = [statement.sql for statement in statements]
-                raise NotConverged(operation.describe(), remaining)
-            if not is_overtaken(refused.__cause__) or len(sent) > _TRIES:
-                raise refused
+            _require_progress(operation, statements, refused, len(sent))
             time.sleep(next(rest))
         sent.append(statements)
-        refused = None
-        _require_transactional(operation, site, statements)
-        try:
-            for statement in statements:
-                _send(operation, site, statement)
-        except StatementRefused as error:
-            if not (statement.part or is_overtaken(error.__cause__)):
-                raise
-            # What the catalog, read again, asks for; the same again where others undo it meanwhile.
-            refused, in_one_transaction = error, False
+        refused = send_all(operation, site, statements)
+        combines = combines and refused is None
 
 
 def needed(
-    operation: Contract, site: Site, *, forwards: bool, in_one_transaction: bool = False
+    operation: Contract, site: Site, *, forwards: bool, combines: bool = False
 ) -> list[Statement]:
-    """Read the catalog and return the plan.
+    """Read the catalog and return the plan; combines: as one statement, if the table is empty."""
 
-    in_one_transaction: for an empty table, combine the plan into one statement.
-    """
-    plan = partial(
-        _planned, operation, site, forwards=forwards, in_one_transaction=in_one_transaction
-    )
-    return retry_without_timeouts(site.connection, plan)
+    def read_and_plan() -> list[Statement]:
+        snapshot = read(operation, site, forwards=forwards)
+        is_atomic = site.connection.in_atomic_block
+        return plan(
+            operation, site, snapshot, forwards=forwards, is_atomic=is_atomic, combines=combines
+        )
 
-
-def _planned(
-    operation: Contract, site: Site, *, forwards: bool, in_one_transaction: bool
-) -> list[Statement]:
-    snapshot, findings = _settled(operation, site)
-    if forwards:
-        for finding in findings:
-            _announce(operation, site, finding)
-    snapshot = operation.with_row_facts(site, snapshot, forwards=forwards)
-    plan = operation.plan if forwards else operation.plan_backwards
-    statements = plan(site, snapshot)
-    if site.connection.in_atomic_block and not all(each.transactional for each in statements):
-        return statements  # refused here too, not only where the table has rows
-    is_short = in_one_transaction and is_combinable(statements) and _is_empty(site)
-    return combine(statements) if is_short else statements
+    return retry_without_timeouts(site.connection, read_and_plan)
 
 
-def _settled(operation: Contract, site: Site) -> tuple[Any, list[Finding]]:
-    """Return a snapshot in which no other session builds one of the components, and what it says.
+def read(operation: Contract, site: Site, *, forwards: bool) -> Any:
+    """Return a snapshot in which no other session builds one of the components.
 
     What looks unfinished or different is read twice: a build may end between a reading's view of the
-    index and its question who builds, and a column go before the probe copies it.
+    index and its question who builds, and a column go before the probe copies it. Raise
+    DifferentDefinition where the run stops.
     """
     snapshot: Any = None
     findings: list[Finding] = []
 
-    def settled() -> bool:
+    def is_settled() -> bool:
         nonlocal snapshot, findings
         snapshot = operation.read(site)
         before, findings = findings, operation.compare(site, snapshot)
@@ -114,14 +87,77 @@ def _settled(operation: Contract, site: Site) -> tuple[Any, list[Finding]]:
         return Status.BUILDING not in statuses and is_sure
 
     with OthersBuild(site.connection, operation.describe()) as others:
-        poll(settled)
-    return snapshot, findings
+        poll(is_settled)
+    if forwards:
+        require_no_stop(operation, findings, site.migration)
+        for finding in findings:
+            _announce(finding)
+    return snapshot
 
 
-def _announce(operation: Contract, site: Site, finding: Finding) -> None:
-    """Say what deserves a line before anything is sent; raise DifferentDefinition where the run stops."""
-    if operation.stops_at(finding):
-        refuse_different(operation, finding, site.migration)
+def plan(  # noqa: PLR0913 - what a plan depends on
+    operation: Contract,
+    site: Site,
+    snapshot: Any,
+    *,
+    forwards: bool,
+    is_atomic: bool,
+    combines: bool,
+    is_new: bool = False,
+) -> list[Statement]:
+    """Return the statements that bring the snapshot to the declaration, or back.
+
+    is_atomic: whether they run in one transaction; those that cannot are returned as they are. combines:
+    whether those of an empty table become one. is_new: whether the table is still to come, so that it
+    has no rows to ask about.
+    """
+    if not is_new:
+        snapshot = operation.with_row_facts(site, snapshot, forwards=forwards)
+    make = operation.plan if forwards else operation.plan_backwards
+    statements = make(site, snapshot)
+    if is_atomic and not all(each.transactional for each in statements):
+        return statements  # refused on an empty table too, as on one with rows
+    is_short = combines and bool(site.db_table) and is_combinable(statements)
+    return combine(statements) if is_short and (is_new or _is_empty(site)) else statements
+
+
+def require_no_stop(operation: Contract, findings: Iterable[Finding], migration: str = "") -> None:
+    """Raise DifferentDefinition for the first finding at which a run stops."""
+    for finding in findings:
+        if operation.stops_at(finding):
+            refuse_different(operation, finding, migration)
+
+
+def send_all(
+    operation: Contract, site: Site, statements: Sequence[Statement]
+) -> StatementRefused | None:
+    """Send the statements in order; return the refusal of one that another session has overtaken."""
+    _require_transactional(operation, site, statements)
+    for statement in statements:
+        try:
+            _send(operation, site, statement)
+        except StatementRefused as error:
+            if not (statement.part or is_overtaken(error.__cause__)):
+                raise
+            return error  # the catalog, read again, says what is still needed
+    return None
+
+
+def _require_progress(
+    operation: Contract,
+    statements: Sequence[Statement],
+    refused: StatementRefused | None,
+    tries: int,
+) -> None:
+    """Raise NotConverged or the refusal, if the same plan comes again and waiting does not help."""
+    if refused is None:
+        raise NotConverged(operation.describe(), [statement.sql for statement in statements])
+    if not is_overtaken(refused.__cause__) or tries > _TRIES:
+        raise refused
+
+
+def _announce(finding: Finding) -> None:
+    """Log what deserves a line before anything is sent."""
     verb = {Status.UNFINISHED: "healing the unfinished", Status.DIFFERENT: "replacing the"}
     if finding.status in verb:
         logger.warning("%s %s", verb[finding.status], finding.label)
@@ -131,14 +167,16 @@ def _announce(operation: Contract, site: Site, finding: Finding) -> None:
 
 def _is_empty(site: Site) -> bool:
     try:
-        return bool(site.db_table) and is_empty(site.connection, site.table)
+        return is_empty(site.connection, site.table)
     except DatabaseError as error:
         if site.connection.in_atomic_block or not is_overtaken(error):
             raise
-        return False  # what the plan then meets, it says
+        return False  # the statements that the plan has then say what is the matter
 
 
-def _require_transactional(operation: Contract, site: Site, statements: list[Statement]) -> None:
+def _require_transactional(
+    operation: Contract, site: Site, statements: Sequence[Statement]
+) -> None:
     """Raise NeedsAutocommit if a statement cannot run in the transaction that is open."""
     if not site.connection.in_atomic_block:
         return

@@ -12,19 +12,18 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from ..base import Convergent
-from ..catalog.contents import Size, is_empty, table_size
+from ..catalog.contents import Size, table_size
 from ..catalog.enums import Enum
 from ..catalog.indexes import Index
 from ..catalog.sessions import Blocker, lock_holders, snapshot_holders
 from ..catalog.tables import Column, Constraint, Table, Target
 from ..components.columns import type_of
 from ..components.foreign_keys import referenced
-from ..components.single_transaction import combine, is_combinable
 from ..contract import Contract
+from ..convergence import plan, require_no_stop
 from ..errors import ConvergenceError, NeedsAutocommit
 from ..execution.policy import LockPolicy
 from ..findings import Finding, Snapshot, Status
-from ..refusals import refuse_different
 from ..site import AnyField, Site
 from ..statements import Lock, Statement
 from .walk import steps
@@ -195,9 +194,8 @@ def _needed(operation: Contract, site: Site, course: _Course, *, forwards: bool)
         snapshot = course.enums.get(name, snapshot)
         course.enums[name] = operation.outcome(snapshot)
     findings = operation.compare(site, snapshot)
-    for finding in findings if forwards else []:
-        if operation.stops_at(finding):
-            refuse_different(operation, finding)
+    if forwards:
+        require_no_stop(operation, findings)
     is_new = (
         isinstance(snapshot, Snapshot) and snapshot.found is not None and not snapshot.found.oid
     )
@@ -205,18 +203,20 @@ def _needed(operation: Contract, site: Site, course: _Course, *, forwards: bool)
         is_filled = is_new and operation.fills_rows
         statements = [] if is_filled else operation.script(site)
     else:
-        if not is_new:
-            snapshot = operation.with_row_facts(site, snapshot, forwards=forwards)
-        plan = operation.plan if forwards else operation.plan_backwards
-        statements = plan(site, snapshot)
+        statements = plan(
+            operation,
+            site,
+            snapshot,
+            forwards=forwards,
+            is_atomic=course.atomic,
+            combines=True,
+            is_new=is_new,
+        )
     if forwards:
         course.go_on(site, findings)
     if course.atomic:
         _require_transactional(operation, statements)
-    if not site.db_table or not is_combinable(statements):
-        return statements
-    counts_as_empty = is_new or is_empty(site.connection, site.table)
-    return combine(statements) if counts_as_empty else statements
+    return statements
 
 
 def _require_transactional(operation: Contract, statements: Sequence[Statement]) -> None:
