@@ -1,7 +1,7 @@
 """Looks at the whole plan of `migrate` before the first statement of a run changes anything."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,21 +12,11 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
 
 from ..base import Convergent
-from ..catalog.questions import find_table
+from ..convergence import require_no_stop
 from ..execution.run import run_of
-from ..findings import Finding, Status
-from ..refusals import refuse_different
+from ..findings import Finding
+from .planned_changes import PlannedChanges
 from .walk import convergent, steps
-
-# Components by what they are in the catalog, where that is not called the same.
-_KINDS = {
-    "check": ("constraint",),
-    "exclusion": ("constraint", "index"),
-    "foreign key": ("constraint",),
-    "not null": ("column",),
-    "type": ("column",),
-    "unique": ("constraint", "index"),
-}
 
 
 def remember(
@@ -64,7 +54,7 @@ def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
     state = executor._create_project_state(with_applied_migrations=True)
     opaque: set[str] = set()
     types: set[str] = set()
-    changing: set[_CatalogObject] = set()
+    changes = PlannedChanges()
     for migration in migrations:
         label = migration.app_label
         if (label, migration.name) in applied:
@@ -74,52 +64,13 @@ def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
                 opaque.add(label)
             elif label not in opaque and not _uses(operation, types, connection):
                 for finding in _findings_by_then(
-                    connection, label, operation, (before, after), changing
+                    connection, label, operation, (before, after), changes
                 ):
-                    if operation.stops_at(finding) and not _is_moving(finding, changing):
-                        refuse_different(operation, finding, f"{label}.{migration.name}")
+                    if not changes.takes_in(finding):
+                        require_no_stop(operation, [finding], f"{label}.{migration.name}")
                     if not finding.status.is_right:
-                        changing |= _changed(connection, finding)
+                        changes.take_changing(connection, finding)
                         types |= {finding.name} if operation.makes_type else set()
-
-
-@dataclass(frozen=True, slots=True)
-class _CatalogObject:
-    """What a component is in the catalog; the name of an index is one of the schema, not of its table."""
-
-    kind: str
-    name: str
-    table: str = ""
-
-
-def _objects(finding: Finding) -> set[_CatalogObject]:
-    table = finding.table
-    kinds = _KINDS.get(finding.component, (finding.component,))
-    return {_CatalogObject(kind, finding.name, "" if kind == "index" else table) for kind in kinds}
-
-
-def _is_moving(finding: Finding, changing: set[_CatalogObject]) -> bool:
-    """Whether the plan changes the component before, or what the table can take at all."""
-    if finding.component == "declaration":
-        return any(part.table == finding.table for part in changing)
-    return not changing.isdisjoint(_objects(finding))
-
-
-def _changed(connection: BaseDatabaseWrapper, finding: Finding) -> set[_CatalogObject]:
-    """The component, and what goes or changes with a column: all whose definition may name it."""
-    parts = _objects(finding)
-    is_column = finding.component in ("column", "type") and finding.status is not Status.MISSING
-    is_column |= finding.component == "type"
-    table = find_table(connection, finding.table) if is_column else None
-    if table is None:
-        return parts
-    constraints = (each for each in table.constraints if finding.name in each.definition)
-    parts |= {_CatalogObject("constraint", each.name, finding.table) for each in constraints}
-    return parts | {
-        _CatalogObject("index", each.name)
-        for each in table.indexes
-        if finding.name in each.definition
-    }
 
 
 def _findings_by_then(
@@ -127,7 +78,7 @@ def _findings_by_then(
     label: str,
     operation: Convergent,
     states: tuple[ProjectState, ProjectState],
-    changing: set[_CatalogObject],
+    changes: PlannedChanges,
 ) -> list[Finding]:
     """The operation's findings, where the columns that the plan is going to add count as there."""
     before, after = states
@@ -136,8 +87,7 @@ def _findings_by_then(
     if site is None:
         return []
     table = site.table if site.db_table else ""  # an enum has none
-    columns = (part.name for part in changing if part.kind == "column" and part.table == table)
-    return operation.findings(replace(site, coming=frozenset(columns)))
+    return operation.findings(replace(site, coming=changes.columns_to_come(table)))
 
 
 def _uses(operation: Convergent, types: set[str], connection: BaseDatabaseWrapper) -> bool:

@@ -1,7 +1,7 @@
 """What `migrate` would send to this database now, statement by statement; nothing is changed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import DatabaseError
@@ -13,19 +13,14 @@ from django.db.migrations.state import ProjectState
 
 from ..base import Convergent
 from ..catalog.contents import Size, table_size
-from ..catalog.enums import Enum
-from ..catalog.indexes import Index
 from ..catalog.sessions import Blocker, lock_holders, snapshot_holders
-from ..catalog.tables import Column, Constraint, Table, Target
-from ..components.columns import type_of
-from ..components.foreign_keys import referenced
 from ..contract import Contract
 from ..convergence import plan, require_no_stop
 from ..errors import ConvergenceError, NeedsAutocommit
 from ..execution.policy import LockPolicy
-from ..findings import Finding, Snapshot, Status
-from ..site import AnyField, Site
+from ..site import Site
 from ..statements import Lock, Statement
+from .planned_changes import PlannedChanges
 from .walk import steps
 
 _Walked = tuple[Operation, ProjectState, ProjectState]
@@ -65,70 +60,6 @@ class MigrationPreview:
     parts: tuple[OperationPreview, ...]
 
 
-@dataclass
-class _Course:
-    """What the plan has made and removed so far, as pairs of a quoted table and a name; enums with labels.
-
-    gone: columns, with which goes what may name them; removed: other parts. atomic: whether the migration
-    runs in a transaction.
-    """
-
-    made: set[tuple[str, str]] = field(default_factory=set)
-    gone: set[tuple[str, str]] = field(default_factory=set)
-    removed: set[tuple[str, str]] = field(default_factory=set)
-    enums: dict[str, Enum] = field(default_factory=dict)
-    atomic: bool = True
-
-    def go_on(self, site: Site, findings: Sequence[Finding]) -> None:
-        """Takes in what an operation does that found this."""
-        for finding in findings:
-            here = (finding.table, finding.name)
-            if finding.status is Status.LEFTOVER:
-                self.made.discard(here)
-                (self.gone if finding.component == "column" else self.removed).add(here)
-            elif finding.status is Status.MISSING and finding.component == "column":
-                self.made.add(here)
-            elif finding.status is Status.MISSING and finding.component == "table":
-                columns = (each.column for each in site.model._meta.local_fields)
-                self.made |= {(finding.table, str(column)) for column in columns}
-
-    def at_the_end(self, site: Site, found: Table | None) -> Table | None:
-        """The table as the steps so far will have left it, as far as a plan depends on it."""
-        table = site.table
-        if found is None and not any(name == table for name, _ in self.made):
-            return None
-        known = found or _nothing(site)
-        gone = {name for place, name in self.gone if place == table}
-
-        def stays(part: Constraint | Index) -> bool:
-            is_removed = (table, part.name) in self.removed
-            return not is_removed and not any(name in part.definition for name in gone)
-
-        kept = tuple(column for column in known.columns if column.name not in gone)
-        names = {column.name for column in kept}
-        # As the step before leaves them: an alteration is still to be planned.
-        fields = (site.before or site.model)._meta.local_fields
-        to_come = [
-            _column(site, each)
-            for each in fields
-            if (table, each.column) in self.made and each.column not in names
-        ]
-        targets = {
-            name: Target(
-                0, "r", "p", True, {column: "" for place, column in self.made if place == name}
-            )
-            for name in referenced(site, site.model._meta.local_fields)
-            if any(place == name for place, _ in self.made)
-        }
-        return replace(
-            known,
-            columns=(*kept, *to_come),
-            constraints=tuple(filter(stays, known.constraints)),
-            indexes=tuple(filter(stays, known.indexes)),
-            targets={**targets, **known.targets},
-        )
-
-
 def preview(
     connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]]
 ) -> Iterator[MigrationPreview]:
@@ -138,17 +69,16 @@ def preview(
     """
     executor: Any = MigrationExecutor(connection)
     state = executor._create_project_state(with_applied_migrations=True)
-    course = _Course()
+    changes = PlannedChanges()
     for migration, backwards in plan:
         if backwards:
             key = (migration.app_label, migration.name)
             state = executor.loader.project_state(key, at_end=False)
-        course.atomic = migration.atomic
         walked = [(each, before, after.clone()) for each, before, after in steps(migration, state)]
         if backwards:
             walked.reverse()
         parts = [
-            _preview_operation(connection, migration.app_label, each, course, backwards=backwards)
+            _preview_operation(connection, migration, each, changes, backwards=backwards)
             for each in walked
         ]
         shown = tuple(part for part in parts if part is not None)
@@ -157,13 +87,14 @@ def preview(
 
 def _preview_operation(
     connection: BaseDatabaseWrapper,
-    label: str,
+    migration: Migration,
     walked: _Walked,
-    course: _Course,
+    changes: PlannedChanges,
     *,
     backwards: bool,
 ) -> OperationPreview | None:
     operation, before, after = walked
+    label = migration.app_label
     if not isinstance(operation, Convergent):
         return _foreign(connection, label, walked, backwards=backwards)
     site = operation.locate(label, connection.SchemaEditorClass(connection), after, before)
@@ -176,30 +107,30 @@ def _preview_operation(
         sent = [
             statement
             for each, place in targets
-            for statement in _needed(each, place, course, forwards=not backwards)
+            for statement in _needed(
+                each, place, changes, forwards=not backwards, is_atomic=migration.atomic
+            )
         ]
     except ConvergenceError as error:
         return OperationPreview(operation.describe(), stops=str(error))
     return OperationPreview(operation.describe(), tuple(_step(connection, each) for each in sent))
 
 
-def _needed(operation: Contract, site: Site, course: _Course, *, forwards: bool) -> list[Statement]:
-    """As the operation itself plans, with the table as it will be by then."""
+def _needed(
+    operation: Contract, site: Site, changes: PlannedChanges, *, forwards: bool, is_atomic: bool
+) -> list[Statement]:
+    """Return the plan that the operation itself will make, with the database as it will be by then."""
     snapshot = operation.read(site)
-    if forwards and isinstance(snapshot, Snapshot):
-        snapshot = replace(snapshot, found=course.at_the_end(site, snapshot.found))
-    elif forwards and operation.makes_type:
-        name: str = operation.name  # type: ignore[attr-defined]
-        course.made |= {("", name)} if snapshot is None else set()
-        snapshot = course.enums.get(name, snapshot)
-        course.enums[name] = operation.outcome(snapshot)
+    is_new = False
+    if forwards and operation.makes_type:
+        snapshot = changes.type_by_then(operation, snapshot)
+    elif forwards:
+        snapshot = replace(snapshot, found=changes.table_by_then(site, snapshot.found))
+        is_new = snapshot.found is not None and not snapshot.found.oid
     findings = operation.compare(site, snapshot)
     if forwards:
         require_no_stop(operation, findings)
-    is_new = (
-        isinstance(snapshot, Snapshot) and snapshot.found is not None and not snapshot.found.oid
-    )
-    if forwards and not course.made.isdisjoint(operation.waits_for(site)):
+    if forwards and not changes.made.isdisjoint(operation.waits_for(site)):
         is_filled = is_new and operation.fills_rows
         statements = [] if is_filled else operation.script(site)
     else:
@@ -208,13 +139,13 @@ def _needed(operation: Contract, site: Site, course: _Course, *, forwards: bool)
             site,
             snapshot,
             forwards=forwards,
-            is_atomic=course.atomic,
+            is_atomic=is_atomic,
             combines=True,
             is_new=is_new,
         )
     if forwards:
-        course.go_on(site, findings)
-    if course.atomic:
+        changes.take(site, findings)
+    if is_atomic:
         _require_transactional(operation, statements)
     return statements
 
@@ -272,37 +203,3 @@ def _conflicts(statement: Statement) -> tuple[Lock, ...]:
         return statement.lock.conflicts
     stronger = Lock.ACCESS_EXCLUSIVE if statement.sql.startswith("DROP") else Lock.SHARE
     return tuple({*statement.lock.conflicts, *stronger.conflicts})
-
-
-def _nothing(site: Site) -> Table:
-    """A table that is still to come, without its columns; its number is 0."""
-    return Table(
-        oid=0,
-        schema="",
-        name=site.db_table,
-        kind="r",
-        current=True,
-        temporary=False,
-        unlogged=False,
-        hides_rows=False,
-        targets={},
-        unknown=(),
-        columns=(),
-        constraints=(),
-        indexes=(),
-        taken=(),
-    )
-
-
-def _column(site: Site, field: AnyField) -> Column:
-    """The column that is still to come, as far as its field says."""
-    return Column(
-        name=site.column(field.name),
-        type=type_of(site, field),
-        not_null=not field.null,
-        default=None,
-        collation=None,
-        generated="",
-        numbered=False,
-        unproven=None,
-    )

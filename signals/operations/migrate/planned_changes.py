@@ -1,0 +1,174 @@
+"""What the earlier steps of a plan will have changed, by the time a later one runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..catalog.enums import Enum
+from ..catalog.indexes import Index
+from ..catalog.questions import find_table
+from ..catalog.tables import Column, Constraint, Table, Target
+from ..components.columns import type_of
+from ..components.foreign_keys import referenced
+from ..findings import Finding, Status
+from ..site import AnyField, Site
+
+# Components by what they are in the catalog, where that is not called the same.
+_KINDS = {
+    "check": ("constraint",),
+    "exclusion": ("constraint", "index"),
+    "foreign key": ("constraint",),
+    "not null": ("column",),
+    "type": ("column",),
+    "unique": ("constraint", "index"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _CatalogObject:
+    """A component as the catalog has it; the name of an index is one of the schema, not of its table."""
+
+    kind: str
+    name: str
+    table: str = ""
+
+
+@dataclass
+class PlannedChanges:
+    """The picture of a database that grows with the steps of a plan; nothing is changed in the database.
+
+    made: columns to come, as pairs of a quoted table and a name; of a type, the table is empty. gone:
+    columns that go, with all that may name them; removed: other parts that go. types: enums by their
+    names, with their labels to come. changing: what is to change in any way.
+    """
+
+    made: set[tuple[str, str]] = field(default_factory=set)
+    gone: set[tuple[str, str]] = field(default_factory=set)
+    removed: set[tuple[str, str]] = field(default_factory=set)
+    types: dict[str, Enum] = field(default_factory=dict)
+    changing: set[_CatalogObject] = field(default_factory=set)
+
+    def take(self, site: Site, findings: Sequence[Finding]) -> None:
+        """Take in what an operation does that has these findings."""
+        for finding in findings:
+            here = (finding.table, finding.name)
+            if finding.status is Status.LEFTOVER:
+                self.made.discard(here)
+                (self.gone if finding.component == "column" else self.removed).add(here)
+            elif finding.status is Status.MISSING and finding.component == "column":
+                self.made.add(here)
+            elif finding.status is Status.MISSING and finding.component == "table":
+                columns = (each.column for each in site.model._meta.local_fields)
+                self.made |= {(finding.table, str(column)) for column in columns}
+
+    def take_changing(self, connection: BaseDatabaseWrapper, finding: Finding) -> None:
+        """Take in a component that is to change, and with a column all whose definition may name it."""
+        self.changing |= _objects(finding)
+        is_column = finding.component in ("column", "type") and finding.status is not Status.MISSING
+        is_column |= finding.component == "type"
+        table = find_table(connection, finding.table) if is_column else None
+        if table is None:
+            return
+        constraints = (each for each in table.constraints if finding.name in each.definition)
+        indexes = (each for each in table.indexes if finding.name in each.definition)
+        self.changing |= {
+            _CatalogObject("constraint", each.name, finding.table) for each in constraints
+        }
+        self.changing |= {_CatalogObject("index", each.name) for each in indexes}
+
+    def takes_in(self, finding: Finding) -> bool:
+        """Return whether an earlier step changes the component, or what its table can take at all."""
+        if finding.component == "declaration":
+            return any(part.table == finding.table for part in self.changing)
+        return not self.changing.isdisjoint(_objects(finding))
+
+    def columns_to_come(self, table: str) -> frozenset[str]:
+        """Return the columns of the quoted table that are to change or to come."""
+        columns = (part for part in self.changing if part.kind == "column" and part.table == table)
+        return frozenset(part.name for part in columns)
+
+    def type_by_then(self, operation: Any, snapshot: Enum | None) -> Enum | None:
+        """Return the operation's type as the steps so far will have left it; take in what it does to it."""
+        if snapshot is None:
+            self.made.add(("", operation.name))
+        known = self.types.get(operation.name, snapshot)
+        self.types[operation.name] = operation.outcome(known)
+        return known
+
+    def table_by_then(self, site: Site, found: Table | None) -> Table | None:
+        """Return the table as the steps so far will have left it, as far as a plan depends on it."""
+        table = site.table
+        if found is None and not any(name == table for name, _ in self.made):
+            return None
+        known = found or _nothing(site)
+        gone = {name for place, name in self.gone if place == table}
+
+        def stays(part: Constraint | Index) -> bool:
+            is_removed = (table, part.name) in self.removed
+            return not is_removed and not any(name in part.definition for name in gone)
+
+        kept = tuple(column for column in known.columns if column.name not in gone)
+        names = {column.name for column in kept}
+        # As the step before leaves them: an alteration is still to be planned.
+        fields = (site.before or site.model)._meta.local_fields
+        to_come = [
+            _column(site, each)
+            for each in fields
+            if (table, each.column) in self.made and each.column not in names
+        ]
+        targets = {
+            name: Target(
+                0, "r", "p", True, {column: "" for place, column in self.made if place == name}
+            )
+            for name in referenced(site, site.model._meta.local_fields)
+            if any(place == name for place, _ in self.made)
+        }
+        return replace(
+            known,
+            columns=(*kept, *to_come),
+            constraints=tuple(filter(stays, known.constraints)),
+            indexes=tuple(filter(stays, known.indexes)),
+            targets={**targets, **known.targets},
+        )
+
+
+def _objects(finding: Finding) -> set[_CatalogObject]:
+    table = finding.table
+    kinds = _KINDS.get(finding.component, (finding.component,))
+    return {_CatalogObject(kind, finding.name, "" if kind == "index" else table) for kind in kinds}
+
+
+def _nothing(site: Site) -> Table:
+    """A table that is still to come, without its columns; its number is 0."""
+    return Table(
+        oid=0,
+        schema="",
+        name=site.db_table,
+        kind="r",
+        current=True,
+        temporary=False,
+        unlogged=False,
+        hides_rows=False,
+        targets={},
+        unknown=(),
+        columns=(),
+        constraints=(),
+        indexes=(),
+        taken=(),
+    )
+
+
+def _column(site: Site, field: AnyField) -> Column:
+    """The column that is still to come, as far as its field says."""
+    return Column(
+        name=site.column(field.name),
+        type=type_of(site, field),
+        not_null=not field.null,
+        default=None,
+        collation=None,
+        generated="",
+        numbered=False,
+        unproven=None,
+    )
