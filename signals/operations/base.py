@@ -16,7 +16,7 @@ from .convergence import converge, needed
 from .errors import NeedsAutocommit
 from .execution.limits import accept_limits
 from .execution.run import run_of
-from .findings import Finding
+from .findings import Finding, Snapshot
 from .names import PACKAGE
 from .refusals import require_postgresql
 from .site import Site
@@ -99,7 +99,7 @@ class Convergent(Contract):
             without.apps,
         )
 
-    def read(self, site: Site) -> Any:
+    def read(self, site: Site) -> Snapshot:
         """One round trip for the catalog, and one for the canonical form where there is a rival."""
         return read_all(site.connection, [(self, site)])[0]
 

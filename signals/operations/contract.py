@@ -9,7 +9,7 @@ from django.db.migrations.state import ProjectState
 
 from .alteration import Alteration
 from .catalog.tables import Table
-from .findings import Finding, Status
+from .findings import Finding, Snapshot, Status
 from .site import AnyField, Site
 from .statements import Statement
 
@@ -86,21 +86,21 @@ class Contract(Operation):
         """Return DDL for the probe: the declaration, if something of its name exists on the table."""
         raise NotImplementedError
 
-    def read(self, site: Site) -> Any:
+    def read(self, site: Site) -> Snapshot:
         """Return what the catalog has of the declaration, as a snapshot."""
         raise NotImplementedError
 
-    def with_row_facts(self, site: Site, snapshot: Any, *, forwards: bool) -> Any:
+    def with_row_facts(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
         """Return the snapshot with what a plan depends on beyond it; ask only if something is to do."""
         return snapshot
 
-    def inspect(self, site: Site, snapshot: Any) -> list[Finding]:
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         """Return the status of each declared component; pure."""
         raise NotImplementedError
 
-    def compare(self, site: Site, snapshot: Any) -> list[Finding]:
+    def compare(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         """Return the findings, or the one that the table cannot take the declaration at all."""
-        if not getattr(snapshot, "failure", ""):
+        if not snapshot.failure:
             return self.inspect(site, snapshot)
         return [
             Finding(
@@ -114,11 +114,11 @@ class Contract(Operation):
             )
         ]
 
-    def plan(self, site: Site, snapshot: Any) -> list[Statement]:
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         """Return what this database still needs; pure."""
         raise NotImplementedError
 
-    def plan_backwards(self, site: Site, snapshot: Any) -> list[Statement]:
+    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         """Return what takes away what this database still has; pure."""
         raise NotImplementedError
 
@@ -165,7 +165,7 @@ class Contract(Operation):
         """
         return set()
 
-    def outcome(self, snapshot: Any) -> Any:
+    def outcome(self, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot as the operation leaves it, where later ones are planned from it."""
         return snapshot
 

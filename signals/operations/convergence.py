@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from django.db import DatabaseError
 
@@ -16,7 +15,7 @@ from .errors import NeedsAutocommit, NotConverged, RowsViolate, StatementRefused
 from .execution.send import fits_transaction, send
 from .execution.violations import explain_violation
 from .execution.waiting import OthersBuild, pauses, poll, retry_without_timeouts
-from .findings import Finding, Status
+from .findings import Finding, Snapshot, Status
 from .names import NAME
 from .refusals import refuse_different, refuse_statement
 from .site import Site
@@ -64,14 +63,14 @@ def needed(
     return retry_without_timeouts(site.connection, read_and_plan)
 
 
-def read(operation: Contract, site: Site, *, forwards: bool) -> Any:
+def read(operation: Contract, site: Site, *, forwards: bool) -> Snapshot:
     """Return a snapshot in which no other session builds one of the components.
 
     What looks unfinished or different is read twice: a build may end between a reading's view of the
     index and its question who builds, and a column go before the probe copies it. Raise
     DifferentDefinition where the run stops.
     """
-    snapshot: Any = None
+    snapshot = Snapshot(None)
     findings: list[Finding] = []
 
     def is_settled() -> bool:
@@ -98,7 +97,7 @@ def read(operation: Contract, site: Site, *, forwards: bool) -> Any:
 def plan(  # noqa: PLR0913 - what a plan depends on
     operation: Contract,
     site: Site,
-    snapshot: Any,
+    snapshot: Snapshot,
     *,
     forwards: bool,
     is_atomic: bool,

@@ -1,6 +1,7 @@
 """CreateEnumIfMissing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import router
@@ -14,7 +15,7 @@ from .catalog.enums import Enum
 from .catalog.questions import ENUM, Question, ask
 from .components import guards
 from .components.guards import literal
-from .findings import Finding, Status
+from .findings import Finding, Snapshot, Status
 from .refusals import keep, require_postgresql
 from .site import Site
 from .statements import Lock, Statement
@@ -97,17 +98,17 @@ class CreateEnumIfMissing(Convergent, Operation):
     def hints(self) -> dict[str, str]:
         return {"enum": self.name}
 
-    def read(self, site: Site) -> Enum | None:
+    def read(self, site: Site) -> Snapshot:
         return self.placed(ask(site.connection, [self.question(site)])[0])
 
-    def inspect(self, site: Site, snapshot: Enum | None) -> list[Finding]:
-        wanted = ", ".join(self.values)
-        if snapshot is None:
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
+        wanted, enum = ", ".join(self.values), snapshot.enum
+        if enum is None:
             return [Finding("enum", self.name, "", Status.MISSING, "", wanted)]
-        known = [label for label in snapshot.labels if label not in self.later_values]
-        found = ", ".join(snapshot.labels)
-        if snapshot.kind != "e":
-            status, found = Status.DIFFERENT, f"a type of kind {snapshot.kind!r}, no enum"
+        known = [label for label in enum.labels if label not in self.later_values]
+        found = ", ".join(enum.labels)
+        if enum.kind != "e":
+            status, found = Status.DIFFERENT, f"a type of kind {enum.kind!r}, no enum"
         elif known == list(self.values):
             status = Status.EXISTS
         elif known == [label for label in self.values if label in known]:
@@ -117,21 +118,23 @@ class CreateEnumIfMissing(Convergent, Operation):
         fix = "rename the values (ALTER TYPE ... RENAME VALUE), or declare them in the operation"
         return [Finding("enum", self.name, "", status, found, wanted, fix)]
 
-    def plan(self, site: Site, snapshot: Enum | None) -> list[Statement]:
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         create, _, *additions = self.script(site)
-        if snapshot is None:
+        enum = snapshot.enum
+        if enum is None:
             return [create]
-        missing = [label not in snapshot.labels for label in self.values[1:]]
-        first = [] if self.values[0] in snapshot.labels else [self._first(site, snapshot.labels)]
+        missing = [label not in enum.labels for label in self.values[1:]]
+        first = [] if self.values[0] in enum.labels else [self._first(site, enum.labels)]
         return first + [step for step, needed in zip(additions, missing, strict=True) if needed]
 
-    def plan_backwards(self, site: Site, snapshot: Enum | None) -> list[Statement]:
-        if snapshot is None or self.keep_on_reverse:
+    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        enum = snapshot.enum
+        if enum is None or self.keep_on_reverse:
             return []
-        if snapshot.kind != "e":
+        if enum.kind != "e":
             keep(self, f"type {self.name}", "it is no enum")
             return []
-        if snapshot.used:
+        if enum.used:
             keep(self, f"type {self.name}", "something uses it")
             return []
         return self.script_backwards(site)
@@ -163,14 +166,15 @@ class CreateEnumIfMissing(Convergent, Operation):
         """What has to be known of the type."""
         return Question(site.quote(self.name), kind=ENUM, family=family)
 
-    def placed(self, enum: Enum | None) -> Enum | None:
+    def placed(self, enum: Enum | None) -> Snapshot:
         """The type, if it stands where CREATE TYPE would make one."""
-        return enum if enum and enum.current else None
+        return Snapshot(None, enum=enum if enum and enum.current else None)
 
-    def outcome(self, snapshot: Enum | None) -> Enum:
-        known = snapshot.labels if snapshot else ()
+    def outcome(self, snapshot: Snapshot) -> Snapshot:
+        known = snapshot.enum.labels if snapshot.enum else ()
         labels = [*self.values, *(each for each in known if each not in self.values)]
-        return Enum("e", current=True, labels=tuple(labels), used=False)
+        made = Enum("e", current=True, labels=tuple(labels), used=False)
+        return replace(snapshot, enum=made)
 
     def _first(self, site: Site, labels: Sequence[str] = ()) -> Statement:
         name, label = site.quote(self.name), self.values[0]

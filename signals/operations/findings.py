@@ -1,14 +1,15 @@
 """What is said of a declared component, and what it is said from: values, no behaviour."""
 
+import enum
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
+from .catalog.enums import Enum
 from .catalog.indexes import Index
 from .catalog.tables import Column, Constraint, Table
 
 
-class Status(Enum):
+class Status(enum.Enum):
     """What the catalog says of a declared component; the value is how it is shown."""
 
     EXISTS = "✓ Exists"
@@ -76,7 +77,8 @@ class Snapshot:
     """The table as it is, and its copy with the declaration put on it where there is a rival to compare.
 
     has_rows, rewrites: what a plan may depend on and a status does not; known after `with_row_facts`.
-    failure: why PostgreSQL cannot put the declaration on the copy; declaration: its SQL.
+    failure: why PostgreSQL cannot put the declaration on the copy; declaration: its SQL. enum: the type, of
+    an operation that declares one.
     """
 
     found: Table | None
@@ -85,6 +87,7 @@ class Snapshot:
     rewrites: bool = False
     failure: str = ""
     declaration: str = ""
+    enum: Enum | None = None
 
     def columns(self, name: str) -> tuple[Column | None, Column | None]:
         """The column of that name as found and as wanted."""

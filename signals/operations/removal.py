@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
 
 from .base import Convergent
 from .catalog.tables import Table
-from .findings import Finding, Status
+from .findings import Finding, Snapshot, Status
 from .refusals import keep
 from .site import AnyField, Site
 from .statements import Statement
@@ -44,18 +43,18 @@ class Removal(Convergent):
     def probe(self, site: Site, found: Table) -> list[str]:
         return self.addition(site).probe(site, found)
 
-    def with_row_facts(self, site: Site, snapshot: Any, *, forwards: bool) -> Any:
+    def with_row_facts(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
         return self.addition(site).with_row_facts(site, snapshot, forwards=not forwards)
 
     def is_present(self, site: Site, found: Table) -> bool:
         """Whether the table itself has anything of the name."""
         raise NotImplementedError
 
-    def is_removable(self, site: Site, snapshot: Any) -> bool:
+    def is_removable(self, site: Site, snapshot: Snapshot) -> bool:
         """Whether that is what would be dropped."""
         return bool(self.addition(site).plan_backwards(site, snapshot))
 
-    def inspect(self, site: Site, snapshot: Any) -> list[Finding]:
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         finding = self.addition(site).inspect(site, snapshot)[0]
         if finding.status is Status.BUILDING:
             return [finding]
@@ -70,14 +69,14 @@ class Removal(Convergent):
         fix = "rename it, or drop it by hand, and run again"
         return [replace(left, status=Status.DIFFERENT, wanted=wanted, fix=fix)]
 
-    def compare(self, site: Site, snapshot: Any) -> list[Finding]:
+    def compare(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         """What is to go need not fit the table any more."""
         return self.inspect(site, snapshot)
 
-    def plan(self, site: Site, snapshot: Any) -> list[Statement]:
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         return self.addition(site).plan_backwards(site, snapshot)
 
-    def plan_backwards(self, site: Site, snapshot: Any) -> list[Statement]:
+    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         """Builds it again, unless the table is gone or something else has its name."""
         addition = self.addition(site)
         if snapshot.found is None:
@@ -108,13 +107,13 @@ class RemovalOf(Removal):
     def addition(self, site: Site) -> Convergent:
         return self._addition
 
-    def read(self, site: Site) -> Any:
+    def read(self, site: Site) -> Snapshot:
         return self._addition.read(site)
 
     def is_present(self, site: Site, found: Table) -> bool:
         return True
 
-    def plan_backwards(self, site: Site, snapshot: Any) -> list[Statement]:
+    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         """What is gone is a table, so it is built where nothing is found."""
         if snapshot.found is None:
             return self._addition.plan(site, snapshot)

@@ -6,13 +6,12 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..catalog.enums import Enum
 from ..catalog.indexes import Index
 from ..catalog.questions import find_table
 from ..catalog.tables import Column, Constraint, Table, Target
 from ..components.columns import type_of
 from ..components.foreign_keys import referenced
-from ..findings import Finding, Status
+from ..findings import Finding, Snapshot, Status
 from ..site import AnyField, Site
 
 # Components by what they are in the catalog, where that is not called the same.
@@ -47,7 +46,7 @@ class PlannedChanges:
     made: set[tuple[str, str]] = field(default_factory=set)
     gone: set[tuple[str, str]] = field(default_factory=set)
     removed: set[tuple[str, str]] = field(default_factory=set)
-    types: dict[str, Enum] = field(default_factory=dict)
+    types: dict[str, Snapshot] = field(default_factory=dict)
     changing: set[_CatalogObject] = field(default_factory=set)
 
     def take(self, site: Site, findings: Sequence[Finding]) -> None:
@@ -89,9 +88,9 @@ class PlannedChanges:
         columns = (part for part in self.changing if part.kind == "column" and part.table == table)
         return frozenset(part.name for part in columns)
 
-    def type_by_then(self, operation: Any, snapshot: Enum | None) -> Enum | None:
+    def type_by_then(self, operation: Any, snapshot: Snapshot) -> Snapshot:
         """Return the operation's type as the steps so far will have left it; take in what it does to it."""
-        if snapshot is None:
+        if snapshot.enum is None:
             self.made.add(("", operation.name))
         known = self.types.get(operation.name, snapshot)
         self.types[operation.name] = operation.outcome(known)
