@@ -1,1 +1,4 @@
-"""Questions that are asked of the server; nothing here decides anything, and a missing object is None."""
+"""Questions to the server, answered as frozen rows.
+
+A missing object is None. The caller decides what an answer means; nothing here does.
+"""

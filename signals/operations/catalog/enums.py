@@ -1,4 +1,4 @@
-"""An enum type with its labels."""
+"""Enum types and their labels."""
 
 import json
 from dataclasses import dataclass
@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Enum:
-    """A type: `kind` is typtype, 'e' for an enum; `current` as for a table; its labels in order.
+    """A type that has the name of a wanted enum.
 
-    used: whether a column, a function or another object depends on it.
+    kind: pg_type.typtype; 'e' for an enum.
+    current: whether the type is in current_schema(), where CREATE TYPE would put it.
+    labels: in the order of the enum.
+    used: whether a column, a function or another object depends on the type or on its array type.
     """
 
     kind: str
@@ -17,6 +20,7 @@ class Enum:
     used: bool
 
 
+# `q` is a question, a row of questions.py's _QUESTIONS.
 ENUM_FACTS = """
 SELECT pg_catalog.json_build_object(
   'kind', t.typtype, 'current', n.nspname = pg_catalog.current_schema(),
@@ -32,6 +36,6 @@ WHERE t.oid = pg_catalog.to_regtype(q.name)
 
 
 def parse_enum(text: str) -> Enum:
-    """Return the enum of the facts that ENUM_FACTS gives."""
+    """Return the Enum that the JSON text of ENUM_FACTS describes."""
     facts = json.loads(text)
     return Enum(**{**facts, "labels": tuple(facts["labels"] or ())})

@@ -1,4 +1,4 @@
-"""The indexes of a table."""
+"""The indexes of a table, as the catalog describes them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,12 +6,20 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A row of pg_index. `keys`: expression, operator class, collation and order of each key column.
+    """An index, from pg_index.
 
-    identity, clustered: whether it is the table's replica identity, or what CLUSTER orders it by.
-    referenced: whether foreign keys rest on it. part_of: the
-    OID of the partitioned index that it is attached to. folded: of its expressions and condition, as for
-    a column.
+    definition: CREATE INDEX as PostgreSQL prints it.
+    keys: expression, operator class, collation, order and operator class options of each key column.
+    include: the columns of INCLUDE.
+    predicate: the condition of a partial index.
+    options: the storage parameters.
+    building: whether another session builds the index now.
+    constraint: the name of the primary key, unique or exclusion constraint that the index serves.
+    identity: whether the index is the replica identity of its table.
+    clustered: whether CLUSTER orders the table by the index.
+    referenced: whether foreign keys depend on the index.
+    part_of: the OID of the partitioned index that the index is attached to.
+    folded: the expressions and the condition after constant folding; empty as in Column.
     """
 
     oid: int
@@ -34,10 +42,15 @@ class Index:
     folded: str = ""
 
 
-# indnullsnotdistinct came with PostgreSQL 15; through to_jsonb the question stands on 14 too.
-# A build is told by its progress report; where that hides its index, because another role builds, by
-# the lock that the reporting session holds on the table. pg_constraint has an index by its table, and none
-# by conindid: in a database of many schemas that would be read as a whole for each index.
+# `c` is the table's row of pg_class.
+#
+# indnullsnotdistinct came with PostgreSQL 15. Reading it through to_jsonb() lets the query run on 14 too.
+#
+# An invalid index is being built if pg_stat_progress_create_index has a build of it. The view hides the index
+# of another role's build, which is recognized by the lock that its session holds on the table.
+#
+# pg_constraint has a catalog index on conrelid and none on conindid. Asking by both keeps PostgreSQL from
+# reading all of pg_constraint for each index, which is long in a database of many schemas.
 INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'oid', i.indexrelid::pg_catalog.int8, 'name', ic.relname,
       'definition', pg_catalog.pg_get_indexdef(i.indexrelid),
@@ -87,7 +100,7 @@ INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
 
 
 def parse_index(facts: dict[str, Any]) -> Index:
-    """Return the index of the facts that INDEXES gives."""
+    """Return the Index that the facts, an object of the JSON array of INDEXES, describe."""
     facts["keys"] = tuple(tuple(key) for key in facts["keys"] or ())
     for key in ("include", "options"):
         facts[key] = tuple(facts[key] or ())

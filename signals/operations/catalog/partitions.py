@@ -1,4 +1,4 @@
-"""The tree of tables below a partitioned one."""
+"""A partitioned table with its partitions, at every level."""
 
 import json
 from collections.abc import Sequence
@@ -13,10 +13,13 @@ from .query import query_rows, quoted
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A table in the tree of a partitioned one. `kind` is relkind, `parent` the OID of the table above.
+    """A table in the tree of a partitioned table: its root, a partition, or one partitioned further.
 
-    key: the columns of its own partition key, None for an expression. uniques: its unique constraints,
-    each with its deferral as a Constraint has it. owned: whether the current role may alter it.
+    kind: pg_class.relkind; 'p' if the table is itself partitioned, 'f' if it is a foreign table.
+    parent: the OID of the table above; None if there is none.
+    owned: whether the current role may alter the table.
+    key: the columns of the table's own partition key, with None in the place of an expression.
+    uniques: the names of the table's unique constraints, each with its deferral as in Constraint.
     """
 
     oid: int
@@ -30,20 +33,21 @@ class Partition:
     indexes: tuple[Index, ...]
 
     def beside(self, name: str) -> str:
-        """The quoted name of a relation in the part's schema."""
+        """Return the quoted name of another relation in the table's schema."""
         return f"{quoted(self.schema)}.{quoted(name)}"
 
     @property
     def table(self) -> str:
-        """Its name as SQL."""
+        """Return the quoted name of the table, with its schema."""
         return self.beside(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A partitioned table as `root` and the tables below it, those above before those below.
+    """A partitioned table and all tables below it.
 
-    taken: names that an index of a part might have, each with its schema, and somebody has.
+    parts: the tables below the root, each after the table that it is a partition of.
+    taken: (schema, name) of every relation whose name an index of a partition might need.
     """
 
     root: Partition
@@ -51,8 +55,10 @@ class Tree:
     taken: frozenset[tuple[str, str]]
 
 
-# What pg_partition_tree leaves out, another session is about to detach. A name that an index of a part
-# might have ends in one of the asked names, or is about as long as a name can be.
+# pg_partition_tree() leaves out a partition that another session is detaching.
+#
+# `taken`: the index of a partition is named after the partition and the wanted index. Its name ends in that
+# of the wanted index, or was shortened and is then about 63 bytes long.
 _TREE = """
 SELECT pg_catalog.json_build_object(
   'parts', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
@@ -88,9 +94,9 @@ SELECT pg_catalog.json_build_object(
 def partition_tree(
     connection: BaseDatabaseWrapper, oid: int, index_names: Sequence[str]
 ) -> Tree | None:
-    """Return the table of that OID and its partitions; None if it was dropped since.
+    """Return the partitioned table with that OID and its partitions; None if it was dropped meanwhile.
 
-    index_names: names that indexes are to have; those that somebody has already are told as taken.
+    index_names: plain names of the wanted indexes, for which Tree.taken is filled.
     """
     facts = json.loads(query_rows(connection, _TREE, [oid, oid, list(index_names)])[0][0])
     if not facts["parts"]:

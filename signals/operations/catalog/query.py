@@ -1,4 +1,4 @@
-"""Sending a question, and quoting what is put into one."""
+"""Send questions to the server, and quote the names and values in them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,17 +6,22 @@ from typing import Any
 from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# Double precision values are printed in full.
+# Print double precision values in full. With a value below 1 PostgreSQL rounds them, and a default that is
+# read from the catalog would not be the one that is stored.
 IN_FULL = "SET LOCAL extra_float_digits = 1"
 
-# The planner takes a list of records for a hundred, which looks dear enough to be compiled, for seconds.
+# The planner estimates a hundred rows for jsonb_to_recordset(), whatever the number. That makes the question
+# look expensive enough for JIT compilation, which takes seconds.
 INTERPRETED = "SET LOCAL jit = off"
 
 
 def query_rows(
     connection: BaseDatabaseWrapper, question: str, parameters: Sequence[Any] | None = None
 ) -> list[tuple[Any, ...]]:
-    """Return the rows that answer the question."""
+    """Return the rows that answer the question.
+
+    Without parameters psycopg leaves a % in the SQL as it is; with some it has to be doubled.
+    """
     with connection.cursor() as cursor:
         cursor.execute(question, parameters)
         return list(cursor.fetchall())
@@ -25,7 +30,10 @@ def query_rows(
 def query_rows_in_full(
     connection: BaseDatabaseWrapper, question: str, parameters: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
-    """Return the rows that answer the question, where the session would round the doubles it prints."""
+    """Return the rows that answer the question, with double precision values printed in full.
+
+    The setting goes back to what it was, also within the caller's transaction, which may go on.
+    """
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute("SELECT pg_catalog.current_setting('extra_float_digits')")
         before = cursor.fetchone()[0]
@@ -39,7 +47,12 @@ def query_rows_in_full(
 def query_scripts(
     connection: BaseDatabaseWrapper, *scripts: Sequence[str]
 ) -> list[list[tuple[Any, ...]]]:
-    """Return the rows of each question in the scripts; one round trip, each script rolled back by itself."""
+    """Run the scripts and roll back each; return the rows of every statement in them that returns any.
+
+    Send all scripts as one text, without parameters, in one round trip. Each script has a transaction of its
+    own, or a savepoint if a transaction is open. Raise the DatabaseError of the first statement that fails;
+    the statements after it do not run.
+    """
     opening, closing = "BEGIN READ WRITE", "ROLLBACK"
     if connection.in_atomic_block:
         opening = "SAVEPOINT convergent_migrations_probe"
@@ -53,6 +66,7 @@ def query_scripts(
         try:
             cursor.execute(text)
         except DatabaseError:
+            # The server skipped the rest of the text, the end of this script included.
             cursor.execute(closing)
             raise
         while cursor.nextset():
@@ -68,5 +82,9 @@ def compose(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]
 
 
 def quoted(name: str) -> str:
-    """Return the catalog's name as SQL."""
+    """Return the name as a quoted identifier.
+
+    Django's quote_name() leaves a name as it is that begins and ends with a quotation mark. A name from the
+    catalog may do so, and has to be quoted all the same.
+    """
     return '"' + name.replace('"', '""') + '"'

@@ -1,4 +1,4 @@
-"""Any number of questions about tables and types, in one round trip."""
+"""Look up any number of tables and types in one round trip."""
 
 import json
 import re
@@ -23,10 +23,13 @@ from .tables import TABLE_FACTS, Table, parse_table
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked for under a quoted name, and what of it.
+    """A table or type to look up by its quoted name, resolved on the search_path.
 
-    indexes: of a table: plain names; who else has them in the table's schema is told. types, tables:
-    quoted names of others to resolve along. family: of schemas, the group in which it is asked.
+    indexes: plain names of wanted indexes, for Table.taken and Table.tree.
+    types: quoted names of types to resolve as well, for Table.unknown.
+    tables: quoted names of tables to resolve as well, for Table.targets.
+    kind: TABLE, ENUM or PLACED.
+    family: the group of schemas in which `ask_in_schemas` asks the question.
     """
 
     name: str
@@ -39,13 +42,17 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class SameInSchemas:
-    """The answer in schemas that have it alike; it is that of the first, with its numbers."""
+    """An answer, and the schemas that agree on it.
+
+    answer: that of the first schema, whose OIDs and name it contains.
+    """
 
     schemas: tuple[str, ...]
     answer: Any
 
 
-# A table that stands where CREATE TABLE would put it, or in the schema that it names.
+# Whether the table exists where CREATE TABLE would put it: in the schema that the name contains, or else in
+# current_schema().
 _PLACED = """
 SELECT 'true' FROM pg_catalog.pg_class c
 WHERE c.oid = pg_catalog.to_regclass(q.name) AND c.relkind IN ('r', 'p')
@@ -57,14 +64,21 @@ TABLE, ENUM, PLACED = "table", "enum", "placed"
 
 _FACTS = {TABLE: TABLE_FACTS, ENUM: ENUM_FACTS, PLACED: _PLACED}
 
+# The questions as rows `q`; `place` is the position of each in the list.
 _QUESTIONS = """pg_catalog.jsonb_to_recordset(%s::pg_catalog.jsonb) q (
   place int4, family int4, kind text, name text, indexes text[], types text[], tables text[])"""
 
-# The planner takes a list of records for a hundred; one question is one.
+# One question. Without LIMIT the planner would expect a hundred; see query.py's INTERPRETED.
 _QUESTION = f"(SELECT * FROM {_QUESTIONS} LIMIT 1) q"  # noqa: S608 - a constant
 
-# What does not depend on the schema that it is asked in: the numbers of objects and the schema's own name,
-# which only the definition of an index has. A CASE is what PostgreSQL promises to evaluate in order.
+# Ask every question in every schema of its family, and group the schemas by the answer.
+#
+# To group, remove from the answers what differs between schemas alone: OIDs, the schema's name, and the
+# definitions of indexes, which are the only ones that contain that name. Partitioned tables are not grouped.
+#
+# The conditions of the CASE set the search_path and extra_float_digits before the facts are read; PostgreSQL
+# promises that order for CASE, and not for AND or for a SELECT list. OFFSET 0 keeps the planner from merging
+# the subquery with the grouping.
 _IN_SCHEMAS = f"""
 SELECT x.place, pg_catalog.array_agg(x.schema ORDER BY x.schema), pg_catalog.min(ARRAY[x.schema, x.facts])
 FROM (
@@ -82,24 +96,27 @@ GROUP BY x.place, pg_catalog.regexp_replace(x.facts,
 ORDER BY 1, 3
 """  # noqa: S608 - a constant
 
+# TABLE_FACTS begins with the setting of the session that asked.
 _DIGITS = re.compile(r'^\{"digits" : (-?\d+)')
 
 
 def find_table(connection: BaseDatabaseWrapper, name: str) -> Table | None:
-    """Return the table that the quoted name resolves to on the search_path, with all its parts."""
+    """Return the table that the quoted name resolves to on the search_path; None if there is none."""
     found: Table | None = ask(connection, [Question(name)])[0]
     return found
 
 
 def ask(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[Any]:
-    """Return the Table, the Enum, or whether there is a table, of each question; None where there is none.
+    """Return the answer to each question: a Table, an Enum, or True for PLACED; None if there is none.
 
-    One round trip, and one for the indexes of all partitions of each partitioned table.
+    Take one round trip, and one more for each partitioned table that a question wants indexes of, to read
+    its partitions. A single question to a session that rounds doubles is sent twice.
     """
     if not questions:
         return []
     parameters = [as_records(questions)]
     if len(questions) == 1:
+        # A plain SELECT needs no transaction; only a session that rounds doubles is asked again, in one.
         text = f"SELECT {facts_of(questions)} FROM {_QUESTION}"  # noqa: S608 - its own
         rows = query_rows(connection, text, parameters)
         if _is_rounded(rows[0][0]):
@@ -123,10 +140,11 @@ def ask_in_schemas(
     schemas: Sequence[tuple[int, str, str]],
     questions: Sequence[Question],
 ) -> list[list[SameInSchemas]]:
-    """Return the answers to each question in each schema of its family, those that are alike as one.
+    """Return the answers to each question in every schema of its family, one for all schemas that agree.
 
-    One round trip. schemas: the family, the name and the search_path of each. Partitioned tables
-    are never alike, and come without their partitions.
+    schemas: family, name and search_path (as SQL) of each. Take one round trip and roll it back, so that
+    the session keeps its search_path. Each partitioned table is an answer of its own, and comes without its
+    partitions.
     """
     answers: list[list[SameInSchemas]] = [[] for _ in questions]
     if not questions:
@@ -143,13 +161,13 @@ def ask_in_schemas(
 
 
 def facts_of_one(connection: BaseDatabaseWrapper, question: Question) -> str:
-    """Return the SQL, a SELECT of one row, that answers the question where it runs."""
+    """Return a SELECT of one row that answers the question when it runs, without parameters."""
     text = f"SELECT {facts_of([question])} FROM {_QUESTION}"  # noqa: S608 - its own
     return compose(connection, text, [as_records([question])])
 
 
 def facts_of(questions: Sequence[Question]) -> str:
-    """Return the SQL expression that answers the questions, as text or NULL."""
+    """Return the SQL expression that answers each question `q`: JSON as text, NULL if there is none."""
     kinds = sorted({question.kind for question in questions})
     if len(kinds) == 1:
         return f"({_FACTS[kinds[0]]})"
@@ -158,7 +176,7 @@ def facts_of(questions: Sequence[Question]) -> str:
 
 
 def as_records(questions: Sequence[Question]) -> str:
-    """Return the questions as JSON for the server."""
+    """Return the questions as the JSON array that _QUESTIONS takes."""
     records = [{"place": place, **asdict(each)} for place, each in enumerate(questions)]
     return json.dumps(records, ensure_ascii=False)
 
@@ -172,6 +190,6 @@ def _answer(question: Question, text: str | None) -> Any:
 
 
 def _is_rounded(text: str | None) -> bool:
-    """Whether the session rounds the doubles that it prints, as the facts of a table tell."""
+    """Return whether the session that gave these facts of a table rounds the doubles that it prints."""
     found = _DIGITS.search(text or "")
     return found is not None and int(found[1]) < 1

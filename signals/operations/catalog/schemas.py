@@ -1,4 +1,4 @@
-"""Schemas: where the session is, which there are, and the migrations that each records as applied."""
+"""Schemas: the current one, those that match a pattern, and the migrations that each records as applied."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from .query import query_rows
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The database of the session, and the schema where it creates tables; None where it has none.
+    """The database of a session and the schema in which it creates tables.
 
-    backend: the number of the process at the server; behind a pooler, of one of them.
+    schema: current_schema(); None if no schema of the search_path exists. backend: the
+    number of the process at the server; behind a pooler, of one of them.
     """
 
     database: str
@@ -22,11 +23,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class FoundSchema:
-    """A schema, and the search_path of the session with it in front.
+    """A schema, and how a session would work in it.
 
-    printed: the name as PostgreSQL prints it in a definition. recorder_table: the quoted one in which Django
-    keeps what is applied there, '' where the path has none. readable: whether the current
-    role may use the schema and read that table.
+    printed: the name as PostgreSQL prints it in a definition, quoted only if it must be.
+    path: the session's search_path with the schema in front, as SQL.
+    recorder_table: the quoted name of the table in which Django, with that path, records applied
+        migrations; '' if there is none.
+    readable: whether the current role may use the schema and read that table.
     """
 
     name: str
@@ -42,9 +45,10 @@ SELECT pg_catalog.current_database(), pg_catalog.current_schema(), pg_catalog.pg
 
 _PATH = "SELECT pg_catalog.current_setting('search_path')"
 
-# The schemas whose names are LIKE the pattern. Of the path that a session would have, only the parts that
-# are schemas have the table of records; "$user" is the role's own. To Django a view is no such table, and
-# hides others.
+# The schemas whose names are LIKE the pattern. The recorder table is searched for in the schema itself and
+# then along the session's path; current_schemas() gives those parts of the path that exist, with "$user"
+# replaced by the role's own schema. Django does not take a view for its recorder table, and does not see a
+# table of that name behind the view.
 _SCHEMAS = """
 SELECT n.nspname, pg_catalog.quote_ident(n.nspname),
   pg_catalog.concat_ws(', ', pg_catalog.quote_ident(n.nspname), NULLIF(p.path, '')),
@@ -65,7 +69,7 @@ WHERE n.nspname LIKE %s AND n.nspname !~ '^pg_' AND n.nspname <> 'information_sc
 ORDER BY n.nspname
 """
 
-# What each table of records says, those that say the same as one.
+# The migrations in each recorder table; tables with the same migrations share a row.
 _APPLIED = """
 SELECT pg_catalog.array_agg(x.recorder_table), x.applied
 FROM (<recorder_tables>) x GROUP BY x.applied ORDER BY 1
@@ -75,25 +79,27 @@ _RECORDED = """SELECT %s AS recorder_table, ARRAY(
   SELECT DISTINCT m.app::pg_catalog.text || '.' || m.name::pg_catalog.text
   FROM {name} m ORDER BY 1) AS applied"""
 
-_AT_ONCE = 1000  # tables that one statement reads; each takes two of the server's places for locks
+# Recorder tables that one statement reads. Each takes two entries of the server's lock table, whose size
+# max_locks_per_transaction limits.
+_TABLES_PER_STATEMENT = 1000
 
 
 def current_place(connection: BaseDatabaseWrapper) -> Place:
-    """Return where the session is, whatever its settings were when it began."""
+    """Return the database and the current schema of the session; settings may have changed since it began."""
     return Place(*query_rows(connection, _PLACE)[0])
 
 
 def search_path(connection: BaseDatabaseWrapper) -> str:
-    """Return the setting, as SQL."""
+    """Return the session's setting search_path, as SQL."""
     return str(query_rows(connection, _PATH)[0][0])
 
 
 def schemas_like(
     connection: BaseDatabaseWrapper, pattern: str, recorder_table: str
 ) -> list[FoundSchema]:
-    """Return the schemas whose names are LIKE the pattern, but for PostgreSQL's own.
+    """Return the schemas whose names are LIKE the pattern, except PostgreSQL's own.
 
-    recorder_table: the name of the table in which Django records what is applied.
+    recorder_table: the plain name of the table in which Django records applied migrations.
     """
     return [
         FoundSchema(*row) for row in query_rows(connection, _SCHEMAS, [recorder_table, pattern])
@@ -103,13 +109,13 @@ def schemas_like(
 def applied_migrations(
     connection: BaseDatabaseWrapper, recorder_tables: Sequence[str]
 ) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Return the migrations that each of the quoted tables of records has, as app and name.
+    """Return the applied migrations by recorder table, each as (app, name).
 
-    One round trip for each thousand tables.
+    recorder_tables: quoted names, the keys of the result. Take one round trip for each thousand tables.
     """
     applied: dict[str, tuple[tuple[str, str], ...]] = {}
-    for begin in range(0, len(recorder_tables), _AT_ONCE):
-        some = recorder_tables[begin : begin + _AT_ONCE]
+    for begin in range(0, len(recorder_tables), _TABLES_PER_STATEMENT):
+        some = recorder_tables[begin : begin + _TABLES_PER_STATEMENT]
         parts = " UNION ALL ".join(_RECORDED.format(name=name.replace("%", "%%")) for name in some)
         question = _APPLIED.replace("<recorder_tables>", parts)
         for names, labels in query_rows(connection, question, list(some)):

@@ -1,4 +1,4 @@
-"""Other sessions: who holds a lock, what a backend is at, for whom it waits."""
+"""Other sessions: which hold a lock, what each is doing, and which others each waits for."""
 
 import json
 from collections.abc import Sequence
@@ -10,17 +10,19 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..names import NAME
 from .query import query_rows
 
-LETTERS = 200  # of a query that are shown
+LETTERS = 200  # characters of another session's query that are shown
 
-# Ends the application_name of a session while it runs a statement of these operations.
+# The end of a session's application_name while the session runs a statement of this library.
 MARK = f" {NAME}"
 
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session that is in the way; `age` of its transaction in seconds, its query cut at LETTERS.
+    """A session that another one may have to wait for; as text, one line for people.
 
-    pid: 0 is a prepared transaction, which has no session.
+    pid: 0 for a prepared transaction, which has no session.
+    age: seconds since its transaction began.
+    query: the beginning of its last query; empty if queries are not to be shown.
     """
 
     pid: int
@@ -42,16 +44,19 @@ class Blocker:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the session runs a statement of these operations."""
+        """Return whether the session runs a statement of this library."""
         return (self.application or "").endswith(MARK)
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What a backend is at: its statement since `age` seconds, and who is in its way.
+    """What a backend is doing, and which sessions it waits for.
 
-    phase and the numbers are those of pg_stat_progress_create_index, None for other statements.
-    size: of the largest table that it has locked, in words.
+    session: the backend itself.
+    active: whether it runs a statement; True if the current role may not know.
+    age: seconds since that statement began.
+    phase, blocks_*, tuples_*: from pg_stat_progress_create_index; None for other statements.
+    size: of the largest table that the backend has locked, ACCESS SHARE left aside, as in "12 MB".
     """
 
     session: Blocker
@@ -67,19 +72,20 @@ class Activity:
 
     @property
     def measure(self) -> tuple[int, int, str] | None:
-        """Done, total and the unit of the phase; None while it waits, when they are those before.
+        """Return how much of the phase is done, the total and the unit; None if PostgreSQL does not count.
 
-        A scan's blocks stay as they are while rows are loaded.
+        None too while the backend waits: PostgreSQL then still reports the numbers of the phase before.
         """
         if self.blockers:
             return None
+        # While the rows of a finished scan are loaded, its blocks are still reported: prefer the rows.
         blocks, tuples = self.blocks_total or 0, self.tuples_total or 0
         if tuples and (self.blocks_done or 0) >= blocks:
             return self.tuples_done or 0, tuples, "rows"
         return (self.blocks_done or 0, blocks, "blocks") if blocks else None
 
 
-# The tables of the quoted names, and those that inherit from them.
+# The OIDs of the tables with the quoted names, and of their partitions and children.
 _WITH_CHILDREN = """(
   WITH RECURSIVE tables (oid) AS (
     SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid
@@ -87,8 +93,8 @@ _WITH_CHILDREN = """(
     UNION SELECT i.inhrelid FROM tables JOIN pg_catalog.pg_inherits i ON i.inhparent = tables.oid)
   SELECT tables.oid FROM tables)"""
 
-# The holders of locks that conflict with the wanted one, on the tables or those that inherit from them.
-_BLOCKERS = f"""
+# The sessions that hold one of the lock modes on the tables, or on their partitions and children.
+_LOCK_HOLDERS = f"""
 SELECT DISTINCT a.pid, a.application_name, a.usename, a.state,
   EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
   pg_catalog.left(a.query, %s)
@@ -100,9 +106,11 @@ AND l.granted AND l.mode = ANY(%s)
 AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
 """  # noqa: S608 - a constant
 
-# What backends are at, and for whom each waits: first itself, then the others. Who waits for an old snapshot
-# waits for a virtual transaction, which pg_blocking_pids knows too; 0 stands for a prepared transaction.
-# pg_class tells the size of a table by its last VACUUM or ANALYZE, and takes no lock on it.
+# What backends are doing. The last column has the backend itself and then those that it waits for.
+#
+# A concurrent build waits for old snapshots by way of the virtual transactions of their sessions, which
+# pg_blocking_pids() reports as it reports locks; it reports a prepared transaction as 0. The size of a table
+# is that of its last VACUUM or ANALYZE, because reading it from pg_class takes no lock on the table.
 _ACTIVITY = """
 SELECT COALESCE(a.state = 'active', true),  -- unknown to a role that may not see it
   EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.query_start)::pg_catalog.float8,
@@ -126,7 +134,7 @@ LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.pid = a.pid
 
 _BY_PID = f"{_ACTIVITY} WHERE a.pid = %s"
 
-# As in INDEXES: another role's build hides its table, not that it holds the lock.
+# The progress of another role's build hides its table; pg_locks shows, as in indexes.py, that it locks it.
 _BUILDS = f"""{_ACTIVITY}
 WHERE p.pid <> pg_catalog.pg_backend_pid() AND p.datname = pg_catalog.current_database()
 AND (p.relid IN {_WITH_CHILDREN} OR p.relid IS NULL AND EXISTS (
@@ -135,7 +143,8 @@ AND (p.relid IN {_WITH_CHILDREN} OR p.relid IS NULL AND EXISTS (
 ORDER BY a.pid
 """
 
-_SNAPSHOTS = """
+# The sessions with a snapshot (backend_xmin), which a concurrent build waits for before it ends.
+_SNAPSHOT_HOLDERS = """
 SELECT a.pid, a.application_name, a.usename, a.state,
   EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
   pg_catalog.left(a.query, %s)
@@ -144,9 +153,9 @@ WHERE a.datname = pg_catalog.current_database() AND a.backend_xmin IS NOT NULL
 AND a.pid <> pg_catalog.pg_backend_pid() AND a.backend_type = 'client backend' ORDER BY a.pid
 """
 
-# The holders of an advisory lock on one 64-bit key, which pg_locks shows in two halves; they are idle,
-# so their last query says nothing.
-_ADVISORS = """
+# The holders of an advisory lock on a 64-bit key, which pg_locks shows as two numbers of 32 bits. They are
+# idle, so that their last query would explain nothing.
+_ADVISORY_LOCK_HOLDERS = """
 SELECT a.pid, a.application_name, a.usename, a.state,
   EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
   ''
@@ -164,38 +173,43 @@ def lock_holders(
     modes: Sequence[str],
     letters: int = LETTERS,
 ) -> tuple[Blocker, ...]:
-    """Return the other sessions that hold one of the lock modes on one of the quoted tables."""
+    """Return the other sessions that hold one of the lock modes on one of the quoted tables.
+
+    modes: as pg_locks spells them. letters: how many characters of a query to return.
+    """
     parameters = [letters, list(tables), list(modes)]
-    return tuple(Blocker(*row) for row in query_rows(connection, _BLOCKERS, parameters))
+    return tuple(Blocker(*row) for row in query_rows(connection, _LOCK_HOLDERS, parameters))
 
 
 def activity_of(
     connection: BaseDatabaseWrapper, pid: int, letters: int = LETTERS
 ) -> Activity | None:
-    """Return what the backend of that number is at."""
+    """Return what the backend with that pid is doing; None if it has ended."""
     found = query_rows(connection, _BY_PID, [letters, pid])
-    return _activity(found[0]) if found else None
+    return _parse_activity(found[0]) if found else None
 
 
 def builds_on(
     connection: BaseDatabaseWrapper, table: str, letters: int = LETTERS
 ) -> list[Activity]:
-    """Return what the other sessions are at that build an index of the quoted table."""
-    return [_activity(row) for row in query_rows(connection, _BUILDS, [letters, [table], [table]])]
+    """Return what each other session is doing that builds an index of the quoted table."""
+    return [
+        _parse_activity(row) for row in query_rows(connection, _BUILDS, [letters, [table], [table]])
+    ]
 
 
 def snapshot_holders(
     connection: BaseDatabaseWrapper, letters: int = LETTERS
 ) -> tuple[Blocker, ...]:
-    """Return the other sessions of the database whose snapshots a concurrent build would wait for."""
-    return tuple(Blocker(*row) for row in query_rows(connection, _SNAPSHOTS, [letters]))
+    """Return the other sessions of the database that have a snapshot, for which a concurrent build waits."""
+    return tuple(Blocker(*row) for row in query_rows(connection, _SNAPSHOT_HOLDERS, [letters]))
 
 
 def advisory_lock_holders(connection: BaseDatabaseWrapper, key: int) -> tuple[Blocker, ...]:
-    """Return the other sessions that hold the advisory lock on the key."""
-    return tuple(Blocker(*row) for row in query_rows(connection, _ADVISORS, [key]))
+    """Return the other sessions that hold the advisory lock on the 64-bit key."""
+    return tuple(Blocker(*row) for row in query_rows(connection, _ADVISORY_LOCK_HOLDERS, [key]))
 
 
-def _activity(row: tuple[Any, ...]) -> Activity:
+def _parse_activity(row: tuple[Any, ...]) -> Activity:
     own, *others = (Blocker(*each) for each in json.loads(row[-1]))
     return Activity(own, tuple(others), *row[:-1])

@@ -1,4 +1,4 @@
-"""A table with its columns, constraints and indexes."""
+"""A table with its columns, constraints and indexes, as the catalog describes them."""
 
 import json
 from collections.abc import Iterable
@@ -12,10 +12,15 @@ from .query import quoted
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A row of pg_attribute. `numbered`: by an identity or a sequence; `generated`: '', 's' or 'v'.
+    """A column, from pg_attribute.
 
-    unproven: the NOT NULL constraint that is NOT VALID, which attnotnull does not tell.
-    folded: what the planner makes of the default; asked where it is spelled differently than declared.
+    type: with its length or precision, as format_type() prints it.
+    default: the expression of the default, or of the value if the column is generated.
+    collation: None if it is the collation of the type.
+    generated: 's' if STORED, 'v' if VIRTUAL, '' if the column is not generated.
+    numbered: whether an identity or a sequence gives the values.
+    unproven: the name of a NOT NULL constraint that is NOT VALID, which attnotnull does not tell.
+    folded: the default after constant folding; empty unless it is spelled differently than declared.
     """
 
     name: str
@@ -31,10 +36,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A row of pg_constraint. `kind` is contype; `target` (an OID) and `target_columns` are a foreign key's.
+    """A constraint, from pg_constraint.
 
-    enforced: False where PostgreSQL 18 keeps the constraint as a mere statement. folded: of a check's
-    expression, as for a column.
+    kind: pg_constraint.contype.
+    validated: False if the constraint is NOT VALID.
+    enforced: False if it is NOT ENFORCED, as it can be since PostgreSQL 18.
+    target, target_columns: the OID and the columns of the table that a foreign key refers to.
+    deferral: '', 'DEFERRABLE' or 'DEFERRABLE INITIALLY DEFERRED'.
+    folded: the expression of a check after constant folding; empty as in Column.
     """
 
     name: str
@@ -51,7 +60,10 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Another relation that holds a name which the operation wants for an index; `table` is an index's."""
+    """A relation that has the name of a wanted index and is no index of the table.
+
+    kind: pg_class.relkind. table: the table that an index belongs to; '' for other relations.
+    """
 
     name: str
     kind: str
@@ -60,10 +72,11 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Another relation that foreign keys are to refer to.
+    """A relation that foreign keys are to refer to.
 
-    keys: its columns that each are a key of it, with their types. persistence: relpersistence.
-    granted: whether the current role may refer to it.
+    kind, persistence: pg_class.relkind and relpersistence.
+    granted: whether the current role may refer to the relation.
+    keys: the columns that are unique by themselves, with their types.
     """
 
     oid: int
@@ -75,12 +88,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with its parts. `current`: it stands in current_schema(), where CREATE TABLE would put it.
+    """A table with its columns, constraints and indexes.
 
-    hides_rows: row level security keeps rows of it from the current role. taken: who has the names that
-    were asked for. unknown: those of the asked types that do not exist. targets: those of the asked tables
-    that exist, by the names that they were asked by. tree: of a partitioned table, if names of indexes
-    were asked for.
+    kind: pg_class.relkind.
+    current: whether the table is in current_schema(), where CREATE TABLE would put it.
+    hides_rows: whether row level security may hide rows from the current role.
+    targets: those of Question.tables that exist, by the names in the question.
+    unknown: those of Question.types that do not exist.
+    taken: the relations other than the table's indexes that have one of the names Question.indexes.
+    tree: the partitions, if the table is partitioned and the question has indexes.
     """
 
     oid: int
@@ -100,23 +116,28 @@ class Table:
     tree: Tree | None = None
 
     def column(self, name: str) -> Column | None:
+        """Return the column of that name; None if the table has none."""
         return next((column for column in self.columns if column.name == name), None)
 
     def has_columns(self, names: Iterable[str]) -> bool:
-        """Whether the table has all of the columns."""
+        """Return whether the table has all columns of these names."""
         return {column.name for column in self.columns}.issuperset(names)
 
     def constraint(self, name: str) -> Constraint | None:
+        """Return the constraint of that name; None if the table has none."""
         return next((each for each in self.constraints if each.name == name), None)
 
     def index(self, name: str) -> Index | None:
+        """Return the index of that name; None if the table has none."""
         return next((index for index in self.indexes if index.name == name), None)
 
     def holder(self, name: str) -> Relation | None:
-        """The relation other than this table's indexes that has the name in the table's schema."""
+        """Return the relation in the table's schema that has the name and is no index of the table."""
         return next((relation for relation in self.taken if relation.name == name), None)
 
 
+# `q` is a question, a row of questions.py's _QUESTIONS. `digits` comes first, where _DIGITS looks for it.
+# conenforced came with PostgreSQL 18. Reading it through to_jsonb() lets the query run on older ones too.
 TABLE_FACTS = """
 SELECT pg_catalog.json_build_object(
   'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
@@ -185,7 +206,7 @@ WHERE c.oid = pg_catalog.to_regclass(q.name)
 
 
 def parse_table(text: str) -> Table:
-    """Return the table of the facts that TABLE_FACTS gives."""
+    """Return the Table that the JSON text of TABLE_FACTS describes."""
     facts = json.loads(text)
     del facts["digits"]
     facts["unknown"] = tuple(facts["unknown"] or ())
@@ -209,5 +230,5 @@ def parse_table(text: str) -> Table:
 
 
 def name_of(table: Table) -> str:
-    """Return the table's name as SQL, with its schema."""
+    """Return the quoted name of the table, with its schema."""
     return f"{quoted(table.schema)}.{quoted(table.name)}"
