@@ -1,0 +1,1 @@
+"""Send statements under the timeouts that their locks require; report on progress and on who blocks them."""

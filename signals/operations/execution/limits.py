@@ -1,4 +1,4 @@
-"""The limits of waiting, which every operation takes beyond its own arguments."""
+"""The arguments lock_timeout and lock_wait, which every operation takes in addition to its own."""
 
 import inspect
 import math
@@ -8,31 +8,32 @@ from typing import Any
 
 LIMITS = ("lock_timeout", "lock_wait")
 
-MAX_SECONDS = 2_147_483  # seconds, which PostgreSQL counts in milliseconds
+MAX_SECONDS = 2_147_483  # PostgreSQL keeps a timeout as milliseconds in an integer of 32 bits
 
 
 def seconds(value: object) -> float | None:
-    """The value as seconds that PostgreSQL can wait; None where it is none."""
+    """Return the value as a number of seconds that PostgreSQL can wait; None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) and 0 < value <= MAX_SECONDS else None
 
 
 def accept_limits(cls: type[Any]) -> None:
-    """Gives the operation's `__init__` and `deconstruct` the keyword arguments of LIMITS.
+    """Add the keyword arguments of LIMITS to the `__init__` and the `deconstruct` of an operation class.
 
-    They hold for this operation in the place of the settings of that name. The signature has them, so
-    that the migration writer writes them.
+    Both are in seconds and, for this operation, take the place of the settings of the same name. They are
+    part of the signature, because the migration writer writes only what it finds there. Creating an
+    operation raises ValueError if one of them is not a number of seconds above 0.
     """
     if len(cls.__bases__) == 1 and "__init__" not in cls.__dict__:
-        return  # a mixin, or a subclass of an operation that accepts them already
-    cls.__init__ = _initializing(cls.__init__)
-    cls.deconstruct = _deconstructing(cls.deconstruct)
+        return  # a mixin, or a subclass that inherits the __init__ of an operation that accepts them
+    cls.__init__ = _init_with_limits(cls.__init__)
+    cls.deconstruct = _deconstruct_with_limits(cls.deconstruct)
 
 
-def _initializing(initialize: Callable[..., None]) -> Callable[..., None]:
+def _init_with_limits(initialize: Callable[..., None]) -> Callable[..., None]:
     @wraps(initialize)
-    def accepting(self: Any, *args: Any, **kwargs: Any) -> None:
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
         given = {name: kwargs.pop(name, None) for name in LIMITS}
         limits = {name: value for name, value in given.items() if value is not None}
         for name, value in limits.items():
@@ -45,20 +46,20 @@ def _initializing(initialize: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(initialize)
     own = [each for each in signature.parameters.values() if each.name not in LIMITS]
     rest = [own.pop()] if own and own[-1].kind is inspect.Parameter.VAR_KEYWORD else []
-    further = [
+    added = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation="float | None"
         )
         for name in LIMITS
     ]
-    accepting.__signature__ = signature.replace(parameters=[*own, *further, *rest])  # type: ignore[attr-defined]
-    return accepting
+    wrapper.__signature__ = signature.replace(parameters=[*own, *added, *rest])  # type: ignore[attr-defined]
+    return wrapper
 
 
-def _deconstructing(deconstruct: Callable[..., Any]) -> Callable[..., Any]:
+def _deconstruct_with_limits(deconstruct: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(deconstruct)
-    def telling(self: Any) -> Any:
+    def wrapper(self: Any) -> Any:
         name, args, kwargs = deconstruct(self)
         return name, args, {**kwargs, **self.limits}
 
-    return telling
+    return wrapper

@@ -1,4 +1,4 @@
-"""How long whom is waited for: the setting CONVERGENT_MIGRATIONS, its environment and an operation's own."""
+"""Lock timeouts, retries and waiting times, as settings, environment and operations ask for them."""
 
 import os
 from collections.abc import Mapping
@@ -16,15 +16,16 @@ PREFIX = "CONVERGENT_MIGRATIONS_"  # of the environment variables
 
 @dataclass(frozen=True, slots=True)
 class LockPolicy:
-    """The setting CONVERGENT_MIGRATIONS, times in seconds.
+    """The setting CONVERGENT_MIGRATIONS; all times are in seconds.
 
-    lock_timeout: one try's wait for a lock that stops writers; they queue behind it for no longer.
-    lock_timeout_in_transaction: the same where no second try is possible.
-    longest_pause: the pauses between tries grow to this.
-    lock_wait: after this long in all the run stops and names the blockers.
-    progress_interval: between two lines on the progress of a long step, or on who blocks it.
-    show_queries: whether lines and errors show what the sessions in the way are at.
-    migrators_wait: a run of `migrate` waits this long for another one in the same schema to end.
+    lock_timeout: how long one try waits for a lock that stops writers, and so how long these may have to
+        queue behind it.
+    lock_timeout_in_transaction: the same in an atomic migration, where there is only one try.
+    longest_pause: between two tries; the pauses begin short and grow to this.
+    lock_wait: how long a run tries before it stops, with the names of the blocking sessions.
+    progress_interval: between two lines about a long step, its progress or the sessions that block it.
+    show_queries: whether log lines and errors show the queries of blocking sessions.
+    migrators_wait: how long a run of `migrate` waits for another run in the same schema to end.
     convert_new_migrations: whether `makemigrations` writes convergent operations without being asked.
     """
 
@@ -39,9 +40,10 @@ class LockPolicy:
 
     @classmethod
     def from_settings(cls) -> "LockPolicy":
-        """Reads and validates the setting and the environment, which goes before it.
+        """Return the policy of the setting and of the environment variables, which go before the setting.
 
-        Raises ImproperlyConfigured with the key or the variable, and the fix.
+        Raise ImproperlyConfigured, with the key or the variable and the fix, if a name is unknown or its
+        value does not fit. An empty variable counts as not set.
         """
         known = {field.name.upper(): field for field in fields(cls)}
         given = {
@@ -49,7 +51,7 @@ class LockPolicy:
             for key, value in getattr(settings, "CONVERGENT_MIGRATIONS", {}).items()
         }
         given |= {
-            name: (name.removeprefix(PREFIX), _parsed(text))
+            name: (name.removeprefix(PREFIX), _parse_value(text))
             for name, text in os.environ.items()
             if name.startswith(PREFIX) and text
         }
@@ -67,7 +69,7 @@ class LockPolicy:
         return cls(**values)
 
     def limited(self, limits: Mapping[str, float]) -> "LockPolicy":
-        """The policy with an operation's own limits; its lock_timeout holds in a transaction too."""
+        """Return the policy with an operation's own limits; its lock_timeout applies in a transaction too."""
         values: dict[str, Any] = dict(limits)
         if "lock_timeout" in values:
             values["lock_timeout_in_transaction"] = values["lock_timeout"]
@@ -75,12 +77,12 @@ class LockPolicy:
 
     @property
     def letters(self) -> int:
-        """How much is shown of another session's query."""
+        """Return how many characters of another session's query are shown."""
         return LETTERS if self.show_queries else 0
 
 
-def _parsed(text: str) -> object:
-    """An environment variable's text as the value that it spells; itself where it spells none."""
+def _parse_value(text: str) -> object:
+    """Return the switch or the number that the text of an environment variable spells, else the text."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:

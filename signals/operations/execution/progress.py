@@ -1,4 +1,4 @@
-"""How far a long step is: what there is to say, and where it is shown."""
+"""The progress of a long step: measured, put into words, and shown on stderr."""
 
 import sys
 import threading
@@ -16,22 +16,26 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-LONG_STEP = 1.0  # seconds; what lasts longer is looked at from a second connection
+LONG_STEP = 1.0  # seconds; a step that takes longer is observed from a second connection
 
 _LABEL_WIDTH = 72  # characters of a label
 
-_terminal = threading.Lock()  # of whoever draws a bar there; others say lines meanwhile
+# Held by the Display that draws a bar on the terminal; any other one writes lines meanwhile.
+_terminal_lock = threading.Lock()
 
 
 class Meter:
-    """Says what a backend is at; the rate is that of the phase since it was first seen."""
+    """The description of a backend's progress, with the rate of a phase since it was first seen."""
 
     def __init__(self) -> None:
         self._phase: str | None = None
         self._since = self._first = 0.0
 
     def read(self, activity: Activity) -> tuple[str, float | None]:
-        """In words, and the share that is done of what the server can measure."""
+        """Return a description of the activity, and the share of its phase that is done, from 0 to 1.
+
+        The share is None if the server does not measure the phase.
+        """
         parts = [activity.phase or "", *self._measured(activity)]
         parts.append(f"{activity.age or 0:.0f} s")
         if activity.phase is None and activity.size:
@@ -43,10 +47,12 @@ class Meter:
         return ", ".join(filter(None, parts)), share
 
     def _measured(self, activity: Activity) -> list[str]:
+        """Return the part of the description that has numbers, if the server measures the phase."""
         if activity.measure is None:
             return []
         done, total, unit = activity.measure
         now, phase = time.monotonic(), f"{activity.phase} {unit}"
+        # A count that has gone down belongs to a new phase that has the same name.
         if phase != self._phase or done < self._first:
             self._phase, self._since, self._first = phase, now, done
         said = f"{min(1.0, done / total):.0%} ({done:,} of {total:,} {unit}"
@@ -56,10 +62,10 @@ class Meter:
 
 
 class Walk:
-    """How far a walk over the rows of a table is.
+    """The progress of a walk over the rows of a table.
 
-    left: asks how many rows are left, and whether they were counted; asked once, if the walk takes longer
-    than `after` seconds.
+    left: returns how many rows are left (None if unknown) and whether they were counted or estimated. It is
+        called once, and only if the walk takes longer than `after` seconds, because counting takes time.
     """
 
     def __init__(self, left: Callable[[], tuple[int | None, bool]], *, after: float) -> None:
@@ -68,7 +74,7 @@ class Walk:
         self._said = ""
 
     def show(self, shown: "Display", done: int) -> None:
-        """Says it, once the walk is long."""
+        """Show that `done` rows are done, if the walk has taken longer than `after` seconds."""
         elapsed = time.monotonic() - self._begin
         if elapsed < self._after:
             return
@@ -83,10 +89,12 @@ class Walk:
 
 
 class Display:
-    """Shows a long step on stderr: as a bar on a terminal with rich, else as a line each interval.
+    """A long step on stderr: a bar if that is a terminal and rich is installed, else a line now and then.
 
-    Nothing is shown before the first `show`, and nothing at all to who asked for quiet. The bar
-    leaves the terminal as it was.
+    label: what the step is. interval: seconds between two lines. quiet: show nothing at all.
+
+    Nothing is shown before the first call of `show`. The bar disappears when the context ends, also after
+    a failure.
     """
 
     def __init__(self, label: str, interval: float, *, quiet: bool = False) -> None:
@@ -104,17 +112,20 @@ class Display:
             self._bar.stop()
         if self._is_drawing:
             self._is_drawing = False
-            _terminal.release()
+            _terminal_lock.release()
 
     def show(self, text: str, share: float | None = None) -> None:
-        """Says how far the step is; may be called as often as there is news."""
+        """Show how far the step is, as often as there is news.
+
+        share: how much is done, from 0 to 1; None if that is unknown.
+        """
         if self._quiet:
             return
         is_first, now = not self._next, time.monotonic()
         if is_first:
-            _leave_line()
-            self._is_drawing = _terminal.acquire(blocking=False)
-            self._bar = _bar() if self._is_drawing else None
+            _begin_line()
+            self._is_drawing = _terminal_lock.acquire(blocking=False)
+            self._bar = _create_bar() if self._is_drawing else None
         if self._bar is not None:
             self._next = now
             self._draw(self._bar, text, share)
@@ -124,24 +135,24 @@ class Display:
             sys.stderr.flush()
 
     def _draw(self, bar: "Progress", text: str, share: float | None) -> None:
-        """Without a share the bar pulses."""
+        """Draw the bar; without a share it pulses."""
         if not bar.tasks:
             bar.add_task(self._label)
         (task,) = bar.tasks
-        task.total = None if share is None else 1.0  # update() takes None for no news
+        task.total = None if share is None else 1.0  # update(total=None) would leave it unchanged
         bar.update(task.id, completed=share or 0.0, text=text)
         bar.start()
         bar.refresh()
 
 
-def _leave_line() -> None:
-    """Off the line on the terminal that `migrate` ends with its OK."""
+def _begin_line() -> None:
+    """Begin a new line on a terminal, where `migrate` has printed "Applying ..." and will add its OK."""
     if sys.stdout.isatty() and sys.stderr.isatty():
         sys.stderr.write("\n")
 
 
-def _bar() -> "Progress | None":
-    """A bar where stderr is a terminal that can be drawn on and rich is installed; it honours NO_COLOR."""
+def _create_bar() -> "Progress | None":
+    """Return a bar, which honours NO_COLOR; None unless stderr can be drawn on and rich is installed."""
     if not sys.stderr.isatty():
         return None
     try:
@@ -161,11 +172,11 @@ def _bar() -> "Progress | None":
 
 
 def display_of(connection: BaseDatabaseWrapper, label: str) -> Display:
-    """Where a step's progress is shown, as the policy and `migrate --verbosity` ask."""
+    """Return the Display for a step, set up as the policy and `migrate --verbosity` ask."""
     interval = LockPolicy.from_settings().progress_interval
     return Display(label, interval, quiet=is_quiet(connection))
 
 
 def is_quiet(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether the run is to be silent."""
+    """Return whether the run on the connection is to be silent, as `migrate --verbosity 0` asks."""
     return run_of(connection).verbosity == 0

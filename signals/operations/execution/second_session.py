@@ -1,4 +1,4 @@
-"""A second session on the same database, beside the one that migrates."""
+"""Second sessions on the database of the one that migrates."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,16 +10,20 @@ from .settings import OBSERVER_SETTINGS, change_settings
 
 
 def cancel(connection: BaseDatabaseWrapper) -> None:
-    """Asks the server to end what the connection waits for, if it does; from another thread."""
+    """Ask the server to cancel the statement of the connection, from a thread that does not run it.
+
+    Do nothing if the connection is closed, or if the request fails or takes longer than 5 seconds.
+    """
     if connection.connection is not None:
         with suppress(Error):
             connection.connection.cancel_safe(timeout=5)
 
 
 def second_connection(connection: BaseDatabaseWrapper, **defaults: object) -> BaseDatabaseWrapper:
-    """A second session with the same settings, not opened yet; defaults: of the driver's options.
+    """Return another connection to the same database, not opened yet.
 
-    It takes none from a pool of the process, whose last one may be the first session.
+    defaults: options for the driver, unless the project's OPTIONS have them. The connection is not taken
+    from the pool of the process, because the first one may be the last that the pool has to give.
     """
     second = connection.copy()
     options = {**defaults, **second.settings_dict["OPTIONS"]}
@@ -30,7 +34,11 @@ def second_connection(connection: BaseDatabaseWrapper, **defaults: object) -> Ba
 
 @contextmanager
 def observer_session(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
-    """Asks over a second connection to the same database, which is closed in every case."""
+    """Yield a second connection for observing the first; close it in every case.
+
+    Its short timeouts keep it from waiting for the locks that it asks about. Raise Django's database
+    errors if it cannot be opened.
+    """
     second = second_connection(connection, connect_timeout=5)
     try:
         with second.cursor():

@@ -50,16 +50,20 @@ logger = logging.getLogger(NAME)
 def send(
     connection: BaseDatabaseWrapper, statement: Statement, limits: Mapping[str, float] | None = None
 ) -> None:
-    """Executes the statement once its lock is granted.
+    """Execute the statement once its lock is granted.
 
-    A lock that stops writers is tried for a short time, again and again, so that what queues behind
-    it goes on between the tries; raises LockWaitExceeded after the last one, and RowsViolate where
-    existing rows stand against the statement. A statement that lets writers through waits as long as
-    it must. What lasts is told: for whom it waits, and how far it is. A failed run leaves nothing of
-    this statement, except that a failed concurrent build leaves an invalid index, which the next run
-    drops. Where the client is killed, the server ends the statement within seconds.
+    Try a lock that stops writers for a short time, again and again, so that the sessions that queue behind
+    it go on between the tries. Wait for a lock that lets writers through as long as it takes. If that
+    takes long, report how far the statement is and which sessions it waits for.
 
-    limits: the operation's own, in the place of the settings of that name.
+    Raise LockWaitExceeded after the last try, RowsViolate if existing rows violate the statement, and all
+    that `about_to_change` raises. Raise Refused for a statement that may take long if the session goes
+    through a pooler and has timeouts, which cannot be lifted there.
+
+    A failed run leaves nothing of the statement, except that a failed concurrent build leaves an invalid
+    index, which the next run drops. If the client is killed, the server ends the statement within seconds.
+
+    limits: the operation's own limits by name, in the place of the settings.
     """
     policy = LockPolicy.from_settings().limited(limits or {})
     about_to_change(connection)
@@ -73,7 +77,11 @@ def send(
 
 
 def about_to_change(connection: BaseDatabaseWrapper) -> None:
-    """Called before anything is changed; raises where the run must stop, or is known to later on."""
+    """Check, before a change, that the run may go on.
+
+    Raise MigratorsLockLost if the run has lost the migrators' lock. Before the first change of the run, look
+    ahead at the whole plan, and raise what would stop one of its later steps.
+    """
     run = run_of(connection)
     if run.still_alone is not None:
         run.still_alone()
@@ -84,6 +92,7 @@ def about_to_change(connection: BaseDatabaseWrapper) -> None:
 
 
 def _run(connection: BaseDatabaseWrapper, statement: Statement, policy: LockPolicy) -> None:
+    """Send the statement in the way that its lock and the transaction allow."""
     label = " ".join(statement.sql.split())
     with Display(label, policy.progress_interval, quiet=is_quiet(connection)) as shown:
         sending = _Sending(connection, statement, policy, shown)
@@ -96,9 +105,10 @@ def _run(connection: BaseDatabaseWrapper, statement: Statement, policy: LockPoli
 
 
 class _Sending:
-    """One statement on its way, looked at from a second connection where it takes long.
+    """One statement that is being sent, observed from a second connection if it takes long.
 
-    blockers: those of the last try, as seen while it waited; where nobody saw it, who holds the locks.
+    blockers: the sessions that blocked the last try. They are observed while it waits; if it ends before
+        that, they are the holders of conflicting locks after it.
     """
 
     def __init__(
@@ -115,11 +125,14 @@ class _Sending:
         self.blockers: tuple[Blocker, ...] = ()
 
     def wait(self) -> None:
+        """Wait for the lock as long as it takes."""
         with self._watch(progress.LONG_STEP) as watch, watch.due():
             _wait(self._connection, self._statement)
 
     def try_once(self) -> None:
+        """Try once, with the longer timeout of an open transaction; raise LockWaitExceeded if it fails."""
         self._timeout = self._policy.lock_timeout_in_transaction
+        # Observe the only try before it ends, also if it may take less than a long step.
         with self._watch(min(progress.LONG_STEP, self._timeout / 2)) as watch:
             if not self._is_done(watch):
                 raise self._exceeded(
@@ -127,6 +140,7 @@ class _Sending:
                 )
 
     def retry(self) -> None:
+        """Try until the lock is granted; raise LockWaitExceeded after `lock_wait` seconds."""
         deadline = time.monotonic() + self._policy.lock_wait
         with self._watch(progress.LONG_STEP) as watch:
             for pause in pauses(self._policy.longest_pause):
@@ -140,7 +154,7 @@ class _Sending:
                 about_to_change(self._connection)
 
     def _is_done(self, watch: Watch) -> bool:
-        """Tries once."""
+        """Try once; return whether the statement was executed, else find out who blocked it."""
         self.blockers = ()
         with watch.due():
             is_done = _try(self._connection, self._statement, self._timeout)
@@ -156,8 +170,9 @@ class _Sending:
         return Watch(connect, self._look, after=after, retry=self._policy.progress_interval)
 
     def _look(self, observer: BaseDatabaseWrapper) -> float:
+        """Look at the backend over the observer's connection; return the seconds until the next look."""
         if was_found_pooled(self._connection):
-            return progress.LONG_STEP  # whose number that is, nobody knows
+            return progress.LONG_STEP  # the pid is the pooler's invention
         pid = self._connection.connection.info.backend_pid
         activity = activity_of(observer, pid, self._policy.letters)
         is_long = (
@@ -167,6 +182,7 @@ class _Sending:
             if activity is not None and activity.active:
                 self._report.look(activity)
             return progress.LONG_STEP
+        # A short try that waits: its blockers are seen only while it does, so look several times.
         self.blockers = activity.blockers or self.blockers
         return max(0.02, self._timeout / 5)
 
@@ -176,8 +192,9 @@ class _Sending:
 
 
 def _try(connection: BaseDatabaseWrapper, statement: Statement, timeout: float) -> bool:
-    """Whether the lock was granted in time."""
+    """Execute the statement; return False if its lock was not granted within `timeout` seconds."""
     try:
+        # Not less than 1 ms: PostgreSQL takes 0 for no timeout.
         _execute(connection, statement, {"lock_timeout": str(max(1, round(timeout * 1000)))})
     except DatabaseError as error:
         if sqlstate(error) != LOCK_NOT_AVAILABLE:
@@ -187,7 +204,10 @@ def _try(connection: BaseDatabaseWrapper, statement: Statement, timeout: float) 
 
 
 def _require_no_timeouts(connection: BaseDatabaseWrapper, statement: Statement) -> None:
-    """Refuses what a timeout would cut off and leave invalid, where none can be lifted."""
+    """Raise Refused if the session has timeouts, which cannot be lifted through a pooler.
+
+    They might cut off a concurrent build, which would leave an invalid index.
+    """
     timeouts = session_timeouts(connection)
     if timeouts:
         raise Refused(
@@ -199,7 +219,10 @@ def _require_no_timeouts(connection: BaseDatabaseWrapper, statement: Statement) 
 
 
 def _wait(connection: BaseDatabaseWrapper, statement: Statement) -> None:
-    """Outside a transaction, because CONCURRENTLY can run in none, if none is open."""
+    """Execute the statement without timeouts.
+
+    Open no transaction for it, because CONCURRENTLY cannot run in one.
+    """
     if connection.in_atomic_block:
         _execute(connection, statement, NO_TIMEOUTS_IN_TRANSACTION)
         return
@@ -218,29 +241,32 @@ def _wait(connection: BaseDatabaseWrapper, statement: Statement) -> None:
 def _execute(
     connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str]
 ) -> None:
-    """In a transaction, or a savepoint of the one that is open; the settings go back with its end.
+    """Execute the statement under the settings, in a transaction or in a savepoint of the open one.
 
-    Sent once more without CHECK where a value is refused: either the server's platform cannot check,
-    or the statement itself is refused, which then says so again.
+    The settings end with the transaction. If PostgreSQL refuses a parameter, execute the statement once more
+    without CLIENT_CHECK, because the platform of the server may be unable to check its clients. If it was
+    the statement that was refused, the second attempt raises the same error.
     """
-    for further in ({**APPLICATION_NAME, **CLIENT_CHECK}, APPLICATION_NAME):
+    for extra in ({**APPLICATION_NAME, **CLIENT_CHECK}, APPLICATION_NAME):
         try:
             with read_committed(connection), connection.cursor() as cursor:
-                before = change_settings(connection, {**values, **further})
+                before = change_settings(connection, {**values, **extra})
                 cursor.execute(statement.sql)
+                # SET LOCAL outlives a savepoint that is released.
                 if connection.savepoint_ids:
                     set_settings(connection, before)
         except DatabaseError as error:
-            if sqlstate(error) != INVALID_PARAMETER_VALUE or further is APPLICATION_NAME:
+            if sqlstate(error) != INVALID_PARAMETER_VALUE or extra is APPLICATION_NAME:
                 raise
         else:
             return
 
 
 def fits_transaction(connection: BaseDatabaseWrapper, statement: Statement) -> bool:
-    """Whether the statement can run in the open transaction.
+    """Return whether the statement can run in the open transaction.
 
-    Under its lock it may look at the rows, and a transaction's old snapshot would not show the newest.
+    One that begins with LOCK TABLE looks at the rows under that lock. In REPEATABLE READ or SERIALIZABLE it
+    would use a snapshot from before the lock, which does not show the newest rows.
     """
     if not statement.transactional or not statement.sql.startswith("LOCK TABLE"):
         return statement.transactional

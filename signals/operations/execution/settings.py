@@ -1,4 +1,4 @@
-"""Settings of a session: changed for as long as a step needs it, and put back in every case."""
+"""Change settings of a session for as long as a step needs them, and put them back in every case."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -15,21 +15,24 @@ from ..catalog.sessions import MARK
 from ..errors import INVALID_PARAMETER_VALUE, QUERY_CANCELED, sqlstate
 
 NO_TIMEOUTS = {"lock_timeout": "0", "statement_timeout": "0", "transaction_timeout": "0"}
-# The server looks so often whether its client still lives, and else ends the statement.
+# How often the server checks, during a statement, whether its client still exists. If the client was killed,
+# the server ends the statement; otherwise it would finish a build that nobody waits for.
 CLIENT_CHECK = {"client_connection_check_interval": "5s"}
 APPLICATION_NAME = {"application_name": MARK}
-# What a session beside has: it waits for nobody either.
+# For a session that observes another one, and must not wait for the locks that it asks about.
 OBSERVER_SETTINGS = {
     "application_name": f"{MARK} observer",
     "lock_timeout": "100ms",
     "statement_timeout": "5s",
 }
 
-NO_TIMEOUTS_IN_TRANSACTION = {  # in which the transaction's own runs already
+NO_TIMEOUTS_IN_TRANSACTION = {  # transaction_timeout runs already
     name: value for name, value in NO_TIMEOUTS.items() if name != "transaction_timeout"
 }
 
-# The values before are read, all of them, before the first is changed.
+# MATERIALIZED reads the previous values of all settings before the first is changed. The application_name is
+# appended to, within the 63 characters that PostgreSQL keeps. A client_connection_check_interval that is set
+# already stays. A setting that this server does not know has no previous value, and is left out.
 _CHANGE = """
 WITH wanted (name, before, value) AS MATERIALIZED (
   SELECT w.name, s.before, CASE w.name WHEN 'application_name'
@@ -51,14 +54,15 @@ FROM pg_catalog.unnest(%s::pg_catalog.text[]) t (name)
 WHERE pg_catalog.current_setting(t.name, true) <> '0'
 """
 
-# By the driver's connection.
+# The answers of `is_pooled`, by the driver's connection.
 _pooled: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 def is_pooled(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a pooler stands in between, which makes up the number of the backend.
+    """Return whether the connection goes through a pooler, such as PgBouncer.
 
-    What is set for a session would then stay with one that it gives to somebody else.
+    A pooler invents the pid that it reports to the client, so that pid is not the backend's. Settings of the
+    session must then not be changed: the pooler would give the session, settings included, to other clients.
     """
     connection.ensure_connection()
     driver: Any = connection.connection
@@ -75,19 +79,26 @@ def note_backend(connection: BaseDatabaseWrapper, pid: int) -> None:
 
 
 def was_found_pooled(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether `is_pooled` has said so of the open connection; asks nothing."""
+    """Return what `is_pooled` found for the open connection, without asking the server.
+
+    So it can be called from another thread, while the connection is busy.
+    """
     return _pooled.get(connection.connection, False)
 
 
 def session_timeouts(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the timeouts that the session has, each as `name = value`."""
+    """Return those of NO_TIMEOUTS that the session has switched on, each as `name = value`."""
     found = query_rows(connection, _TIMEOUTS, [list(NO_TIMEOUTS)])
     return [f"{name} = {value}" for name, value in found]
 
 
 @contextmanager
 def read_committed(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """A transaction, or a savepoint; one of its own sees what was committed while it waited for a lock."""
+    """Run the block in a READ COMMITTED transaction, or in a savepoint of the open transaction.
+
+    In READ COMMITTED a statement sees what others committed while it waited for its lock. An open transaction
+    keeps its isolation level, which cannot be changed any more.
+    """
     is_own = not connection.in_atomic_block
     with transaction.atomic(using=connection.alias):
         if is_own:
@@ -98,7 +109,10 @@ def read_committed(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 @contextmanager
 def no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Lifts the session's timeouts and puts each back to what it was, also after a failure."""
+    """Run the block without the session's timeouts; put each back to what it was, also after a failure.
+
+    Outside a transaction, a session that a pooler shares keeps its timeouts.
+    """
     is_within = connection.in_atomic_block
     if not is_within and is_pooled(connection):
         yield
@@ -109,7 +123,10 @@ def no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 @contextmanager
 def with_lock_timeout(connection: BaseDatabaseWrapper, lock_timeout: float) -> Iterator[None]:
-    """Within it no statement waits longer for a lock; a session that a pooler shares stays as it is."""
+    """Run the block with the lock_timeout, in seconds; put it back to what it was, also after a failure.
+
+    Outside a transaction, a session that a pooler shares keeps its own.
+    """
     if not connection.in_atomic_block and is_pooled(connection):
         yield
         return
@@ -120,7 +137,11 @@ def with_lock_timeout(connection: BaseDatabaseWrapper, lock_timeout: float) -> I
 def with_statement_timeout(
     connection: BaseDatabaseWrapper, limit: float, ask: Callable[[], int]
 ) -> int | None:
-    """What it returns, in a transaction of its own; None where that takes longer than `limit` seconds."""
+    """Return ask(), or None if it takes longer than `limit` seconds.
+
+    Call it in a transaction of its own, with which the timeout ends. Within an open transaction it would
+    not: SET LOCAL outlives a savepoint that is released.
+    """
     try:
         with transaction.atomic(using=connection.alias):
             change_settings(connection, {"statement_timeout": str(round(limit * 1000))})
@@ -133,10 +154,11 @@ def with_statement_timeout(
 
 @contextmanager
 def in_schema(connection: BaseDatabaseWrapper, schema: str) -> Iterator[None]:
-    """Puts the schema in front of the search_path, and the path back to what it was, also after a failure.
+    """Run the block with the schema in front of the search_path; put the path back, also after a failure.
 
-    A backend that gives each cursor its path, as that of django-tenants does, is told. Through a pooler,
-    which would give the path to somebody else, all of it is one transaction.
+    With a backend like that of django-tenants, which sets the path for each cursor, change its tenant
+    instead. Through a pooler, which would give the session with that path to other clients, run the block in
+    a transaction.
     """
     if has_tenants(connection):
         backend: Any = connection
@@ -155,28 +177,35 @@ def in_schema(connection: BaseDatabaseWrapper, schema: str) -> Iterator[None]:
 
 
 def has_tenants(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the backend keeps a tenant, on whose schema its search_path and its routers depend."""
+    """Return whether the backend is one like that of django-tenants, which keeps a current tenant.
+
+    Its search_path and its routers depend on the schema of that tenant.
+    """
     return hasattr(connection, "set_schema") and hasattr(connection, "set_tenant")
 
 
 @contextmanager
 def with_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> Iterator[None]:
-    """Changes settings and puts each back to what it was, also after a failure."""
+    """Run the block with the settings; put each back to what it was, also after a failure."""
     before = change_settings(connection, values)
     is_done = False
     try:
         yield
         is_done = True
     finally:
+        # A failed transaction takes no statement, and its rollback undoes the settings.
         if is_done or (not connection.needs_rollback and connection.is_usable()):
             set_settings(connection, before)
 
 
 def change_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> dict[str, str]:
-    """Gives the settings the values, until the end of the transaction if one is open.
+    """Change the settings, in a transaction until its end; return the previous values of those changed.
 
-    Returns what was changed with the values before: an application_name is added to, an interval that
-    is set already stays, and what this server does not know is left out.
+    Append to an application_name, keep a client_connection_check_interval that is set already, and leave
+    out settings that this server does not know.
+
+    PostgreSQL refuses that interval on platforms on which it cannot check its clients. Leave it out there
+    too, but in a transaction raise DatabaseError, because the refusal has ended the transaction.
     """
     try:
         with connection.cursor() as cursor:
@@ -192,6 +221,7 @@ def change_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) 
 
 
 def set_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> None:
+    """Set the settings to exactly these values, in a transaction until its end."""
     if values:
         with connection.cursor() as cursor:
             cursor.execute(_SET, [connection.in_atomic_block, json.dumps(dict(values))])

@@ -1,4 +1,4 @@
-"""Which rows stand against a statement that PostgreSQL refused."""
+"""Find the rows because of which PostgreSQL refused a statement."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -13,15 +13,19 @@ from ..errors import DuplicateRows, RowsViolate, RowsViolateCheck
 from ..statements import Statement
 from .settings import no_timeouts
 
-_SHOWN = 5  # rows or groups
-_COUNTED = 1000  # rows; more are not counted
+_MAX_SHOWN = 5  # rows or groups
+_MAX_COUNTED = 1000  # rows; counting all of a large table would take long
 _VALUE_WIDTH = 60  # characters of a value
 
 
 def explain_violation(
     connection: BaseDatabaseWrapper, table: Table | None, statement: Statement, error: RowsViolate
 ) -> RowsViolate:
-    """The error with the number of rows and the first of them; as it is where that cannot be asked."""
+    """Return the error with the number of rows that violate the statement and the first of them.
+
+    Return the error as it is if the rows cannot be asked for: the table is gone (None), the transaction has
+    failed, or row level security hides rows. The query scans the table and has no timeout.
+    """
     if table is None or connection.needs_rollback:
         return error
     index = table.index(statement.unique) if statement.unique else None
@@ -30,24 +34,25 @@ def explain_violation(
     try:
         with no_timeouts(connection), scope:
             if index is not None:
-                return _duplicates(connection, table, index, error)
+                return _with_duplicates(connection, table, index, error)
             if statement.rows and not table.hides_rows:
-                return _violations(connection, table, statement, error)
-    except DatabaseError:  # the expression raises on a row, or a value is beyond Python's
+                return _with_rows(connection, table, statement, error)
+    except DatabaseError:  # the expression raises on a row, or Python has no such value
         return error
     return error
 
 
-def _violations(
+def _with_rows(
     connection: BaseDatabaseWrapper, table: Table, statement: Statement, error: RowsViolate
 ) -> RowsViolate:
+    """Return the error with the rows that meet the statement's condition, by their primary key."""
     primary = next((each for each in table.constraints if each.kind == "p"), None)
     key = primary.columns if primary else ()
-    count = count_rows(connection, table, statement.rows, _COUNTED)
-    first = first_keys(connection, table, statement.rows, key, _SHOWN) if key else []
-    rows = f"{count:,}{' or more' if count == _COUNTED else ''}"
+    count = count_rows(connection, table, statement.rows, _MAX_COUNTED)
+    first = first_keys(connection, table, statement.rows, key, _MAX_SHOWN) if key else []
+    rows = f"{count:,}{' or more' if count == _MAX_COUNTED else ''}"
     if first:
-        rows += f", the first with {_row(key)} {', '.join(_values(row) for row in first)}"
+        rows += f", the first with {_as_row(key)} {', '.join(_row_values(row) for row in first)}"
     if statement.is_reference:
         return RowsViolate(error.sql, error.reason, rows)
     return RowsViolateCheck(
@@ -61,25 +66,26 @@ def _violations(
     )
 
 
-def _duplicates(
+def _with_duplicates(
     connection: BaseDatabaseWrapper, table: Table, index: Index, error: RowsViolate
 ) -> RowsViolate:
+    """Return the error with the largest groups of rows that share a key of the unique index."""
     key = [each[0] for each in index.keys]
-    groups = duplicate_groups(connection, table, index, _SHOWN)
-    shown = ", ".join(f"{_values(group[:-1])} in {group[-1]:,}" for group in groups)
+    groups = duplicate_groups(connection, table, index, _MAX_SHOWN)
+    shown = ", ".join(f"{_row_values(group[:-1])} in {group[-1]:,}" for group in groups)
     return DuplicateRows(
         error.sql,
         error.reason,
-        rows=f"{_row(key)} {shown}" if groups else "",
+        rows=f"{_as_row(key)} {shown}" if groups else "",
         table=f"{table.schema}.{table.name}",
         key=key,
         first=groups,
     )
 
 
-def _row(names: Sequence[str]) -> str:
+def _as_row(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"({', '.join(names)})"
 
 
-def _values(row: Sequence[object]) -> str:
-    return _row([repr(value)[:_VALUE_WIDTH] for value in row])
+def _row_values(row: Sequence[object]) -> str:
+    return _as_row([repr(value)[:_VALUE_WIDTH] for value in row])

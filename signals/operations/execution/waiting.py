@@ -1,4 +1,4 @@
-"""Wait, try again, and say for whom."""
+"""Wait and try again, and report the sessions that are waited for."""
 
 import logging
 import random
@@ -28,7 +28,10 @@ Answer = TypeVar("Answer")
 
 
 def pauses(longest: float, first: float = 0.05) -> Iterator[float]:
-    """Pauses in seconds that double up to the longest, each drawn between its half and its whole."""
+    """Yield pauses in seconds, without end, that double from `first` up to `longest`.
+
+    Each is shortened at random by up to a half, so that sessions that wait for each other get out of step.
+    """
     pause = first
     while True:
         yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
@@ -36,7 +39,10 @@ def pauses(longest: float, first: float = 0.05) -> Iterator[float]:
 
 
 def poll(done: Callable[[], bool], longest: float = 1.0) -> None:
-    """Returns when `done` does; holds no transaction between its calls."""
+    """Call done() until it returns True, with pauses of up to `longest` seconds.
+
+    Hold no transaction during a pause, because a concurrent build that is waited for may wait for it in turn.
+    """
     for pause in pauses(longest):
         if done():
             return
@@ -44,9 +50,10 @@ def poll(done: Callable[[], bool], longest: float = 1.0) -> None:
 
 
 class WaitReport:
-    """What is said of a step while it runs or waits: its progress, and who blocks it.
+    """The report on a step while it runs or waits: its progress, and the sessions that block it.
 
-    A line names the blockers when they change, and at least each interval.
+    Log the blocking sessions when they change, and once in each progress_interval. what: the name of the
+    step in these lines. quiet: log them at INFO.
     """
 
     def __init__(self, policy: LockPolicy, shown: Display, what: str, *, quiet: bool) -> None:
@@ -56,7 +63,7 @@ class WaitReport:
         self._next = 0.0
 
     def look(self, activity: Activity) -> None:
-        """Says what there is to say of the activity."""
+        """Show the activity's progress; log the sessions that block it if they changed or it is time."""
         pids, now = tuple(each.pid for each in activity.blockers), time.monotonic()
         if pids != self._named or now >= self._next:
             self._named, self._next = pids, now + self._policy.progress_interval
@@ -65,13 +72,16 @@ class WaitReport:
         self._shown.show(*self._meter.read(activity))
 
     def name(self, blockers: tuple[Blocker, ...], phase: str = "") -> None:
-        """A line for each of the blockers."""
+        """Log one line for each blocking session; phase: what the step was doing, in parentheses."""
         for blocker in blockers:
             log_function(self._quiet)("waiting for %s%s: %s", self._what, phase, blocker)
 
 
 class OthersBuild:
-    """Says of the builds of other sessions on a table who they are, how far, and who blocks them."""
+    """The report on index builds by other sessions: who runs them, how far they are, and who blocks them.
+
+    label: the operation that waits for them. what: why it waits.
+    """
 
     def __init__(
         self, connection: BaseDatabaseWrapper, label: str, what: str = "another session builds it"
@@ -89,7 +99,10 @@ class OthersBuild:
         self._shown.__exit__(*error)
 
     def look(self, table: str) -> bool:
-        """Whether there are any; asked over the migrator's own connection, which is idle meanwhile."""
+        """Report on the builds on the quoted table; return whether there are any.
+
+        Ask over the migrator's own connection, which has nothing else to do meanwhile.
+        """
         builds = builds_on(self._connection, table, self._policy.letters)
         for activity in builds:
             builder = activity.session
@@ -112,9 +125,10 @@ _OTHERS = "a stranger"
 def retry_on_conflict(
     connection: BaseDatabaseWrapper, act: Callable[[], int], longest: float
 ) -> int:
-    """What it returns, in a transaction of its own; again where other transactions were in its way.
+    """Return act(), called in a transaction of its own, and again if other transactions were in its way.
 
-    After `longest` seconds the last error is raised.
+    These are serialization failures, deadlocks and lock timeouts. Raise the last such error after `longest`
+    seconds, and any other error at once. A failed call leaves nothing.
     """
     deadline = time.monotonic() + longest
     for pause in pauses(LockPolicy.from_settings().longest_pause):
@@ -129,12 +143,15 @@ def retry_on_conflict(
 
 
 def retry_without_timeouts(connection: BaseDatabaseWrapper, ask: Callable[[], Answer]) -> Answer:
-    """What it returns; asked once more, without the session's timeouts, where those have cut it off.
+    """Return ask(); call it again without timeouts if one cancelled it, or if the catalog changed under it.
 
-    The same where another session has changed the catalog between a reading's view and its words. Who has
-    locked what it reads is said, once that takes long.
+    A catalog query sees the rows of its snapshot, but the functions that print a definition read the newest
+    state, and fail for an object that another session has dropped in between.
+
+    Raise the error if it has ended an open transaction. If ask() takes long, log the sessions that have
+    locked what it reads.
     """
-    with _naming_blockers(connection):
+    with _report_blockers(connection):
         try:
             return ask()
         except DatabaseError as error:
@@ -145,7 +162,8 @@ def retry_without_timeouts(connection: BaseDatabaseWrapper, ask: Callable[[], An
 
 
 @contextmanager
-def _naming_blockers(connection: BaseDatabaseWrapper) -> Iterator[None]:
+def _report_blockers(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Run the block; log the sessions that block its statements, once it takes long."""
     policy = LockPolicy.from_settings()
     silent = Display("", policy.progress_interval, quiet=True)
     report = WaitReport(policy, silent, "a table that is read", quiet=is_quiet(connection))
@@ -167,5 +185,5 @@ def _naming_blockers(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 def log_function(quiet: bool) -> Callable[..., None]:
-    """At INFO, which nobody sees who did not ask, in a run that shall be quiet."""
+    """Return the logger's method for reports: `info`, which is hidden by default, if the run is quiet."""
     return logger.info if quiet else logger.warning

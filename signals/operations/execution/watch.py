@@ -1,4 +1,4 @@
-"""Looks at a session that is busy, from another one, for as long as it is."""
+"""Observe a busy session from a thread of its own, over a second connection."""
 
 import logging
 import threading
@@ -13,16 +13,19 @@ from ..names import NAME
 logger = logging.getLogger(NAME)
 
 
+# Looks over the given connection, and returns the seconds until the next look.
 Observe = Callable[[BaseDatabaseWrapper], float]
 
 
 class Watch:
-    """A thread that looks, while it is `due`, over a connection of its own.
+    """A thread that looks at another session, over a connection of its own, while it is `due`.
 
-    connect: opens the connection, which is closed in every case; what is not begun within `after`
-    seconds, or hurried, opens none. look: is called again after the seconds that it returns. Where
-    no connection can be had, or it is lost, nothing is seen until the next attempt `retry` seconds
-    later; whoever is watched notices nothing.
+    connect: returns a context that opens the connection and closes it in every case.
+    look: is called with the connection, and again after the seconds that it returns.
+    after: seconds until the connection is opened, unless `hurry` is called, so that short steps open none.
+    retry: seconds until the next attempt after the connection could not be opened or was lost.
+
+    No error of the thread reaches the session that is observed.
     """
 
     def __init__(
@@ -49,12 +52,12 @@ class Watch:
         self._thread.join()
 
     def hurry(self) -> None:
-        """Looks from now on, however short it took so far."""
+        """Begin to look now, before `after` seconds have passed."""
         self._begin.set()
 
     @contextmanager
     def due(self) -> Iterator[None]:
-        """Within it there is something to see."""
+        """Run the block while the thread looks; outside such a block it does not."""
         self._due.set()
         try:
             yield
@@ -62,15 +65,17 @@ class Watch:
             self._due.clear()
 
     def _work(self) -> None:
+        """Open the connection and look over it, until the watch ends; after an error try again."""
         self._begin.wait(self._after)
         while not self._done.is_set():
             try:
                 with self._connect() as observer:
-                    self._go_on(observer)
+                    self._look_while_due(observer)
             except Exception:
                 logger.debug("nobody watches for the next %s s", self._retry, exc_info=True)
                 self._done.wait(self._retry)
 
-    def _go_on(self, observer: BaseDatabaseWrapper) -> None:
+    def _look_while_due(self, observer: BaseDatabaseWrapper) -> None:
+        """Look again and again while it is due; wait while it is not."""
         while self._due.wait() and not self._done.is_set():
             self._done.wait(self._look(observer))
