@@ -259,6 +259,84 @@ def test_operations_have_one_order_of_members(path: Path) -> None:
         assert members == wanted, f"{path.name}: order the members of {name}: {', '.join(wanted)}"
 
 
+CLASSES = {each.__name__ for each in operations.OPERATIONS}
+
+
+@each_module
+def test_only_operations_and_their_door_name_an_operation(path: Path) -> None:
+    """Whoever else needs to know something of an operation asks it, or what the door lists of all."""
+    if floor(path) == "operations":
+        return
+    for node in ast.walk(tree(path)):
+        name = node.id if isinstance(node, ast.Name) else ""
+        name = node.attr if isinstance(node, ast.Attribute) else name
+        name = node.name if isinstance(node, ast.alias) else name
+        assert name not in CLASSES, (
+            f"{path.name}:{node.lineno} names {name}: ask the operation through a member of "  # type: ignore[attr-defined]
+            "contract.py that has a default, or take it from OPERATIONS or BUILDERS"
+        )
+
+
+# What a function may be given by these names is an operation, or was one.
+OPERATION_NAMES = {"operation", "addition", "absorbed", "merged", "fill", "strict", "ours"}
+    "operation",
+    "addition",
+    "absorbed",
+    "merged",
+    "fill",
+    "former",
+    "part",
+    "strict",
+    "ours",
+}
+
+
+@each_module
+def test_no_function_writes_onto_an_operation(path: Path) -> None:
+    """What a run, a plan or a site knows is passed; a changed operation is another one, by altered()."""
+    own = {
+        name
+        for name, node in classes(path).items()
+        if floor(path) in ("operations", "base", "contract")
+    }
+    for owner in ast.walk(tree(path)):
+        if not isinstance(owner, ast.ClassDef | ast.Module):
+            continue
+        is_operation = isinstance(owner, ast.ClassDef) and owner.name in own
+        for function in owner.body:
+            if not isinstance(function, ast.FunctionDef) or function.name == "__init__":
+                continue
+            names = OPERATION_NAMES | ({"self"} if is_operation else set())
+            for node in ast.walk(function):
+                written = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+                target = getattr(getattr(node, "value", None), "id", "") if written else ""
+                assert target not in names, (
+                    f"{path.name}:{node.lineno} writes {target}.{node.attr}: pass it by the Site or "  # type: ignore[attr-defined]
+                    "the Run, or return operation.altered(...)"
+                )
+
+
+def test_a_public_name_has_one_meaning() -> None:
+    """Command is Django's name for what a module of commands holds, logger the logger of each module."""
+    found: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in tree(path).body:
+            names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+            names += [
+                each.id
+                for target in targets
+                for each in ast.walk(target)
+                if isinstance(each, ast.Name)
+            ]
+            for name in names:
+                if not name.startswith("_") and name not in ("Command", "logger"):
+                    found.setdefault(name, []).append(label(path))
+    twice = {name: places for name, places in found.items() if len(places) > 1}
+    assert not twice, f"give each of these a name of its own: {twice}"
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=label)
 def test_no_module_is_too_long(path: Path) -> None:
     count = len(path.read_text().splitlines())
