@@ -85,7 +85,7 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     RemoveUniqueIfPresent,
     SetNotNullIfNullable,
 )
-"""Each operation, for what asks all of them."""
+"""All operations, for code that has to ask each of them."""
 
 BUILDERS: dict[str, Any] = {each.component: each for each in OPERATIONS if each.component}
-"""The operation that builds each kind of component, by what a finding calls it."""
+"""The operation that builds each kind of component, by the `component` of a finding."""

@@ -19,12 +19,17 @@ from .statements import Lock, Statement
 
 
 class AddCheckIfMissing(Convergent, AddConstraint):
-    """Adds the check without blocking writers: NOT VALID at once, then validated.
+    """Add a check constraint unless the table has it, while writers go on.
 
-    A run that dies between the two leaves a check that guards new rows; the next run validates it.
-    The same name with another expression stops the run, or is replaced: the wanted check is added
-    under another name, validated, and takes the name in the instant in which the other one goes.
-    Backwards drops the check of that name from this table, and from no other.
+    The check is added NOT VALID, which takes an instant, and then validated. A run that is killed between
+    the two leaves a check that PostgreSQL enforces for new rows only; the next run validates it. Rows that
+    fail the check raise RowsViolateCheck.
+
+    A check of that name with another expression stops the run or, with on_different="replace", is replaced:
+    the wanted check is added under another name and validated; one transaction then drops the old check and
+    gives its name to the new one.
+
+    Backwards drops the check of that name from this table, and never from another one.
 
     model_name, constraint: as for Django's AddConstraint; the constraint is a CheckConstraint.
     on_different: "stop", or "replace" a check of that name that has another expression.
@@ -117,13 +122,17 @@ class AddCheckIfMissing(Convergent, AddConstraint):
 
     @property
     def _names(self) -> tuple[str, str]:
-        """The check's name, and the one under which a replacement is built."""
+        """Return the check's name, and the name under which a replacement is built."""
         return self.constraint.name, successor(self.constraint.name)
 
     def _build(
         self, site: Site, name: str, found: Constraint | None, wanted: Constraint | None
     ) -> list[Statement]:
-        """What makes a validated check of that name, given the one that is found there."""
+        """Return the statements that make a validated check of that name.
+
+        found: the table's check of that name, if any.
+        wanted: the declared check as PostgreSQL stores it, if known.
+        """
         add, validate = self._steps(site, name)
         if found is None:
             return [add, validate]
@@ -132,6 +141,8 @@ class AddCheckIfMissing(Convergent, AddConstraint):
         return [] if found.validated else [validate]
 
     def _steps(self, site: Site, name: str) -> list[Statement]:
+        """Return the statements that add the check NOT VALID under that name and validate it."""
+        # Django adds a check and validates it under ACCESS EXCLUSIVE; NOT VALID leaves the scan to VALIDATE.
         expression = self._ddl(site).removeprefix(self._opening(site, self.constraint.name))
         return [
             Statement(

@@ -41,19 +41,24 @@ from .statements import Lock, Statement
 
 
 class AddColumnIfMissing(Convergent, AddField):
-    """Adds the column unless the table has it exactly as declared; another definition stops the run.
+    """Add a column unless the table has it exactly as declared.
 
-    The column comes in one statement, so a failed run leaves nothing of it. Its foreign key, index or
-    uniqueness follow, each as by its own operation while writers go on. Backwards drops the column if
-    its type is the declared one; a column of another type is somebody's data and stays.
+    A column of that name with another definition stops the run. The column is added by one statement; the
+    foreign key, index, uniqueness or check of its field follow, each built as its own operation builds it
+    while writers go on. A killed run leaves nothing of the column, or the whole column and some of what
+    follows; the next run continues there.
+
+    Backwards drops the column if it has the declared type. A column of another type holds somebody else's
+    data: it is kept, and a warning says so.
 
     model_name, name, field, preserve_default: as for Django's AddField.
-    keep_on_reverse: backwards leaves the column and its data.
-    altered_later: a later migration alters the column; here its existence is enough, there it is judged.
-    leave_existing_null: rows that exist stay NULL where ADD COLUMN would fill in the database default,
-        so that BackfillInBatches knows them.
-    allow_rewrite: add a column whose default differs from row to row, or that is generated, though that
-        writes a table with rows anew while nobody can read it.
+    keep_on_reverse: backwards keeps the column and its data.
+    altered_later: a later migration alters the column, so this operation only requires that it exists and
+        leaves the comparison of its definition to the later one.
+    leave_existing_null: existing rows get NULL instead of the database default, so that BackfillInBatches
+        can tell them from new rows.
+    allow_rewrite: add a column that is generated, or whose default differs from row to row, to a table with
+        rows, although PostgreSQL rewrites the table for it while nobody can read it.
     """
 
     component = "column"
@@ -100,7 +105,10 @@ class AddColumnIfMissing(Convergent, AddField):
         return f"Add column {self.name} to {self.model_name} if missing"
 
     def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
-        """A ManyToManyField is a table; a field without a column, as a composite key, is nothing."""
+        """Return the operation itself or, for a ManyToManyField, the one that creates its table.
+
+        Return nothing for a field that has no column, such as a composite primary key.
+        """
         field = site.model._meta.get_field(self.name)
         if field.many_to_many:
             return through_table(site, field, keep_on_reverse=self.keep_on_reverse, with_rows=True)
@@ -190,7 +198,7 @@ class AddColumnIfMissing(Convergent, AddField):
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
 
     def is_declared(self, site: Site, snapshot: Snapshot) -> bool:
-        """Whether the table's column has the declared type, so that its values are this column's."""
+        """Return whether the table's column has the declared type, so that its values belong to the field."""
         found, wanted = snapshot.columns(site.column(self.name))
         if snapshot.found is None or found is None or snapshot.failure:
             return False
@@ -199,7 +207,7 @@ class AddColumnIfMissing(Convergent, AddField):
         return wanted is None or found.type == wanted.type
 
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
-        """Its index is built concurrently."""
+        """Return whether the field has an index or a uniqueness, which is built concurrently."""
         return is_indexed(self.field)
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
@@ -210,7 +218,7 @@ class AddColumnIfMissing(Convergent, AddField):
         return Statement("; ".join(self._ddl(site)), Lock.ACCESS_EXCLUSIVE, site.table, guard)
 
     def _added(self, site: Site) -> AnyField:
-        """The field as the rows that exist meet it."""
+        """Return the field for ADD COLUMN, with the default that existing rows are to get."""
         added = bare_field(site, site.field(self.name))
         if not self.preserve_default:
             added.default = self.field.default
@@ -225,6 +233,7 @@ class AddColumnIfMissing(Convergent, AddField):
         def act(editor: Any) -> None:
             editor.add_field(site.model, added)
             if self.leave_existing_null and field.has_db_default():
+                # A default that is set after ADD COLUMN applies to new rows only.
                 change, parameters = editor._alter_column_database_default_sql(
                     site.model, added, field
                 )

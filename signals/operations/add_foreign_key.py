@@ -34,17 +34,19 @@ from .statements import Statement
 
 
 class AddForeignKeyIfMissing(Convergent, AlterField):
-    """Makes an existing column a foreign key while writers go on; needs atomic = False on the migration.
+    """Make an existing column a foreign key while writers go on; needs atomic = False on the migration.
 
-    Its index is built concurrently first, so that deleting from the other table never scans this one;
-    then the constraint is added NOT VALID, in an instant, and validated. A run that dies leaves a
-    prefix of these, and the next one continues. A foreign key of any name to the declared column
-    serves; one to another stops the run. Backwards drops the constraint, and the index if the field
-    had none before.
+    The index is built concurrently first, so that a deletion from the referenced table never scans this
+    one. Then the constraint is added NOT VALID, which takes an instant, and validated. A killed run leaves
+    the first of these steps done, and the next run continues with the others.
 
-    model_name, name, field, preserve_default: as for Django's AlterField; the field is a ForeignKey
-        with db_constraint=True. A column that is still to come is AddColumnIfMissing's, whole.
-    altered_later: a later migration alters the column; here its existence is enough, there it is judged.
+    A foreign key to the declared column is accepted whatever its name; one to another target stops the run.
+    Backwards drops the constraint, and the index if the field had none before.
+
+    model_name, name, field, preserve_default: as for Django's AlterField; the field is a ForeignKey with
+        db_constraint=True. A column that does not exist yet is added with its key by AddColumnIfMissing.
+    altered_later: a later migration alters the column, so this operation only requires that it exists and
+        leaves the comparison of its definition to the later one.
     """
 
     component = "foreign key"
@@ -141,7 +143,7 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
         return steps
 
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
-        """An index that the field had not before is built concurrently."""
+        """Return whether the field gains an index, which is built concurrently."""
         former = before.models[app_label, self.model_name_lower].fields.get(self.name)
         return gains_index(former, self.field)
 

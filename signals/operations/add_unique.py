@@ -36,16 +36,23 @@ from .statements import Lock, Statement
 
 
 class AddUniqueIfMissing(Convergent, AddConstraint):
-    """Makes the columns unique while writers go on; needs atomic = False on the migration.
+    """Make columns unique while writers go on; needs atomic = False on the migration.
 
-    The unique index is built concurrently and then becomes the constraint, in an instant. What
-    PostgreSQL keeps as an index alone (a condition, operator classes, expressions) stays one. A build
-    that fails on duplicates is dropped, because an invalid unique index would go on refusing rows.
-    That name with another definition stops the run, or is replaced without a gap. Backwards drops the
-    constraint or index of that name from this table.
+    A unique index is built concurrently and then turned into the constraint, which takes an instant. A
+    uniqueness with a condition, INCLUDE, operator classes or expressions remains a unique index without a
+    constraint, as with Django's own operation.
+
+    Duplicate rows raise DuplicateRows; the index of the failed build is dropped, because an invalid unique
+    index would go on refusing rows. A killed run leaves an invalid index, which the next run drops and
+    builds again, or a valid one, which the next run turns into the constraint.
+
+    A constraint or index of that name with another definition stops the run or, with
+    on_different="replace", is replaced by one that is built under another name and then takes its name, so
+    that there is no moment without either. Backwards drops the constraint or unique index of that name from
+    this table.
 
     model_name, constraint: as for Django's AddConstraint; the constraint is a UniqueConstraint.
-    on_different: "stop", or "replace" uniqueness or an index of that name that is defined otherwise.
+    on_different: "stop", or "replace" a constraint or index of that name that has another definition.
     """
 
     component = "unique"
@@ -88,7 +95,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         has_rival = (
             found.index(name) or found.constraint(name) or found.index(successor(name)) is not None
         )
-        has_rival = has_rival or found.kind == "p"  # any index of a partition may be a part of it
+        has_rival = has_rival or found.kind == "p"  # its parts may have any name on the partitions
         return [self._ddl(site)] if has_rival and found.has_columns(self._columns(site)) else []
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
@@ -137,7 +144,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
 
     @property
     def is_index(self) -> bool:
-        """Whether Django and PostgreSQL keep it as a unique index without a constraint."""
+        """Return whether Django and PostgreSQL keep the uniqueness as an index without a constraint."""
         constraint: Any = self.constraint
         return bool(
             constraint.condition
@@ -167,7 +174,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         elif not index.building and not self.is_index:
             status = self._judge_constraint(snapshot, index, target)
         there = theirs.definition if theirs else finding.found
-        if there == wanted and target is not None:  # a constraint's text has no storage parameters
+        if there == wanted and target is not None:  # the text omits storage parameters
             there, wanted = finding.found, definition_on_table(site, target)
         is_joint = found.kind == "p" and not self.is_index
         return Finding(
@@ -193,7 +200,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         theirs, mine = snapshot.constraints(self.constraint.name)
         is_other = theirs is not None and (mine is None or theirs.deferral != mine.deferral)
         if theirs is None and snapshot.found is not None and snapshot.found.kind == "p":
-            is_other = True  # PostgreSQL makes no constraint of a partitioned table's index
+            is_other = True  # PostgreSQL rejects USING INDEX on a partitioned table
         if is_other or not same_index(index, target):
             return Status.DIFFERENT
         if not index.valid or theirs is None or replacement_leftovers(index.name, snapshot.found):
@@ -243,7 +250,10 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         return replace(recipe, alone=alone, join=join, deferral=deferral)
 
     def _add_alone(self, site: Site, name: str) -> Statement:
-        """The constraint of a partitioned table without its partitions, which scans nothing."""
+        """Return the statement that adds the constraint to a partitioned table without its partitions.
+
+        ONLY keeps it from scanning a row.
+        """
         constraint = self.constraint.clone()
         constraint.name = name
         (sql,) = site.ddl(lambda editor: editor.add_constraint(site.model, constraint)).now
@@ -267,7 +277,11 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         )
 
     def _attach(self, site: Site, index: str, *before: str, constraint: str = "") -> Statement:
-        """Makes the index the constraint, which gives it the constraint's name."""
+        """Return the statement that turns the index into the constraint, and so renames it.
+
+        before: SQL to run first in the same transaction.
+        constraint: the constraint's name, if not the declared one.
+        """
         name = constraint or self.constraint.name
         deferral = self.constraint.deferrable
         sql = f"ALTER TABLE {site.table} ADD CONSTRAINT {site.quote(name)} "
@@ -279,7 +293,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         return Statement("; ".join([*before, sql]), Lock.ACCESS_EXCLUSIVE, site.table, done)
 
     def _replace(self, site: Site, snapshot: Snapshot, target: CatalogIndex) -> list[Statement]:
-        """The wanted index beside the other one; both change places in one instant."""
+        """Return the steps that build the wanted index under another name and swap the two at once."""
         name, found = self.constraint.name, snapshot.found
         new, old = successor(name), predecessor(name)
         built, _ = snapshot.indexes(new)
@@ -320,6 +334,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         return site.ddl(lambda editor: editor.add_constraint(site.model, self.constraint)).now[0]
 
     def _index_ddl(self, site: Site, name: str) -> str:
+        # PostgreSQL adds a constraint without CONCURRENTLY only, so its index is built beforehand.
         if self.is_index:
             opening = f"CREATE UNIQUE INDEX {site.quote(self.constraint.name)}"
             concurrently = f"CREATE UNIQUE INDEX CONCURRENTLY {site.quote(name)}"

@@ -1,4 +1,4 @@
-"""The admin's page of what `verify_schema` finds: read at the press of a button, and never repaired."""
+"""The admin page of what `verify_schema` finds; it reads on request and repairs nothing."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,12 +25,15 @@ from .models import Schema
 PAGE = 200  # rows
 
 _WRONG, _EVERY = "", "all"
-_NOBODY = "undeclared"  # stands for the app of what no migration declares
+_NOBODY = "undeclared"  # in place of an app, for what no migration declares
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A component as the page shows it."""
+    """A component as the page shows it.
+
+    told: the component as `verify_schema --json` prints it.
+    """
 
     told: dict[str, Any]
 
@@ -52,7 +55,7 @@ class Line:
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """What stands behind the disclosure."""
+        """Return the (label, text) lines that the page shows when the row is opened."""
         return facts(self.status, self.told)
 
 
@@ -79,7 +82,10 @@ class SchemaAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptab
         return False
 
     def get_urls(self) -> list[Any]:
-        """The page alone, in no transaction: a database that cannot be read must not take another with it."""
+        """Return the page's URL alone; its view runs in no transaction.
+
+        With ATOMIC_REQUESTS a database that cannot be reached would fail the page of another one.
+        """
         view: Any = self.admin_site.admin_view(require_http_methods(["GET", "POST"])(self.page))
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
@@ -87,7 +93,7 @@ class SchemaAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptab
         return [path("", view, name=name)]
 
     def page(self, request: HttpRequest) -> HttpResponse:
-        """Shows the last reading; a POST makes a new one first."""
+        """Show the last reading; for a POST, make a new one first."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         aliases = [each for each in connections if connections[each].vendor == "postgresql"]
@@ -107,7 +113,7 @@ class SchemaAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptab
         return TemplateResponse(request, "admin/convergent_migrations/schema.html", context)
 
     def _renew(self, request: HttpRequest, alias: str) -> None:
-        """A failure is no message: it is kept, and the page shows it to everybody."""
+        """Make a new reading; a failure needs no message, because the page shows it to everybody."""
         try:
             done = renew(connections[alias])
         except BeingRead as busy:
@@ -121,7 +127,7 @@ class SchemaAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptab
 
 
 def _shown(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[str, Any]:
-    """What the template shows of the last reading, as the address filters it."""
+    """Return the template's context for the last reading, filtered as the query string says."""
     reading, failure = last(connections[alias])
     query = _Query(request)
     databases = [
@@ -181,7 +187,7 @@ def _apps(query: "_Query", lines: Sequence[Line]) -> Iterator[Choice]:
 
 
 class _Query:
-    """The part of the address that filters."""
+    """The filters in the page's query string."""
 
     def __init__(self, request: HttpRequest) -> None:
         self._given = request.GET
@@ -189,6 +195,6 @@ class _Query:
         self.app = self._given.get("app", "")
 
     def without(self, *names: str, **instead: str) -> str:
-        """The query with other values for these names, or none."""
+        """Return the query string without these names, or with the other values given for them."""
         kept = {name: str(each) for name, each in self._given.items() if name not in names}
         return urlencode(kept | instead)

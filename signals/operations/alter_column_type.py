@@ -39,27 +39,37 @@ from .set_not_null import SetNotNullIfNullable
 from .site import AnyField, Site
 from .statements import Lock, Statement
 
-# Some of these have an operator =, which compares areas or numbers of points.
+# The = of box and circle compares areas, that of path numbers of points; the others have none.
 _WITHOUT_EQUALITY = ("json", "xml", "point", "box", "path", "polygon", "circle")
 
-_BEFORE = f"{NAME}_before"
+_BEFORE = f"{NAME}_before"  # the column of the former definition, on the probe
 
 
 class AlterColumnTypeIfDifferent(Convergent, AlterField):
-    """Gives the column the declared type if it has the type that it had before; any other stops the run.
+    """Change a column to the declared type, if it still has the type that it had before the migration.
 
-    Its collation and default come in the same statement; the index, uniqueness or check that the field
-    asks for follow, each as by its own operation. A change that PostgreSQL makes in the catalog alone
-    comes at once. One that writes the table anew, under ACCESS EXCLUSIVE, is refused unless allowed, or
-    the table is empty; it then stops, with nothing changed, at a value that does not survive the
-    conversion there and back. Backwards gives an empty table the former type; one with rows only if no
-    rewrite is needed or it is allowed; a column that was NOT NULL is that again, by way of a check.
+    A column of any other type stops the run. The collation, the default and a NULL that is newly allowed
+    are changed by the same statement; an index, uniqueness or check that the field newly asks for follows,
+    each built as its own operation builds it. The columns of foreign keys to the field get the new type
+    after it. A killed run leaves the column as it was or as declared, and some of what follows; the next
+    run continues there.
+
+    A change that PostgreSQL makes in the catalog alone, as of a longer varchar, is made at once. A change
+    that rewrites the table, under ACCESS EXCLUSIVE, is refused unless the table is empty or allow_rewrite
+    is given. Either stops, with nothing changed, at a value that does not survive the conversion to the new
+    type and back.
+
+    Backwards restores the former type if the table is empty, if no rewrite is needed or if allow_rewrite is
+    given; otherwise the type is kept, and a warning says so. A column that was NOT NULL is made NOT NULL
+    again by way of a check, as by SetNotNullIfNullable.
 
     model_name, name, field, preserve_default: as for Django's AlterField.
-    using: SQL for the new value, where a cast does not say it; conversions are then not checked.
-    allow_rewrite: convert a table with rows though that stops its readers and writers meanwhile.
-    keep_on_reverse: backwards leaves a table with rows as it is.
-    altered_later: a later migration alters the column again; here any definition but the former is enough.
+    using: an SQL expression for the new value, where a cast does not give it; the values are then not
+        checked.
+    allow_rewrite: rewrite a table with rows, although nobody can read or write it meanwhile.
+    keep_on_reverse: backwards leaves the column of a table with rows as it is.
+    altered_later: a later migration alters the column again, so any definition but the former one is
+        accepted.
     """
 
     component = "type"
@@ -105,7 +115,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         return f"Alter type of {self.name} on {self.model_name} if different"
 
     def targets(self, site: Site) -> list[tuple[Convergent, Site]]:
-        """The column, and behind it those of foreign keys to it, whose types follow."""
+        """Return the operation itself, then one for each foreign key to the field, which gets its type."""
         return [(self, site), *self._followers(site)]
 
     def names(self, site: Site) -> list[str]:
@@ -117,7 +127,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     def probe(self, site: Site, found: Table) -> list[str]:
         field = site.field(self.name)
         former = bare_field(site, self._former(site))
-        former.column, former.primary_key = _BEFORE, False  # a table has one
+        former.column, former.primary_key = _BEFORE, False  # a table has only one
         ddl = probe_column(site, field, found, add_field_ddl(site, field))
         if not ddl:
             return []
@@ -134,7 +144,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         require_rows(self, site, snapshot.found)
         column = site.quote(site.column(self.name))
         using = self.using if forwards else ""
-        # Without its default, which may not convert by itself, and with the columns as they are.
+        # The probe has the columns as found; the default is left out, because it may not cast by itself.
         ddl = [f"ALTER TABLE {PROBE} ALTER COLUMN {column} {self._type(column, target, using)}"]
         connection = site.connection
         is_filled = has_rows(connection, snapshot.found)
@@ -252,18 +262,18 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         return {(site.table, site.column(self.name)), ("", kind)}
 
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
-        """An index that the field had not before is built concurrently."""
+        """Return whether the field gains an index, which is built concurrently."""
         former = before.models[app_label, self.model_name_lower].fields.get(self.name)
         return gains_index(former, self.field)
 
     def _closing(self, site: Site) -> tuple[SetNotNullIfNullable, Site]:
-        """What makes the column NOT NULL again, backwards, and where."""
+        """Return the operation that makes the column NOT NULL again, for going backwards, and its site."""
         assert site.before is not None  # noqa: S101 - as in _former
         closing = SetNotNullIfNullable(self.model_name, self.name, self._former(site))
         return closing, replace(site, model=site.before, before=None)
 
     def _followers(self, site: Site) -> Iterator[tuple[Convergent, Site]]:
-        """The operation for each foreign key to the field, and for those to it in turn."""
+        """Yield the operation for each foreign key to the field, and for the keys to those in turn."""
         meta: Any = site.model._meta
         then = site.apps_before
         former, declared = self._former(site), site.field(self.name)
@@ -287,18 +297,19 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             yield from follower.targets(place)
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
-        """The operations of what the field asks for and the former one did not."""
+        """Yield the operations for what the field asks for and the former field did not."""
         return implied_later(self.model_name, self.name, site, found)
 
     def _columns(
         self, site: Site, snapshot: Snapshot
     ) -> tuple[Column | None, Column | None, Column | None]:
-        """The column as found, as wanted, and as it was before."""
+        """Return the column as found, as wanted, and as it was before the migration."""
         found, wanted = snapshot.columns(site.column(self.name))
         _, former = snapshot.columns(_BEFORE)
         return found, wanted, former
 
     def _former(self, site: Site) -> AnyField:
+        """Return the field as it was before the migration."""
         assert site.before is not None  # noqa: S101 - AlterField's state needs the field before it
         field = site.before._meta.get_field(self.name)
         assert isinstance(field, Field)  # noqa: S101 - narrows, as Site.field does
@@ -307,7 +318,10 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     def _guarded(
         self, site: Site, old: AnyField, new: AnyField, using: str = ""
     ) -> list[Statement]:
-        """For scripts: PostgreSQL compares the types when it runs, whatever their spelling."""
+        """Return the steps of a printed script, which do nothing if the column has the new type already.
+
+        PostgreSQL compares the types when the script runs, so their spelling does not matter.
+        """
         before, after = _as_column(site, old), _as_column(site, new)
         steps = self._convert(site, before, after, before, using)
         if _same_type(before, after):
@@ -318,10 +332,16 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     def _convert(
         self, site: Site, found: Column, target: Column, other: Column, using: str = ""
     ) -> list[Statement]:
-        """The one statement that makes the column the target, if they differ; `other` is the way back."""
+        """Return the one statement that changes the column to the target, or nothing if they are equal.
+
+        other: the column whose type each value is cast back to; a value that does not come back unchanged
+            raises.
+        using: an SQL expression for the new value; the values are then not checked.
+        """
         column = site.quote(found.name)
         is_type_kept = _same_type(found, target)
-        # A default may not convert by itself; a sequence's stays with its column.
+        # A default may not cast by itself, so it is dropped before the type changes and set again after.
+        # That of a sequence belongs to its column and stays.
         is_default_kept = found.numbered or (is_type_kept and same_default(found, target))
         changes = []
         if found.not_null and not target.not_null:
@@ -343,6 +363,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             refusal = guards.refusal_if_any(
                 site.table, lossy, f"values of {column} do not survive as {target.type}"
             )
+            # The lock comes first, so that no value is written between the test and the conversion.
             sql = f"LOCK TABLE {site.table} IN ACCESS EXCLUSIVE MODE; {refusal}; {sql}"
         if not is_type_kept and found.numbered and found.default is not None:
             sql += f"; {guards.alter_serial(site.table, found.name, target.type)}"
@@ -350,7 +371,10 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guards.NEVER, also)]
 
     def _linked(self, site: Site) -> tuple[str, ...]:
-        """The tables at the other end of foreign keys, which PostgreSQL makes anew for another type."""
+        """Return the tables at the other end of the column's foreign keys.
+
+        PostgreSQL locks them too, because it rebuilds the constraints for the new type.
+        """
         relations = site.model._meta.related_objects
         referring = (
             site.quote(each.related_model._meta.db_table)
@@ -365,9 +389,9 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
 
 
 def _comparable(found: str, target: str) -> str:
-    """The cast under which two values of the found type are compared, where it lacks a true equality."""
+    """Return the cast under which values of the found type can be compared, if it has no true equality."""
     if (found, target) == ("json", "jsonb"):
-        return "::jsonb"  # spaces and the order of keys are no part of a value
+        return "::jsonb"  # jsonb keeps neither whitespace nor the order of keys
     return "::text" if found.removesuffix("[]") in _WITHOUT_EQUALITY else ""
 
 
@@ -376,12 +400,12 @@ def _same_type(found: Column, target: Column) -> bool:
 
 
 def _kind(site: Site, field: AnyField) -> tuple[str, str | None]:
-    """What a foreign key to the field has in common with it: type and collation."""
+    """Return the type and the collation, which a foreign key has in common with the field it refers to."""
     return type_of(site, field), field.db_parameters(site.connection).get("collation")
 
 
 def _as_column(site: Site, field: AnyField) -> Column:
-    """The field as the catalog would tell it, in Django's spelling; reads nothing."""
+    """Return the field as the catalog would describe it, in Django's spelling; read no catalog."""
     collation = getattr(field, "db_collation", None)
     default = site.editor().db_default_sql(field) if field.has_db_default() else None
     return Column(

@@ -1,4 +1,4 @@
-"""What an altered field changes in the database, for the operations that make its changes."""
+"""What an AlterField changes in the database, for the operations that make its changes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,25 +10,26 @@ from .site import AnyField
 
 @dataclass(frozen=True, slots=True)
 class FieldFacts:
-    """What the database has of a field, as Django declares it."""
+    """The properties of a field that the database knows."""
 
     column: str | None
     kind: tuple[str | None, str | None]  # type and collation
     default: Any
     is_null: bool
     is_key: bool
-    numbering: tuple[Any, ...]
-    reference: tuple[str, str] | None
+    numbering: tuple[Any, ...]  # identity or serial, and the expression of a generated column
+    reference: tuple[str, str] | None  # table and column
     parts: frozenset[str]  # uniqueness, index, check
     comment: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
-    """An AlterField of Django's, and what it changes.
+    """A Django AlterField and what it changes in the database.
 
-    before: the field that the model had; old, new: its facts and those of the altered one. value: what
-    fills its NULLs, None for nothing.
+    before: the field that the model had.
+    old, new: the facts of that field and of the altered one.
+    value: the expression that fills the column's NULLs, or None.
     """
 
     operation: migrations.AlterField
@@ -39,17 +40,21 @@ class Alteration:
 
     @property
     def closes(self) -> bool:
-        """Whether NULL is allowed no more."""
+        """Return whether the column no longer allows NULL."""
         return self.old.is_null and not self.new.is_null
 
     @property
     def refers(self) -> bool:
-        """Whether it makes a foreign key."""
+        """Return whether the column becomes a foreign key."""
         return self.new.reference is not None and self.old.reference is None
 
     @property
     def retypes(self) -> bool:
-        """Whether type, default or NULL of the column become others, or what is built beside it."""
+        """Return whether AlterColumnTypeIfDifferent has something to change.
+
+        That is the type, the collation or the default, a NULL that is newly allowed, or an index,
+        uniqueness or check. AddForeignKeyIfMissing builds the index of a column that becomes a foreign key.
+        """
         old, new = self.old, self.new
         is_changed = (old.kind, old.default) != (new.kind, new.default) or new.is_null > old.is_null
         return is_changed or (old.parts != new.parts and not self.refers)
@@ -57,7 +62,8 @@ class Alteration:
     def arguments(self, *, is_last: bool, **changes: Any) -> tuple[Any, ...]:
         """Return the arguments of the operation that makes one of the changes.
 
-        is_last: whether nothing of the alteration follows; else the field differs by `changes`.
+        is_last: whether it is the last one of the alteration; if not, its field gets the attributes in
+            `changes`.
         """
         made = self.operation
         field = made.field if is_last else altered_field(made.field, **changes)
@@ -65,7 +71,7 @@ class Alteration:
 
 
 def altered_field(field: AnyField, **changes: Any) -> AnyField:
-    """Return a copy of the field that has other attributes."""
+    """Return a copy of the field with other attributes."""
     copied = field.clone()
     for name, value in changes.items():
         setattr(copied, name, value)

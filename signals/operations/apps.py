@@ -5,14 +5,14 @@ from .names import NAME, PACKAGE
 
 
 class OperationsConfig(AppConfig):
-    """The convergent operations and their commands; it has no table."""
+    """The convergent operations and their commands; the app has no table."""
 
     name = PACKAGE
     label = NAME
     verbose_name = "Convergent migration operations"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401 - it registers
+        from . import checks  # noqa: F401 - registers the checks
         from .drift import checks as finding_checks  # noqa: F401 - the same
         from .migrate import preflight
 

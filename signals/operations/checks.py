@@ -1,4 +1,4 @@
-"""System checks: what would stop a migration, known from the settings alone."""
+"""System checks that find, before `migrate` runs, the migrations that would fail or block others."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,15 +18,15 @@ from .conversion.blocking import Blocking, blocking
 from .migrate.walk import convergent, steps
 from .names import NAME
 
-# Operations on models or fields that are not there: what `migrate` tells too.
+# Raised by operations on models or fields that do not exist; `migrate` reports them itself.
 _BROKEN_STATE = (LookupError, ValueError, FieldDoesNotExist)
 
 
 @register(NAME, Tags.database)
 def check_servers(*, databases: Sequence[str] | None = None, **_unused: Any) -> list[CheckMessage]:
-    """E001 for each database that is no PostgreSQL and is to get convergent operations.
+    """Return E001 for each database that is not PostgreSQL and is to get convergent operations.
 
-    Asked for the databases that `check --database` or `migrate` names; opens no connection.
+    databases: those that `check --database` or `migrate` names; no connection is opened.
     """
     others = [alias for alias in databases or () if connections[alias].vendor != "postgresql"]
     return [
@@ -43,7 +43,10 @@ def check_servers(*, databases: Sequence[str] | None = None, **_unused: Any) -> 
 
 @register(NAME)
 def check_atomicity(**_unused: Any) -> list[CheckMessage]:
-    """E002 for each atomic migration whose first run would end with NeedsAutocommit; asks no database."""
+    """Return E002 for each atomic migration whose first run would end with NeedsAutocommit.
+
+    No database is asked.
+    """
     loader = _loaded(None, replace_migrations=False)
     if loader is None:
         return []
@@ -61,16 +64,17 @@ def check_atomicity(**_unused: Any) -> list[CheckMessage]:
 
 @register(NAME, Tags.database)
 def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) -> list[CheckMessage]:
-    """W003 for each operation to come that stops others on a table with a past, with what to write instead.
+    """Return W003 for each unapplied operation that blocks others on an existing table, with a replacement.
 
-    Of the project's own migrations that the named databases have not applied, on tables that they have;
-    none on an empty database. A migration with `accept_blocking = True` is left out.
+    Only the project's own migrations are looked at, as far as the named databases have not applied them; a
+    database without applied migrations gets no warning. A migration with `accept_blocking = True` is left
+    out.
     """
     found: dict[tuple[str, int], Blocking] = {}
     for alias in databases or ():
         loader = _loaded(connections[alias]) if connections[alias].vendor == "postgresql" else None
         if loader is not None:
-            with suppress(DatabaseError, *_BROKEN_STATE):  # which the command itself tells
+            with suppress(DatabaseError, *_BROKEN_STATE):  # the command reports these
                 found.update(blocking(loader))
     return [
         checks.Warning(
@@ -85,7 +89,7 @@ def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) ->
 
 
 def _needing_autocommit(loader: MigrationLoader, migration: Migration) -> Iterator[str]:
-    """The operations of an atomic migration that need another one, in words."""
+    """Yield a description of each operation that an atomic migration cannot run."""
     app, found = migration.app_label, list(convergent(migration.operations))
     if not migration.atomic or not found:
         return
@@ -100,7 +104,7 @@ def _needing_autocommit(loader: MigrationLoader, migration: Migration) -> Iterat
 
 
 def _loaded(connection: BaseDatabaseWrapper | None, **options: bool) -> MigrationLoader | None:
-    """The migrations; None where they cannot be loaded, which a command that needs them tells."""
+    """Return the migrations; None if they cannot be loaded, which a command that needs them reports."""
     try:
         return MigrationLoader(connection, **options)
     except Exception:  # noqa: BLE001 - a module of migrations runs, and may raise anything
@@ -108,7 +112,7 @@ def _loaded(connection: BaseDatabaseWrapper | None, **options: bool) -> Migratio
 
 
 def _allowed(alias: str) -> Iterator[str]:
-    """The convergent operations that the routers let into the database, in words."""
+    """Yield a description of each convergent operation that the routers allow on the database."""
     loader = _loaded(None)
     for (app_label, name), migration in sorted(loader.disk_migrations.items() if loader else ()):
         for operation in convergent(migration.operations):

@@ -22,16 +22,19 @@ from .statements import Lock, Statement
 
 
 class CreateEnumIfMissing(Convergent, Operation):
-    """Creates the enum type, or gives the one that exists the declared values that it lacks.
+    """Create an enum type, or add the declared values that an existing type lacks.
 
-    Values that exist stay in their order; a missing one comes behind its declared predecessor.
-    Values that are not declared, or another order, stop the run. Backwards drops the type unless
-    something uses it; a value cannot be taken out of a type, so what was added to one stays.
+    Existing values keep their order; a missing one is added after its declared predecessor. A killed run
+    leaves the type without some of the values, and the next run adds them. Values that are not declared,
+    another order, or a type of that name that is no enum stop the run.
+
+    Backwards drops the type unless something uses it. PostgreSQL cannot remove a value from a type, so
+    values that were added to an existing one stay.
 
     name: the type's name in current_schema().
     values: the labels in order.
-    later_values: labels that later migrations add, tolerated here.
-    keep_on_reverse: backwards leaves the type, for the migration that only adds values.
+    later_values: labels that later migrations add, which are accepted here.
+    keep_on_reverse: backwards keeps the type, for a migration that only adds values.
     """
 
     component = "enum"
@@ -79,7 +82,7 @@ class CreateEnumIfMissing(Convergent, Operation):
         return f"enum_{self.name.lower()}"
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """No model's state holds a type."""
+        """Leave the state as it is: a type is not part of any model."""
 
     def locate(
         self,
@@ -163,11 +166,11 @@ class CreateEnumIfMissing(Convergent, Operation):
         return [Statement(f"DROP TYPE {name}", Lock.NONE, name, unused)]
 
     def question(self, site: Site, family: int = 0) -> Question:
-        """What has to be known of the type."""
+        """Return the question that asks the catalog about the type."""
         return Question(site.quote(self.name), kind=ENUM, family=family)
 
     def placed(self, enum: Enum | None) -> Snapshot:
-        """The type, if it stands where CREATE TYPE would make one."""
+        """Return the snapshot with the type, if that is in the schema where CREATE TYPE would create it."""
         return Snapshot(None, enum=enum if enum and enum.current else None)
 
     def outcome(self, snapshot: Snapshot) -> Snapshot:
@@ -177,6 +180,10 @@ class CreateEnumIfMissing(Convergent, Operation):
         return replace(snapshot, enum=made)
 
     def _first(self, site: Site, labels: Sequence[str] = ()) -> Statement:
+        """Return the statement that adds the first value in front of the existing ones.
+
+        labels: the existing values; if empty, a printed script looks them up when it runs.
+        """
         name, label = site.quote(self.name), self.values[0]
         add = f"ALTER TYPE {name} ADD VALUE {literal(label)}"
         return Statement(

@@ -32,18 +32,20 @@ from .statements import Lock, Statement
 
 
 class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
-    """Builds the index while writers go on; needs atomic = False on the migration.
+    """Build an index while writers go on; needs atomic = False on the migration.
 
-    The index is the first of `index` and `fallbacks` whose columns the table has. Another variant
-    that exists already stays; it is no reason to do without a better one. A run that dies leaves an
-    invalid index, which the next run drops and builds anew; one that another session is building is
-    waited for. That name on another table stops the run; with another definition it does too, or is
-    replaced without a gap. Backwards drops every declared variant that this table has.
+    The index is the first of `index` and `fallbacks` whose columns the table has. Another variant that
+    exists already is kept, and the better one is built all the same. A killed run leaves an invalid index,
+    which the next run drops and builds again; if another session is building it, the run waits for that.
+
+    An index of that name on another table stops the run. One with another definition stops it too or, with
+    on_different="replace", is replaced by one that is built under another name and then takes its name, so
+    that there is no moment without either. Backwards drops every declared variant that this table has.
 
     model_name, index: as for Django's AddIndex.
     fallbacks: indexes in order of preference, for tables that lack columns of the first.
     on_different: "stop", or "replace" an index of that name that has another definition.
-    keep_on_reverse: backwards leaves the indexes.
+    keep_on_reverse: backwards keeps the indexes.
     """
 
     component = "index"
@@ -102,7 +104,7 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         if chosen is None:
             return []
         has_rival = any(map(found.index, (chosen.name, successor(chosen.name))))
-        # Any index of a partition may be a part of the wanted one.
+        # The parts of a partitioned index may have any name on the partitions.
         is_compared = found.kind == "p" and found.has_columns(columns_of(site, chosen))
         if not (has_rival or is_compared):
             return []
@@ -187,13 +189,14 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
 
     @property
     def variants(self) -> tuple[Index, ...]:
-        """The declared indexes, the best first."""
+        """Return the declared indexes, the best first."""
         return (self.index, *self.fallbacks)
 
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
         return True
 
     def _chosen(self, site: Site, found: Table) -> Index | None:
+        """Return the best variant whose columns the table has, or is about to get; None if there is none."""
         for variant in self.variants:
             if found.has_columns(set(columns_of(site, variant)) - site.coming):
                 return variant

@@ -50,15 +50,16 @@ _TABLES = ("r", "p")  # ordinary and partitioned
 
 
 class CreateTableIfMissing(Convergent, CreateModel):
-    """Creates the table, or gives the one that exists the declared parts that it lacks.
+    """Create a table, or add the declared parts that an existing one lacks.
 
-    A new table comes with its parts in one transaction. In a table that exists each column, foreign
-    key, constraint and index is judged and built as by its own operation; what the table has beyond
-    the declaration stays. Backwards drops the table if it is empty, and refuses if it has rows.
+    A new table is created with all its parts in one transaction. In an existing table each column, foreign
+    key, constraint and index is compared and built as its own operation does it; what it has beyond the
+    declaration stays. A killed run leaves no table, or the parts that were done; the next run builds the
+    rest. Backwards drops the table if it is empty, and raises Refused if it has rows.
 
     name, fields, options, bases, managers: as for Django's CreateModel.
-    altered_later: names of fields that later migrations alter; here their existence is enough.
-    keep_on_reverse: backwards leaves a table with rows where it would refuse.
+    altered_later: names of fields that later migrations alter; here it is enough that their columns exist.
+    keep_on_reverse: backwards keeps a table with rows instead of refusing.
     """
 
     component = "table"
@@ -66,9 +67,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
 
     is_indifferent = True
     with_rows = False  # whether backwards drops the table with its rows
-    absorbed: frozenset[tuple[str, str]] = frozenset()  # what a squash has put into the declaration
-    postponed: frozenset[str] = frozenset()  # quoted tables to come, which foreign keys wait for
-    # By their names, the operations that declare parts of the table in the place of the plain ones.
+    absorbed: frozenset[tuple[str, str]] = frozenset()  # kind and name of what reduce() merged
+    postponed: frozenset[str] = frozenset()  # quoted tables, created later, whose foreign keys wait
+    # The operations that declared indexes and constraints, by name; the others get plain ones.
     declared_by: Mapping[str, Convergent] = {}
 
     def __init__(  # noqa: PLR0913 - CreateModel's arguments and two more
@@ -114,15 +115,15 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return f"Create table of {self.name} if missing"
 
     def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
-        """Takes in what only adds to the table, and gives that up again where it is removed.
+        """Merge an operation that only adds to the table, and take the part out again if it is removed.
 
-        What alters the table must meet it as it was before.
+        What alters the table is not merged, because it must find the table as it was before.
         """
         absorbed = self._absorb(operation)
         return super().reduce(operation, app_label) if absorbed is None else [absorbed]
 
     def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
-        """The table, and behind it those of its ManyToManyFields."""
+        """Return the operation itself, followed by those for the tables of its ManyToManyFields."""
         tables: list[tuple[Convergent, Site]] = [(self, site)]
         for field in site.model._meta.local_many_to_many:
             tables += through_table(site, field, keep_on_reverse=self.keep_on_reverse)
@@ -135,7 +136,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return list(self._fields(site).values())
 
     def accepts(self, site: Site, found: Table) -> bool:
-        """An unqualified name means the schema in which CREATE TABLE would put the table."""
+        """Return whether the table is where CREATE TABLE would put it; a name with a schema always is."""
         return found.current or "." in site.table
 
     def probe(self, site: Site, found: Table) -> list[str]:
@@ -229,7 +230,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
 
     def pieces(self, site: Site, snapshot: Snapshot) -> Iterator[ComparedPart]:
-        """What a table that is there is judged by, piece by piece: its columns, then their parts."""
+        """Yield the finding on each part of an existing table: its columns and keys, then the other parts."""
         found, wanted = snapshot.found, snapshot.wanted
         if found is None:
             return
@@ -248,7 +249,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 yield ComparedPart(source, part, finding)
 
     def sources(self, site: Site, found: Table | None) -> Iterator[tuple[Source, Convergent]]:
-        """The operations that stand for the constraints and indexes of the table, and what asks for each."""
+        """Yield each declared constraint and index as an operation, with what in the model asks for it."""
         meta = site.model._meta
         for constraint in meta.constraints:
             yield Source("constraint", constraint.name), self._of_constraint(constraint)
@@ -292,7 +293,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         altered_later, absorbed = self.altered_later, self.absorbed
         if isinstance(operation, migrations.AddField):
             if operation.name_lower in (known.lower() for known, _ in fields):
-                return None  # what stands between, a removal, is looked at only afterwards
+                return None  # its RemoveField, in between, is not reduced yet
             fields.append((operation.name, operation.field))
             absorbed |= {("fields", operation.name_lower)}
             if getattr(operation, "altered_later", False):
@@ -341,7 +342,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
             editor.alter_index_together(site.model, set(), self._index_together)
 
         ddl = site.ddl(act)
-        # Nobody else can hold the new table; a foreign key locks the table that it refers to.
+        # Nobody else can lock the new table; a foreign key locks the table that it refers to.
         others = referenced(site, self._guarded(site))
         lock = Lock.SHARE_ROW_EXCLUSIVE if others else Lock.NONE
         table, *also = others or [site.table]
@@ -349,18 +350,18 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return Statement(sql, lock, table, guards.has_table(site.table), also=tuple(also))
 
     def _fields(self, site: Site) -> dict[str, AnyField]:
-        """The table's own columns with their fields; generated ones behind those that they read."""
+        """Return the fields by column; generated columns come last, because they read the others."""
         fields = sorted(site.model._meta.local_fields, key=lambda field: field.generated)
         return {field.column: field for field in fields if field.column}
 
     def _guarded(self, site: Site) -> list[AnyField]:
-        """The fields whose foreign keys can be made by now."""
+        """Return the fields whose foreign keys can be made now."""
         fields = filter(has_db_constraint, self._fields(site).values())
         return [field for field in fields if target_table(site, field) not in self.postponed]
 
     @contextmanager
     def _without_postponed(self, site: Site) -> Iterator[None]:
-        """Within it, the fields whose tables are to come have no foreign key."""
+        """Leave out, within the block, the foreign keys to tables that are created later."""
         fields: list[Any] = list(filter(has_db_constraint, self._fields(site).values()))
         waiting = [field for field in fields if target_table(site, field) in self.postponed]
         for field in waiting:
@@ -377,7 +378,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
 
     @property
     def _index_together(self) -> set[tuple[str, ...]]:
-        """What historical migrations still declare, and models no longer can."""
+        """Return index_together, which old migrations declare and models no longer can."""
         return set(normalize_together(self.options.get("index_together", ())))
 
     def _judge_table(self, site: Site, found: Table) -> Finding:
@@ -410,7 +411,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
 
 
 def _removed(operation: Operation) -> tuple[str, str]:
-    """Which part of a table the operation removes, and its name."""
+    """Return the kind and the name of the table's part that the operation removes, if any."""
     match operation:
         case migrations.RemoveField():
             return "fields", operation.name_lower
@@ -422,7 +423,7 @@ def _removed(operation: Operation) -> tuple[str, str]:
 
 
 def _is_plain(operation: Operation) -> bool:
-    """Whether the operation asks for nothing that CreateTableIfMissing would not do."""
+    """Return whether the operation asks for nothing that CreateTableIfMissing would not do."""
     asks = ("leave_existing_null", "allow_rewrite", "fallbacks")
     replaces = getattr(operation, "on_different", "stop") == "replace"
     is_preserved = getattr(operation, "preserve_default", True)
@@ -432,9 +433,11 @@ def _is_plain(operation: Operation) -> bool:
 def through_table(
     site: Site, field: Any, *, keep_on_reverse: bool, with_rows: bool = False
 ) -> list[tuple[Convergent, Site]]:
-    """What creates the table behind a ManyToManyField, and where; nothing if it is a model's own.
+    """Return the operation that creates the table of a ManyToManyField, and its site.
 
-    with_rows: whether going back drops it with its rows, as a column goes with its values.
+    Return nothing if the table is that of a model (`through`).
+
+    with_rows: backwards drops the table with its rows, as a column is dropped with its values.
     """
     through = field.remote_field.through
     if not through._meta.auto_created:

@@ -17,14 +17,15 @@ from .site import Site
 
 
 class DropIndexConcurrentlyIfPresent(Removal, RemoveIndex):
-    """Drops the index of that name while readers and writers go on, if the table has it.
+    """Drop an index while readers and writers go on, if the table has it.
 
-    Needs atomic = False on the migration. A run that dies leaves an invalid index, which the next run
-    drops. An index of that name on another table stays; one that belongs to a constraint stops the run.
+    Needs atomic = False on the migration. A killed run leaves an invalid index, which the next run drops.
+    An index of that name on another table is left alone; one that belongs to a constraint stops the run.
     Backwards builds the index again as CreateIndexConcurrentlyIfMissing does.
 
     model_name, name: as for Django's RemoveIndex.
-    fallbacks: as declared when the index was created; they go too, and are chosen among backwards.
+    fallbacks: as declared when the index was created; they are dropped too, and backwards chooses among
+        them.
     """
 
     stands_for = (migrations.RemoveIndex, RemoveIndexConcurrently)

@@ -1,25 +1,25 @@
-"""What stops a run: one root class, a few leaves, the facts as attributes."""
+"""The errors that stop a run: one root class, a few leaves, the facts as attributes."""
 
 from collections.abc import Sequence
 
 from django.core.management.base import CommandError
 
-TABLE_FILLED = "SO001"  # of a plan for an empty table that has rows by now
+TABLE_FILLED = "SO001"  # raised by a plan for an empty table that has got rows meanwhile
 
-# No such table, column or other object, or one of that name already; a deadlock; a row of the catalog
-# that another session changed in the same instant; a table with rows by now.
+# A table, column or other object that is missing, or that exists already; a deadlock; a row of the catalog
+# that another session changed at the same instant; a table that has got rows meanwhile.
 _OVERTAKEN = ("XX000", "42P01", "42P07", "42703", "42701", "42704", "42710", "40P01", TABLE_FILLED)
 
 
 class ConvergenceError(CommandError):
-    """Root of the errors here; as a CommandError it ends `migrate` with its text and no traceback."""
+    """Root of the errors raised here; as a CommandError it ends `migrate` with its text and no traceback."""
 
 
 class DifferentDefinition(ConvergenceError):
     """A component of that name exists with another definition, or on another table; nothing was changed.
 
-    Attributes: operation, migration (empty outside `migrate`), component (its kind), name, table,
-    found, wanted (both as PostgreSQL prints them) and fix (SQL, or words where no SQL is safe).
+    Attributes: operation, migration (empty outside `migrate`), component (its kind), name, table, found and
+    wanted (both as PostgreSQL prints them), fix (SQL, or advice where no SQL is safe).
     """
 
     def __init__(  # noqa: PLR0913 - each fact is one argument
@@ -59,7 +59,7 @@ class DifferentDefinition(ConvergenceError):
 class NotConverged(ConvergenceError):
     """Every planned statement ran, and the catalog still lacks something.
 
-    Attributes: operation and remaining, the SQL that would be sent next.
+    Attributes: operation, remaining (the SQL that would be sent next).
     """
 
     def __init__(self, operation: str, remaining: Sequence[str]) -> None:
@@ -72,9 +72,9 @@ class NotConverged(ConvergenceError):
 
 
 class NeedsAutocommit(ConvergenceError):
-    """A statement that cannot run, or must not wait, inside the transaction that is open.
+    """A statement cannot run, or must not wait, inside the transaction that is open.
 
-    Attributes: operation and sql.
+    Attributes: operation, sql.
     """
 
     def __init__(self, operation: str, sql: str) -> None:
@@ -88,7 +88,7 @@ class NeedsAutocommit(ConvergenceError):
 class LockWaitExceeded(ConvergenceError):
     """A lock was not granted within the bounded number of short tries; nothing was changed.
 
-    Attributes: sql, table, blockers (one line each).
+    Attributes: sql, table, blockers (one line for each session in the way).
     """
 
     def __init__(self, sql: str, table: str, blockers: Sequence[str], advice: str) -> None:
@@ -103,9 +103,9 @@ class LockWaitExceeded(ConvergenceError):
 
 
 class MigratorRunning(ConvergenceError):
-    """Another run of `migrate` was at work in the schema for all of the time to wait; nothing was changed.
+    """Another run of `migrate` held the schema's lock for the whole waiting time; nothing was changed.
 
-    Attributes: database, schema, holders (the sessions that hold the lock, one line each).
+    Attributes: database, schema, holders (one line for each session that holds the lock).
     """
 
     def __init__(
@@ -123,9 +123,9 @@ class MigratorRunning(ConvergenceError):
 
 
 class MigratorsLockLost(ConvergenceError):
-    """The connection that held the migrators' lock has ended, so that another migrator may be at work.
+    """The connection that held the migrators' lock has ended, so another migrator may be at work.
 
-    What was done stays, and the next run continues from there. Attributes: database, schema.
+    What was done is kept, and the next run continues from there. Attributes: database, schema.
     """
 
     def __init__(self, database: str, schema: str | None) -> None:
@@ -151,7 +151,7 @@ class TableMissing(ConvergenceError):
 
 
 class Refused(ConvergenceError):
-    """What was asked for would lose data, rewrite a table or is impossible; nothing was changed.
+    """The request would lose data or rewrite a table, or it is impossible; nothing was changed.
 
     Attributes: operation, table, reason, fix.
     """
@@ -165,7 +165,7 @@ class Refused(ConvergenceError):
 
 
 class StatementRefused(ConvergenceError):
-    """PostgreSQL refuses a statement whatever the rows: something depends on it, a right is missing.
+    """PostgreSQL refuses a statement whatever the rows, as for a missing right or a dependent object.
 
     Attributes: operation, sql, sqlstate, reason (PostgreSQL's message, detail and hint).
     """
@@ -182,9 +182,9 @@ class StatementRefused(ConvergenceError):
 
 
 class RowsViolate(ConvergenceError):
-    """PostgreSQL refused existing rows: a value does not convert, or has no row that it refers to.
+    """PostgreSQL refused existing rows: a value does not convert, or refers to a row that does not exist.
 
-    Attributes: sql, reason (PostgreSQL's message and detail), rows (which they are, in words, if known).
+    Attributes: sql, reason (PostgreSQL's message and detail), rows (a text that names them, if known).
     """
 
     def __init__(self, sql: str, reason: str, rows: str = "") -> None:
@@ -199,10 +199,10 @@ class RowsViolate(ConvergenceError):
 
 
 class RowsViolateCheck(RowsViolate):
-    """Rows fail a check or are NULL; the constraint stays NOT VALID and guards new rows meanwhile.
+    """Rows fail a check or are NULL; the constraint stays NOT VALID and is enforced for new rows.
 
     Attributes: those of RowsViolate, table, count (of rows, counted up to 1,000), key (the columns of the
-    primary key) and first (the values of that key in the first rows).
+    primary key), first (the values of that key in the first rows).
     """
 
     def __init__(  # noqa: PLR0913 - each fact is one argument
@@ -224,10 +224,12 @@ class RowsViolateCheck(RowsViolate):
 
 
 class DuplicateRows(RowsViolate):
-    """Rows are not unique; the invalid index of the failed build, which would guard, is dropped.
+    """Rows are not unique; the invalid index of the failed build was dropped.
 
-    Attributes: those of RowsViolate, table, key (the columns or expressions that should be unique) and
-    first (of the largest groups, the values of the key and the number of rows).
+    An invalid unique index would go on refusing new rows.
+
+    Attributes: those of RowsViolate, table, key (the columns or expressions that should be unique), first
+    (for each of the largest groups, the values of the key and the number of rows).
     """
 
     def __init__(  # noqa: PLR0913 - each fact is one argument
@@ -247,19 +249,22 @@ class DuplicateRows(RowsViolate):
 
 
 def sqlstate(error: BaseException) -> str:
-    """PostgreSQL's code of a Django database error, which says the same in every language."""
+    """Return the SQLSTATE of a Django database error, or an empty string.
+
+    The code is the same whatever the language of the server's messages.
+    """
     return str(getattr(error.__cause__, "sqlstate", None) or "")
 
 
 def one_line(error: BaseException) -> str:
-    """PostgreSQL's message, detail and hint on one line."""
+    """Return PostgreSQL's message, detail and hint on one line."""
     return " ".join(str(error).split())
 
 
 def is_overtaken(error: BaseException | None) -> bool:
-    """Whether another session may have done the step, or stood in its way, since the catalog was read.
+    """Return whether another session may have done the step, or prevented it, since the catalog was read.
 
-    Two that make the same thing at once meet in an index of the catalog itself.
+    Two sessions that create the same object at once violate a unique index of the catalog itself.
     """
     diagnosis = getattr(getattr(error, "__cause__", None), "diag", None)
     is_of_catalog = getattr(diagnosis, "schema_name", None) == "pg_catalog"
@@ -267,16 +272,15 @@ def is_overtaken(error: BaseException | None) -> bool:
 
 
 def is_impossible(error: BaseException) -> bool:
-    """Whether PostgreSQL says that what was declared cannot be: not so, not supported, no such value."""
+    """Return whether PostgreSQL rejects a declaration as wrong, as unsupported, or for a value in it."""
     return sqlstate(error).startswith(("42", "0A", "22"))
 
 
 LOCK_NOT_AVAILABLE = "55P03"
 QUERY_CANCELED = "57014"  # by statement_timeout too
-CATALOG_CHANGED = (
-    "XX000"  # "cache lookup failed": what the catalog's view shows was dropped meanwhile
-)
+# "cache lookup failed": an object was dropped while the catalog was being read.
+CATALOG_CHANGED = "XX000"
 UNREADABLE = (LOCK_NOT_AVAILABLE, QUERY_CANCELED, CATALOG_CHANGED)
-# Another transaction was in the way of rows, and may be gone.
+# Another transaction had locked or changed the rows; the statement may succeed when it is sent again.
 ROWS_IN_THE_WAY = ("40001", "40P01", LOCK_NOT_AVAILABLE)
-INVALID_PARAMETER_VALUE = "22023"  # of the statement, not of a row; or of a setting
+INVALID_PARAMETER_VALUE = "22023"  # in a statement or a setting, not in a row

@@ -1,4 +1,4 @@
-"""Exclusion constraints of a declared table: no operation of their own, for none can build them gently."""
+"""Exclusion constraints of a declared table, which PostgreSQL cannot build while writers go on."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,9 +19,10 @@ from .statements import Lock, Statement
 
 
 class Exclusion(Convergent):
-    """The part of CreateTableIfMissing for a constraint that is neither a check nor a uniqueness.
+    """Add a constraint that is neither a check nor a uniqueness, as a part of CreateTableIfMissing.
 
-    PostgreSQL builds its index while nobody can write, so it comes with a new or an empty table only.
+    PostgreSQL builds its index while nobody can write, so it is added to a new or an empty table, and
+    raises Refused for a table with rows.
     """
 
     def __init__(self, model_name: str, constraint: Any) -> None:
@@ -77,10 +78,14 @@ class Exclusion(Convergent):
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
 
     def is_missing(self, found: Table) -> bool:
+        """Return whether the table has no constraint of that name."""
         return found.constraint(self.constraint.name) is None
 
     def _judge_name(self, site: Site, found: Table | None) -> Finding:
-        """The status of a constraint that the table lacks: its index needs the name too."""
+        """Return the finding on a constraint that the table lacks.
+
+        Its index needs the name too, so an index of that name is a difference.
+        """
         name = self.constraint.name
         if found is None:
             return Finding("exclusion", name, site.table, Status.MISSING)

@@ -1,4 +1,4 @@
-"""What is said of a declared component, and what it is said from: values, no behaviour."""
+"""Values about a declared component: its status, and the snapshot from which the status follows."""
 
 import enum
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from .catalog.tables import Column, Constraint, Table
 
 
 class Status(enum.Enum):
-    """What the catalog says of a declared component; the value is how it is shown."""
+    """The status of a declared component in the catalog; the value is the text that users see."""
 
     EXISTS = "✓ Exists"
     ABSENT = "✓ Absent"
@@ -23,16 +23,18 @@ class Status(enum.Enum):
 
     @property
     def is_right(self) -> bool:
-        """Whether nothing is to be done: it stands as declared, or is gone as declared."""
+        """Return whether nothing is left to do: the component exists, or is absent, as declared."""
         return self in (Status.EXISTS, Status.ABSENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One component's status; found and wanted as PostgreSQL prints them, fix for what differs.
+    """The status of one component.
 
-    note: a difference that is no reason to stop. replaceable: whether `on_different="replace"` can put
-    the wanted definition in the place of the found one.
+    found, wanted: the two definitions as PostgreSQL prints them.
+    fix: the SQL, or the advice, for a component that is different.
+    note: a difference that is no reason to stop.
+    replaceable: whether `on_different="replace"` can replace the found definition by the wanted one.
     """
 
     component: str
@@ -47,16 +49,20 @@ class Finding:
 
     @property
     def label(self) -> str:
-        """What it is of, as in: column state of "signals"; a type is of no table."""
+        """Return the component, its name and its table, as in: column state of "signals".
+
+        A type has no table.
+        """
         place = f" of {self.table}" if self.table else ""
         return f"{self.component} {self.name}{place}"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What in a model's state asks for a component: `kind` is field, index, constraint or an old together.
+    """The part of a model's state that asks for a component.
 
-    name: the field's, index's or constraint's; for a together, the names of its fields.
+    kind: "table", "field", "index", "constraint", "unique_together" or "index_together".
+    name: the name of the field, index or constraint; for a together option, the names of its fields.
     """
 
     kind: str
@@ -65,7 +71,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ComparedPart:
-    """A finding on a table with what asks for it; `subject` is its field, or the operation for the part."""
+    """The finding on one part of a table, and what asks for that part.
+
+    subject: the field of a column or foreign key, or the operation that builds the part.
+    """
 
     source: Source
     subject: Any
@@ -74,11 +83,13 @@ class ComparedPart:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The table as it is, and its copy with the declaration put on it where there is a rival to compare.
+    """A table as found, and a copy of it to which the declaration was applied.
 
-    has_rows, rewrites: what a plan may depend on and a status does not; known after `with_row_facts`.
-    failure: why PostgreSQL cannot put the declaration on the copy; declaration: its SQL. enum: the type, of
-    an operation that declares one.
+    wanted: the copy; None where the table has nothing to compare with the declaration.
+    has_rows, rewrites: facts that a plan depends on and a status does not; set by `with_row_facts`.
+    failure: why PostgreSQL cannot apply the declaration to the copy.
+    declaration: the SQL that failed then.
+    enum: the type, for an operation that declares one.
     """
 
     found: Table | None
@@ -90,21 +101,21 @@ class Snapshot:
     enum: Enum | None = None
 
     def columns(self, name: str) -> tuple[Column | None, Column | None]:
-        """The column of that name as found and as wanted."""
+        """Return the column of that name as found and as wanted."""
         return (
             None if self.found is None else self.found.column(name),
             None if self.wanted is None else self.wanted.column(name),
         )
 
     def constraints(self, name: str) -> tuple[Constraint | None, Constraint | None]:
-        """The constraint of that name as found and as wanted."""
+        """Return the constraint of that name as found and as wanted."""
         return (
             None if self.found is None else self.found.constraint(name),
             None if self.wanted is None else self.wanted.constraint(name),
         )
 
     def indexes(self, name: str) -> tuple[Index | None, Index | None]:
-        """The index of that name as found and as wanted."""
+        """Return the index of that name as found and as wanted."""
         return (
             None if self.found is None else self.found.index(name),
             None if self.wanted is None else self.wanted.index(name),

@@ -1,4 +1,4 @@
-"""What a field asks for beside its column, known by its columns and definition, not by its name."""
+"""The check, index and uniqueness that a field asks for, recognized by definition whatever their names."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -29,9 +29,12 @@ _PATTERNS = {"varchar": "varchar_pattern_ops", "text": "text_pattern_ops"}
 def implied(
     model_name: str, site: Site, field: AnyField, found: Table | None
 ) -> Iterator[Convergent]:
-    """The operations for the field's own check, index or uniqueness, if the table has none, by any name.
+    """Yield the operations for the field's own check, index and uniqueness.
 
-    Those of a primary key come with the table.
+    Leave out an index or uniqueness that another index of the table serves, and those of a primary key,
+    which are created with the table.
+
+    found: the table, or None to leave out nothing.
     """
     check = field.db_check(site.connection)
     if check:
@@ -48,7 +51,7 @@ def implied(
 def implied_later(
     model_name: str, name: str, site: Site, found: Table | None
 ) -> Iterator[Convergent]:
-    """The operations for what the altered field asks for and did not before."""
+    """Yield the operations for what the altered field asks for and the former field did not."""
     former: set[str] = set()
     if site.before is not None:
         then = replace(site, model=site.before)
@@ -61,7 +64,7 @@ def implied_later(
 def implied_unique(
     model_name: str, site: Site, names: Sequence[str], found: Table | None
 ) -> Iterator[Convergent]:
-    """The operation that makes the fields unique together, if no index of the table does."""
+    """Yield the operation that makes the fields unique together, unless another index of the table does."""
     columns = [site.column(name) for name in names]
     name = site.name_for(columns, "_uniq")
     if not _has_another(name, found, columns, unique=True):
@@ -71,7 +74,7 @@ def implied_unique(
 def implied_index(
     model_name: str, site: Site, names: Sequence[str], found: Table | None, suffix: str = ""
 ) -> Iterator[Convergent]:
-    """The operation that indexes the fields, if no index of the table does."""
+    """Yield the operation that indexes the fields, unless another index of the table does."""
     columns = [site.column(name) for name in names]
     name = site.name_for(columns, suffix)
     if not _has_another(name, found, columns):
@@ -81,9 +84,10 @@ def implied_index(
 def _implied_pattern(
     model_name: str, site: Site, field: AnyField, found: Table | None
 ) -> Iterator[Convergent]:
-    """Django's further index of a unique or indexed text, which serves LIKE whatever the collation.
+    """Yield the operation for Django's second index of a unique or indexed text, which serves LIKE.
 
-    Whether a collation of the field's own allows it, only the catalog knows; there it is left out.
+    It serves LIKE whatever the collation of the database. A field with a collation of its own gets none:
+    whether the collation allows such an index is known to the catalog only.
     """
     kind = str(field.db_type(site.connection))
     operator_class = _PATTERNS.get(kind.partition("(")[0])
@@ -99,7 +103,7 @@ def _implied_pattern(
 
 
 class _ImpliedUnique(AddUniqueIfMissing):
-    """In a printed script too, an index of any name serves."""
+    """A field's uniqueness; its printed script, too, accepts an index of any name."""
 
     def script(self, site: Site) -> list[Statement]:
         columns = [site.column(name) for name in self.constraint.fields]
@@ -109,13 +113,13 @@ class _ImpliedUnique(AddUniqueIfMissing):
 
 
 class _ImpliedCheck(AddCheckIfMissing):
-    """The check that Django writes into the column, as of a positive number."""
+    """The check that Django writes into a column's definition, as for a positive number."""
 
     def __init__(self, model_name: str, site: Site, field: AnyField, check: str) -> None:
         self.column = site.column(field.name)
         table = site.db_table.rpartition(".")[2].strip('"')
         condition = RawSQL(check, (), output_field=BooleanField())  # noqa: S611 - the field's own
-        # The name on the probe, where those of the model's constraints stand too.
+        # Its name on the probe, which has the model's own constraints too.
         probed = shortened(f"{table}_{self.column}_implied_check")
         super().__init__(model_name, CheckConstraint(condition=condition, name=probed))
         self.table_name = table
@@ -151,7 +155,7 @@ class _ImpliedCheck(AddCheckIfMissing):
         return [drop_constraint(site, self.name)]
 
     def _rivals(self, found: Table) -> list[Constraint]:
-        """The checks on the column alone, of any name."""
+        """Return the table's checks on this column alone, whatever their names."""
         return [
             each
             for each in found.constraints
@@ -159,20 +163,23 @@ class _ImpliedCheck(AddCheckIfMissing):
         ]
 
     def _found(self, snapshot: Snapshot) -> Constraint | None:
-        """The table's check that has the definition."""
+        """Return the table's check that has the wanted definition, or None."""
         _, wanted = snapshot.constraints(self.constraint.name)
         rivals = self._rivals(snapshot.found) if snapshot.found and wanted else []
         alike = (each for each in rivals if wanted and _same_number_check(each, wanted))
         return next(alike, None)
 
     def _free_name(self, site: Site, found: Table) -> str:
-        """The name, numbered as PostgreSQL would where something else has it or is to have it."""
+        """Return the check's name, numbered as PostgreSQL does where it is taken.
+
+        A name is taken if a constraint of the table or of the model has it.
+        """
         taken = {each.name for each in (*found.constraints, *site.model._meta.constraints)}
         numbered = (self._name_for(f"check{number}") for number in count(1))
         return next(each for each in chain([self.name], numbered) if each not in taken)
 
     def _name_for(self, label: str) -> str:
-        """The name that PostgreSQL would choose: the longer of table and column is shortened first."""
+        """Return the name that PostgreSQL would choose; it shortens the longer of table and column first."""
         table, column = self.table_name.encode(), self.column.encode()
         first, second, room = len(table), len(column), MAX_NAME_BYTES - len(f"__{label}")
         while first + second > room:
@@ -185,7 +192,10 @@ class _ImpliedCheck(AddCheckIfMissing):
 
 
 def _same_number_check(found: Constraint, wanted: Constraint) -> bool:
-    """Equal, or in the type that the numbers had before their column got another."""
+    """Return whether two checks are equal, with or without the casts of numbers in the found one.
+
+    PostgreSQL writes such casts into a check when the type of its column changes.
+    """
     bare = replace(found, definition=_NUMBER_CAST.sub(r"\1", found.definition))
     return same_check(found, wanted) or same_check(bare, wanted)
 
@@ -198,10 +208,10 @@ def _has_another(
     unique: bool = False,
     operator_class: str = "",
 ) -> bool:
-    """Whether an index serves in the place of the one of that name, which the table does not have.
+    """Return whether another index serves, if the table has none of that name.
 
-    It is a valid B-tree without a condition, and has exactly these keys, ascending, in the collation of
-    their columns and the operator class, or none for patterns.
+    Such an index is a valid B-tree without a condition, on exactly these columns, ascending, in their
+    collation and with the operator class; if none is given, with any class but those for patterns.
     """
     if found is None or found.index(name) is not None:
         return False
@@ -211,7 +221,7 @@ def _has_another(
 def serving(
     found: Table, columns: Sequence[str], *, unique: bool = False, operator_class: str = ""
 ) -> list[CatalogIndex]:
-    """The table's indexes that do for the columns what an implied one does, whatever their names."""
+    """Return the table's indexes of any name that do for the columns what an implied one would."""
 
     def serves(index: CatalogIndex) -> bool:
         constraint = found.constraint(index.constraint or "")
@@ -232,6 +242,7 @@ def serving(
 
 
 def _is_key(key: tuple[str, ...], column: Column | None, operator_class: str) -> bool:
+    """Return whether an index key is the plain column, ascending, in its collation and the operator class."""
     expression, its_class, collation, order, *_ = key
     is_class = (
         its_class == operator_class if operator_class else not its_class.endswith("_pattern_ops")

@@ -1,10 +1,10 @@
-"""What the admin's page has its name and its permission from; there is no table."""
+"""The model that gives the admin page its name and its permission; it has no table."""
 
 from django.db import models
 
 
 class NoRows(models.Manager["Schema"]):
-    """Asks no database, so that `dumpdata` and whoever else walks all models finds nothing."""
+    """A manager that asks no database, so that `dumpdata` and others that walk all models find no row."""
 
     def get_queryset(self) -> "models.QuerySet[Schema]":
         return super().get_queryset().none()

@@ -1,21 +1,24 @@
-"""The names that the library gives: its own, its probe's, and those of what a replacement leaves."""
+"""The names that the library gives: its own, its probe's, and those of a replacement."""
 
 from django.db.backends.utils import names_digest
 
 NAME = "convergent_migrations"
-"""Names the library wherever it is installed: its label, logger, checks, cache and sessions."""
+"""The name of the app, its logger, checks, cache and sessions, however the package is imported."""
 
 PACKAGE: str = __name__.rpartition(".")[0]
-"""The package as it is imported here, which migrations name."""
+"""The package's import path here, which migrations contain."""
 
-MAX_NAME_BYTES = 63  # of an object of PostgreSQL
+MAX_NAME_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1
 
 PROBE_TABLE = f"{NAME}_probe"
 PROBE = f'"pg_temp"."{PROBE_TABLE}"'
 
 
 def shortened(name: str) -> str:
-    """Return the name if it fits into 63 bytes, else its beginning and a digest; Django counts characters."""
+    """Return the name if it fits into 63 bytes, else its beginning and a digest.
+
+    Django's own shortening counts characters instead of bytes.
+    """
     if len(name.encode()) <= MAX_NAME_BYTES:
         return name
     digest = names_digest(name, length=8)
@@ -23,10 +26,10 @@ def shortened(name: str) -> str:
 
 
 def successor(name: str) -> str:
-    """Return the name under which a replacement is built before it takes the name."""
+    """Return the name under which the replacement for `name` is built."""
     return shortened(f"{name}_{NAME}_new")
 
 
 def predecessor(name: str) -> str:
-    """Return the name that what was replaced has until it is dropped."""
+    """Return the name that a replaced object has until it is dropped."""
     return shortened(f"{name}_{NAME}_old")

@@ -1,4 +1,4 @@
-"""Why an operation does not go on, or leaves something: said in words, before anything is changed."""
+"""Why an operation stops, or keeps something, raised or logged before anything is changed."""
 
 import logging
 from collections.abc import Iterable
@@ -24,15 +24,16 @@ from .site import Site
 logger = logging.getLogger(NAME)
 
 
-# Classes of what PostgreSQL refuses whatever the rows: no such thing or not so, not supported, something
-# depends on it, beyond a limit, not in this state, cancelled, read-only; what a trigger forbids, what an
-# identity cannot be.
+# SQLSTATEs, or their beginnings, of what PostgreSQL refuses whatever the rows: a wrong or missing object
+# (42), not supported (0A), something depends on it (2B), beyond a limit (54), not in this state or in use
+# (55), cancelled (57014), wrong for an identity (22023), read-only (25006), forbidden by a trigger (P0).
 _REFUSALS = ("42", "0A", "2B", "54", "55000", "55006", "57014", "22023", "25006", "P0")
 
 _Part = TypeVar("_Part")
 
 
 def refuse_different(operation: Any, finding: Finding, migration: str = "") -> NoReturn:
+    """Raise DifferentDefinition with the facts of the finding."""
     raise DifferentDefinition(
         operation=operation.describe(),
         migration=migration,
@@ -47,14 +48,17 @@ def refuse_different(operation: Any, finding: Finding, migration: str = "") -> N
 
 
 def refuse_statement(operation: Operation, sql: str, error: DatabaseError) -> None:
-    """Raise StatementRefused where PostgreSQL refuses the SQL whatever the rows."""
+    """Raise StatementRefused if PostgreSQL refuses the SQL whatever the rows."""
     state = sqlstate(error)
     if state.startswith(_REFUSALS) or is_overtaken(error):
         raise StatementRefused(operation.describe(), sql, state, one_line(error)) from error
 
 
 def require_name(name: str) -> None:
-    """PostgreSQL would cut the name, and then the one in the state would be another."""
+    """Raise ValueError if the name is too long for PostgreSQL.
+
+    PostgreSQL would cut it, so that the state and the database would have different names.
+    """
     length = len(name.encode())
     if length > MAX_NAME_BYTES:
         raise ValueError(
@@ -63,7 +67,7 @@ def require_name(name: str) -> None:
 
 
 def require_rows(operation: Operation, site: Site, found: Table) -> None:
-    """Refuses to decide by rows that row level security hides."""
+    """Raise Refused if row level security hides rows, because the operation decides by the rows."""
     if found.hides_rows:
         raise Refused(
             operation.describe(),
@@ -74,7 +78,7 @@ def require_rows(operation: Operation, site: Site, found: Table) -> None:
 
 
 def declared_part(site: Site, name: str, declared: Iterable[Any], kind: type[_Part]) -> _Part:
-    """The model's index or constraint of that name; raises ValueError where no such one is declared."""
+    """Return the model's index or constraint of that name; raise ValueError unless it is of that kind."""
     parts = {each.name: each for each in declared}
     part, label = parts.get(name), site.model._meta.label
     if isinstance(part, kind):
@@ -87,12 +91,14 @@ def declared_part(site: Site, name: str, declared: Iterable[Any], kind: type[_Pa
 
 
 def require_choice(on_different: str) -> str:
+    """Return on_different; raise ValueError unless it is "stop" or "replace"."""
     if on_different not in ("stop", "replace"):
         raise ValueError(f'on_different is {on_different!r} (use "stop" or "replace")')
     return on_different
 
 
 def require_postgresql(connection: Any, operation: Operation) -> None:
+    """Raise NotSupportedError unless the connection is to PostgreSQL."""
     if connection.vendor != "postgresql":
         raise NotSupportedError(
             f"{operation.describe()}: {type(operation).__name__} needs PostgreSQL, and the database "
@@ -101,6 +107,7 @@ def require_postgresql(connection: Any, operation: Operation) -> None:
 
 
 def require_table(operation: Operation, site: Site, snapshot: Snapshot) -> Table:
+    """Return the table; raise TableMissing if there is none, and Refused if it is a view."""
     if snapshot.found is None:
         raise TableMissing(operation.describe(), site.table)
     if snapshot.found.kind == "v":
@@ -116,6 +123,7 @@ def require_table(operation: Operation, site: Site, snapshot: Snapshot) -> Table
 def require_column(
     operation: Operation, site: Site, snapshot: Snapshot, name: str
 ) -> tuple[Table, Column]:
+    """Return the table and its column; raise Refused if the table lacks the column."""
     table = require_table(operation, site, snapshot)
     column = table.column(name)
     if column is None:
@@ -129,5 +137,5 @@ def require_column(
 
 
 def keep(operation: Operation, what: str, reason: str) -> None:
-    """Says why backwards leaves something that it would otherwise drop."""
+    """Log why going backwards keeps something that it would otherwise drop."""
     logger.warning("%s, backwards: %s stays: %s", operation.describe(), what, reason)

@@ -1,4 +1,4 @@
-"""The removals: the operation that builds the component, turned round."""
+"""The removals, each of which reverses the operation that builds the component."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,10 +15,10 @@ from .statements import Statement
 
 
 class Removal(Convergent):
-    """What the removals share; a mixin as Convergent is.
+    """Base class of the removals; a mixin, as Convergent is.
 
-    A subclass says which operation builds what it removes. Forwards sends what that one sends
-    backwards, and the other way round.
+    A subclass names the operation that builds what it removes. Forwards sends what that operation would
+    send backwards, and the other way round.
     """
 
     def locate(
@@ -28,10 +28,11 @@ class Removal(Convergent):
         with_operation: ProjectState,
         without: ProjectState,
     ) -> Site | None:
+        # Only the state before the removal declares what is removed, so the two states change places.
         return super().locate(app_label, schema_editor, without, with_operation)
 
     def addition(self, site: Site) -> Convergent:
-        """The operation that builds the component, as the state before the removal declares it."""
+        """Return the operation that builds the component, as the state before the removal declares it."""
         raise NotImplementedError
 
     def names(self, site: Site) -> Sequence[str]:
@@ -47,11 +48,11 @@ class Removal(Convergent):
         return self.addition(site).with_row_facts(site, snapshot, forwards=not forwards)
 
     def is_present(self, site: Site, found: Table) -> bool:
-        """Whether the table itself has anything of the name."""
+        """Return whether this table has anything of that name."""
         raise NotImplementedError
 
     def is_removable(self, site: Site, snapshot: Snapshot) -> bool:
-        """Whether that is what would be dropped."""
+        """Return whether what has that name is the component that is to be dropped."""
         return bool(self.addition(site).plan_backwards(site, snapshot))
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
@@ -70,14 +71,18 @@ class Removal(Convergent):
         return [replace(left, status=Status.DIFFERENT, wanted=wanted, fix=fix)]
 
     def compare(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        """What is to go need not fit the table any more."""
+        """Return the findings, even if the table could no longer take what is being removed."""
         return self.inspect(site, snapshot)
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         return self.addition(site).plan_backwards(site, snapshot)
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
-        """Builds it again, unless the table is gone or something else has its name."""
+        """Return the statements that build the component again.
+
+        Return nothing if the table is gone, or if something else has the name: a warning then says what is
+        kept.
+        """
         addition = self.addition(site)
         if snapshot.found is None:
             return []
@@ -95,7 +100,10 @@ class Removal(Convergent):
 
 
 class RemovalOf(Removal):
-    """The removal of what the given operation builds; how it is called, its label says."""
+    """The removal of what a given operation builds.
+
+    label: the text of `describe()`.
+    """
 
     def __init__(self, label: str, addition: Convergent) -> None:
         self.label = label
@@ -114,7 +122,7 @@ class RemovalOf(Removal):
         return True
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
-        """What is gone is a table, so it is built where nothing is found."""
+        """Return the statements that create a missing table, where Removal would build nothing."""
         if snapshot.found is None:
             return self._addition.plan(site, snapshot)
         return super().plan_backwards(site, snapshot)

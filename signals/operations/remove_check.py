@@ -15,10 +15,10 @@ from .site import Site
 
 
 class RemoveCheckIfPresent(Removal, RemoveConstraint):
-    """Drops the check of that name from the table, if it has it, whatever it says.
+    """Drop the check of that name from the table, if there is one, whatever its expression.
 
-    Another kind of constraint of that name stops the run. It goes in one statement, so a failed run
-    leaves it whole. Backwards adds it again as AddCheckIfMissing does.
+    Another kind of constraint of that name stops the run. The check is dropped by one statement, so a
+    killed run leaves it whole or gone. Backwards adds it again as AddCheckIfMissing does.
 
     model_name, name: as for Django's RemoveConstraint; the constraint is a CheckConstraint.
     """

@@ -18,10 +18,11 @@ from .site import Site
 
 
 class RemoveColumnIfPresent(Removal, RemoveField):
-    """Drops the column with its data, its indexes and its constraints, if the table has it.
+    """Drop a column with its data, its indexes and its constraints, if the table has it.
 
-    It goes in one statement, so a failed run leaves it whole. A column of another type than the one
-    declared is somebody's data and stops the run. Backwards adds the column again, without its data.
+    The column is dropped by one statement, so a killed run leaves it whole or gone. A column of another
+    type than the declared one holds somebody else's data and stops the run. Backwards adds the column
+    again, without its data.
 
     model_name, name: as for Django's RemoveField.
     """
@@ -45,7 +46,7 @@ class RemoveColumnIfPresent(Removal, RemoveField):
         return AddColumnIfMissing(self.model_name, self.name, site.field(self.name))
 
     def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
-        """As of AddColumnIfMissing, turned round."""
+        """Return what AddColumnIfMissing would return, each as a removal."""
         field = site.model._meta.get_field(self.name)
         if field.many_to_many:
             tables = through_table(site, field, keep_on_reverse=False, with_rows=True)

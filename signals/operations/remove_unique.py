@@ -15,11 +15,12 @@ from .site import Site
 
 
 class RemoveUniqueIfPresent(Removal, RemoveConstraint):
-    """Drops the unique constraint, or the unique index, of that name from the table, if it has it.
+    """Drop the unique constraint or unique index of that name from the table, if there is one.
 
-    What has that name and is not unique stops the run. An index goes concurrently, a constraint in one
-    statement, so a failed run leaves either whole or gone. Backwards makes the columns unique again
-    as AddUniqueIfMissing does; needs atomic = False on the migration for that.
+    Anything else of that name stops the run. A constraint is dropped by one statement, so a killed run
+    leaves it whole or gone. An index without a constraint is dropped concurrently: a killed run leaves it
+    invalid, and the next run drops it. Backwards makes the columns unique again as AddUniqueIfMissing does,
+    which needs atomic = False on the migration.
 
     model_name, name: as for Django's RemoveConstraint; the constraint is a UniqueConstraint.
     """
@@ -46,7 +47,7 @@ class RemoveUniqueIfPresent(Removal, RemoveConstraint):
         return bool(found.index(self.name) or found.constraint(self.name))
 
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
-        """What is an index and no constraint is dropped concurrently."""
+        """Return whether the uniqueness is an index without a constraint, which is dropped concurrently."""
         constraint = before.models[app_label, self.model_name_lower].get_constraint_by_name(
             self.name
         )

@@ -26,15 +26,16 @@ from .statements import Lock, Statement
 
 
 class SetNotNullIfNullable(Convergent, AlterField):
-    """Makes the column NOT NULL without a scan that stops writers.
+    """Make a column NOT NULL without a scan that blocks writers.
 
-    A check of the same meaning is added NOT VALID and validated while writers go on; PostgreSQL
-    then takes it as the proof, and it goes. A run that dies leaves that check, and the next run
-    continues from it. Backwards makes the column nullable again.
+    A check that the column IS NOT NULL is added NOT VALID and validated while writers go on; PostgreSQL
+    then takes it as the proof for SET NOT NULL, and the check is dropped. A killed run leaves the check,
+    and the next run continues from it. Rows that are NULL raise RowsViolateCheck. Backwards makes the
+    column nullable again.
 
     model_name, name, field, preserve_default: as for Django's AlterField; the field is not null.
     keep_on_reverse: backwards leaves the column NOT NULL.
-    altered_later: a later migration alters the column again; here another definition is enough.
+    altered_later: a later migration alters the column again, so another definition is accepted here.
     """
 
     alteration_turn = 4
@@ -122,6 +123,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
         proven = guards.has_constraint(site.table, proof)
         validate = validate_constraint(site, proof, f"{column} IS NULL")
         exclusive = Lock.ACCESS_EXCLUSIVE
+        # SET NOT NULL scans nothing if a validated check proves it (PostgreSQL 12).
         return [
             Statement(add, exclusive, site.table, guards.either(strict, proven)),
             replace(validate, unless=guards.either(strict, validate.unless)),
@@ -139,7 +141,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
         return [drop, Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard)]
 
     def remaining(self, site: Site, table: Table, column: Column) -> list[Statement]:
-        """The steps that the column still needs, whatever else of it is different."""
+        """Return the steps that the column still needs, whatever else in its definition differs."""
         add, validate, enforce, drop = self.script(site)
         proof = table.constraint(self.proof_name(site))
         if column.not_null:
@@ -150,11 +152,12 @@ class SetNotNullIfNullable(Convergent, AlterField):
         return [enforce, drop] if proof.validated else [validate, enforce, drop]
 
     def proof_name(self, site: Site) -> str:
-        """The name of the check that stands in for NOT NULL meanwhile."""
+        """Return the name of the check that proves NOT NULL while the column is being altered."""
         column = site.column(self.name)
         return site.name_for([column], "_notnull")
 
     def _require_no_more(self, site: Site) -> None:
+        """Raise Refused if the field also changes its column, index, uniqueness, check or foreign key."""
         before = site.before._meta.get_field(self.name) if site.before else None
         if isinstance(before, Field):
             field = site.field(self.name)

@@ -1,4 +1,4 @@
-"""Where an operation works: a model on a connection, and Django's DDL for both."""
+"""Where an operation works: a model on a connection, and the DDL that Django makes for it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -23,7 +23,7 @@ AnyField: TypeAlias = "Field[Any, Any]"
 
 @dataclass(frozen=True, slots=True)
 class Ddl:
-    """SQL that Django's schema editor would have executed, at once and at the end of its block."""
+    """SQL that Django's schema editor would execute, at once and at the end of its block."""
 
     now: tuple[str, ...]
     deferred: tuple[str, ...]
@@ -31,12 +31,14 @@ class Ddl:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A model as the migration's state has it, on a connection.
+    """A model of the migration's state, on a connection.
 
-    `model` is the state with the operation applied, `before` the state without it, and `apps_before` all
-    models of that one; `db_table` is the table's name, from which others are made, on the probe too.
-    migration: its label, in a run of `migrate`. limits: of the operation that works here for another one.
-    coming: columns that earlier steps of a plan are going to add.
+    model: the model with the operation applied.
+    db_table: the name of its table, from which Django derives other names, on the probe too.
+    before, apps_before: the model, if it existed, and all models, without the operation.
+    migration: the migration's label in a run of `migrate`, else empty.
+    limits: those of the operation on whose behalf another one works here.
+    coming: the columns that earlier steps of the plan are going to add.
     """
 
     connection: BaseDatabaseWrapper
@@ -50,23 +52,27 @@ class Site:
 
     @property
     def table(self) -> str:
-        """The table's name as SQL, with its schema where db_table has one."""
+        """Return the table's name as SQL, with its schema if db_table has one."""
         return self.quote(self.model._meta.db_table)
 
     def quote(self, name: str) -> str:
-        """The name as SQL; db_table may hold a schema, as `"schema"."table"` or as `schema"."table`."""
+        """Return the name as SQL.
+
+        A db_table may contain a schema, as `"schema"."table"` or as `schema"."table`.
+        """
         if name.startswith('"') and name.endswith('"'):
             return name
         return f'"{name}"' if '"."' in name else quoted(name)
 
     def field(self, name: str) -> AnyField:
+        """Return the model's field of that name."""
         meta = self.model._meta
         field = meta.pk if name == "pk" else meta.get_field(name)
         assert isinstance(field, Field)  # noqa: S101 - narrows: no operation names a reverse relation
         return field
 
     def columns_of(self, names: Iterable[str], expressions: Iterable[Any] = ()) -> list[str]:
-        """The columns of the named fields and of those that the expressions refer to, each once."""
+        """Return the columns of the named fields, and of those that the expressions refer to, each once."""
         model: Any = self.model
         fields = list(names)
         for expression in expressions:
@@ -78,37 +84,40 @@ class Site:
         return list(dict.fromkeys(map(self.column, own)))
 
     def beside_table(self, name: str, found: Table | None = None) -> str:
-        """The quoted name of a relation in the schema of the table as found, or as declared."""
+        """Return the quoted name of a relation in the schema of the table.
+
+        found: the table, if it was found; without it the schema is the one in db_table, if any.
+        """
         if found is not None:
             return f"{self.quote(found.schema)}.{self.quote(name)}"
         schema, dot, _ = self.table.rpartition(".")
         return f"{schema}{dot}{self.quote(name)}"
 
     def editor(self) -> Any:
-        """A schema editor that collects; nothing is executed, the catalog is not read.
+        """Return a schema editor that collects its SQL; it executes nothing and reads no catalog.
 
-        Any: its underscored methods, which make the SQL, are not in Django's stubs.
+        The type is Any because Django's stubs lack its underscored methods, which make the SQL.
         """
         editor: Any = self.connection.SchemaEditorClass(self.connection, collect_sql=True)
         editor.deferred_sql = []
-        # Django writes a foreign key into ADD COLUMN, where it would be validated under its lock.
+        # Django writes a foreign key into ADD COLUMN, where it would be validated under ACCESS EXCLUSIVE.
         editor.sql_create_column_inline_fk = None
         return editor
 
     def column(self, name: str) -> str:
-        """The column of the field of that name."""
+        """Return the column of the field of that name."""
         column = self.field(name).column
         assert column is not None  # noqa: S101 - narrows: fields without a column are refused
         return column
 
     def name_for(self, columns: Sequence[str], suffix: str = "") -> str:
-        """Django's name for an index or constraint of the columns, in the 63 bytes of a name."""
+        """Return Django's name for an index or constraint of the columns, cut to PostgreSQL's 63 bytes."""
         return shortened(
             str(self.editor()._create_index_name(self.db_table, columns, suffix=suffix))
         )
 
     def ddl(self, act: Callable[[Any], None]) -> Ddl:
-        """What the schema editor makes of the call."""
+        """Return the SQL that the schema editor collects when `act` is called with it."""
         editor = self.editor()
         act(editor)
         return Ddl(
@@ -117,12 +126,12 @@ class Site:
         )
 
     def on_probe(self) -> AbstractContextManager[None]:
-        """Within it, DDL is made for the temporary probe in place of the table."""
+        """Make DDL, within the block, for the temporary probe in place of the table."""
         return self.on(PROBE)
 
     @contextmanager
     def on(self, table: str) -> Iterator[None]:
-        """Within it, DDL is made for the table of that quoted name in place of the model's."""
+        """Make DDL, within the block, for the table of that quoted name in place of the model's."""
         self.model._meta.db_table = table
         try:
             yield

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Lock(StrEnum):
-    """A lock mode of a table, as pg_locks spells it; NONE where no table is locked."""
+    """A lock mode of a table, as pg_locks spells it; NONE if no table is locked."""
 
     NONE = ""
     ACCESS_SHARE = "AccessShareLock"
@@ -20,18 +20,18 @@ class Lock(StrEnum):
 
     @property
     def conflicts(self) -> tuple["Lock", ...]:
-        """The modes that another session must not hold (PostgreSQL manual, table 13.2)."""
+        """Return the modes that another session must not hold (PostgreSQL manual, table 13.2)."""
         return _CONFLICTS[self]
 
     @property
     def mode(self) -> str:
-        """The mode as LOCK TABLE spells it."""
+        """Return the mode as LOCK TABLE spells it."""
         words = re.findall("[A-Z][a-z]+", self.value)
         return " ".join(words[:-1]).upper()
 
     @property
     def waits(self) -> bool:
-        """Whether the lock lets readers and writers through, so that waiting for it harms nobody."""
+        """Return whether waiting for the lock harms nobody, because it lets readers and writers through."""
         return self in (Lock.NONE, Lock.ACCESS_SHARE, Lock.SHARE_UPDATE_EXCLUSIVE)
 
 
@@ -54,15 +54,16 @@ class Statement:
     """One step of a plan.
 
     sql: one statement, or several that belong in one transaction, joined by semicolons.
-    lock: the strongest lock that it takes on `table`, a quoted name, and on the tables `also`.
-    unless: an SQL condition that holds when the step is done or has no object; for printed scripts.
+    lock: the strongest lock that it takes on `table`, a quoted name, and on the tables in `also`.
+    unless: an SQL condition under which a printed script leaves the step out: it is done, or its object is
+        gone.
     transactional: False for CONCURRENTLY, which PostgreSQL refuses inside a transaction.
-    question: for printed scripts, a SELECT of the SQL up to its WHERE, where a name is to be resolved
-        when the script runs.
-    rows: an SQL condition that the rows of the table meet which stand against it.
-    unique: the name of the index whose uniqueness the rows may stand against.
-    is_reference: whether those rows lack the row that they refer to.
-    part: whether it is about a partition, which another session may detach, drop or index meanwhile.
+    question: for printed scripts, a SELECT without its WHERE that returns the SQL to run, where a name has
+        to be looked up when the script runs.
+    rows: an SQL condition that holds for the rows that make the statement fail.
+    unique: the name of the unique index for which duplicate rows make the statement fail.
+    is_reference: whether the rows that make it fail refer to a row that does not exist.
+    part: whether it works on a partition, which another session may detach, drop or index meanwhile.
     """
 
     sql: str
