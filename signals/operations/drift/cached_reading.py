@@ -1,4 +1,4 @@
-"""The last reading of each database, kept for those who look more often than it is worth to read."""
+"""Cache the last survey of each database for the admin page."""
 
 import hashlib
 import json
@@ -25,17 +25,17 @@ from ..names import NAME
 from .printing import as_json
 from .reading import Unreadable, read
 
-CACHE = NAME  # goes before "default" where the settings have it
+CACHE = NAME  # takes precedence over "default" if the settings have it
 
-_KEPT = 30 * 24 * 3600  # seconds; its age is always shown
-_LEASE = 300  # seconds after which a reading that has not come back is taken for dead
-_LOCK_TIMEOUT = 5.0  # seconds; somebody sits before the page
+_KEPT = 30 * 24 * 3600  # seconds; the page always shows the age
+_LEASE = 300  # seconds after which a reading without a result is taken for dead
+_LOCK_TIMEOUT = 5.0  # seconds; somebody is waiting for the page
 _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What `verify_schema --json` says of one database, when it was read, and in how many seconds."""
+    """What `verify_schema --json` prints for one database, when it was read, and in how many seconds."""
 
     at: datetime
     seconds: float
@@ -44,14 +44,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why the last try brought no reading."""
+    """The time and the error of the last attempt to read, if it failed."""
 
     at: datetime
     text: str
 
 
 class BeingRead(Exception):
-    """Somebody else reads the database since `at`."""
+    """Another request has been reading the database since `at`."""
 
     def __init__(self, at: datetime) -> None:
         super().__init__(f"the database is being read since {at:%H:%M:%S}")
@@ -59,7 +59,7 @@ class BeingRead(Exception):
 
 
 def last(connection: BaseDatabaseWrapper) -> tuple[Reading | None, Failure | None]:
-    """The last reading, and the failure after it if there was one; asks no database."""
+    """Return the last reading, and the failure of a later attempt, if there was one; ask no database."""
     cache, key = _cache(), _key(connection)
     kept, failed = cache.get(f"{key}.reading"), cache.get(f"{key}.failure")
     reading = kept and Reading(datetime.fromisoformat(kept[0]), kept[1], json.loads(kept[2]))
@@ -67,13 +67,14 @@ def last(connection: BaseDatabaseWrapper) -> tuple[Reading | None, Failure | Non
 
 
 def renew(connection: BaseDatabaseWrapper) -> Reading | Failure:
-    """Reads the database and keeps what it found; a failure leaves the reading before it.
+    """Read the database and store the result; a failure keeps the reading before it.
 
-    Raises BeingRead where another one is at it. The caches of processes that share none exclude nobody:
-    then both read, and the later one stays.
+    Raise BeingRead if another request is reading it. Processes that share no cache cannot exclude each
+    other: then both read, and the later result is kept.
     """
     cache, key = _cache(), _key(connection)
     at = timezone.now()
+    # add() sets the key only if nobody has, in one step, so one request gets the lease.
     if not cache.add(f"{key}.lease", at.isoformat(), _LEASE):
         raise BeingRead(datetime.fromisoformat(cache.get(f"{key}.lease") or at.isoformat()))
     started = time.monotonic()
@@ -93,10 +94,10 @@ def renew(connection: BaseDatabaseWrapper) -> Reading | Failure:
 
 
 def _cache() -> BaseCache:
-    """One that the processes of this host share, at the least.
+    """Return a cache that the processes of this host share, if possible.
 
-    Where the project's is of one process, or none, a folder that only this user of the machine can open;
-    where there is no such folder, this process's memory.
+    That is the project's cache, unless it is local to a process or a dummy; then files in a folder that
+    only this user of the machine can open; without such a folder, this process's memory.
     """
     cache = caches[CACHE if CACHE in settings.CACHES else DEFAULT_CACHE_ALIAS]
     if not isinstance(cache, LocMemCache | DummyCache):
@@ -106,7 +107,10 @@ def _cache() -> BaseCache:
 
 
 def _folder() -> Path | None:
-    """What is read from it is unpickled, so nobody else may have made it or may write into it."""
+    """Return a folder for the cache that nobody else made or may write into, or None.
+
+    Django unpickles what it reads from the folder.
+    """
     if not hasattr(os, "geteuid"):
         return None
     folder = Path(tempfile.gettempdir()) / f"django-convergent-migrations-{os.geteuid()}"
@@ -120,18 +124,21 @@ def _folder() -> Path | None:
 
 
 def _place(configured: Mapping[str, Any]) -> dict[str, str]:
-    """What tells one place from another, without its password."""
+    """Return the settings that distinguish one database from another, without the password."""
     plain = {name: each for name, each in configured.items() if isinstance(each, str | int | Path)}
     plain |= {name: configured["OPTIONS"].get(name) for name in ("options", "service")}
     return {name: str(each) for name, each in plain.items() if name != "PASSWORD"}
 
 
-# From before the first connection, because a backend may fill in the address when it connects.
+# Taken before the first connection, because a backend may fill in the address when it connects.
 _configured = {alias: _place(each) for alias, each in connections.settings.items()}
 
 
 def _key(connection: BaseDatabaseWrapper) -> str:
-    """Names the project and the place that it is connected to; another format has another number."""
+    """Return a cache key for the project and the database that it is connected to.
+
+    The number in the key is the version of the stored format.
+    """
     found = _place(connection.settings_dict)
     place = {**_configured.get(connection.alias, found), "NAME": found["NAME"]}  # tests change it
     project = (os.environ.get("DJANGO_SETTINGS_MODULE"), str(settings.ROOT_URLCONF))

@@ -1,4 +1,4 @@
-"""System checks: what verify_schema finds in the databases that are named."""
+"""System checks that report what verify_schema finds in the databases named to them."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -33,11 +33,11 @@ def check_findings(
     databases: Sequence[str] | None = None,
     **_unused: Any,
 ) -> list[CheckMessage]:
-    """E010 to W014 for each finding, E015 where the server cannot be read, E016 where no migration can.
+    """Return E010 to W014 for the findings, E015 for an unreadable server, E016 for unusable migrations.
 
-    A deployment check, because it judges what `migrate` is about to change: neither `migrate` nor the
-    runner of the tests, whatever class of theirs runs, ever asks for those. `check` does with `--deploy`,
-    or when this tag is named. Of the databases named, those that are no PostgreSQL are left out.
+    The check is a deployment check, because it judges what `migrate` is about to change: `migrate` and the
+    test runners never run deployment checks. `check` runs them with `--deploy`, or if it is given this tag.
+    Databases that are not PostgreSQL are left out.
     """
     return [
         message

@@ -1,4 +1,4 @@
-"""The migration graph as a registry: what the applied migrations declare, folded to its result."""
+"""The declarations of the applied migrations, replayed from the migration graph."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,19 +27,22 @@ ModelKey: TypeAlias = tuple[str, str]
 
 TABLE_SOURCE = Source("table")
 
-# Of other constraints, those of a third party, only their own class knows what they are in the database.
+# Constraints of a third party are left out: only their own class knows what they are in the database.
 _PARTS = (Index, CheckConstraint, UniqueConstraint, ExclusionConstraint)
 _TOGETHER = ("unique_together", "index_together")
 
 
 @dataclass(slots=True)
 class ModelHistory:
-    """What is remembered of a model beside its state.
+    """What the migrations did to a model, beyond its state.
 
-    origins: the migration that created or altered each part last. operations: the convergent operations
-    that declared a part. once: defaults that filled in existing rows and were not kept. fills: backfills
-    of its columns with their migrations. retyped: fields of which a migration changed the type. removed:
-    names that migrations took out of the database, as kind and name, with the migration.
+    origins: for each part, the migration that created it or altered it last, as app.name.
+    operations: for each part, the convergent operation that declared it.
+    once: by field, the default that filled existing rows and was not preserved.
+    fills: by field, the backfill of its column and the migration of that.
+    retyped: the fields of which a migration changed the type.
+    removed: by kind and name, the migration that removed the object from the database.
+    parts: the parts that the model has after the migrations so far.
     """
 
     origins: dict[Source, str] = field(default_factory=dict)
@@ -51,7 +54,7 @@ class ModelHistory:
     parts: dict[Source, Any] = field(default_factory=dict)
 
     def rename(self, old: str, new: str) -> None:
-        """Follows a field to its new name."""
+        """Move what is known of a field to its new name."""
         for known in (self.once, self.fills):
             if old in known:
                 known[new] = known.pop(old)
@@ -63,7 +66,7 @@ class ModelHistory:
         self.forget(old)
 
     def forget(self, name: str) -> None:
-        """The field is gone, or called otherwise."""
+        """Drop what is known of a field that was removed or renamed."""
         self.once.pop(name, None)
         self.fills.pop(name, None)
         self.retyped.discard(name)
@@ -72,11 +75,14 @@ class ModelHistory:
 
 @dataclass(slots=True)
 class History:
-    """The folded declarations: Django's own state of the applied migrations, and what it does not hold.
+    """The replayed migrations: Django's own state, and what it does not hold.
 
-    applied: the migrations in their order. enums: each with the app and the migration that declared it
-    last. dropped: tables that migrations dropped, with the migration. unknown: what is recorded as applied
-    and the installed apps do not have, nor one that replaces it.
+    applied: the migrations in their order.
+    models: the history of each model, by app and lower-cased name.
+    enums: by name, the operation that declared the enum last, with its app and migration.
+    dropped: by table, the migration that dropped it.
+    unknown: the migrations that are recorded as applied, and that the installed apps neither have nor
+        replace.
     """
 
     state: ProjectState
@@ -87,12 +93,12 @@ class History:
     unknown: tuple[ModelKey, ...] = ()
 
     def origin(self, key: ModelKey, source: Source) -> str:
-        """The migration that declared the part last, as app.name."""
+        """Return the migration that declared the part last, as app.name."""
         past = self.models.get(key, ModelHistory())
         return past.origins.get(source) or past.origins.get(TABLE_SOURCE, "")
 
     def declared(self, key: ModelKey, source: Source, part: object) -> Convergent | None:
-        """The convergent operation that declared the part as it is now."""
+        """Return the convergent operation that declared the part as it is now, or None."""
         operation: Any = self.models.get(key, ModelHistory()).operations.get(source)
         stands = operation and part in (
             getattr(operation, "index", None),
@@ -102,7 +108,7 @@ class History:
 
 
 class _ToldLoader(MigrationLoader):
-    """Is told what is applied, and asks no database."""
+    """A loader that takes the applied migrations as an argument and asks no database."""
 
     def __init__(self, applied: Iterable[ModelKey]) -> None:
         self._told = dict.fromkeys(applied)
@@ -114,29 +120,32 @@ class _ToldLoader(MigrationLoader):
 
     @applied_migrations.setter
     def applied_migrations(self, value: object) -> None:
-        """What it would ask a connection for."""
+        """Ignore the empty dict that `build_graph` assigns to a loader without a connection."""
 
 
 def migration_graph(
     connection: BaseDatabaseWrapper, applied: Iterable[ModelKey] | None = None
 ) -> MigrationLoader:
-    """The migrations on disk with those that are applied, in the database if not told otherwise.
+    """Return the migrations on disk, and which of them are applied.
 
-    Raises BadMigrationError where they make no graph.
+    applied: the keys of the applied migrations; without them, the database is asked.
+
+    Raise BadMigrationError if the migrations form no graph.
     """
     try:
         return MigrationLoader(connection) if applied is None else _ToldLoader(applied)
-    except ValueError as error:  # as Django says that an app in the graph has no migrations
+    except ValueError as error:  # Django's, for an app in the graph without migrations
         raise BadMigrationError(str(error)) from error
 
 
 def replay(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> History:
-    """Walks the migrations that the connection's database has recorded, in the order of `migrate`.
+    """Return the history of the migrations that the database has recorded, in the order of `migrate`.
 
-    Django folds the state; a squashed migration counts as Django counts it. What stands only in the
-    database_operations of SeparateDatabaseAndState has no state, and but for enums and rows is no
-    declaration; what stands only in state_operations is one. Raises BadMigrationError where what is
-    recorded lacks what it builds on.
+    Django computes the state, and a squashed migration counts as it does for Django. An operation in the
+    database_operations of SeparateDatabaseAndState has no state, so it is no declaration, unless it creates
+    an enum or fills rows; one in the state_operations is a declaration.
+
+    Raise BadMigrationError if a recorded migration lacks what it builds on.
     """
     history = History(ProjectState(real_apps=loader.unmigrated_apps))
     walk = _Walk(history, connection)
@@ -144,7 +153,7 @@ def replay(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> History:
         if key in loader.applied_migrations:
             try:
                 walk.take(loader.graph.nodes[key])
-            except (LookupError, FieldDoesNotExist) as error:  # of what was not recorded before it
+            except (LookupError, FieldDoesNotExist) as error:  # it needs one that is not recorded
                 raise BadMigrationError(_incomplete(loader, key, error)) from error
     _as_stored(history.state, connection)
     history.unknown = tuple(_unknown(loader))
@@ -168,12 +177,12 @@ def _unknown(loader: MigrationLoader) -> Iterator[ModelKey]:
 
 
 class _Walk:
-    """Takes one migration after the other into the history."""
+    """Adds one migration after the other to the history."""
 
     def __init__(self, history: History, connection: BaseDatabaseWrapper) -> None:
         self.history, self.connection = history, connection
         self.app, self.label = "", ""
-        self.renamed: dict[str, str] = {}  # models whose foreign keys follow them, in lower case
+        self.renamed: dict[str, str] = {}  # old to new app.model, in lower case
 
     def take(self, migration: Migration) -> None:
         self.app, self.label = migration.app_label, f"{migration.app_label}.{migration.name}"
@@ -196,7 +205,7 @@ class _Walk:
                 operation.state_forwards(self.app, self.history.state)
 
     def _database(self, operation: Operation) -> None:
-        """What changes the database, while the state is still that before it."""
+        """Record what the operation does to the database; the state is still the one before it."""
         past = self._memory(operation)
         ours: Any = operation if isinstance(operation, Convergent) else None
         if ours and ours.makes_type:
@@ -245,7 +254,7 @@ class _Walk:
                 models.pop((self.app, operation.name_lower), None)
 
     def _credit(self) -> None:
-        """Gives the migration the parts of its app that are not what they were before it."""
+        """Make the migration the origin of each part of its app that it created or changed."""
         for key, model in self.history.state.models.items():
             if key[0] != self.app:
                 continue
@@ -265,7 +274,7 @@ class _Walk:
         return bool(self._told(known) == self._told(part))
 
     def _told(self, part: Any) -> Any:
-        """What a field is, under the present names of the models that it refers to."""
+        """Return the deconstructed field, with the present names of the models that it refers to."""
         *what, kwargs = part.deconstruct()[1:]
         target = str(kwargs.get("to", "")).lower()
         while self.renamed.get(target, target) != target:
@@ -283,7 +292,10 @@ class _Walk:
         return self.app, str(name).lower()
 
     def _is_retyped(self, operation: migrations.AlterField) -> bool:
-        """Whether the type becomes another, whatever its length; then Django drops an index for LIKE."""
+        """Return whether the field gets another type, whatever the length.
+
+        Django drops the field's index for LIKE then.
+        """
         model = self._model(operation)
         before = model.fields.get(operation.name) if model else None
         kinds = [_kind(each, self.connection) for each in (before, operation.field) if each]
@@ -291,7 +303,7 @@ class _Walk:
 
 
 def table_of(model: ModelState, connection: BaseDatabaseWrapper) -> str:
-    """The name of the model's table."""
+    """Return the name of the model's table."""
     default = f"{model.app_label}_{model.name_lower}"
     name = model.options.get("db_table") or default
     return str(truncate_name(name, connection.ops.max_name_length()))
@@ -310,7 +322,7 @@ def _flat(operations: Any) -> Iterator[Operation]:
 
 
 def _source(operation: Any) -> Source | None:
-    """The part that a convergent addition declares."""
+    """Return the part that a convergent addition declares, or None."""
     match operation:
         case migrations.AddIndex():
             return Source("index", operation.index.name)
@@ -341,14 +353,18 @@ def _column(name: str, declared: AnyField) -> str | None:
 
 
 def _kind(declared: Any, connection: BaseDatabaseWrapper) -> str:
-    """The field's type without its length; of a foreign key, whom it refers to."""
+    """Return the field's type without its length; for a foreign key, the model that it refers to."""
     if declared.is_relation:
         return str(declared.deconstruct()[3].get("to", "")).lower()
     return str(declared.db_type(connection)).partition("(")[0]
 
 
 def _as_stored(state: ProjectState, connection: BaseDatabaseWrapper) -> None:
-    """Names as PostgreSQL keeps them, and no constraint that Django leaves out or that nobody can judge."""
+    """Adapt the state to what PostgreSQL stores.
+
+    Names are cut to 63 bytes. Constraints that Django does not create, or that cannot be compared, are left
+    out.
+    """
     for model in state.models.values():
         for option in ("indexes", "constraints"):
             parts = model.options.get(option, [])
@@ -358,7 +374,10 @@ def _as_stored(state: ProjectState, connection: BaseDatabaseWrapper) -> None:
 
 
 def _is_judged(part: Any, connection: BaseDatabaseWrapper) -> bool:
-    """On PostgreSQL 14 Django makes no constraint that says which NULLs are distinct."""
+    """Return whether the index or constraint can be compared with the database.
+
+    Before PostgreSQL 15 Django creates no constraint that declares nulls_distinct.
+    """
     features: Any = connection.features
     says = getattr(part, "nulls_distinct", None) is not None
     return isinstance(part, _PARTS) and not (

@@ -1,4 +1,4 @@
-"""What one migration declares and what the database holds of it, as a table and JSON."""
+"""The report of one migration, applied or not, as a table and as JSON."""
 
 import json
 from dataclasses import dataclass
@@ -25,13 +25,14 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every component stands as declared, or is gone as declared."""
+        """Return whether every component exists, or is absent, as declared."""
         return all(finding.status.is_right for finding in self.findings)
 
     def as_table(self, encoding: str = "utf-8") -> str:
-        """Columns Component, Name, Status; below it what differs, as PostgreSQL prints it, and notes.
+        """Return the columns Component, Name and Status; below them what differs, and the notes.
 
-        Where the encoding lacks the signs, the words stand alone.
+        Definitions are shown as PostgreSQL prints them. The status signs are left out if the encoding lacks
+        them.
         """
         rows = [("Component", "Name", "Status")]
         rows += [(each.component, each.name, each.status.value) for each in self.findings]
@@ -49,7 +50,7 @@ class Report:
         return in_encoding("\n".join(lines), encoding)
 
     def as_json(self) -> str:
-        """One object; each component with its status's name in lower case."""
+        """Return one JSON object; a component's status is the name of the status in lower case."""
         return json.dumps(
             {
                 "version": 1,
@@ -78,9 +79,10 @@ class Report:
 def report(
     connection: BaseDatabaseWrapper, loader: MigrationLoader, migration: Migration
 ) -> Report:
-    """Judges each component that the migration's convergent operations declare; changes nothing.
+    """Return the findings on what the migration declares; change nothing.
 
-    What its other operations declare is judged by the folded state, once the migration is applied.
+    Its convergent operations are asked themselves. What its other operations declare is found in the
+    replayed state, which has it once the migration is applied.
     """
     state = loader.project_state((migration.app_label, migration.name), at_end=False)
     findings = tuple(

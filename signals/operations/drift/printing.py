@@ -13,16 +13,16 @@ from .repair import in_order, postponed, statements
 from .rows import Row, Survey
 from .schemas import Result, Schemas
 
-# Of an index, in the definition that PostgreSQL prints.
+# The schema in an index definition that PostgreSQL prints.
 _PLACE = re.compile(r' ON (?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")\.')
 
 Paint = Callable[[Status, str], str]
 
 _HEAD = ("Component", "Name", "Table", "Migration", "Status")
 
-_SOME = 10  # names of schemas in a line
+_SOME = 10  # schema names in a line, without --all
 
-# Changes of the catalog alone: no row is read or written, and nothing is lost.
+# A change of the catalog alone, which reads and writes no row and loses nothing.
 _SAFE = re.compile(
     r'ALTER TABLE \S+ (ALTER COLUMN "(?:[^"]|"")+" '
     r"(DROP DEFAULT|SET DEFAULT [^;,]+|DROP NOT NULL)(, )?)+;"
@@ -30,7 +30,10 @@ _SAFE = re.compile(
 
 
 def as_table(survey: Survey, paint: Paint, *, every: bool = False) -> str:
-    """What is not right, or every row; below it what differs, and last a line that counts."""
+    """Return a table of the rows that are not right, then what differs, then a line of counts.
+
+    every: whether the table has all rows.
+    """
     shown = [row for row in survey.rows if every or row.is_wrong(strict=True)]
     lines = _columns(_HEAD, [(*_cells(row), _painted(paint, row)) for row in shown])
     for row in shown:
@@ -39,9 +42,11 @@ def as_table(survey: Survey, paint: Paint, *, every: bool = False) -> str:
 
 
 def schemas_as_table(schemas: Schemas, paint: Paint, *, every: bool = False) -> str:
-    """What is not right, a row for all schemas where it is the same; below it which those are.
+    """Return a table of the rows that are not right; a row stands for all schemas in which it is the same.
 
-    every: all of their names.
+    Below the table are the names of those schemas.
+
+    every: whether all of the names are printed, not only the first ten.
     """
     groups: dict[tuple[Any, ...], list[tuple[str, Row]]] = {}
     for survey in schemas.surveys:
@@ -64,7 +69,7 @@ def schemas_as_table(schemas: Schemas, paint: Paint, *, every: bool = False) -> 
 
 
 def schemas_summary(schemas: Schemas) -> str:
-    """How many schemas there are and are right, and how many components there are of each status."""
+    """Return a line that counts the schemas, those that are right, and the components of each status."""
     wrong = sum(1 for survey in schemas.surveys if not survey.is_clean())
     number = len(schemas.names)
     what = "schema" if number == 1 else "schemas"
@@ -77,7 +82,7 @@ def schemas_summary(schemas: Schemas) -> str:
 
 
 def summary(survey: Survey) -> str:
-    """How many components there are, and how many of each status."""
+    """Return a line that counts the components, in all and of each status."""
     counts = Counter(row.finding.status for row in survey.rows)
     place = f"{survey.database}, schema {survey.schema}"
     parts = _counted(counts, f" of {survey.migrations} migrations")
@@ -87,7 +92,7 @@ def summary(survey: Survey) -> str:
 
 
 def as_json(surveys: Sequence[Survey], *, strict: bool = False) -> str:
-    """One object for all databases; docs/verify_schema.md describes it."""
+    """Return one JSON object for all databases, as docs/verify_schema.md describes it."""
     is_clean = all(each.is_clean(strict=strict) for each in surveys)
     databases = [_database(each, each.rows, strict=strict) for each in surveys]
     return json.dumps({"version": 2, "clean": is_clean, "databases": databases}, indent=2)
@@ -96,7 +101,7 @@ def as_json(surveys: Sequence[Survey], *, strict: bool = False) -> str:
 def schemas_as_json(
     judged: Sequence[Schemas], results: Sequence[Result] = (), *, strict: bool = False
 ) -> str:
-    """As `as_json`, of the schemas where something is not right; and what was judged, and repaired."""
+    """Return the object of `as_json` for the schemas that are not right, with totals and repairs."""
     wrong = [
         _database(each, [row for row in each.rows if row.is_wrong(strict=True)], strict=strict)
         for schemas in judged
@@ -127,7 +132,10 @@ def schemas_as_json(
 
 
 def as_sql(survey: Survey, *, path: str = "") -> str:
-    """A script for psql that may run twice; what is not safe to run stands in it as a comment."""
+    """Return a psql script that repairs the schema and may run twice; unsafe steps are comments in it.
+
+    path: the search_path that it sets first, if any.
+    """
     lines = [_comment(summary(survey)), "\\set ON_ERROR_STOP on"]
     lines += [f"SET search_path TO {path};"] if path else []
     rows = in_order(row for row in survey.rows if row.is_wrong(strict=True))
@@ -138,7 +146,7 @@ def as_sql(survey: Survey, *, path: str = "") -> str:
 
 
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table; nothing if it has no rows. The last column is as wide as its texts."""
+    """Return the lines of a table, or none if it has no rows; the last column is not padded."""
     if not rows:
         return []
     widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head) - 1)]
@@ -160,21 +168,21 @@ def _painted(paint: Paint, row: Row) -> str:
 
 
 def _key(row: Row) -> tuple[Any, ...]:
-    """What is the same in another schema, too."""
+    """Return the facts by which rows of several schemas are the same."""
     finding = row.finding
     definition = _PLACE.sub(" ON ", finding.found, count=1)
     return (*_cells(row), finding.status, definition, finding.note)
 
 
 def _names(names: Sequence[str], *, every: bool) -> list[str]:
-    """A line of them; beyond the first ones their number, unless every one is wanted."""
+    """Return the line of schema names: all if `every`, else the first ten and how many more there are."""
     shown = names if every else names[:_SOME]
     rest = f" and {len(names) - len(shown):,} more (--all names them)" if shown != names else ""
     return [f"  in:     {', '.join(shown)}{rest}"]
 
 
 def _counted(counts: Counter[Status], of: str = "") -> list[str]:
-    """How many components there are, and how many of each status."""
+    """Return texts that count the components, in all and of each status."""
     words = {Status.EXISTS: "exist"}
     declared = {each: counts[each] for each in Status if each is not Status.UNDECLARED}
     texts = [
@@ -196,7 +204,10 @@ def _words(row: Row) -> str:
 
 
 def facts(status: Status, told: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What is to be said of a component beside its row: a word and a text each; told: as in JSON."""
+    """Return the (label, text) lines printed below a component's row.
+
+    told: the component as `row_as_json` returns it.
+    """
     listed: list[tuple[str, str]] = []
     if status in (Status.DIFFERENT, Status.LEFTOVER, Status.UNDECLARED):
         listed += [("found", told["found"]), ("wanted", told["wanted"])]
@@ -233,6 +244,7 @@ def _by_name(counts: Counter[Status]) -> dict[str, int]:
 
 
 def row_as_json(row: Row) -> dict[str, Any]:
+    """Return the component as an object of the JSON output."""
     finding = row.finding
     return {
         "component": finding.component,
@@ -255,7 +267,7 @@ def _steps(row: Row) -> Iterator[str]:
     if row.is_repairable(replacing=is_safe):
         try:
             steps = statements(row)
-            if any(step.part for step in steps):  # they depend on the partitions that there are
+            if any(step.part for step in steps):  # a script cannot know the partitions
                 yield _comment("the indexes of a partitioned table are finished by --repair")
             else:
                 yield from map(guarded, steps)
@@ -276,7 +288,7 @@ _SIGNS = tuple(status.value.split()[0] + " " for status in Status)
 
 
 def in_encoding(text: str, encoding: str) -> str:
-    """The text as it is; where the encoding lacks the signs, with the words alone."""
+    """Return the text, without the status signs if the encoding lacks them."""
     if text.encode(encoding, "replace").decode(encoding) == text:
         return text
     for sign in _SIGNS:

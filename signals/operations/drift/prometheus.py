@@ -1,4 +1,4 @@
-"""What `verify_schema` found as a file for the textfile collector of Prometheus' node_exporter."""
+"""What `verify_schema` found, as a file for the textfile collector of Prometheus' node_exporter."""
 
 import time
 from collections import Counter
@@ -29,7 +29,11 @@ Sample = tuple[str, Mapping[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How the command fared with one database; ended: in seconds since 1970."""
+    """Whether the command could read a database, when and for how long.
+
+    ended: when the run ended, in seconds since 1970.
+    seconds: its duration.
+    """
 
     success: bool
     ended: float
@@ -38,21 +42,27 @@ class Run:
 
 @dataclass(slots=True)
 class Textfile:
-    """Gathers what a run of the command finds. A database that it never came to was not read."""
+    """Collects what a run of the command finds, and gives it the text format of Prometheus.
+
+    A database that the run never reached counts as not read.
+    """
 
     strict: bool = False
     surveys: list[Survey | Schemas] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
 
     def expecting(self, aliases: Sequence[str]) -> Sequence[str]:
-        """The databases that are about to be read."""
+        """Return the aliases, and count their PostgreSQL databases as not read until they are."""
         servers = [each for each in aliases if connections[each].vendor == "postgresql"]
         self.runs = {alias: Run(success=False, ended=time.time(), seconds=0.0) for alias in servers}
         return aliases
 
     @contextmanager
     def reading(self, alias: str) -> Iterator[None]:
-        """Within it the database is read; one that brings no survey and no error was left out."""
+        """Record whether, and for how long, the block read the database.
+
+        A database without a survey and without an error was left out, and gets no samples.
+        """
         began = time.monotonic()
         is_read = False
         try:
@@ -64,7 +74,7 @@ class Textfile:
                 del self.runs[alias]
 
     def __str__(self) -> str:
-        """In the text format of Prometheus: each metric's HELP and TYPE, and below them its samples."""
+        """Return the text format of Prometheus: HELP and TYPE of each metric, then its samples."""
         samples = [*self._of_runs(), *self._of_surveys()]
         lines = []
         for name, text in _HELP.items():
@@ -98,7 +108,7 @@ class Textfile:
             yield "applied_migrations", labels, survey.migrations
 
     def _of_schemas(self, schemas: Schemas) -> Iterator[Sample]:
-        """All together under their pattern, and those that have findings."""
+        """Yield the samples of all schemas under their pattern, then those of each schema with findings."""
         labels = {"database": schemas.database, "schema": schemas.pattern}
         yield from _of_components(labels, schemas.counts)
         yield from self._of_findings(labels, schemas.surveys)

@@ -1,4 +1,4 @@
-"""A survey for those who must not fail with it: what cannot be judged is said in words."""
+"""Read a survey for callers that report what prevents it instead of failing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,10 @@ _MISCONFIGURED = (
 
 
 class Unreadable(Exception):
-    """A database that cannot be judged; is_misconfigured tells the project's fault from the server's."""
+    """The database cannot be surveyed.
+
+    is_misconfigured: whether the project's migrations or settings are the reason, and not the server.
+    """
 
     def __init__(self, text: str, *, is_misconfigured: bool = False) -> None:
         super().__init__(text)
@@ -40,10 +43,11 @@ def read(
     *,
     lock_timeout: float | None = None,
 ) -> Survey:
-    """What the applied migrations declare, or those of one app, judged; changes nothing.
+    """Return the survey of what the applied migrations declare, or those of one app; change nothing.
 
-    Raises Unreadable in the place of what the server or the migrations raise. lock_timeout: in seconds,
-    for those whom somebody waits for.
+    lock_timeout: in seconds, for a caller that somebody is waiting for; the survey is then tried once only.
+
+    Raise Unreadable for an error of the server or of the migrations.
     """
     with errors_as_unreadable(connection.alias):
         if lock_timeout is None:
@@ -54,7 +58,7 @@ def read(
 
 @contextmanager
 def errors_as_unreadable(alias: str) -> Iterator[None]:
-    """Within it, Unreadable is raised in the place of what the server or the migrations raise."""
+    """Raise Unreadable, within the block, for an error of the server or of the migrations."""
     try:
         yield
     except Error as error:
@@ -65,6 +69,6 @@ def errors_as_unreadable(alias: str) -> Iterator[None]:
 
 
 def command(alias: str) -> str:
-    """How the survey of the database is shown on the command line."""
+    """Return the command line that shows the survey of the database."""
     place = "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
     return f"manage.py verify_schema{place}"

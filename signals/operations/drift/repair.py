@@ -1,4 +1,4 @@
-"""Puts right what a survey finds: the plan of each component again, one migrator at a time."""
+"""Repair what a survey finds: run the operation of each component, one migrator at a time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +17,15 @@ from ..findings import Status
 from ..statements import Statement
 from .rows import Row, Survey
 
-_PASSES = 5  # each brings what the next one stands on; more than two need tables in a circle
+_PASSES = 5  # each builds what the next one needs; more than two take tables in a circle
 
-# What others stand on goes first.
+# Components that others need come first.
 _ORDER = ("enum", "table", "column", "rows", "index", "unique", "check", "exclusion", "foreign key")
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What a repair came to: the survey after it, and what it could not do, each with the reason."""
+    """The survey after a repair, and the rows that could not be repaired, each with the reason."""
 
     survey: Survey
     failures: tuple[tuple[Row, str], ...] = ()
@@ -38,13 +38,16 @@ def repair(
     replacing: bool = False,
     say: Callable[[str], None],
 ) -> Repaired:
-    """Runs the operations of what is missing or unfinished, and verifies again.
+    """Run the operations of what is missing or unfinished, and return the survey after them.
 
-    One migrator at a time, as `migrate`. What cannot be done is told, and the rest is done. A run that
-    dies leaves what `migrate` would leave, and the next one continues. Runs again while that helps,
-    since what one component lacks another one may bring.
+    The migrators' lock is held, as by `migrate`. A component that cannot be repaired is reported, and the
+    others are repaired. A killed run leaves what a killed `migrate` would leave, and the next run
+    continues. The operations run again while that helps, because one component may need what another one
+    brings.
 
-    look: surveys the database. replacing: what differs and can be replaced is replaced too.
+    look: surveys the database.
+    replacing: whether what differs and can be replaced is replaced too.
+    say: is called with a line about each component.
     """
     with migrators_lock.hold_migrators_lock(connection) as still_alone:
         before = look()
@@ -65,7 +68,7 @@ def repair(
 
 
 def statements(row: Row) -> list[Statement]:
-    """The steps that put the row right, each with the condition under which it is done."""
+    """Return the steps that repair the row, each with the condition under which a script skips it."""
     operation, site = row.operation, row.site
     if operation is None or site is None:
         return []
@@ -84,16 +87,16 @@ def statements(row: Row) -> list[Statement]:
 
 
 def postponed(row: Row) -> list[Statement]:
-    """The foreign keys of a missing table that wait for another one."""
+    """Return the foreign keys of a missing table that wait for another table."""
     if row.operation is None or row.site is None:
         return []
     return row.operation.postponed_script(row.site)
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
-    """What others stand on first; of tables those before that the foreign keys of others lead to.
+    """Return the rows in the order of their dependencies, tables after those that they refer to.
 
-    Where tables refer to each other in a circle, the foreign key to the later one waits for it.
+    If tables refer to each other in a circle, the foreign key to the later one is postponed.
     """
     listed = list(rows)
     tables = list(_by_reference([row for row in listed if row.finding.component == "table"]))
@@ -136,7 +139,7 @@ def _by_reference(tables: Sequence[Row]) -> Iterator[Row]:
 
 
 def _run(connection: BaseDatabaseWrapper, row: Row) -> str:
-    """Why it could not be done, or nothing."""
+    """Run the row's operation; return why it failed, or an empty string."""
     if row.operation is None or row.site is None:
         return ""
     operation = row.operation
@@ -155,6 +158,7 @@ def _run(connection: BaseDatabaseWrapper, row: Row) -> str:
 
 
 def _drops(step: Statement, name: str) -> bool:
+    """Return whether the step drops the index of that name."""
     return step.sql.startswith("DROP INDEX") and step.sql.endswith(f'"{name}"')
 
 

@@ -1,4 +1,4 @@
-"""A component as verify_schema shows it, and all of one schema."""
+"""The rows that verify_schema shows: one for each component of a schema."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,10 @@ from ..site import Site
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A component: what is found of it, the migration that declares it, and what would build it where.
+    """The finding on a component, the migration that declares it, and the operation that would build it.
 
-    progress: of another session's build, as in 42 %.
+    site: where the operation would run.
+    progress: how far another session has built the component, as in 42 %.
     """
 
     finding: Finding
@@ -21,12 +22,15 @@ class Row:
     progress: str = ""
 
     def is_wrong(self, *, strict: bool = False) -> bool:
-        """Whether it is a finding; what no migration declares is a note, unless strict."""
+        """Return whether the row is a finding; what no migration declares is one only if `strict`."""
         status = self.finding.status
         return strict if status is Status.UNDECLARED else not status.is_right
 
     def is_repairable(self, *, replacing: bool = False) -> bool:
-        """Whether a run of the operation would put it right."""
+        """Return whether running the operation would repair the component.
+
+        replacing: whether a component that differs may be replaced.
+        """
         status = self.finding.status
         if self.operation is None:
             return False
@@ -45,5 +49,5 @@ class Survey:
     rows: tuple[Row, ...]
 
     def is_clean(self, *, strict: bool = False) -> bool:
-        """Whether every component stands as declared, or is gone as declared."""
+        """Return whether every component exists, or is absent, as declared."""
         return not any(row.is_wrong(strict=strict) for row in self.rows)

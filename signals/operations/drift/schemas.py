@@ -1,4 +1,4 @@
-"""Many schemas of a database: what they have alike is judged once, and each is repaired by itself."""
+"""Many schemas of a database: what they have in common is compared once, and each is repaired by itself."""
 
 import logging
 import threading
@@ -38,11 +38,13 @@ SurveyMaker = Callable[[BaseDatabaseWrapper], Survey]
 
 @dataclass(frozen=True, slots=True)
 class Schemas:
-    """What stands in the schemas whose names are LIKE a pattern.
+    """The survey of the schemas whose names are LIKE a pattern.
 
-    names: of those that were judged. surveys: of those where something is not right, or undeclared.
-    counts: of the components of all. unreadable: those that the role may not read. unmigrated: those
-    for which no migration is recorded.
+    names: the schemas that were surveyed.
+    surveys: those of the schemas in which something is not right, or undeclared.
+    counts: the components of all schemas, by status.
+    unreadable: the schemas that the role may not read.
+    unmigrated: the schemas for which no migration is recorded.
     """
 
     database: str
@@ -54,20 +56,23 @@ class Schemas:
     unmigrated: tuple[str, ...]
 
     def is_clean(self, *, strict: bool = False) -> bool:
-        """Whether every component of every schema stands as declared, or is gone as declared."""
+        """Return whether every component of every schema exists, or is absent, as declared."""
         return all(each.is_clean(strict=strict) for each in self.surveys)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the repair of one schema came to; failure: what ended it before its end."""
+    """What the repair of one schema came to.
+
+    failure: the error that ended the repair early, if any.
+    """
 
     schema: str
     done: Repaired | None = None
     failure: str = ""
 
     def reasons(self) -> Iterator[str]:
-        """Why it is not all done, a line each; none where it is."""
+        """Yield a line for each reason why the schema is not wholly repaired."""
         if self.failure:
             yield self.failure
         for row, reason in self.done.failures if self.done else ():
@@ -80,11 +85,11 @@ def survey_schemas(
     app_label: str | None = None,
     migration: str | None = None,
 ) -> Schemas:
-    """Judges each schema by the migrations that are recorded for it; changes nothing.
+    """Survey each schema by the migrations that are recorded for it; change nothing.
 
-    Five round trips, whatever the number of schemas and tables, and one for each further thousand
-    schemas. A schema with a partitioned table, with a build that goes on or with rows to fill is judged
-    by itself.
+    The survey takes five round trips, whatever the number of schemas and tables, and one for each further
+    thousand schemas. A schema with a partitioned table, with a build that goes on or with rows to fill is
+    surveyed by itself.
     """
     declare = partial(Declared, app_label=app_label, migration=migration)
     return retry_without_timeouts(
@@ -101,10 +106,10 @@ def repair_schemas(  # noqa: PLR0913 - what `repair` takes, for many
     replacing: bool = False,
     say: Callable[[str], None],
 ) -> Generator[Result]:
-    """Repairs each schema, as many at a time as there are jobs; a result of each, as they end.
+    """Repair each schema, `jobs` at a time, and yield a result for each one when it ends.
 
-    What fails in one does not stop the others. A run that dies is continued by the next one, which
-    finds what is left. Several jobs have a connection each, of their own.
+    A failure in one schema does not stop the others. A killed run is continued by the next one, which finds
+    what is left. Several jobs have a connection each.
 
     look: surveys the schema that the connection is in.
     """
@@ -126,7 +131,7 @@ def repair_schemas(  # noqa: PLR0913 - what `repair` takes, for many
 
 
 class _Work:
-    """What each job does, and how it is ended."""
+    """The repair of a schema, as a job of one thread, and the end of all jobs."""
 
     def __init__(
         self,
@@ -142,7 +147,7 @@ class _Work:
         self._busy: set[BaseDatabaseWrapper] = set()
 
     def repair(self, name: str) -> Result:
-        """Repairs the schema, over a connection of the thread's own if that is not the first's."""
+        """Repair the schema over the connection of this thread, which is closed if it is not the caller's."""
         own = connections[self._connection.alias]
         self._busy.add(own)
         try:
@@ -162,7 +167,7 @@ class _Work:
                 own.close()
 
     def stop(self) -> None:
-        """Begins nothing else, and ends what runs."""
+        """Let the jobs begin nothing more, and cancel what they are running."""
         self._stopping.set()
         for own in list(self._busy):
             cancel(own)
@@ -171,7 +176,10 @@ class _Work:
         self._say(f"{name}: {text}")
 
     def _unless_stopped(self, execute: Callable[..., Any], *statement: Any) -> Any:
-        """A job that waits for others asks the database again and again, whatever it waits for."""
+        """Execute the statement, or raise _Stopped once the jobs are to end.
+
+        A job that waits for another session polls the database, whatever it waits for, so it comes by here.
+        """
         if self._stopping.is_set():
             raise _Stopped
         return execute(*statement)
@@ -183,7 +191,10 @@ class _Stopped(Exception):
 
 @contextmanager
 def in_existing_schema(connection: BaseDatabaseWrapper, name: str) -> Iterator[None]:
-    """As `session.in_schema`; Refused where the path would lead into another schema, as of a dropped one."""
+    """Enter the schema, as `in_schema` does; raise Refused if it does not exist or may not be used.
+
+    The search_path would otherwise lead into another schema, as after the schema was dropped.
+    """
     with in_schema(connection, name):
         if current_place(connection).schema != name:
             reason = "it is not there any more, or may not be used"
@@ -193,7 +204,7 @@ def in_existing_schema(connection: BaseDatabaseWrapper, name: str) -> Iterator[N
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """An enum or a table as `schemas` have it alike; the answer is that of the `first` of them."""
+    """An enum or a table that is the same in `schemas`; the answer is that of `first`, one of them."""
 
     subject: Subject
     answer: Any
@@ -202,13 +213,16 @@ class _Shape:
 
     @property
     def needs_own_look(self) -> bool:
-        """Whether each schema has to be looked at by itself."""
+        """Return whether each of the schemas has to be surveyed by itself."""
         return isinstance(self.subject, JudgedTable) and self.subject.needs_own_look(self.answer)
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """The rows of a shape, in the words of its first schema; wrong: whether any is to be shown."""
+    """The rows of a shape, with the names of its first schema.
+
+    wrong: whether any of them is to be shown.
+    """
 
     first: FoundSchema | None
     rows: tuple[Row, ...]
@@ -258,7 +272,10 @@ def _families(
     found: Iterable[FoundSchema],
     declare: Callable[..., Declared],
 ) -> tuple[list[tuple[Declared, list[FoundSchema]]], list[tuple[Exception, list[FoundSchema]]]]:
-    """The schemas of which the same migrations are recorded, with what those declare, or why they cannot."""
+    """Return the schemas for which the same migrations are recorded, with what these declare.
+
+    The second list has those whose migrations cannot be replayed, with the error.
+    """
     families = []
     broken: list[tuple[Exception, list[FoundSchema]]] = []
     for applied, schemas in _by_applied(connection, found).items():
@@ -277,7 +294,10 @@ def _families(
 def _as_routers_see(
     connection: BaseDatabaseWrapper, schema: FoundSchema
 ) -> AbstractContextManager[None]:
-    """Which models belong into a schema, a router may know from the connection's tenant."""
+    """Return a context in which the routers see the connection in the schema.
+
+    A router may decide by the connection's tenant which models belong into a schema.
+    """
     if has_tenants(connection):
         return in_schema(connection, schema.name)
     return nullcontext()
@@ -286,7 +306,7 @@ def _as_routers_see(
 def _by_applied(
     connection: BaseDatabaseWrapper, found: Iterable[FoundSchema]
 ) -> dict[tuple[tuple[str, str], ...], list[FoundSchema]]:
-    """The schemas by the migrations that are recorded for them."""
+    """Return the schemas, grouped by the migrations that are recorded for them."""
     readable = [schema for schema in found if schema.readable]
     applied = applied_migrations(
         connection, sorted({schema.recorder_table for schema in readable if schema.recorder_table})
@@ -330,7 +350,10 @@ def _rows(
 def _inside(
     connection: BaseDatabaseWrapper, shape: _Shape, answer: Any
 ) -> AbstractContextManager[None]:
-    """What the table cannot take is asked for part by part, in the schema."""
+    """Return a context in the schema for a table that cannot take its declaration as a whole.
+
+    Each of its parts is then asked for by itself, in the schema.
+    """
     if isinstance(answer, Snapshot) and answer.failure:
         return in_schema(connection, shape.first.name)
     return nullcontext()
@@ -346,7 +369,7 @@ def _own_survey(
     declared: Declared,
     judged: Sequence[_Judged],
 ) -> Survey:
-    """The schema's own survey: its rows, in its own words where they are to be shown."""
+    """Return the survey of one schema, with its own name in the rows that are to be shown."""
     rows = [
         _in_words_of(schema, each.first, row) if each.wrong and each.first else row
         for each in judged
@@ -358,7 +381,7 @@ def _own_survey(
 
 
 def _broken(connection: BaseDatabaseWrapper, schema: FoundSchema, error: Exception) -> Survey:
-    """Of a schema for which migrations are recorded that do not go together."""
+    """Return the survey of a schema for which migrations are recorded that do not fit together."""
     table = quoted(MigrationRecorder.Migration._meta.db_table)
     wanted = "with each migration those that it depends on"
     row = Row(Finding("declaration", "migrations", table, Status.DIFFERENT, str(error), wanted), "")
@@ -366,7 +389,10 @@ def _broken(connection: BaseDatabaseWrapper, schema: FoundSchema, error: Excepti
 
 
 def _in_words_of(schema: FoundSchema, first: FoundSchema, row: Row) -> Row:
-    """The row with the schema's own name where an index's definition and the fix have that of the first."""
+    """Return the row with the schema's own name in place of that of the first schema.
+
+    The definition of an index and the fix contain the name.
+    """
     finding = row.finding
     found, fix = finding.found, finding.fix
     if found.startswith("CREATE "):

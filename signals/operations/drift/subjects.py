@@ -1,4 +1,4 @@
-"""What is judged: an enum, a table, a table that was dropped; each gives its rows."""
+"""The subjects of a survey: enums, tables and dropped tables, each of which gives its rows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -29,19 +29,19 @@ _TABLES = ("r", "p")  # ordinary and partitioned
 
 @dataclass(frozen=True, slots=True)
 class JudgedEnum:
-    """An enum, as the last of the migrations declares it."""
+    """An enum, as the migration that declares it last does."""
 
-    operation: Any  # that declares it
+    operation: Any  # CreateEnumIfMissing
     site: Site
     migration: str
 
     def question(self, family: int = 0) -> Question:
-        """What has to be known of it."""
+        """Return the question that asks the catalog about the enum."""
         asked: Question = self.operation.question(self.site, family)
         return asked
 
     def rows(self, answer: Any) -> Iterator[Row]:
-        """A row for the type."""
+        """Yield a row for the type."""
         for finding in self.operation.compare(self.site, self.operation.placed(answer)):
             yield Row(finding, self.migration, self.operation, self.site)
 
@@ -54,11 +54,11 @@ class DroppedTable:
     migration: str
 
     def question(self, family: int = 0) -> Question:
-        """Whether it is there."""
+        """Return the question that asks the catalog whether the table exists."""
         return Question(self.site.table, kind=PLACED, family=family)
 
     def rows(self, answer: Any) -> Iterator[Row]:
-        """A row if it is."""
+        """Yield a row if the table exists."""
         if answer:
             name, table = self.site.db_table, self.site.table
             fix = f"DROP TABLE {table};"
@@ -66,7 +66,7 @@ class DroppedTable:
 
 
 class JudgedModel:
-    """A model of the folded state on a connection."""
+    """A model of the replayed state, on a connection."""
 
     def __init__(
         self, connection: BaseDatabaseWrapper, history: History, key: ModelKey, state: ModelState
@@ -75,7 +75,10 @@ class JudgedModel:
         self.past = history.models.get(key, ModelHistory())
 
     def tables(self) -> "Iterator[JudgedTable]":
-        """Its own and those of its ManyToManyFields; none where routers or options keep this database out."""
+        """Yield the table of the model and those of its ManyToManyFields.
+
+        Yield none if the routers or the model's options keep it out of this database.
+        """
         model = self.history.state.apps.get_model(*self.key)
         together = normalize_together(self.state.options.get("index_together") or ())
         table = BUILDERS["table"](self.state.name, [], {"index_together": together})
@@ -95,7 +98,7 @@ class JudgedModel:
             yield JudgedTable(self, operation, place, _always(origin))
 
     def contradiction(self, error: Exception) -> Row:
-        """For migrations whose folded state contradicts itself, as an index on a field that is none."""
+        """Return a row for migrations that contradict themselves, as by an index on a missing field."""
         table = quoted(table_of(self.state, self.connection))
         finding = Finding(
             "declaration",
@@ -119,9 +122,10 @@ class JudgedModel:
                     yield part.name, operation
 
     def fills(self, site: Site, found: Table) -> Iterator[tuple[Convergent, str, bool]]:
-        """The backfills whose column is declared NOT NULL by now, and whether it is so found.
+        """Yield the backfills of columns that are NOT NULL by now, with their migrations.
 
-        In a column that may be NULL, whoever wrote a NULL since may have meant it.
+        The third value says whether the database has the column as NOT NULL. A backfill of a column that
+        may be NULL is left out, because a NULL may have been written on purpose since.
         """
         for name, (former, migration) in self.past.fills.items():
             if name not in self.state.fields or site.field(name).null:
@@ -137,7 +141,7 @@ def _always(origin: str) -> Callable[[Source], str]:
 
 
 class JudgedTable:
-    """One table of a model, its own or one behind a ManyToManyField."""
+    """One table of a model: its own, or that of a ManyToManyField."""
 
     def __init__(
         self,
@@ -153,11 +157,14 @@ class JudgedTable:
         self._contradiction: Row | None = None
 
     def question(self, family: int = 0) -> Question:
-        """What has to be known of it."""
+        """Return the question that asks the catalog about the table."""
         return question(self.operation, self.site, family)
 
     def case(self, answer: Any, path: str = "") -> Case:
-        """The table that was found, to be compared."""
+        """Return the table that was found and its declaration, for the comparison.
+
+        path: the search_path in which the table was found, if not the session's.
+        """
         try:
             return case(self.operation, self.site, answer, path)
         except (FieldDoesNotExist, FieldError) as error:
@@ -165,7 +172,7 @@ class JudgedTable:
             return Case(self.operation, self.site, None)
 
     def needs_own_look(self, found: Table | None) -> bool:
-        """Whether its rows depend on more than its definition: on partitions, builds, or values."""
+        """Return whether the rows depend on more than the definition: on partitions, builds or values."""
         if found is None or found.kind not in _TABLES:
             return False
         is_building = any(index.building for index in found.indexes)
@@ -174,7 +181,7 @@ class JudgedTable:
         return found.kind == "p" or is_building or is_filling
 
     def rows(self, snapshot: Snapshot) -> Iterator[Row]:
-        """A row for the table and each of its parts, or one that says that the model contradicts itself."""
+        """Yield a row for the table and each of its parts, or one if the model contradicts itself."""
         if self._contradiction:
             yield self._contradiction
             return
@@ -203,7 +210,11 @@ class JudgedTable:
                 yield Row(finding, migration, fill, site)
 
     def _collated(self, snapshot: Snapshot) -> Snapshot:
-        """A field without db_collation says nothing of its column's, which plain SQL may have set."""
+        """Return the snapshot with the column's collation wherever the field declares none.
+
+        A field without db_collation says nothing about its column's collation, which plain SQL may have
+        set.
+        """
         found, wanted = snapshot.found, snapshot.wanted
         if found is None or wanted is None:
             return snapshot
@@ -227,11 +238,14 @@ class JudgedTable:
         return replace(snapshot, wanted=replace(wanted, columns=columns, indexes=indexes))
 
     def _declares_collation(self, field: AnyField) -> bool:
-        """Of its own, or as a foreign key that of the column that it refers to."""
+        """Return whether the field, or the column that a foreign key refers to, declares a collation."""
         return bool(field.db_parameters(self.site.connection).get("collation"))
 
     def _one_by_one(self, found: Table) -> Iterator[ComparedPart]:
-        """Where the table cannot take the whole declaration, what of it can be judged by itself."""
+        """Yield the finding on each part by itself.
+
+        For a table that cannot take the declaration as a whole.
+        """
         site = self.site
         for field in self.operation.declared(site):
             alone = BUILDERS["column"](self.operation.name, field.name, field)
@@ -255,7 +269,7 @@ class JudgedTable:
         return Row(finding, origin, operation, self.site, progress)
 
     def _of_field(self, piece: ComparedPart, snapshot: Snapshot) -> tuple[Finding, Convergent]:
-        """The finding of a column or foreign key, and what would build it."""
+        """Return the finding on a column or foreign key, and the operation that would build it."""
         finding, field, site = piece.finding, piece.subject, self.site
         column, wanted = snapshot.columns(finding.name)
         is_silent = not self._declares_collation(field)
@@ -275,7 +289,7 @@ class JudgedTable:
         return finding, self._column(field)
 
     def _column(self, field: AnyField) -> Convergent:
-        """The operation that adds the column; with the value that rows got when it was added first."""
+        """Return the operation that adds the column, with the default that rows got at the first time."""
         past = self.of.past
         former = past.operations.get(Source("field", field.name))
         options: dict[str, Any] = {"allow_rewrite": bool(getattr(former, "allow_rewrite", False))}
@@ -289,7 +303,10 @@ class JudgedTable:
         return made
 
     def _is_doubtful(self, piece: ComparedPart) -> bool:
-        """Whether the index is one for LIKE of a column whose type was changed, when Django drops it."""
+        """Return whether the part is an index for LIKE of a column whose type was changed.
+
+        Django drops such an index when the type changes, so that its absence is no finding.
+        """
         if piece.source.kind != "field" or not _is_for_patterns(piece.subject):
             return False
         field: Any = self.site.field(str(piece.source.name))
@@ -309,13 +326,14 @@ class JudgedTable:
 
 
 def _collated(key: tuple[str, ...], silent: Mapping[str | None, str | None]) -> tuple[str, ...]:
-    """The key of an index, in the collation that the column has."""
+    """Return the key of an index with the collation that the column has."""
     expression, operator_class, collation, *rest = key
     name = expression.strip('"')
     return (expression, operator_class, silent.get(name) or collation, *rest)
 
 
 def _lacks_not_null(column: Column, wanted: Column | None) -> bool:
+    """Return whether the column differs from the wanted one in nothing but NOT NULL."""
     return (
         wanted is not None
         and not column.not_null

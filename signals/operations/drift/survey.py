@@ -1,4 +1,4 @@
-"""A survey: what the applied migrations declare, judged on one connection."""
+"""Compare what the applied migrations declare with the database of one connection."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -23,10 +23,13 @@ from .subjects import DroppedTable, JudgedEnum, JudgedModel, JudgedTable, Subjec
 def survey(
     connection: BaseDatabaseWrapper, app_label: str | None = None, migration: str | None = None
 ) -> Survey:
-    """Judges what the applied migrations declare, or those of one app, or one of them; changes nothing.
+    """Return the survey of what the applied migrations declare; change nothing.
 
-    A few round trips, whatever the number of tables. Raises BadMigrationError where the migrations make
-    no graph.
+    It takes a few round trips, whatever the number of tables.
+
+    app_label, migration: limit the survey to one app, or to the migration of that name in the app.
+
+    Raise BadMigrationError if the migrations form no graph.
     """
     history = replay(connection, migration_graph(connection))
     declared = Declared(connection, history, app_label, migration)
@@ -41,15 +44,17 @@ def survey(
 def patient_survey(
     connection: BaseDatabaseWrapper, app_label: str | None = None, migration: str | None = None
 ) -> Survey:
-    """As `survey`; where the session's timeouts cut it off, once more without them."""
+    """Return survey(); run it again without timeouts if one cancelled it or the catalog changed under it."""
     return retry_without_timeouts(connection, partial(survey, connection, app_label, migration))
 
 
 class Declared:
-    """What a history declares on a connection: a subject for each enum and table that is judged.
+    """What a history declares on a connection: a subject for each enum and table.
 
-    app_label, migration: of these alone; migration: its name. fixed_rows: rows for which no
-    catalog has to be asked.
+    app_label: the app to which the rows are limited, if any.
+    migration: the name, without its app, of the migration to which they are limited, if any.
+    fixed_rows: the rows for which no catalog has to be asked.
+    migrations: the number of applied migrations, of the app if there is one.
     """
 
     def __init__(
@@ -67,7 +72,7 @@ class Declared:
         self.migrations = len(applied)
 
     def rows(self) -> Iterator[Row]:
-        """Reads the database where the session is, and judges."""
+        """Read the catalog, in the schema that the session is in, and yield the rows."""
         answers = ask(self.connection, [each.question() for each in self.subjects])
         asked = [(each, answer, "") for each, answer in zip(self.subjects, answers, strict=True)]
         yield from self.fixed_rows
@@ -77,7 +82,7 @@ class Declared:
             yield from self.asked_for(subject.rows(known))
 
     def asked_for(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Those of the app, and of the migration."""
+        """Yield those of the rows that belong to the app and to the migration."""
         for row in rows:
             app, _, name = row.migration.partition(".")
             if self.app_label in (None, app or self.app_label) and self.migration in (None, name):
@@ -106,14 +111,14 @@ class Declared:
                 yield from tables
 
     def _is_of(self, key: ModelKey) -> bool:
-        """Whether the migration declared, removed or filled anything of the model."""
+        """Return whether the migration declared, removed or filled anything of the model."""
         past = self.history.models.get(key, ModelHistory())
         labels = {*past.origins.values(), *past.removed.values()}
         labels |= {label for _, label in past.fills.values()}
         return self.migration is None or f"{self.app_label}.{self.migration}" in labels
 
     def _dropped(self) -> "Iterator[Subject]":
-        """Tables that a migration dropped, and that no other model has."""
+        """Yield the tables that a migration dropped and that no model has now."""
         models = self.history.state.models.values()
         declared = {table_of(each, self.connection) for each in models}
         for name, migration in self.history.dropped.items():
@@ -124,9 +129,9 @@ class Declared:
 def snapshots_for(
     connection: BaseDatabaseWrapper, asked: Sequence[tuple["Subject", Any, str]]
 ) -> list[Any]:
-    """By what each subject is judged: a table beside its declaration, any other answer as it is.
+    """Return what each subject makes its rows from: a table's snapshot, any other answer as it is.
 
-    asked: each with its answer and the search_path of it, if that is not the session's.
+    asked: each subject with its answer, and with the search_path of that, empty if it is the session's.
     """
     cases = [
         subject.case(answer, path)
@@ -141,7 +146,7 @@ def snapshots_for(
 
 
 def _unknown(history: History) -> Iterator[Row]:
-    """Records of migrations that the installed apps do not have, nor one that replaces them."""
+    """Yield a row for each recorded migration that the installed apps neither have nor replace."""
     for app, name in history.unknown:
         found = f"{app}.{name} is recorded as applied, and {app} has no such migration"
         prune = f"install the code that has it, or, if it is gone for good, migrate --prune {app}"
@@ -151,6 +156,6 @@ def _unknown(history: History) -> Iterator[Row]:
 
 
 def _no_model(table: str) -> Any:
-    """Stands where only the name of a table is asked for."""
+    """Return a stand-in for a model, of which only the name of the table is used."""
     meta = type("Meta", (), {"db_table": table})
     return type("NoModel", (), {"_meta": meta})

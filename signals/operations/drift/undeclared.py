@@ -1,4 +1,4 @@
-"""What a table has and no migration declares."""
+"""The parts of a table that no migration declares."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ _KINDS = {"c": "check", "f": "foreign key", "u": "unique", "x": "exclusion", "p"
 
 @dataclass(frozen=True, slots=True)
 class Undeclared:
-    """What a table has and no migration declares.
+    """Finds the parts of a table that no migration declares.
 
-    operation: CreateTableIfMissing of the table. removed: the migration that took out each name, by kind and
-    name.
+    operation: CreateTableIfMissing of the table.
+    removed: by kind and name, the migration that removed the part.
     """
 
     operation: Any
@@ -33,9 +33,9 @@ class Undeclared:
     removed: Mapping[tuple[str, str], str]
 
     def rows(self, found: Table, rows: Sequence[Row]) -> Iterator[Row]:
-        """Yield a row for each part that no migration declares; left over, where a migration removed it.
+        """Yield a row for each part that no migration declares, or that one removed and that is still there.
 
-        rows: those of what is declared.
+        rows: those of the declared parts.
         """
         site = self.site
         columns = {site.column(each.name) for each in self.operation.declared(site)}
@@ -63,7 +63,7 @@ class Undeclared:
         return Row(Finding(component, name, self.site.table, status, found, fix=drop), origin)
 
     def _is_declared_key(self, columns: tuple[str, ...]) -> bool:
-        """Whether the columns are a declared foreign key's, which one of any name may stand for."""
+        """Return whether the columns have a declared foreign key, for which one of any name is accepted."""
         return any(
             (each.column,) == columns and getattr(each, "db_constraint", False)
             for each in self.operation.declared(self.site)
@@ -71,7 +71,7 @@ class Undeclared:
         )
 
     def _serving(self, found: Table) -> Iterator[str]:
-        """The names of indexes and constraints that stand for declared ones by their definition."""
+        """Yield the names of indexes and constraints that are declared, or accepted in the place of these."""
         site = self.site
         for source, part in self.operation.sources(site, None):
             for name in part.names(site):
@@ -83,7 +83,7 @@ class Undeclared:
             if isinstance(declared, Index | UniqueConstraint):
                 yield from self._standing_in(found, declared)
         for field in self.operation.declared(site):
-            if not field.null:  # what a run that died before its end left, judged with the column
+            if not field.null:  # a check that a killed run left is compared with the column
                 yield BUILDERS["not null"](self.operation.name, field.name, field).proof_name(site)
         keys = {
             each.column
@@ -107,7 +107,7 @@ class Undeclared:
 
 
 def _pattern_column(index: CatalogIndex) -> str | None:
-    """The column of an index for LIKE, which a unique or indexed text has beside its own."""
+    """Return the column of an index for LIKE, which Django adds to a unique or indexed text, or None."""
     if len(index.keys) != 1 or not index.keys[0][1].endswith("_pattern_ops"):
         return None
     return index.keys[0][0].strip('"') if index.predicate is None else None
