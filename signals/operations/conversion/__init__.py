@@ -1,4 +1,4 @@
-"""Turns the operations of a migration into convergent ones, as far as there are any."""
+"""Convert the operations of a migration into convergent ones, as far as there are any."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,13 @@ _PARTS = "one of its operations on the database stays as it is: {}"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of one operation.
+    """The result of converting one operation.
 
-    operations: in its place, the last of them with its arguments; none where a former one does its work.
-    reason: why it stays as it is though it changes the database; else empty.
-    need: what they are best run in. parts: the changes within SeparateDatabaseAndState.
+    operations: those that take its place, the last of them with its arguments; none if those of an earlier
+        change do its work.
+    reason: why it stays as it is although it changes the database; otherwise empty.
+    need: the transaction that the operations are best run in, if it matters.
+    parts: the changes within a SeparateDatabaseAndState.
     """
 
     original: Operation
@@ -36,10 +38,11 @@ class Change:
 
     @property
     def is_kept(self) -> bool:
+        """Return whether the operation stays as it is."""
         return self.operations == (self.original,)
 
     def describe(self) -> str:
-        """What stays, in a line."""
+        """Return a line that names the operation and says why it stays as it is."""
         return f"{self.original.describe()}: stays as it is, {self.reason}"
 
 
@@ -49,10 +52,12 @@ def convert(
     before: ProjectState,
     connection: BaseDatabaseWrapper,
 ) -> list[Change]:
-    """The change of each operation, in order; together they leave the state that the originals leave.
+    """Return the change of each operation, in order; together they leave the same state as the operations.
 
-    before: the state in front of the first, left as it is. connection: to a PostgreSQL, for the types of
-    fields; it is not opened. The operations themselves are not altered.
+    The operations themselves are not modified.
+
+    before: the state before the first operation; it is not modified.
+    connection: to a PostgreSQL, for the types of fields; it is not opened.
     """
     state, made = before.clone(), []
     for operation in operations:
@@ -66,12 +71,12 @@ def convert(
 
 
 def flat(changes: Iterable[Change]) -> list[Operation]:
-    """The operations that take the place of the originals."""
+    """Return the operations that take the place of the originals."""
     return [operation for change in changes for operation in change.operations]
 
 
 def is_same_state(one: ProjectState, other: ProjectState) -> bool:
-    """Whether the states declare the same models; fields within fields are compared too."""
+    """Return whether two states declare the same models; fields within fields are compared too."""
     deep = MigrationAutodetector(ProjectState(), ProjectState()).deep_deconstruct
 
     def told(state: ProjectState) -> dict[Any, Any]:
@@ -111,7 +116,7 @@ def _alter_field(
 ) -> Change:
     key = (app_label, operation.model_name_lower)
     former: Any = before.models[key].fields[operation.name]
-    if is_same_declaration(former, operation.field):  # known without the models, which take long
+    if is_same_declaration(former, operation.field):  # saves rendering the models, which is slow
         return Change(operation, (operation,))
     old, new = (state.apps.get_model(*key) for state in (before, after))
     fields: list[Any] = [model._meta.get_field(operation.name) for model in (old, new)]
@@ -125,7 +130,10 @@ def _separate(
     before: ProjectState,
     connection: BaseDatabaseWrapper,
 ) -> Change:
-    """Converted as a whole or left as a whole: what is apart is apart for a reason."""
+    """Return the change of a SeparateDatabaseAndState, which is converted as a whole or not at all.
+
+    Its author had a reason to separate the database from the state.
+    """
     parts = tuple(convert(operation.database_operations, app_label, before, connection))
     reasons = [each.reason for each in parts if each.reason]
     if reasons:
@@ -137,7 +145,7 @@ def _separate(
 
 
 def _with_validations(changes: list[Change], app_label: str, before: ProjectState) -> list[Change]:
-    """AddConstraintNotValid and the ValidateConstraint behind it are one AddCheckIfMissing."""
+    """Merge each AddConstraintNotValid and its ValidateConstraint into one AddCheckIfMissing."""
     made = list(changes)
     for place, change in enumerate(changes):
         for former in range(place):
@@ -163,7 +171,7 @@ def _is_validated(added: Any, validation: Any) -> bool:
 
 
 def _altered(changes: Iterable[Change]) -> set[tuple[str, str]]:
-    """Models and fields that the changes alter in the database."""
+    """Return the lower-cased names of the models and fields that the changes alter in the database."""
     return {
         (operation.model_name_lower, operation.name_lower)
         for change in changes
@@ -174,7 +182,10 @@ def _altered(changes: Iterable[Change]) -> set[tuple[str, str]]:
 
 
 def _flagged(change: Change, altered: Collection[tuple[str, str]]) -> Change:
-    """With altered_later where a later operation alters a field, so that all of them can be run again."""
+    """Set altered_later on each operation whose field a later operation alters.
+
+    All of the operations can then be run again on a database that has the later definition.
+    """
     made: list[Operation] = []
     known = set(altered)
     for operation in reversed(change.operations):
@@ -189,6 +200,7 @@ def _flagged(change: Change, altered: Collection[tuple[str, str]]) -> Change:
 
 
 def _with_needs(changes: Sequence[Change], app_label: str, state: ProjectState) -> Iterator[Change]:
+    """Yield each change with the transaction that it needs."""
     new = _new_models(changes)
     for change in changes:
         needs = set()

@@ -1,4 +1,4 @@
-"""Which operation can run in a transaction, which wants one, and which is better off without."""
+"""Which operations can run in a transaction, which need one, and which are better off without."""
 
 from collections.abc import Collection
 from enum import Enum
@@ -14,7 +14,7 @@ from django.db.migrations.state import ProjectState
 
 from ..base import Convergent
 
-# Of Django's, one statement, which may be sent again, or none.
+# Django's operations that send nothing, or one statement that may be sent again.
 _INDIFFERENT = (
     CreateExtension,
     ValidateConstraint,
@@ -24,7 +24,7 @@ _INDIFFERENT = (
 
 
 class TransactionNeed(Enum):
-    """What a migration should run in for the operation's sake."""
+    """What a migration should run in for the sake of an operation."""
 
     NONE = "either"
     ATOMIC = "a transaction"
@@ -32,7 +32,7 @@ class TransactionNeed(Enum):
 
 
 def needs_autocommit(operation: Operation, app_label: str, before: ProjectState) -> bool:
-    """Return whether the operation, forwards and with something to do, is refused in a transaction."""
+    """Return whether a transaction refuses the operation, forwards and with something to do."""
     if isinstance(operation, Convergent):
         return operation.needs_autocommit(app_label, before)
     return isinstance(operation, NotInTransactionMixin)
@@ -41,9 +41,11 @@ def needs_autocommit(operation: Operation, app_label: str, before: ProjectState)
 def transaction_need(
     operation: Operation, app_label: str, before: ProjectState, new: Collection[str]
 ) -> TransactionNeed:
-    """What the operation is best run in; `new` are the lower-cased names of models made beside it.
+    """Return what the operation is best run in.
 
-    A lock that stops writers is tried again, and let go of at once, without a transaction alone.
+    A lock that stops writers can be retried, and is released at once, only outside a transaction.
+
+    new: the lower-cased names of the models that the same migration creates.
     """
     if isinstance(operation, migrations.SeparateDatabaseAndState):
         return _need_of_parts(operation, app_label, before, new)
@@ -60,7 +62,7 @@ def transaction_need(
 
 
 def is_of_state_alone(operation: Operation) -> bool:
-    """Whether the operation is known to send nothing, whatever the state before it."""
+    """Return whether the operation is known to send nothing, whatever the state before it."""
     if isinstance(operation, migrations.CreateModel):
         options = operation.options
         return bool(options.get("proxy")) or not options.get("managed", True)

@@ -1,4 +1,4 @@
-"""Django's operations that a database has still before it and that would stop others there."""
+"""Find the operations of unapplied migrations that would block others on existing tables."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -27,15 +27,15 @@ _UNIQUE = "nobody reads or writes while the index is built"
 _REFERS = "nobody reads or writes while its foreign key is checked and its index built"
 _ALTERED = "nobody reads or writes while the rows are looked at or written anew"
 _QUEUED = "whoever comes waits behind it for as long as it waits for its lock"
-# Arguments of a field that change at once.
+# Arguments of a field whose change takes an instant.
 _AT_ONCE = {"default", "db_default", "db_comment"}
-# And those that do when they grow: what is stored fits.
+# Arguments whose growth takes an instant, because the stored values fit.
 _GROW_AT_ONCE = {"max_length", "max_digits"}
 
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """An operation, why it stops others, and what to write in its place."""
+    """An operation that blocks others, why it does, and what to write in its place."""
 
     operation: Operation
     reason: str
@@ -43,9 +43,11 @@ class Blocking:
 
 
 def blocking(loader: MigrationLoader) -> Iterator[tuple[tuple[str, int], Blocking]]:
-    """By migration and place, what the project's unapplied migrations do to tables that stand.
+    """Yield what blocks others in the project's unapplied migrations, as ((app.name, place), Blocking).
 
-    loader: of a connection, whose records it has read; a table stands if an applied migration made it.
+    Only tables that an applied migration created are looked at.
+
+    loader: that of a connection, of which it has read the applied migrations.
     """
     connection: Any = loader.connection
     applied = [key for key in loader.graph.nodes if key in loader.applied_migrations]
@@ -91,7 +93,7 @@ def _of_migration(
 
 
 def _has_table(model: ModelState) -> bool:
-    """Whether migrations change the table of the model at all."""
+    """Return whether migrations manage the table of the model."""
     options = model.options
     own = f"{model.app_label}.{model.name_lower}"
     chosen = getattr(settings, options.get("swappable") or "", None) or own
@@ -102,7 +104,7 @@ def _has_table(model: ModelState) -> bool:
 def _renamed(
     operations: Iterable[Operation], app: str, old: Collection[tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
-    """The new names of models that stand."""
+    """Yield the new names of the existing models that the operations rename."""
     known = set(old)
     for operation in operations:
         if (
@@ -114,7 +116,7 @@ def _renamed(
 
 
 def _reason(operation: Any, before: ProjectState, app: str) -> str:
-    """Why the operation stops others; empty where it does not for long."""
+    """Return why the operation blocks others, or an empty string if it does not for long."""
     if type(operation) is migrations.AddIndex:
         return _BUILT
     if type(operation) is migrations.AddConstraint:
@@ -133,7 +135,7 @@ def _reason(operation: Any, before: ProjectState, app: str) -> str:
 
 
 def _differences(before: Any, after: Any) -> set[str]:
-    """The names of the arguments in which the fields differ, but that more comes to be allowed."""
+    """Return the names of the arguments in which the fields differ, unless only more is allowed."""
     (_, path, args, old), (_, new_path, new_args, new) = before.deconstruct(), after.deconstruct()
     names = {name for name in old | new if old.get(name) != new.get(name)}
     names -= set(before.non_db_attrs) | ({"null"} if after.null else set())
@@ -149,7 +151,7 @@ def _instead(change: Change) -> str:
 
 
 def _written(operation: Operation) -> str:
-    """The operation in a line; its class alone where the migration writer cannot write it."""
+    """Return the operation on one line, or its class alone if the migration writer cannot write it."""
     try:
         text = " ".join(line.strip() for line in written(operation, MODULE_NAME)[0])
     except ValueError:

@@ -31,7 +31,10 @@ _NO_KIND = "only checks and uniquenesses have a convergent operation"
 
 
 def stand_in(operation: Operation, before: ProjectState, app_label: str) -> Operation | str:
-    """The convergent operation in its place, or why there is none; AlterField is that of fields.py."""
+    """Return the convergent operation that stands in for the operation, or why there is none.
+
+    AlterField is converted in fields.py.
+    """
     if isinstance(operation, CreateExtension):
         return SENT_AGAIN
     kind = type(operation)

@@ -1,4 +1,4 @@
-"""What becomes of an altered field: the convergent operations that make its changes, in their order."""
+"""Convert an AlterField into the convergent operations that make its changes, in order."""
 
 import datetime
 import decimal
@@ -29,7 +29,7 @@ _GONE = "it undoes {} of the column"
 _REFERENCE = "it undoes a foreign key, or leads it elsewhere"
 _FUNCTION = "a function makes the value of its NULLs (fill them by BackfillInBatches before)"
 
-# What PostgreSQL's driver takes without being told the type; a list or a dict may be an array or JSON.
+# Values that psycopg adapts without being told the type; a list or a dict may be an array or JSON.
 _PLAIN = (
     bool,
     int,
@@ -45,7 +45,7 @@ _CONSTANT_MAKERS = (bool, int, float, str, list, dict)
 
 
 def is_same_declaration(before: AnyField, after: AnyField) -> bool:
-    """Whether the fields, of one name, differ in nothing that Django's schema editor looks at."""
+    """Return whether two fields of one name are the same to Django's schema editor."""
 
     def told(field: AnyField) -> Any:
         _, path, args, kwargs = field.deconstruct()
@@ -64,9 +64,12 @@ def alter_field(
     after: AnyField,
     connection: BaseDatabaseWrapper,
 ) -> tuple[list[Operation], str]:
-    """The operations in its place, or none and why there are none; the last one takes its arguments.
+    """Return the operations that take the place of an AlterField, or none and the reason.
 
-    An empty list without a reason: the database has nothing to change. before, after: of the models.
+    The last one takes the arguments of the AlterField. An empty list without a reason means that the
+    database has nothing to change.
+
+    before, after: the fields of the models.
     """
     if before.many_to_many or after.many_to_many:
         own = [_has_own_table(field) for field in (before, after)]
@@ -88,7 +91,7 @@ def _has_own_table(field: Any) -> bool:
 
 
 def _obstacle(old: FieldFacts, new: FieldFacts) -> str:
-    """Why no convergent operation makes the change; empty where some do."""
+    """Return why no convergent operation makes the change, or an empty string."""
     if old.column != new.column or old.column is None:
         return _COLUMN
     if old.is_key != new.is_key:
@@ -102,7 +105,7 @@ def _obstacle(old: FieldFacts, new: FieldFacts) -> str:
 
 
 def _steps(alteration: Alteration) -> Iterator[Operation]:
-    """One operation for each change that needs one of its own, with the state that it leaves."""
+    """Yield one operation for each change that needs its own, with the state that it leaves."""
     operation, comment = alteration.operation, alteration.new.comment
     if alteration.old.comment != comment:
         commented = altered_field(alteration.before, db_comment=comment)
@@ -114,7 +117,7 @@ def _steps(alteration: Alteration) -> Iterator[Operation]:
 
 
 def _facts(field: AnyField, connection: BaseDatabaseWrapper) -> FieldFacts:
-    """Return the facts of a model's field; opens no connection."""
+    """Return what the database knows of a model's field; open no connection."""
     kind = field.db_parameters(connection)
     asked: Any = field
     parts = {
@@ -144,7 +147,10 @@ _UNKNOWN = object()
 
 
 def _filling(field: AnyField) -> Any:
-    """What Django puts in the place of NULL; None for nothing, _UNKNOWN where a function decides."""
+    """Return the value that Django puts in the place of NULL.
+
+    Return None if there is none, and _UNKNOWN if a function would compute it.
+    """
     if field.has_db_default():
         default: Any = field.db_default
         return default if isinstance(default, Expression) else _value(default, field)

@@ -1,4 +1,4 @@
-"""The migrations that converted operations need: one, or several where one of them wants a transaction."""
+"""Divide converted operations into migrations: one, or several if they need different transactions."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,16 +18,17 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Neighbouring changes that fit into one migration."""
+    """Consecutive changes that fit into one migration."""
 
     changes: tuple[Change, ...]
     atomic: bool
 
 
 def batches(changes: Sequence[Change], *, atomic: bool) -> list[Batch]:
-    """The fewest migrations, in order, in which no need is against another; at least one.
+    """Return the fewest batches, in order, in which no two needs contradict each other; at least one.
 
-    atomic: what the migration is. Who made it non-atomic has decided for all of its operations.
+    atomic: that of the migration. One that is not atomic is never divided, because its author decided that
+        for all of its operations.
     """
     if not atomic:
         return [Batch(tuple(changes), atomic=False)]
@@ -46,7 +47,10 @@ def batches(changes: Sequence[Change], *, atomic: bool) -> list[Batch]:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """New migrations by app, as `makemigrations` has them, and what stays as it is in each."""
+    """The new migrations by app, as `makemigrations` has them.
+
+    kept: a line for each operation that stays as it is.
+    """
 
     migrations: dict[str, list[Migration]]
     kept: tuple[str, ...]
@@ -58,10 +62,13 @@ def plan(
     connection: BaseDatabaseWrapper,
     name: str | None = None,
 ) -> Planned:
-    """The new migrations with convergent operations, where needed in parts with numbers of their own.
+    """Return the new migrations with convergent operations, divided and renumbered where needed.
 
-    changes: the new migrations by app. state: in front of all of them. name: what all are to be called.
-    What depends on a migration that is parted depends on its last part.
+    What depends on a migration that is divided depends on the last of its parts.
+
+    changes: the new migrations by app.
+    state: the state before all of them; it is modified.
+    name: the name that was asked for all of them, if any.
     """
     planned: dict[Key, list[Batch]] = {}
     for migration in _in_order(changes):
@@ -87,7 +94,7 @@ def plan(
 
 
 def state_without(loader: MigrationLoader, left_out: Collection[Key]) -> ProjectState:
-    """The state that the migrations on disk leave without those, on which no other depends."""
+    """Return the state of the migrations on disk without the given ones, on which no others depend."""
     leaves = [key for key in loader.graph.leaf_nodes() if key not in left_out]
     further = [
         parent.key
@@ -102,7 +109,7 @@ def state_without(loader: MigrationLoader, left_out: Collection[Key]) -> Project
 def _numbered(
     migrations: Sequence[Migration], planned: Mapping[Key, Sequence[Batch]], name: str | None
 ) -> Iterator[tuple[Key, list[Migration]]]:
-    """Each migration's key with the migrations in its place, numbered through."""
+    """Yield the key of each migration with the migrations that take its place, numbered on."""
     shift = 0
     for migration in migrations:
         key, own = _key(migration), planned[_key(migration)]
@@ -130,7 +137,7 @@ def _batch_of(migration: Migration, place: int) -> Any:
 
 
 def _in_order(changes: Mapping[str, Sequence[Migration]]) -> Iterator[Migration]:
-    """Each after the new ones that it depends on."""
+    """Yield each migration after the new ones that it depends on."""
     waiting = {_key(migration): migration for each in changes.values() for migration in each}
     firsts = {app: _key(each[0]) for app, each in changes.items() if each}
     while waiting:

@@ -1,4 +1,4 @@
-"""Rewrites the file of a migration where its operations stand, and leaves every other character as it is."""
+"""Rewrite the operations in the file of a migration, and leave every other character as it is."""
 
 import ast
 import re
@@ -22,19 +22,19 @@ from .tidy import assigned_names, comments, tidied
 from .writer import MODULE_NAME, import_as, written
 
 _MODELS = "from django.db import models"
-# Behind an element: its comma, and a comment on the same line.
+# What follows an element: its comma, and a comment on the same line.
 _COMMA = re.compile(rb"(?:\s|#[^\n]*)*,(?:[ \t]*#[^\r\n]*)?")
 # The rest of a line, and the empty ones below it.
 _LINE = re.compile(rb"[^\n]*\n(?:[ \t\r]*\n)*")
 
 
 class Unwritable(Exception):
-    """The source is not of a shape in which the operations can be replaced one by one."""
+    """The operations in the source cannot be replaced one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """Bytes from start to end that become the text."""
+    """The replacement of the bytes from start to end by the text."""
 
     start: int
     end: int
@@ -44,10 +44,14 @@ class _Edit:
 def rewritten(
     migration: Migration, parts: Sequence[Batch], names: Sequence[str], before: ProjectState
 ) -> dict[str, str]:
-    """The text of each part's file by its name. The last name is the migration's own.
+    """Return the text of each part's file, by its name.
 
-    What parts share, as imports, stands in each that uses it. Raises Unwritable, with the reason, where
-    a text would not do exactly what was planned, or a comment would be lost.
+    Imports and functions that the parts share are in each of the texts that use them.
+
+    names: one for each part; the last is the migration's own.
+
+    Raise Unwritable, with the reason, if a text would not do exactly what was planned, or if a comment
+    would be lost.
     """
     file = _File.of(migration)
     source, former, made = file.data.decode(), "", {}
@@ -77,6 +81,7 @@ def rewritten(
 
 
 def source_of(migration: Migration) -> Path:
+    """Return the path of the migration's file."""
     return Path(str(sys.modules[type(migration).__module__].__file__))
 
 
@@ -87,15 +92,15 @@ def is_installed(migration: Migration) -> bool:
 
 @dataclass(slots=True)
 class _File:
-    """A migration's source and what was found in it; places are counted in bytes, as `ast` does."""
+    """The source of a migration and what was found in it; offsets are in bytes, as those of `ast`."""
 
     data: bytes
     tree: ast.Module
     module: ModuleType
     migration: Migration
-    body: list[ast.stmt]  # of the class
-    module_name: str  # of the package of the operations, in the file
-    imports: set[str]  # that a text needs beyond the source's
+    body: list[ast.stmt]  # of the class Migration
+    module_name: str  # of the package of the operations in the file
+    imports: set[str]  # statements that the edits need
 
     @classmethod
     def of(cls, migration: Migration) -> "_File":
@@ -119,7 +124,7 @@ class _File:
         return cls(data, tree, module, migration, classes[0].body, module_name, set())
 
     def operations(self, parts: Sequence[Batch], part: Batch) -> Iterator[_Edit]:
-        """Replaces the operations of the part, and leaves out those of the others."""
+        """Yield the edits that convert the operations of the part and take out those of the others."""
         changes = [change for each in parts for change in each.changes]
         own = set(map(id, part.changes))
         value = getattr(self._assigned("operations"), "value", None)
@@ -130,7 +135,10 @@ class _File:
                 yield _Edit(*slot)
 
     def attributes(self, part: Batch, former: str, *, is_last: bool) -> Iterator[_Edit]:
-        """Of the class: atomic, and for a part what it depends on and what only one of them may say."""
+        """Yield the edits of the class: atomic, and for a part its dependencies.
+
+        Only the first part may have `initial`, and only the last one `run_before`.
+        """
         if not part.atomic:
             yield self._set("atomic", "False")
         if former:
@@ -143,7 +151,7 @@ class _File:
                 yield _Edit(self.data.rindex(b"\n", 0, start) + 1, line.end() if line else end)
 
     def applied(self, edits: Iterable[_Edit]) -> str:
-        """The source with the edits and the imports that they need."""
+        """Return the source with the edits, and with the imports that these need."""
         data = self.data
         everything = sorted([*edits, *self._imported()], key=lambda edit: (edit.start, edit.end))
         for edit in reversed(everything):
@@ -154,7 +162,7 @@ class _File:
     def _elements(
         self, value: Any, changes: Sequence[Change], name: str
     ) -> Iterator[tuple[Any, Change, tuple[int, int]]]:
-        """Each element of the list with its change and its slot, comma and comments included."""
+        """Yield each element of the list, its change, and its bytes, with its comma and its comments."""
         elements = value.elts if isinstance(value, ast.List | ast.Tuple) else []
         if len(elements) != len(changes) or any(isinstance(e, ast.Starred) for e in elements):
             raise Unwritable(f"{name} is not a list that is written out")
@@ -170,7 +178,10 @@ class _File:
             start = end
 
     def _changed(self, element: Any, change: Change, slot: tuple[int, int]) -> Iterator[_Edit]:
-        """What turns the element into the operations of the change; the last takes its arguments."""
+        """Yield the edits that turn the element into the operations of the change.
+
+        The last operation takes the arguments of the element.
+        """
         original = change.original
         if change.is_kept:
             return
@@ -197,7 +208,7 @@ class _File:
         yield from self._flagged(element, original, last)
 
     def _flagged(self, element: ast.Call, original: Any, last: Any) -> Iterator[_Edit]:
-        """The one argument that an operation may have beyond those of the original."""
+        """Yield the edit for altered_later, the one argument that the original may lack."""
         flag = getattr(last, "altered_later", None)
         if not flag or flag == getattr(original, "altered_later", None):
             return
@@ -209,21 +220,25 @@ class _File:
         yield _Edit(end, end, f", altered_later={flag!r}")
 
     def _meant(self, node: ast.expr) -> Any:
-        """What the dotted name is in the module."""
+        """Return the object that the dotted name means in the module."""
         path = ast.unparse(node).split(".")
         return reduce(
             lambda found, name: getattr(found, name, None), path[1:], vars(self.module).get(path[0])
         )
 
     def _assigned(self, name: str) -> Any:
-        """The one statement of the class that assigns the name; None without one."""
+        """Return the one statement of the class that assigns the name, or None."""
         found = [each for each in self.body if name in assigned_names(each)]
         if len(found) > 1:
             raise Unwritable(f"the class assigns {name} more than once")
         return found[0] if found else None
 
     def _set(self, name: str, text: str) -> _Edit:
-        """Assigns the value, in the place of another one or in front of what is there always."""
+        """Return the edit that assigns the value.
+
+        Without an assignment to edit, a new one goes in front of the dependencies, or else of the
+        operations.
+        """
         statement = self._assigned(name)
         if statement is not None:
             return _Edit(*self._span(statement.value), text)
@@ -234,7 +249,10 @@ class _File:
         return _Edit(start, start, f"{name} = {text}{gap}{self._indentation(behind)}")
 
     def _imported(self) -> Iterator[_Edit]:
-        """The imports behind those of Django, one of them in the line that is there."""
+        """Yield the edits that add the imports, below those of Django.
+
+        `models` goes into the line that imports from django.db, if there is one.
+        """
         nodes = [each for each in self.tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
         present = {ast.unparse(node) for node in nodes}
         names = vars(self.module)
@@ -263,7 +281,7 @@ class _File:
         yield _Edit(end, end, "".join(f"\n{line}" for line in lines))
 
     def _indentation(self, node: Any) -> str:
-        """As wide as what stands in front of the node in its line, tabs included."""
+        """Return white space as wide as the text in front of the node on its line, tabs included."""
         start = self._span(node)[0]
         line = self.data[start - node.col_offset : start].decode()
         return re.sub(r"[^\t]", " ", line)
@@ -283,7 +301,7 @@ def _operations() -> ModuleType:
 
 
 def _edited(file: _File, text: str) -> Migration:
-    """The migration of the text, which is run as a module."""
+    """Return the migration that the text defines, which is executed as a module."""
     module = ModuleType(file.module.__name__)
     module.__file__, module.__package__ = file.module.__file__, file.module.__package__
     try:
@@ -295,7 +313,7 @@ def _edited(file: _File, text: str) -> Migration:
 
 
 def _require_as_planned(made: Migration, part: Batch, state: ProjectState) -> None:
-    """Compares the migration with the plan; moves the state on."""
+    """Raise Unwritable unless the migration has the planned operations; advance the state."""
     planned = flat(part.changes)
     own = state.clone()
     for operation in made.operations:
@@ -312,7 +330,7 @@ def _require_as_planned(made: Migration, part: Batch, state: ProjectState) -> No
 
 
 def _require_same_place(made: Any, original: Any, former: str, *, is_last: bool) -> None:
-    """That the part stands in the graph of migrations where it is to stand."""
+    """Raise Unwritable unless the part has its planned place in the graph of migrations."""
     said = (made.dependencies, made.initial, made.run_before, made.replaces)
     dependencies = [(original.app_label, former)] if former else original.dependencies
     initial, run_before = (
@@ -328,7 +346,7 @@ def _bound_names(text: str) -> set[str]:
 
 
 def _require_unused_elsewhere(file: _File, gone: Iterable[str]) -> None:
-    """That no other migration uses a function or a class that the file has no more."""
+    """Raise Unwritable if another migration uses a function or class that the file loses."""
     name = file.module.__name__
     own = {each: vars(file.module)[each] for each in gone}
     own = {each: found for each, found in own.items() if getattr(found, "__module__", "") == name}

@@ -1,4 +1,4 @@
-"""Takes out of a source what stood there for the sake of something that is gone."""
+"""Remove from a source what an edit has left without a use."""
 
 import ast
 import io
@@ -12,9 +12,9 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign,
 
 
 def tidied(text: str, former: str) -> str:
-    """The text without the functions, constants and imports that the former one used and it does not.
+    """Return the text without the functions, constants and imports that only the former text used.
 
-    What was of no use before stays, and so does an import with a comment.
+    What was not used before stays, and so does an import with a comment.
     """
     gone = _reached(former) - _reached(text)
     lines = _split(text)
@@ -49,12 +49,13 @@ def _without_imports(text: str, former: str) -> str:
 
 
 def comments(text: str) -> Counter[str]:
+    """Return how often each comment occurs in the text."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     return Counter(token.string for token in tokens if token.type == tokenize.COMMENT)
 
 
 def assigned_names(node: ast.stmt) -> list[str]:
-    """The plain names that the statement binds as a definition or an assignment."""
+    """Return the plain names that the statement binds, as a definition or an assignment."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
     targets: list[Any] = getattr(node, "targets", None) or [getattr(node, "target", None)]
@@ -62,7 +63,10 @@ def assigned_names(node: ast.stmt) -> list[str]:
 
 
 def _reached(text: str) -> set[str]:
-    """The names that the class Migration uses, or what is run beside it, and those that these use in turn."""
+    """Return the names that the class Migration uses, and those that these use in turn.
+
+    Other code that runs when the module is imported counts as the class does.
+    """
     body = ast.parse(text).body
     definitions = {
         name: node
@@ -87,12 +91,12 @@ def _used(nodes: Iterable[ast.AST]) -> set[str]:
 
 
 def _blank(lines: Iterable[str]) -> list[str]:
-    """The empty lines at their beginning."""
+    """Return the empty lines at the beginning."""
     return list(takewhile(lambda line: not line.strip(), lines))
 
 
 def _split(text: str) -> list[str]:
-    """The lines as `ast` counts them, with their ends."""
+    """Return the lines as `ast` counts them, with their line ends."""
     return io.StringIO(text, newline="").readlines()
 
 
@@ -101,6 +105,6 @@ def _bound(alias: ast.alias) -> str:
 
 
 def _lines(node: ast.stmt) -> tuple[int, int]:
-    """From which to before which line the statement stands, its decorators included."""
+    """Return the index of the statement's first line, with decorators, and the one after its last."""
     starts = [each.lineno for each in getattr(node, "decorator_list", [])]
     return min([node.lineno, *starts]) - 1, node.end_lineno or node.lineno

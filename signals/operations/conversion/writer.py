@@ -1,4 +1,4 @@
-"""The text of a migration of convergent operations, as a person would write it."""
+"""Write the text of a migration of convergent operations, as a person would."""
 
 import re
 from typing import Any
@@ -8,15 +8,18 @@ from django.db.migrations.writer import MigrationWriter, OperationWriter
 
 from ..names import PACKAGE
 
-MODULE_NAME = "operations"  # of the package in a migration
+MODULE_NAME = "operations"  # the package's name in a migration
 
 _IMPORT = f"import {PACKAGE}"  # as Django writes it
-# At the beginning of a line there is no text of a literal: these are written without line breaks.
+# Only calls begin a line: a string literal, which might contain the same text, is written on one line.
 _CALL = re.compile(rf"^(\s*){re.escape(PACKAGE)}\.(?=\w+\($)", re.MULTILINE)
 
 
 class ConvergentWriter(MigrationWriter):
-    """Django's, which writes `atomic = False` too, and takes the operations from their one door."""
+    """Django's writer, with one import for all convergent operations.
+
+    It also writes `atomic = False`, which Django's does from version 6 on.
+    """
 
     def as_string(self) -> str:
         text = super().as_string()
@@ -48,9 +51,9 @@ def import_as(module_name: str) -> str:
 
 
 def written(operation: Operation, module_name: str) -> tuple[list[str], set[str]]:
-    """The lines of the operation in a list, without indentation, and the imports that it needs.
+    """Return the lines of the operation in a list, without indentation, and the imports that it needs.
 
-    module_name: what the package of the operations is called where they are to stand.
+    module_name: the name that the package of the operations has in the file.
     """
     writer: Any = OperationWriter(operation, indentation=0)
     text, imports = writer.serialize()
