@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, and the databases, apps and migrations that are named to them."""
+"""What the commands share: exit codes, and the look-up of the databases, apps and migrations named."""
 
 from enum import IntEnum
 
@@ -16,17 +16,17 @@ from django.db.migrations.migration import Migration
 
 
 class ExitCode(IntEnum):
-    """What a command's exit code says; 0 says that there is nothing to do or to report."""
+    """The exit codes of the commands; 0 means that there is nothing to do or to report."""
 
     FINDINGS = 1
     USAGE = 2
     CONFIGURATION = 3
     UNAVAILABLE = 4
-    INTERRUPTED = 130  # as a shell says it
+    INTERRUPTED = 130  # as in a shell, 128 + SIGINT
 
 
 def load_migrations() -> MigrationLoader:
-    """Return the migrations on disk; raise CommandError if they make no graph."""
+    """Return the migrations on disk; raise CommandError if they form no graph."""
     try:
         return MigrationLoader(None, replace_migrations=False)
     except (BadMigrationError, CircularDependencyError, NodeNotFoundError) as error:
@@ -34,7 +34,10 @@ def load_migrations() -> MigrationLoader:
 
 
 def find_migration(loader: MigrationLoader, app_label: str, prefix: str) -> Migration:
-    """Return the one migration of the app whose name begins so; a CommandError says which there are."""
+    """Return the app's one migration whose name begins with the prefix.
+
+    Raise CommandError, with the names that there are, if there is no such migration or more than one.
+    """
     require_app(loader, app_label)
     try:
         return loader.get_migration_by_prefix(app_label, prefix)
@@ -47,13 +50,13 @@ def find_migration(loader: MigrationLoader, app_label: str, prefix: str) -> Migr
 
 
 def require_app(loader: MigrationLoader, app_label: str) -> None:
-    """Raise CommandError if no migration is of that app."""
+    """Raise CommandError if the app has no migrations."""
     if app_label not in loader.migrated_apps:
         raise CommandError(f"the app {app_label!r} has no migrations", returncode=ExitCode.USAGE)
 
 
 def require_alias(alias: str) -> None:
-    """Raise CommandError if the settings have no database of that alias; it says which there are."""
+    """Raise CommandError, with the aliases that there are, if no database has the alias."""
     if alias not in connections:
         raise CommandError(
             f"there is no database {alias!r} (use one of {', '.join(connections)})",
@@ -62,7 +65,10 @@ def require_alias(alias: str) -> None:
 
 
 def any_postgresql() -> BaseDatabaseWrapper:
-    """Return an unopened connection to a PostgreSQL of the settings, which knows the types of fields."""
+    """Return a connection to a PostgreSQL of the settings, for the types of fields; it is not opened.
+
+    Raise CommandError if there is none.
+    """
     for connection in connections.all():
         if connection.vendor == "postgresql":
             return connection

@@ -1,4 +1,4 @@
-"""The file that verify_schema --prometheus writes, for the textfile collector of node_exporter."""
+"""The file of verify_schema --prometheus, for the textfile collector of node_exporter."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,16 +11,18 @@ from django.core.management.base import CommandError
 from ..drift.prometheus import Textfile
 from .arguments import ExitCode
 
-SUFFIX = ".prom"  # of the files that the exporter reads
+SUFFIX = ".prom"  # node_exporter reads no other files
 
-_READABLE = 0o644  # by the exporter, which is another user
+_READABLE = 0o644  # node_exporter runs as another user
 
 
 @contextmanager
 def written_at_the_end(options: Mapping[str, Any]) -> Iterator[Textfile]:
-    """Write the file that --prometheus names when the run ends, however it ends.
+    """Write the file that --prometheus names when the block ends, however it ends.
 
-    A run that was asked wrongly, and so read nothing, leaves the file as it is.
+    A run with wrong options reads no database, and leaves the file as it is.
+
+    Raise CommandError if the file has another suffix, cannot be written, or would be for one app only.
     """
     name = options["prometheus"]
     path = Path(name) if name else None
@@ -37,7 +39,7 @@ def written_at_the_end(options: Mapping[str, Any]) -> Iterator[Textfile]:
 
 
 def _write(path: Path, text: str) -> None:
-    """All of it or nothing: whoever reads meanwhile sees the file as it was before."""
+    """Replace the file as a whole, so that a reader sees either the old text or the new one."""
     try:
         number, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:

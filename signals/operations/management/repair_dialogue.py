@@ -1,4 +1,4 @@
-"""The repair that verify_schema --repair makes: asked for on the terminal, done, and told on stderr."""
+"""The repair of verify_schema --repair: it asks on the terminal, repairs, and reports on stderr."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -17,9 +17,10 @@ from .arguments import ExitCode
 
 
 class RepairDialogue:
-    """Repairs what a survey found, as the options and the answers on the terminal want it.
+    """Repairs what a survey found, as far as the options and the answers on the terminal allow.
 
-    stdout, stderr: of the command. options: its options. results: what the repair of each schema came to.
+    stdout, stderr, options: those of the command.
+    results: what the repair of each schema came to.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class RepairDialogue:
         self.results: list[Result] = []
 
     def repair(self, connection: BaseDatabaseWrapper, found: Survey, look: Any) -> Survey:
-        """Repair one schema, and return what `look` finds after it."""
+        """Repair one schema, and return the survey after it, made by `look`."""
         replacing = self.options["replace"]
         todo = in_order(row for row in found.rows if row.is_repairable(replacing=replacing))
         if self.options["dry_run"]:
@@ -49,7 +50,10 @@ class RepairDialogue:
         look: Callable[[], Schemas],
         each: Callable[[BaseDatabaseWrapper], Survey],
     ) -> Schemas:
-        """Repair each of the schemas by itself, and return what `look` finds after it."""
+        """Repair each of the schemas by itself, and return the survey after it, made by `look`.
+
+        each: surveys the schema that the connection is in.
+        """
         replacing = self.options["replace"]
         todo = {
             survey.schema: rows
@@ -75,7 +79,7 @@ class RepairDialogue:
             replacing=replacing,
             say=self.stderr.write,
         )
-        with closing(repairs) as results:  # else, interrupted here, the other jobs would go on
+        with closing(repairs) as results:  # stops the other jobs if this loop ends early
             for result in results:
                 self.results.append(result)
                 reasons = list(result.reasons())
@@ -86,7 +90,10 @@ class RepairDialogue:
         return look()
 
     def _print(self, todo: Sequence[Row]) -> None:
-        """Each statement once, though a column comes with its index, which is a row of its own."""
+        """Print each statement once.
+
+        The index of a missing column is created with the column, and has a row of its own.
+        """
         steps: list[str] = []
         for row in todo:
             try:
@@ -95,16 +102,17 @@ class RepairDialogue:
                 self.stderr.write(f"{row.finding.component} {row.finding.name}: {error}")
         steps += [statement.sql for row in todo for statement in postponed(row)]
         for sql in dict.fromkeys(steps):
-            if not sql.startswith("DO "):  # of a script: what makes it stop
+            if not sql.startswith("DO "):  # only makes a script stop
                 self.stdout.write(f"{sql};")
 
     def _agrees(self, todo: Sequence[Row]) -> bool:
+        """Return whether the user agrees; raise CommandError if there is no terminal to ask on."""
         _require_terminal()
         self._list(todo)
         return _confirms(f"Repair {len(todo)} components?")
 
     def _agrees_to_all(self, todo: dict[str, list[Row]]) -> bool:
-        """The same for many schemas."""
+        """Return whether the user agrees, for many schemas."""
         _require_terminal()
         for name, rows in todo.items():
             self._list(rows, f"{name}: ")
@@ -118,6 +126,7 @@ class RepairDialogue:
 
 
 def _require_terminal() -> None:
+    """Raise CommandError if standard input is no terminal."""
     if not sys.stdin.isatty():
         raise CommandError(
             "--repair asks first, and there is no terminal (use --no-input)",

@@ -1,4 +1,4 @@
-"""The options of verify_schema: what they are, and which exclude each other."""
+"""The options of verify_schema, and which of them exclude each other."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _OF_REPAIR = ("replace", "dry_run")
 
 
 def add_verify_arguments(parser: CommandParser) -> None:
-    """Add what verify_schema takes."""
+    """Add the arguments and options of verify_schema."""
     parser.add_argument("app_label", nargs="?", help="this application alone, as in signals")
     parser.add_argument(
         "migration_name",
@@ -60,7 +60,7 @@ def add_verify_arguments(parser: CommandParser) -> None:
 
 
 def database_aliases(options: dict[str, Any]) -> list[str]:
-    """Return the aliases of the databases that are asked for."""
+    """Return the aliases of the databases to survey; raise CommandError for an unknown one."""
     if options["all_databases"]:
         return list(connections)
     alias = options["database"] or DEFAULT_DB_ALIAS
@@ -69,7 +69,7 @@ def database_aliases(options: dict[str, Any]) -> list[str]:
 
 
 def named_migration(options: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return the app and the migration, if any; raise CommandError if there is none of that name."""
+    """Return the app and the migration named, if any; raise CommandError for an unknown one."""
     app, name = options["app_label"], options["migration_name"]
     if app is None:
         return None, None
@@ -79,13 +79,13 @@ def named_migration(options: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 def is_of_one_migration(options: dict[str, Any]) -> bool:
-    """Return whether one migration is shown by itself, applied or not."""
+    """Return whether one migration is reported by itself, applied or not."""
     together = options["repair"] or options["sql"] or options["schemas"]
     return bool(options["migration_name"] and not together)
 
 
 def refuse_contradictions(options: dict[str, Any]) -> None:
-    """Raise CommandError for options that do not go together."""
+    """Raise CommandError for options that exclude or lack each other, or have impossible values."""
     for one, other in _EXCLUSIVE:
         if options[one] and options[other]:
             names = " and ".join(f"--{name.replace('_', '-')}" for name in (one, other))

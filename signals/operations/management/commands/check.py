@@ -1,4 +1,4 @@
-"""manage.py check: Django's; to name the tag of the operations is to ask for their findings."""
+"""manage.py check: Django's command, which reports the findings if the library's tag is named."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +18,6 @@ class Command(check.Command):
         *args: Any,
         **options: Any,
     ) -> None:
-        """With the tag the deployment checks are asked for, of which the findings are one."""
+        """Include the deployment checks if the tag is named, because the findings are one of them."""
         wanted = include_deployment_checks or TAG in (tags or ())
         super().check(app_configs, tags, display_num_errors, wanted, *args, **options)

@@ -1,4 +1,4 @@
-"""manage.py convergent_migration: rewrites a migration that is not applied with convergent operations."""
+"""manage.py convergent_migration: rewrite an unapplied migration with convergent operations."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -76,7 +76,10 @@ class Command(BaseCommand):
     def _require_unapplied(
         self, loader: MigrationLoader, migration: Migration, alias: str | None
     ) -> None:
-        """Refuses what a database has seen, also under the name of a squash, or of what it replaces."""
+        """Raise CommandError if a database has applied the migration.
+
+        A squash of it and the migrations that it replaces count as the migration itself.
+        """
         if alias is not None:
             require_alias(alias)
         key = (migration.app_label, migration.name)
@@ -106,7 +109,11 @@ class Command(BaseCommand):
             self.stdout.write(f"# {path}\n{text}")
 
     def _write(self, files: dict[Path, str]) -> None:
-        """All of them, the new ones first; where one cannot be written, none is there or changed."""
+        """Write all of the files, or none of them.
+
+        Each is written under another name and then moved into place, the new files before the changed one.
+        If that fails, the new files are removed again; raise CommandError then.
+        """
         new = [path for path in files if not path.exists()]
         aside = {path: path.with_name(f".{path.name}.convergent") for path in files}
         try:
@@ -129,6 +136,7 @@ class Command(BaseCommand):
 
 
 def _require_partable(loader: MigrationLoader, migration: Migration, count: int) -> None:
+    """Raise CommandError if the migration has to be divided and is a squash or part of one."""
     key = (migration.app_label, migration.name)
     squashes = [each for each in loader.disk_migrations.values() if key in each.replaces]
     if count > 1 and (migration.replaces or squashes):
@@ -140,9 +148,9 @@ def _require_partable(loader: MigrationLoader, migration: Migration, count: int)
 
 
 def _names(loader: MigrationLoader, migration: Migration, own: Sequence[Batch]) -> Iterator[str]:
-    """A name that Django would give, with the migration's number; the last part keeps the migration's.
+    """Yield a name for each part, as Django would give it, with the migration's number.
 
-    So what depends on the migration depends on all of it.
+    The last part keeps the migration's name, so that what depends on the migration depends on all of it.
     """
     taken = {name for app, name in loader.disk_migrations if app == migration.app_label}
     is_numbered = MigrationAutodetector.parse_number(migration.name) is not None
@@ -153,7 +161,7 @@ def _names(loader: MigrationLoader, migration: Migration, own: Sequence[Batch]) 
         made.operations = flat(part.changes)
         is_telling = any(each.migration_name_fragment for each in made.operations)
         name = f"{start}{made.suggest_name()}"
-        if not is_telling or name.startswith(migration.name):  # a beginning is to name one of them
+        if not is_telling or name.startswith(migration.name):  # a prefix must name one
             name = f"{start}before_{rest}"
         others = (f"{name}_{number}" for number in count(2))
         name = next(each for each in chain([name], others) if each not in taken)
@@ -163,7 +171,7 @@ def _names(loader: MigrationLoader, migration: Migration, own: Sequence[Batch]) 
 
 
 def _difference(migration: Migration, own: Sequence[Batch], names: Sequence[str]) -> Iterator[str]:
-    """What to change by hand, as a unified diff of the operations."""
+    """Return a unified diff of the operations, for a change by hand."""
 
     def lines(operations: Sequence[Operation]) -> list[str]:
         return [line for each in operations for line in _lines(each)]
@@ -180,5 +188,5 @@ def _difference(migration: Migration, own: Sequence[Batch], names: Sequence[str]
 def _lines(operation: Operation) -> list[str]:
     try:
         return written(operation, MODULE_NAME)[0]
-    except ValueError:  # of a function that has no name
+    except ValueError:  # a function without a name cannot be written
         return [f"# {operation.describe()}: as it is"]

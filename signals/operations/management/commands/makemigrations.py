@@ -1,4 +1,4 @@
-"""manage.py makemigrations: Django's, which writes convergent operations where it is asked to."""
+"""manage.py makemigrations: Django's command, which writes convergent operations if it is asked to."""
 
 from argparse import BooleanOptionalAction
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class Command(makemigrations.Command):
     def write_migration_files(
         self, changes: Any, update_previous_migration_paths: dict[str, str] | None = None
     ) -> None:
-        """Of what is written, and of nothing else, the operations are converted."""
+        """Convert the operations of the migrations that are written, and of no others."""
         if self.connection is None:
             super().write_migration_files(changes, update_previous_migration_paths)
             return
@@ -65,7 +65,10 @@ class Command(makemigrations.Command):
 
 @contextmanager
 def _writer() -> Iterator[None]:
-    """Within it, Django's command writes by ConvergentWriter; it takes its writer from its module alone."""
+    """Make Django's command write with ConvergentWriter, within the block.
+
+    The command takes its writer from a global of its module, so that is replaced.
+    """
     module: Any = makemigrations
     former = module.MigrationWriter
     module.MigrationWriter = ConvergentWriter

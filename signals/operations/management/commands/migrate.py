@@ -1,4 +1,4 @@
-"""manage.py migrate: Django's, one run at a time in each schema of a PostgreSQL database."""
+"""manage.py migrate: Django's command, one run at a time in each schema of a PostgreSQL database."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,7 +19,10 @@ class Command(migrate.Command):
     still_alone: Callable[[], None] | None = None
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """The plan is made once the lock is granted: what the other run applied is no part of it."""
+        """Run Django's command under the migrators' lock.
+
+        The command makes its plan once the lock is granted, so that it leaves out what another run applied.
+        """
         try:
             LockPolicy.from_settings()
         except ImproperlyConfigured as error:
@@ -34,6 +37,7 @@ class Command(migrate.Command):
     def migration_progress_callback(
         self, action: str, migration: Any = None, fake: bool = False
     ) -> None:
+        # Asked before each migration, because the lock ends with the connection that holds it.
         if self.still_alone and action in ("apply_start", "unapply_start"):
             self.still_alone()
         super().migration_progress_callback(action, migration, fake)
@@ -42,5 +46,5 @@ class Command(migrate.Command):
 def _enter(stack: ExitStack, connection: BaseDatabaseWrapper) -> Callable[[], None]:
     try:
         return stack.enter_context(migrators_lock.hold_migrators_lock(connection))
-    except KeyboardInterrupt:  # nothing was begun
+    except KeyboardInterrupt:  # while waiting for the lock; nothing was begun
         raise SystemExit(ExitCode.INTERRUPTED) from None

@@ -1,4 +1,4 @@
-"""manage.py migrate_preview: what `migrate` would send to this database now, and for whom it would wait."""
+"""manage.py migrate_preview: print what `migrate` would send to this database, and who is in its way."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -50,7 +50,7 @@ class Command(BaseCommand):
 def _targets(
     executor: Any, app_label: str | None, name: str | None
 ) -> list[tuple[str, str | None]]:
-    """What migrate would be asked for."""
+    """Return the targets that `migrate` would have for these arguments."""
     leaves: list[tuple[str, str | None]] = executor.loader.graph.leaf_nodes(app_label)
     if app_label is None or name is None:
         if app_label is not None:

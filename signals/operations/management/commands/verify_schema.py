@@ -1,4 +1,4 @@
-"""manage.py verify_schema: which of the declared components the database has, and their repair."""
+"""manage.py verify_schema: print which declared components the database lacks, and repair them."""
 
 import os
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ class Command(BaseCommand):
             raise SystemExit(ExitCode.FINDINGS)
 
     def _end(self, surveys: list[Any], options: dict[str, Any]) -> None:
-        """One JSON object for all that was looked at; a refusal where some of it could not be."""
+        """Print one JSON object for all databases; raise CommandError if some schema cannot be read."""
         strict = options["strict"]
         if options["json"] and not options["quiet"] and surveys:
             text = (
@@ -105,7 +105,10 @@ class Command(BaseCommand):
     def _enter(
         self, stack: ExitStack, alias: str, options: dict[str, Any]
     ) -> BaseDatabaseWrapper | None:
-        """The connection in the asked schema; None for another kind of database among all of them."""
+        """Return the connection, in the schema that is asked for.
+
+        Return None for a database other than PostgreSQL, if all databases are asked for.
+        """
         connection: BaseDatabaseWrapper = connections[alias]
         if connection.vendor != "postgresql":
             what = f"the database {alias!r} is {connection.display_name}, not PostgreSQL"
@@ -130,7 +133,7 @@ class Command(BaseCommand):
         return connection
 
     def _one(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> bool:
-        """One migration by itself, applied or not."""
+        """Print the report of one migration, applied or not; return whether it is clean."""
         loader = load_migrations()
         migration = find_migration(loader, options["app_label"], options["migration_name"])
         findings = report(connection, loader, migration)
@@ -140,7 +143,7 @@ class Command(BaseCommand):
         return findings.is_clean
 
     def _whole(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Survey:
-        """What the applied migrations declare together, repaired first where that is asked for."""
+        """Survey what the applied migrations declare, repair it if asked to, and print the survey."""
         look = partial(patient_survey, connection, *named_migration(options))
         found = look()
         if options["repair"]:
@@ -156,7 +159,7 @@ class Command(BaseCommand):
         return found
 
     def _many(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Schemas:
-        """What stands in each schema of the pattern, repaired first where that is asked for."""
+        """Survey each schema of the pattern, repair it if asked to, and print the surveys."""
         asked = named_migration(options)
         look = partial(survey_schemas, connection, options["schemas"], *asked)
         found = look()
@@ -195,11 +198,11 @@ class Command(BaseCommand):
 
 @contextmanager
 def errors_as_exit_codes(alias: str) -> Iterator[None]:
-    """Within it, what cannot be judged ends in a text and with the exit code of its kind."""
+    """Raise CommandError with the exit code of its kind, within the block, for what prevents a survey."""
     try:
         with errors_as_unreadable(alias):
             yield
-    except KeyboardInterrupt:  # what was done stands, and the next run goes on from there
+    except KeyboardInterrupt:  # what was done is kept, and the next run continues there
         raise SystemExit(ExitCode.INTERRUPTED) from None
     except Unreadable as error:
         code = ExitCode.CONFIGURATION if error.is_misconfigured else ExitCode.UNAVAILABLE
