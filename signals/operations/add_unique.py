@@ -99,7 +99,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         return [self._ddl(site)] if has_rival and found.has_columns(self._columns(site)) else []
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        finding = self._judge(site, snapshot)
+        finding = self._compare_unique(site, snapshot)
         if snapshot.found is None or snapshot.found.kind != "p":
             return [finding]
         return partitions.compare_index_of_partitions(
@@ -110,7 +110,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         table = require_table(self, site, snapshot)
         finding, *_ = self.inspect(site, snapshot)
         if table.kind == "p":
-            return self._plan_parts(site, snapshot, finding, table)
+            return self._plan_partitions(site, snapshot, finding, table)
         if self.is_index:
             return plan_index(site, partial(self._build, site), finding, snapshot)
         return self._plan_constraint(site, snapshot, finding, table)
@@ -156,54 +156,56 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
         return True
 
-    def _judge(self, site: Site, snapshot: Snapshot) -> Finding:
+    def _compare_unique(self, site: Site, snapshot: Snapshot) -> Finding:
         name, found = self.constraint.name, snapshot.found
         if found is None:
             return Finding("unique", name, site.table, Status.MISSING)
-        theirs, mine = snapshot.constraints(name)
+        existing, declared = snapshot.constraints(name)
         index, target = snapshot.indexes(name)
-        if index is None and (theirs is None or self.is_index):
+        if index is None and (existing is None or self.is_index):
             return replace(compare_index(site, name, found, None), component="unique")
         finding = compare_index(site, name, found, snapshot.wanted)
         wanted = f"UNIQUE on ({', '.join(self._columns(site))})"
         if target is not None:
-            wanted = mine.definition if mine else definition_on_table(site, target)
+            wanted = declared.definition if declared else definition_on_table(site, target)
         status = finding.status
         if index is None or target is None:
             status = Status.DIFFERENT
         elif not index.building and not self.is_index:
-            status = self._judge_constraint(snapshot, index, target)
-        there = theirs.definition if theirs else finding.found
-        if there == wanted and target is not None:  # the text omits storage parameters
-            there, wanted = finding.found, definition_on_table(site, target)
+            status = self._constraint_status(snapshot, index, target)
+        found_text = existing.definition if existing else finding.found
+        if found_text == wanted and target is not None:  # the text omits storage parameters
+            found_text, wanted = finding.found, definition_on_table(site, target)
         is_joint = found.kind == "p" and not self.is_index
         return Finding(
             "unique",
             name,
             site.table,
             status,
-            there,
+            found_text,
             wanted,
             f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}; and run again"
-            if theirs
+            if existing
             else finding.fix,
             replaceable=index is not None
             and not why_not_replaceable(index)
             and target is not None
             and not is_joint
-            and (theirs is None or (theirs.kind == "u" and mine is not None)),
+            and (existing is None or (existing.kind == "u" and declared is not None)),
         )
 
-    def _judge_constraint(
+    def _constraint_status(
         self, snapshot: Snapshot, index: CatalogIndex, target: CatalogIndex
     ) -> Status:
-        theirs, mine = snapshot.constraints(self.constraint.name)
-        is_other = theirs is not None and (mine is None or theirs.deferral != mine.deferral)
-        if theirs is None and snapshot.found is not None and snapshot.found.kind == "p":
+        existing, declared = snapshot.constraints(self.constraint.name)
+        is_other = existing is not None and (
+            declared is None or existing.deferral != declared.deferral
+        )
+        if existing is None and snapshot.found is not None and snapshot.found.kind == "p":
             is_other = True  # PostgreSQL rejects USING INDEX on a partitioned table
         if is_other or not same_index(index, target):
             return Status.DIFFERENT
-        if not index.valid or theirs is None or replacement_leftovers(index.name, snapshot.found):
+        if not index.valid or existing is None or replacement_leftovers(index.name, snapshot.found):
             return Status.UNFINISHED
         return Status.EXISTS
 
@@ -224,7 +226,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
             return [*clean, *again, self._attach(site, name)]
         return clean if found.constraint(name) else [*clean, self._attach(site, name)]
 
-    def _plan_parts(
+    def _plan_partitions(
         self, site: Site, snapshot: Snapshot, finding: Finding, found: Table
     ) -> list[Statement]:
         recipe = self._recipe(site, snapshot)
@@ -244,8 +246,8 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         recipe = partitions.recipe_of_index(site, name, snapshot.wanted, build)
         if self.is_index:
             return recipe
-        _, mine = snapshot.constraints(name)
-        deferral = mine.deferral if mine else ""
+        _, declared = snapshot.constraints(name)
+        deferral = declared.deferral if declared else ""
         alone, join = partial(self._add_alone, site), partial(self._join, site)
         return replace(recipe, alone=alone, join=join, deferral=deferral)
 
@@ -298,16 +300,16 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         new, old = successor(name), predecessor(name)
         built, _ = snapshot.indexes(new)
         is_ready = built is not None and built.valid and same_index(built, target)
-        kept = new if is_ready else ""
+        ready = new if is_ready else ""
         steps = [
             drop_index(site, each.name, found)
             for each in replacement_leftovers(name, found)
-            if each.name != kept
+            if each.name != ready
         ]
         if not is_ready:
             steps.append(self._build(site, new))
-        theirs, _ = snapshot.constraints(name)
-        if theirs is not None:
+        existing, _ = snapshot.constraints(name)
+        if existing is not None:
             return [*steps, self._attach(site, new, drop_constraint(site, name).sql)]
         swap = self._attach(site, new, rename_index(site, name, old, found))
         return [*steps, swap, drop_index(site, old, found)]

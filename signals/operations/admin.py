@@ -25,38 +25,38 @@ from .models import Schema
 PAGE = 200  # rows
 
 _WRONG, _EVERY = "", "all"
-_NOBODY = "undeclared"  # in place of an app, for what no migration declares
+_NO_APP = "undeclared"  # in place of an app, for what no migration declares
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A component as the page shows it.
 
-    told: the component as `verify_schema --json` prints it.
+    component: an object of the output of `verify_schema --json`.
     """
 
-    told: dict[str, Any]
+    component: dict[str, Any]
 
     @property
     def status(self) -> Status:
-        return Status[self.told["status"].upper()]
+        return Status[self.component["status"].upper()]
 
     @property
     def label(self) -> str:
-        return f"{self.status.value} {self.told['progress']}".rstrip()
+        return f"{self.status.value} {self.component['progress']}".rstrip()
 
     @property
     def table(self) -> str:
-        return str(self.told["table"]).replace('"', "")
+        return str(self.component["table"]).replace('"', "")
 
     @property
     def app(self) -> str:
-        return str(self.told["migration"]).partition(".")[0] or _NOBODY
+        return str(self.component["migration"]).partition(".")[0] or _NO_APP
 
     @property
     def facts(self) -> list[tuple[str, str]]:
         """Return the (label, text) lines that the page shows when the row is opened."""
-        return facts(self.status, self.told)
+        return facts(self.status, self.component)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class SchemaAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptab
         context |= {"opts": self.opts, "app_label": self.opts.app_label, "alias": alias}
         context["title"] = f"Schema of the database {alias}" if alias else "Database schema"
         if alias:
-            context |= _shown(request, alias, aliases)
+            context |= _context(request, alias, aliases)
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/convergent_migrations/schema.html", context)
 
@@ -126,7 +126,7 @@ class SchemaAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptab
                 messages.success(request, f"The database {alias} was read.")
 
 
-def _shown(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[str, Any]:
+def _context(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[str, Any]:
     """Return the template's context for the last reading, filtered as the query string says."""
     reading, failure = last(connections[alias])
     query = _Query(request)
@@ -138,8 +138,8 @@ def _shown(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[str
     context["filters"] = [("database", databases)] if len(aliases) > 1 else []
     if reading is None:
         return context
-    lines = [Line(told) for told in reading.survey["components"]]
-    of_status = [line for line in lines if _takes(query.status)(line)]
+    lines = [Line(component) for component in reading.survey["components"]]
+    of_status = [line for line in lines if _matches(query.status)(line)]
     of_app = [line for line in lines if query.app in ("", line.app)]
     shown = [line for line in of_status if query.app in ("", line.app)]
     context["filters"] += [
@@ -156,11 +156,11 @@ def _shown(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[str
         "query": query.without("page"),
         "components": len(counted),
         "findings": sum(not line.status.is_right for line in counted),
-        "notes": sum(bool(line.told["note"]) for line in lines),
+        "notes": sum(bool(line.component["note"]) for line in lines),
     }
 
 
-def _takes(status: str) -> Callable[[Line], bool]:
+def _matches(status: str) -> Callable[[Line], bool]:
     if status == _WRONG:
         return lambda line: not line.status.is_right
     return lambda line: status in (_EVERY, line.status.name.lower())
@@ -190,11 +190,11 @@ class _Query:
     """The filters in the page's query string."""
 
     def __init__(self, request: HttpRequest) -> None:
-        self._given = request.GET
-        self.status = self._given.get("status", _WRONG)
-        self.app = self._given.get("app", "")
+        self._parameters = request.GET
+        self.status = self._parameters.get("status", _WRONG)
+        self.app = self._parameters.get("app", "")
 
     def without(self, *names: str, **instead: str) -> str:
         """Return the query string without these names, or with the other values given for them."""
-        kept = {name: str(each) for name, each in self._given.items() if name not in names}
-        return urlencode(kept | instead)
+        others = {name: str(each) for name, each in self._parameters.items() if name not in names}
+        return urlencode(others | instead)

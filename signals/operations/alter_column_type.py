@@ -275,9 +275,9 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     def _followers(self, site: Site) -> Iterator[tuple[Convergent, Site]]:
         """Yield the operation for each foreign key to the field, and for the keys to those in turn."""
         meta: Any = site.model._meta
-        then = site.apps_before
+        apps = site.apps_before
         former, declared = self._former(site), site.field(self.name)
-        if then is None or _kind(site, former) == _kind(site, declared):
+        if apps is None or _kind(site, former) == _kind(site, declared):
             return
         for relation in meta._get_fields(forward=False, reverse=True, include_hidden=True):
             field, model = relation.field, relation.field.model
@@ -293,8 +293,10 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
                 keep_on_reverse=self.keep_on_reverse,
                 altered_later=self.altered_later,
             )
-            place = Site(site.connection, model, model._meta.db_table, then.get_model(*key), then)
-            yield from follower.targets(place)
+            other_site = Site(
+                site.connection, model, model._meta.db_table, apps.get_model(*key), apps
+            )
+            yield from follower.targets(other_site)
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
         """Yield the operations for what the field asks for and the former field did not."""
@@ -357,9 +359,9 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         sql = f"ALTER TABLE {site.table} "
         sql += ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)
         if not is_type_kept and not using:
-            kept = _comparable(found.type, target.type)
+            cast = _comparable(found.type, target.type)
             back = f"({column}::{target.type})::{other.type}"
-            lossy = f"({back}){kept} IS DISTINCT FROM {column}{kept}"
+            lossy = f"({back}){cast} IS DISTINCT FROM {column}{cast}"
             refusal = guards.refusal_if_any(
                 site.table, lossy, f"values of {column} do not survive as {target.type}"
             )

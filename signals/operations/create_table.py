@@ -169,16 +169,16 @@ class CreateTableIfMissing(Convergent, CreateModel):
         found = snapshot.found
         if found is None:
             return [Finding("table", site.model._meta.db_table, site.table, Status.MISSING)]
-        findings = [self._judge_table(site, found)]
+        findings = [self._compare_table(site, found)]
         if findings[0].status is Status.DIFFERENT:
             return findings
-        return [*findings, *(piece.finding for piece in self.pieces(site, snapshot))]
+        return [*findings, *(part.finding for part in self.compared_parts(site, snapshot))]
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         found = snapshot.found
         if found is None:
             return [self._create(site)]
-        for field in self._guarded(site):
+        for field in self._referencing(site):
             require_target(self, site, field, found)
         missing = self._missing(site, found)
         instead = "add it by AddColumnIfMissing with allow_rewrite=True, or fill it in batches"
@@ -188,7 +188,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
             statements += part.plan(replace(site, coming=frozenset(missing)), snapshot)
         for column in self._fields(site):
             statements += prove_not_null(site, found.column(column))
-        for field in self._guarded(site):
+        for field in self._referencing(site):
             statements += plan_foreign_key(site, field, found)
         return statements
 
@@ -229,7 +229,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         also = referenced(site, self._fields(site).values())
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
 
-    def pieces(self, site: Site, snapshot: Snapshot) -> Iterator[ComparedPart]:
+    def compared_parts(self, site: Site, snapshot: Snapshot) -> Iterator[ComparedPart]:
         """Yield the finding on each part of an existing table: its columns and keys, then the other parts."""
         found, wanted = snapshot.found, snapshot.wanted
         if found is None:
@@ -252,7 +252,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         """Yield each declared constraint and index as an operation, with what in the model asks for it."""
         meta = site.model._meta
         for constraint in meta.constraints:
-            yield Source("constraint", constraint.name), self._of_constraint(constraint)
+            yield Source("constraint", constraint.name), self._operation_of(constraint)
         for index in meta.indexes:
             operation = self.declared_by.get(index.name)
             plain = CreateIndexConcurrentlyIfMissing(self.name, index)
@@ -343,7 +343,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
 
         ddl = site.ddl(act)
         # Nobody else can lock the new table; a foreign key locks the table that it refers to.
-        others = referenced(site, self._guarded(site))
+        others = referenced(site, self._referencing(site))
         lock = Lock.SHARE_ROW_EXCLUSIVE if others else Lock.NONE
         table, *also = others or [site.table]
         sql = "; ".join([*ddl.now, *ddl.deferred])
@@ -354,7 +354,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         fields = sorted(site.model._meta.local_fields, key=lambda field: field.generated)
         return {field.column: field for field in fields if field.column}
 
-    def _guarded(self, site: Site) -> list[AnyField]:
+    def _referencing(self, site: Site) -> list[AnyField]:
         """Return the fields whose foreign keys can be made now."""
         fields = filter(has_db_constraint, self._fields(site).values())
         return [field for field in fields if target_table(site, field) not in self.postponed]
@@ -381,7 +381,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         """Return index_together, which old migrations declare and models no longer can."""
         return set(normalize_together(self.options.get("index_together", ())))
 
-    def _judge_table(self, site: Site, found: Table) -> Finding:
+    def _compare_table(self, site: Site, found: Table) -> Finding:
         wanted = tuple(site.column(field.name) for field in site.model._meta.pk_fields)
         primary = next((each for each in found.constraints if each.kind == "p"), None)
         name = site.model._meta.db_table
@@ -400,7 +400,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
         return (part for _, part in self.sources(site, found))
 
-    def _of_constraint(self, constraint: Any) -> Convergent:
+    def _operation_of(self, constraint: Any) -> Convergent:
         if constraint.name in self.declared_by:
             return self.declared_by[constraint.name]
         if isinstance(constraint, CheckConstraint):

@@ -53,7 +53,7 @@ class Exclusion(Convergent):
         name = self.constraint.name
         found, wanted = snapshot.constraints(name)
         if found is None:
-            return [self._judge_name(site, snapshot.found)]
+            return [self._compare_name(site, snapshot.found)]
         is_same = wanted is not None and found.definition == wanted.definition
         status = Status.EXISTS if is_same else Status.DIFFERENT
         declared = wanted.definition if wanted else ""
@@ -81,7 +81,7 @@ class Exclusion(Convergent):
         """Return whether the table has no constraint of that name."""
         return found.constraint(self.constraint.name) is None
 
-    def _judge_name(self, site: Site, found: Table | None) -> Finding:
+    def _compare_name(self, site: Site, found: Table | None) -> Finding:
         """Return the finding on a constraint that the table lacks.
 
         Its index needs the name too, so an index of that name is a difference.
