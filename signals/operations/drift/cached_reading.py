@@ -27,7 +27,7 @@ from .reading import Unreadable, read
 
 CACHE = NAME  # takes precedence over "default" if the settings have it
 
-_KEPT = 30 * 24 * 3600  # seconds; the page always shows the age
+_MAX_AGE = 30 * 24 * 3600  # seconds; the page always shows the age
 _LEASE = 300  # seconds after which a reading without a result is taken for dead
 _LOCK_TIMEOUT = 5.0  # seconds; somebody is waiting for the page
 _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
@@ -61,8 +61,10 @@ class BeingRead(Exception):
 def last(connection: BaseDatabaseWrapper) -> tuple[Reading | None, Failure | None]:
     """Return the last reading, and the failure of a later attempt, if there was one; ask no database."""
     cache, key = _cache(), _key(connection)
-    kept, failed = cache.get(f"{key}.reading"), cache.get(f"{key}.failure")
-    reading = kept and Reading(datetime.fromisoformat(kept[0]), kept[1], json.loads(kept[2]))
+    stored, failed = cache.get(f"{key}.reading"), cache.get(f"{key}.failure")
+    reading = stored and Reading(
+        datetime.fromisoformat(stored[0]), stored[1], json.loads(stored[2])
+    )
     return reading, failed and Failure(datetime.fromisoformat(failed[0]), failed[1])
 
 
@@ -81,12 +83,12 @@ def renew(connection: BaseDatabaseWrapper) -> Reading | Failure:
     try:
         found = json.loads(as_json([read(connection, lock_timeout=_LOCK_TIMEOUT)]))
     except Unreadable as error:
-        cache.set(f"{key}.failure", (at.isoformat(), str(error)), _KEPT)
+        cache.set(f"{key}.failure", (at.isoformat(), str(error)), _MAX_AGE)
         return Failure(at, str(error))
     else:
         reading = Reading(at, time.monotonic() - started, found["databases"][0])
         text = json.dumps(reading.survey)
-        cache.set(f"{key}.reading", (at.isoformat(), reading.seconds, text), _KEPT)
+        cache.set(f"{key}.reading", (at.isoformat(), reading.seconds, text), _MAX_AGE)
         cache.delete(f"{key}.failure")
         return reading
     finally:

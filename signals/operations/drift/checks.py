@@ -69,8 +69,8 @@ def _message(survey: "Survey", row: "Row") -> CheckMessage:
     facts = [f"{finding.label} {what} {row.progress}".rstrip(), f"schema {survey.schema}"]
     facts += [row.migration] if row.migration else []
     if finding.status in (Status.DIFFERENT, Status.LEFTOVER):
-        told = {"found": finding.found, "wanted": finding.wanted}
-        facts += [f"{word}: {fact}" for word, fact in told.items() if fact]
+        definitions = {"found": finding.found, "wanted": finding.wanted}
+        facts += [f"{word}: {fact}" for word, fact in definitions.items() if fact]
     text = f"{facts[0]} ({'; '.join(facts[1:])})"
     return kind(text, hint=_hint(survey.database, row), obj=survey.database, id=f"{TAG}.{number}")
 

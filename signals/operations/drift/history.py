@@ -100,23 +100,23 @@ class History:
     def declared(self, key: ModelKey, source: Source, part: object) -> Convergent | None:
         """Return the convergent operation that declared the part as it is now, or None."""
         operation: Any = self.models.get(key, ModelHistory()).operations.get(source)
-        stands = operation and part in (
+        is_current = operation and part in (
             getattr(operation, "index", None),
             getattr(operation, "constraint", None),
         )
-        return operation if stands else None
+        return operation if is_current else None
 
 
-class _ToldLoader(MigrationLoader):
+class _FixedLoader(MigrationLoader):
     """A loader that takes the applied migrations as an argument and asks no database."""
 
     def __init__(self, applied: Iterable[ModelKey]) -> None:
-        self._told = dict.fromkeys(applied)
+        self._applied = dict.fromkeys(applied)
         super().__init__(None)
 
     @property
     def applied_migrations(self) -> dict[ModelKey, Any]:
-        return self._told
+        return self._applied
 
     @applied_migrations.setter
     def applied_migrations(self, value: object) -> None:
@@ -133,7 +133,7 @@ def migration_graph(
     Raise BadMigrationError if the migrations form no graph.
     """
     try:
-        return MigrationLoader(connection) if applied is None else _ToldLoader(applied)
+        return MigrationLoader(connection) if applied is None else _FixedLoader(applied)
     except ValueError as error:  # Django's, for an app in the graph without migrations
         raise BadMigrationError(str(error)) from error
 
@@ -148,7 +148,7 @@ def replay(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> History:
     Raise BadMigrationError if a recorded migration lacks what it builds on.
     """
     history = History(ProjectState(real_apps=loader.unmigrated_apps))
-    walk = _Walk(history, connection)
+    walk = _Replay(history, connection)
     for key in in_plan_order(loader):
         if key in loader.applied_migrations:
             try:
@@ -176,7 +176,7 @@ def _unknown(loader: MigrationLoader) -> Iterator[ModelKey]:
             yield app, name
 
 
-class _Walk:
+class _Replay:
     """Adds one migration after the other to the history."""
 
     def __init__(self, history: History, connection: BaseDatabaseWrapper) -> None:
@@ -187,45 +187,45 @@ class _Walk:
     def take(self, migration: Migration) -> None:
         self.app, self.label = migration.app_label, f"{migration.app_label}.{migration.name}"
         self.history.applied.append(migration)
-        self._all(migration.operations, in_database=True)
-        self._credit()
+        self._take_all(migration.operations, in_database=True)
+        self._record_origins()
 
-    def _all(self, operations: Any, *, in_database: bool) -> None:
+    def _take_all(self, operations: Any, *, in_database: bool) -> None:
         for operation in operations:
             if isinstance(operation, migrations.SeparateDatabaseAndState):
-                for each in _flat(operation.database_operations) if in_database else ():
-                    self._database(each)
-                self._all(operation.state_operations, in_database=False)
+                for each in _flat_operations(operation.database_operations) if in_database else ():
+                    self._record_database(each)
+                self._take_all(operation.state_operations, in_database=False)
             elif isinstance(operation, migrations.RunSQL):
-                self._all(operation.state_operations, in_database=False)
+                self._take_all(operation.state_operations, in_database=False)
             else:
                 if in_database:
-                    self._database(operation)
-                self._state(operation)
+                    self._record_database(operation)
+                self._record_state(operation)
                 operation.state_forwards(self.app, self.history.state)
 
-    def _database(self, operation: Operation) -> None:
+    def _record_database(self, operation: Operation) -> None:
         """Record what the operation does to the database; the state is still the one before it."""
-        past = self._memory(operation)
+        past = self._model_history(operation)
         ours: Any = operation if isinstance(operation, Convergent) else None
         if ours and ours.makes_type:
             self.history.enums[ours.name] = (ours, self.app, self.label)
         elif ours and ours.fills_rows:
             past.fills[ours.name] = (ours, self.label)
         elif isinstance(operation, migrations.AddField | migrations.AlterField):
-            self._of_field(operation, past)
+            self._record_field(operation, past)
         else:
-            self._removed(operation, past)
+            self._record_removal(operation, past)
         if ours and (source := _source(ours)):
             past.operations[source] = ours
 
-    def _of_field(self, operation: Any, past: ModelHistory) -> None:
+    def _record_field(self, operation: Any, past: ModelHistory) -> None:
         if not operation.preserve_default:
             past.once[operation.name] = operation.field.default
         if isinstance(operation, migrations.AlterField) and self._is_retyped(operation):
             past.retyped.add(operation.name)
 
-    def _removed(self, operation: Operation, past: ModelHistory) -> None:
+    def _record_removal(self, operation: Operation, past: ModelHistory) -> None:
         model = self._model(operation)
         match operation:
             case migrations.RemoveField() if model and operation.name in model.fields:
@@ -238,7 +238,7 @@ class _Walk:
             case migrations.DeleteModel() if model and _has_table(model):
                 self.history.dropped[table_of(model, self.connection)] = self.label
 
-    def _state(self, operation: Operation) -> None:
+    def _record_state(self, operation: Operation) -> None:
         models = self.history.models
         match operation:
             case migrations.RenameModel():
@@ -247,13 +247,13 @@ class _Walk:
                     models[self.app, operation.new_name_lower] = models.pop(key)
                 self.renamed[".".join(key)] = f"{self.app}.{operation.new_name_lower}"
             case migrations.RenameField():
-                self._memory(operation).rename(operation.old_name, operation.new_name)
+                self._model_history(operation).rename(operation.old_name, operation.new_name)
             case migrations.RemoveField():
-                self._memory(operation).forget(operation.name)
+                self._model_history(operation).forget(operation.name)
             case migrations.DeleteModel():
                 models.pop((self.app, operation.name_lower), None)
 
-    def _credit(self) -> None:
+    def _record_origins(self) -> None:
         """Make the migration the origin of each part of its app that it created or changed."""
         for key, model in self.history.state.models.items():
             if key[0] != self.app:
@@ -271,9 +271,9 @@ class _Walk:
             return True
         if not hasattr(part, "deconstruct") or type(known) is not type(part):
             return False
-        return bool(self._told(known) == self._told(part))
+        return bool(self._deconstructed(known) == self._deconstructed(part))
 
-    def _told(self, part: Any) -> Any:
+    def _deconstructed(self, part: Any) -> Any:
         """Return the deconstructed field, with the present names of the models that it refers to."""
         *what, kwargs = part.deconstruct()[1:]
         target = str(kwargs.get("to", "")).lower()
@@ -281,7 +281,7 @@ class _Walk:
             target = self.renamed[target]
         return what, {**kwargs, "to": target}
 
-    def _memory(self, operation: Operation) -> ModelHistory:
+    def _model_history(self, operation: Operation) -> ModelHistory:
         return self.history.models.setdefault(self._key(operation), ModelHistory())
 
     def _model(self, operation: Operation) -> ModelState | None:
@@ -313,10 +313,10 @@ def _has_table(model: ModelState) -> bool:
     return bool(model.options.get("managed", True)) and not model.options.get("proxy")
 
 
-def _flat(operations: Any) -> Iterator[Operation]:
+def _flat_operations(operations: Any) -> Iterator[Operation]:
     for operation in operations:
         if isinstance(operation, migrations.SeparateDatabaseAndState):
-            yield from _flat(operation.database_operations)
+            yield from _flat_operations(operation.database_operations)
         else:
             yield operation
 
@@ -368,12 +368,12 @@ def _as_stored(state: ProjectState, connection: BaseDatabaseWrapper) -> None:
     for model in state.models.values():
         for option in ("indexes", "constraints"):
             parts = model.options.get(option, [])
-            known = [each for each in parts if _is_judged(each, connection)]
+            known = [each for each in parts if _is_comparable(each, connection)]
             if known or parts:
-                model.options[option] = [_cut(each) for each in known]
+                model.options[option] = [_with_stored_name(each) for each in known]
 
 
-def _is_judged(part: Any, connection: BaseDatabaseWrapper) -> bool:
+def _is_comparable(part: Any, connection: BaseDatabaseWrapper) -> bool:
     """Return whether the index or constraint can be compared with the database.
 
     Before PostgreSQL 15 Django creates no constraint that declares nulls_distinct.
@@ -385,7 +385,7 @@ def _is_judged(part: Any, connection: BaseDatabaseWrapper) -> bool:
     )
 
 
-def _cut(part: Any) -> Any:
+def _with_stored_name(part: Any) -> Any:
     if len(part.name.encode()) <= MAX_NAME_BYTES:
         return part
     part = part.clone()

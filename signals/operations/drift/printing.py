@@ -14,16 +14,16 @@ from .rows import Row, Survey
 from .schemas import Result, Schemas
 
 # The schema in an index definition that PostgreSQL prints.
-_PLACE = re.compile(r' ON (?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")\.')
+_SCHEMA = re.compile(r' ON (?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")\.')
 
 Paint = Callable[[Status, str], str]
 
-_HEAD = ("Component", "Name", "Table", "Migration", "Status")
+_HEADINGS = ("Component", "Name", "Table", "Migration", "Status")
 
-_SOME = 10  # schema names in a line, without --all
+_MAX_NAMES = 10  # schema names in a line, without --all
 
 # A change of the catalog alone, which reads and writes no row and loses nothing.
-_SAFE = re.compile(
+_CATALOG_ONLY = re.compile(
     r'ALTER TABLE \S+ (ALTER COLUMN "(?:[^"]|"")+" '
     r"(DROP DEFAULT|SET DEFAULT [^;,]+|DROP NOT NULL)(, )?)+;"
 )
@@ -35,7 +35,9 @@ def as_table(survey: Survey, paint: Paint, *, every: bool = False) -> str:
     every: whether the table has all rows.
     """
     shown = [row for row in survey.rows if every or row.is_wrong(strict=True)]
-    lines = _columns(_HEAD, [(*_cells(row), _painted(paint, row)) for row in shown])
+    lines = _columns(
+        _HEADINGS, [(*_label_cells(row), _painted_status(paint, row)) for row in shown]
+    )
     for row in shown:
         lines += _details(row)
     return "\n".join([*lines, *([""] if lines else []), summary(survey)])
@@ -52,19 +54,19 @@ def schemas_as_table(schemas: Schemas, paint: Paint, *, every: bool = False) -> 
     for survey in schemas.surveys:
         for row in survey.rows:
             if row.is_wrong(strict=True):
-                groups.setdefault(_key(row), []).append((survey.schema, row))
+                groups.setdefault(_group_key(row), []).append((survey.schema, row))
     cells = []
     lines: list[str] = []
     for places in groups.values():
         (first, row), *others = places
         where = f"{first} and {len(others):,} more" if others else first
-        cells.append((*_cells(row), where, _painted(paint, row)))
+        cells.append((*_label_cells(row), where, _painted_status(paint, row)))
         details = _details(row)
         if others:
             details = details or _title(row)
-            details += _names([name for name, _ in places], every=every)
+            details += _schema_names([name for name, _ in places], every=every)
         lines += details
-    table = _columns((*_HEAD[:-1], "Schemas", _HEAD[-1]), cells)
+    table = _columns((*_HEADINGS[:-1], "Schemas", _HEADINGS[-1]), cells)
     return "\n".join([*table, *lines, *([""] if cells else []), schemas_summary(schemas)])
 
 
@@ -77,7 +79,7 @@ def schemas_summary(schemas: Schemas) -> str:
     parts = [f"{number - wrong:,} right", *([f"{wrong:,} not"] if wrong else [])]
     if schemas.unmigrated:
         parts.append(f"{len(schemas.unmigrated):,} without a migration that is applied")
-    components = "; ".join(_counted(schemas.counts))
+    components = "; ".join(_count_texts(schemas.counts))
     return f"{place}: {', '.join(parts)}; {components}"
 
 
@@ -85,7 +87,7 @@ def summary(survey: Survey) -> str:
     """Return a line that counts the components, in all and of each status."""
     counts = Counter(row.finding.status for row in survey.rows)
     place = f"{survey.database}, schema {survey.schema}"
-    parts = _counted(counts, f" of {survey.migrations} migrations")
+    parts = _count_texts(counts, f" of {survey.migrations} migrations")
     notes = sum(1 for row in survey.rows if row.finding.note and not row.is_wrong())
     parts += [f"{notes} with a note (--all shows it)"] if notes else []
     return f"{place}: {'; '.join(parts)}"
@@ -94,17 +96,19 @@ def summary(survey: Survey) -> str:
 def as_json(surveys: Sequence[Survey], *, strict: bool = False) -> str:
     """Return one JSON object for all databases, as docs/verify_schema.md describes it."""
     is_clean = all(each.is_clean(strict=strict) for each in surveys)
-    databases = [_database(each, each.rows, strict=strict) for each in surveys]
+    databases = [_survey_as_json(each, each.rows, strict=strict) for each in surveys]
     return json.dumps({"version": 2, "clean": is_clean, "databases": databases}, indent=2)
 
 
 def schemas_as_json(
-    judged: Sequence[Schemas], results: Sequence[Result] = (), *, strict: bool = False
+    surveyed: Sequence[Schemas], results: Sequence[Result] = (), *, strict: bool = False
 ) -> str:
     """Return the object of `as_json` for the schemas that are not right, with totals and repairs."""
     wrong = [
-        _database(each, [row for row in each.rows if row.is_wrong(strict=True)], strict=strict)
-        for schemas in judged
+        _survey_as_json(
+            each, [row for row in each.rows if row.is_wrong(strict=True)], strict=strict
+        )
+        for schemas in surveyed
         for each in schemas.surveys
     ]
     sets = [
@@ -113,22 +117,22 @@ def schemas_as_json(
             "pattern": each.pattern,
             "judged": len(each.names),
             "right": len(each.names) - sum(not one.is_clean(strict=strict) for one in each.surveys),
-            "counts": _by_name(each.counts),
+            "counts": _counts_as_json(each.counts),
             "unreadable": list(each.unreadable),
             "unmigrated": list(each.unmigrated),
         }
-        for each in judged
+        for each in surveyed
     ]
     repairs = [{"schema": each.schema, "not_repaired": list(each.reasons())} for each in results]
-    is_clean = all(each.is_clean(strict=strict) for each in judged)
-    told = {
+    is_clean = all(each.is_clean(strict=strict) for each in surveyed)
+    document = {
         "version": 2,
         "clean": is_clean,
         "databases": wrong,
         "schemas": sets,
         "repairs": repairs,
     }
-    return json.dumps(told, indent=2)
+    return json.dumps(document, indent=2)
 
 
 def as_sql(survey: Survey, *, path: str = "") -> str:
@@ -140,7 +144,7 @@ def as_sql(survey: Survey, *, path: str = "") -> str:
     lines += [f"SET search_path TO {path};"] if path else []
     rows = in_order(row for row in survey.rows if row.is_wrong(strict=True))
     for row in rows:
-        lines += ["", _comment(f"{_words(row)} {row.finding.label}"), *_steps(row)]
+        lines += ["", _comment(f"{_status_name(row)} {row.finding.label}"), *_steps(row)]
     lines += [guarded(step) for row in rows for step in postponed(row)]
     return "\n".join(lines)
 
@@ -152,36 +156,36 @@ def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head) - 1)]
     lines = []
     for row in (head, *rows):
-        words = [f"{text:<{width}}" for text, width in zip(row, widths, strict=False)]
-        lines.append("  ".join([*words, row[-1]]))
+        padded = [f"{text:<{width}}" for text, width in zip(row, widths, strict=False)]
+        lines.append("  ".join([*padded, row[-1]]))
     lines.insert(1, "  ".join("─" * width for width in (*widths, 12)))
     return lines
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _label_cells(row: Row) -> tuple[str, ...]:
     finding = row.finding
     return (finding.component, finding.name, finding.table.replace('"', ""), row.migration)
 
 
-def _painted(paint: Paint, row: Row) -> str:
-    return paint(row.finding.status, _status(row))
+def _painted_status(paint: Paint, row: Row) -> str:
+    return paint(row.finding.status, _status_text(row))
 
 
-def _key(row: Row) -> tuple[Any, ...]:
+def _group_key(row: Row) -> tuple[Any, ...]:
     """Return the facts by which rows of several schemas are the same."""
     finding = row.finding
-    definition = _PLACE.sub(" ON ", finding.found, count=1)
-    return (*_cells(row), finding.status, definition, finding.note)
+    definition = _SCHEMA.sub(" ON ", finding.found, count=1)
+    return (*_label_cells(row), finding.status, definition, finding.note)
 
 
-def _names(names: Sequence[str], *, every: bool) -> list[str]:
+def _schema_names(names: Sequence[str], *, every: bool) -> list[str]:
     """Return the line of schema names: all if `every`, else the first ten and how many more there are."""
-    shown = names if every else names[:_SOME]
+    shown = names if every else names[:_MAX_NAMES]
     rest = f" and {len(names) - len(shown):,} more (--all names them)" if shown != names else ""
     return [f"  in:     {', '.join(shown)}{rest}"]
 
 
-def _counted(counts: Counter[Status], of: str = "") -> list[str]:
+def _count_texts(counts: Counter[Status], of: str = "") -> list[str]:
     """Return texts that count the components, in all and of each status."""
     words = {Status.EXISTS: "exist"}
     declared = {each: counts[each] for each in Status if each is not Status.UNDECLARED}
@@ -195,32 +199,32 @@ def _counted(counts: Counter[Status], of: str = "") -> list[str]:
     return [*parts, *([f"{extra:,} undeclared"] if extra else [])]
 
 
-def _status(row: Row) -> str:
+def _status_text(row: Row) -> str:
     return f"{row.finding.status.value} {row.progress}".rstrip()
 
 
-def _words(row: Row) -> str:
+def _status_name(row: Row) -> str:
     return row.finding.status.name.lower()
 
 
-def facts(status: Status, told: Mapping[str, Any]) -> list[tuple[str, str]]:
+def facts(status: Status, component: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the (label, text) lines printed below a component's row.
 
-    told: the component as `row_as_json` returns it.
+    component: the component as `row_as_json` returns it.
     """
     listed: list[tuple[str, str]] = []
     if status in (Status.DIFFERENT, Status.LEFTOVER, Status.UNDECLARED):
-        listed += [("found", told["found"]), ("wanted", told["wanted"])]
+        listed += [("found", component["found"]), ("wanted", component["wanted"])]
         if status is not Status.UNDECLARED:
-            listed.append(("to fix", told["fix"]))
-        if status is Status.DIFFERENT and told["replaceable"]:
+            listed.append(("to fix", component["fix"]))
+        if status is Status.DIFFERENT and component["replaceable"]:
             listed.append(("or", "--repair --replace"))
-    return [(word, text) for word, text in [*listed, ("note", told["note"])] if text]
+    return [(word, text) for word, text in [*listed, ("note", component["note"])] if text]
 
 
 def _details(row: Row) -> list[str]:
-    told = facts(row.finding.status, row_as_json(row))
-    lines = [f"  {f'{word}:':<8}{text}" for word, text in told]
+    labelled = facts(row.finding.status, row_as_json(row))
+    lines = [f"  {f'{label}:':<8}{text}" for label, text in labelled]
     return [*_title(row), *lines] if lines else []
 
 
@@ -228,18 +232,18 @@ def _title(row: Row) -> list[str]:
     return ["", row.finding.label]
 
 
-def _database(survey: Survey, rows: Iterable[Row], *, strict: bool) -> dict[str, Any]:
+def _survey_as_json(survey: Survey, rows: Iterable[Row], *, strict: bool) -> dict[str, Any]:
     return {
         "database": survey.database,
         "schema": survey.schema,
         "clean": survey.is_clean(strict=strict),
         "migrations": survey.migrations,
-        "counts": _by_name(Counter(row.finding.status for row in survey.rows)),
+        "counts": _counts_as_json(Counter(row.finding.status for row in survey.rows)),
         "components": [row_as_json(row) for row in rows],
     }
 
 
-def _by_name(counts: Counter[Status]) -> dict[str, int]:
+def _counts_as_json(counts: Counter[Status]) -> dict[str, int]:
     return {status.name.lower(): counts[status] for status in Status}
 
 
@@ -251,7 +255,7 @@ def row_as_json(row: Row) -> dict[str, Any]:
         "name": finding.name,
         "table": finding.table,
         "migration": row.migration,
-        "status": _words(row),
+        "status": _status_name(row),
         "found": finding.found,
         "wanted": finding.wanted,
         "fix": finding.fix,
@@ -273,7 +277,7 @@ def _steps(row: Row) -> Iterator[str]:
                 yield from map(guarded, steps)
         except ConvergenceError as error:
             yield _comment(str(error))
-    elif finding.status is Status.DIFFERENT and _SAFE.fullmatch(finding.fix):
+    elif finding.status is Status.DIFFERENT and _CATALOG_ONLY.fullmatch(finding.fix):
         yield finding.fix
     elif finding.status is not Status.BUILDING:
         facts = {"found": finding.found, "wanted": finding.wanted, "to fix": finding.fix}

@@ -114,10 +114,9 @@ class Textfile:
         yield from self._of_findings(labels, schemas.surveys)
         yield "schemas", labels, len(schemas.names)
         for survey in schemas.surveys:
-            is_told = (
-                survey.schema == schemas.pattern
-            )  # a series that is there twice voids the file
-            if not is_told and not survey.is_clean(strict=self.strict):
+            # A series that occurs twice makes node_exporter reject the file.
+            is_duplicate = survey.schema == schemas.pattern
+            if not is_duplicate and not survey.is_clean(strict=self.strict):
                 yield from self._of_findings({**labels, "schema": survey.schema}, [survey])
 
     def _of_findings(

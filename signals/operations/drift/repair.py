@@ -56,12 +56,12 @@ def repair(
             failures = []
             for row in todo:
                 still_alone()
-                say(f"repairing {_name(row)}")
+                say(f"repairing {_row_label(row)}")
                 reason = _run(connection, row)
                 failures += [(row, reason)] if reason else []
             after = look()
             left = [row for row in after.rows if row.is_repairable(replacing=replacing)]
-            if not left or {_name(row) for row in left} >= {_name(row) for row in todo}:
+            if not left or {_row_label(row) for row in left} >= {_row_label(row) for row in todo}:
                 break
             before = after
         return Repaired(after, tuple(failures))
@@ -162,5 +162,5 @@ def _drops(step: Statement, name: str) -> bool:
     return step.sql.startswith("DROP INDEX") and step.sql.endswith(f'"{name}"')
 
 
-def _name(row: Row) -> str:
+def _row_label(row: Row) -> str:
     return f"{row.finding.label} ({row.migration})"

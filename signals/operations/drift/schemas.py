@@ -152,7 +152,7 @@ class _Work:
         self._busy.add(own)
         try:
             with own.execute_wrapper(self._unless_stopped), in_existing_schema(own, name):
-                look, say = partial(self._look, own), partial(self._tell, name)
+                look, say = partial(self._look, own), partial(self._report, name)
                 return Result(name, repair(own, look, replacing=self._replacing, say=say))
         except _Stopped:
             raise
@@ -172,7 +172,7 @@ class _Work:
         for own in list(self._busy):
             cancel(own)
 
-    def _tell(self, name: str, text: str) -> None:
+    def _report(self, name: str, text: str) -> None:
         self._say(f"{name}: {text}")
 
     def _unless_stopped(self, execute: Callable[..., Any], *statement: Any) -> Any:
@@ -218,7 +218,7 @@ class _Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _ShapeRows:
     """The rows of a shape, with the names of its first schema.
 
     wrong: whether any of them is to be shown.
@@ -236,15 +236,19 @@ def _survey_together(
     families, broken = _families(connection, found, declare)
     shapes = _shapes(connection, families)
     alone = {name for shape in shapes if shape.needs_own_look for name in shape.schemas}
-    judged: dict[str, list[_Judged]] = {schema.name: [] for schema in found if schema.readable}
+    rows_of: dict[str, list[_ShapeRows]] = {schema.name: [] for schema in found if schema.readable}
     for declared, schemas in families:
-        fixed_rows = _judged(None, declared.fixed_rows)
+        fixed_rows = _shape_rows(None, declared.fixed_rows)
         for schema in schemas:
-            judged[schema.name].append(fixed_rows)
-    for shape, of_shape in _rows(connection, [each for each in shapes if not each.needs_own_look]):
+            rows_of[schema.name].append(fixed_rows)
+    for shape, of_shape in _rows_of_shapes(
+        connection, [each for each in shapes if not each.needs_own_look]
+    ):
         for name in shape.schemas:
-            judged[name].append(of_shape)
-    surveys = [_broken(connection, each, error) for error, schemas in broken for each in schemas]
+            rows_of[name].append(of_shape)
+    surveys = [
+        _broken_survey(connection, each, error) for error, schemas in broken for each in schemas
+    ]
     counts = Counter(row.finding.status for each in surveys for row in each.rows)
     for declared, schemas in families:
         for schema in schemas:
@@ -253,13 +257,13 @@ def _survey_together(
                     rows = tuple(declared.rows())
                 each = Survey(connection.alias, schema.name, declared.migrations, rows)
             else:
-                each = _own_survey(connection, schema, declared, judged[schema.name])
+                each = _own_survey(connection, schema, declared, rows_of[schema.name])
             counts.update(row.finding.status for row in each.rows)
             surveys += [] if each.is_clean(strict=True) else [each]
     return Schemas(
         connection.alias,
         pattern,
-        tuple(judged),
+        tuple(rows_of),
         tuple(sorted(surveys, key=lambda each: each.schema)),
         counts,
         tuple(schema.name for schema in found if not schema.readable),
@@ -284,14 +288,14 @@ def _families(
         except (BadMigrationError, NodeNotFoundError) as error:
             broken.append((error, schemas))
             continue
-        with _as_routers_see(connection, schemas[0]):
+        with _router_context(connection, schemas[0]):
             families.append((declare(connection, history), schemas))
     if broken and not families:
         raise broken[0][0]
     return families, broken
 
 
-def _as_routers_see(
+def _router_context(
     connection: BaseDatabaseWrapper, schema: FoundSchema
 ) -> AbstractContextManager[None]:
     """Return a context in which the routers see the connection in the schema.
@@ -337,17 +341,17 @@ def _shapes(
     ]
 
 
-def _rows(
+def _rows_of_shapes(
     connection: BaseDatabaseWrapper, shapes: Sequence[_Shape]
-) -> Iterator[tuple[_Shape, _Judged]]:
+) -> Iterator[tuple[_Shape, _ShapeRows]]:
     asked = [(shape.subject, shape.answer, shape.first.path) for shape in shapes]
     for shape, known in zip(shapes, snapshots_for(connection, asked), strict=True):
-        with _inside(connection, shape, known):
+        with _schema_context(connection, shape, known):
             rows = list(shape.subject.rows(known))
-        yield shape, _judged(shape.first, rows)
+        yield shape, _shape_rows(shape.first, rows)
 
 
-def _inside(
+def _schema_context(
     connection: BaseDatabaseWrapper, shape: _Shape, answer: Any
 ) -> AbstractContextManager[None]:
     """Return a context in the schema for a table that cannot take its declaration as a whole.
@@ -359,20 +363,20 @@ def _inside(
     return nullcontext()
 
 
-def _judged(first: FoundSchema | None, rows: Sequence[Row]) -> _Judged:
-    return _Judged(first, tuple(rows), any(row.is_wrong(strict=True) for row in rows))
+def _shape_rows(first: FoundSchema | None, rows: Sequence[Row]) -> _ShapeRows:
+    return _ShapeRows(first, tuple(rows), any(row.is_wrong(strict=True) for row in rows))
 
 
 def _own_survey(
     connection: BaseDatabaseWrapper,
     schema: FoundSchema,
     declared: Declared,
-    judged: Sequence[_Judged],
+    shape_rows: Sequence[_ShapeRows],
 ) -> Survey:
     """Return the survey of one schema, with its own name in the rows that are to be shown."""
     rows = [
-        _in_words_of(schema, each.first, row) if each.wrong and each.first else row
-        for each in judged
+        _with_own_name(schema, each.first, row) if each.wrong and each.first else row
+        for each in shape_rows
         for row in each.rows
     ]
     return Survey(
@@ -380,7 +384,9 @@ def _own_survey(
     )
 
 
-def _broken(connection: BaseDatabaseWrapper, schema: FoundSchema, error: Exception) -> Survey:
+def _broken_survey(
+    connection: BaseDatabaseWrapper, schema: FoundSchema, error: Exception
+) -> Survey:
     """Return the survey of a schema for which migrations are recorded that do not fit together."""
     table = quoted(MigrationRecorder.Migration._meta.db_table)
     wanted = "with each migration those that it depends on"
@@ -388,7 +394,7 @@ def _broken(connection: BaseDatabaseWrapper, schema: FoundSchema, error: Excepti
     return Survey(connection.alias, schema.name, 0, (row,))
 
 
-def _in_words_of(schema: FoundSchema, first: FoundSchema, row: Row) -> Row:
+def _with_own_name(schema: FoundSchema, first: FoundSchema, row: Row) -> Row:
     """Return the row with the schema's own name in place of that of the first schema.
 
     The definition of an index and the fix contain the name.

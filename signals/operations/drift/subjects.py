@@ -145,14 +145,14 @@ class JudgedTable:
 
     def __init__(
         self,
-        of: JudgedModel,
+        owner: JudgedModel,
         operation: Any,
         site: Site,
         origin: Callable[[Source], str],
         *,
         is_own: bool = False,
     ) -> None:
-        self.of, self.operation, self.site, self.origin = of, operation, site, origin
+        self.owner, self.operation, self.site, self.origin = owner, operation, site, origin
         self.is_own = is_own
         self._contradiction: Row | None = None
 
@@ -168,7 +168,7 @@ class JudgedTable:
         try:
             return case(self.operation, self.site, answer, path)
         except (FieldDoesNotExist, FieldError) as error:
-            self._contradiction = self.of.contradiction(error)
+            self._contradiction = self.owner.contradiction(error)
             return Case(self.operation, self.site, None)
 
     def needs_own_look(self, found: Table | None) -> bool:
@@ -176,7 +176,7 @@ class JudgedTable:
         if found is None or found.kind not in _TABLES:
             return False
         is_building = any(index.building for index in found.indexes)
-        fills = self.of.fills(self.site, found) if self.is_own else ()
+        fills = self.owner.fills(self.site, found) if self.is_own else ()
         is_filling = not all(is_done for _, _, is_done in fills)
         return found.kind == "p" or is_building or is_filling
 
@@ -188,7 +188,7 @@ class JudgedTable:
         try:
             yield from list(self._rows(self._collated(snapshot)))
         except (FieldDoesNotExist, FieldError) as error:
-            yield self.of.contradiction(error)
+            yield self.owner.contradiction(error)
 
     def _rows(self, snapshot: Snapshot) -> Iterator[Row]:
         site, operation, found = self.site, self.operation, snapshot.found
@@ -196,17 +196,21 @@ class JudgedTable:
         yield Row(first, self.origin(TABLE_SOURCE), operation if found is None else None, site)
         if found is None or found.kind not in _TABLES:
             return
-        pieces = self._one_by_one(found) if snapshot.failure else operation.pieces(site, snapshot)
-        judged = []
-        for piece in pieces:
-            row = self._row(piece, snapshot)
+        parts = (
+            self._one_by_one(found)
+            if snapshot.failure
+            else operation.compared_parts(site, snapshot)
+        )
+        rows = []
+        for part in parts:
+            row = self._row(part, snapshot)
             if row is not None:
-                judged.append(row)
-        yield from judged
-        yield from Undeclared(operation, site, self.of.past.removed).rows(found, judged)
-        for fill, migration, is_done in self.of.fills(site, found) if self.is_own else ():
-            seen = Snapshot(found) if is_done else fill.read(site)
-            for finding in fill.compare(site, seen):
+                rows.append(row)
+        yield from rows
+        yield from Undeclared(operation, site, self.owner.past.removed).rows(found, rows)
+        for fill, migration, is_done in self.owner.fills(site, found) if self.is_own else ():
+            fill_snapshot = Snapshot(found) if is_done else fill.read(site)
+            for finding in fill.compare(site, fill_snapshot):
                 yield Row(finding, migration, fill, site)
 
     def _collated(self, snapshot: Snapshot) -> Snapshot:
@@ -218,21 +222,21 @@ class JudgedTable:
         found, wanted = snapshot.found, snapshot.wanted
         if found is None or wanted is None:
             return snapshot
-        silent = {
+        collations = {
             each.column: column.collation
             for each in self.operation.declared(self.site)
             if not self._declares_collation(each)
             and (column := found.column(str(each.column)))
             and column.collation
         }
-        if not silent:
+        if not collations:
             return snapshot
         columns = tuple(
-            replace(each, collation=silent[each.name]) if each.name in silent else each
+            replace(each, collation=collations[each.name]) if each.name in collations else each
             for each in wanted.columns
         )
         indexes = tuple(
-            replace(each, keys=tuple(_collated(key, silent) for key in each.keys))
+            replace(each, keys=tuple(_with_collation(key, collations) for key in each.keys))
             for each in wanted.indexes
         )
         return replace(snapshot, wanted=replace(wanted, columns=columns, indexes=indexes))
@@ -256,24 +260,24 @@ class JudgedTable:
             for finding in part.compare(site, part.read(site)):
                 yield ComparedPart(source, part, finding)
 
-    def _row(self, piece: ComparedPart, snapshot: Snapshot) -> Row | None:
-        finding, operation = piece.finding, piece.subject
-        origin = self.origin(piece.source)
+    def _row(self, part: ComparedPart, snapshot: Snapshot) -> Row | None:
+        finding, operation = part.finding, part.subject
+        origin = self.origin(part.source)
         if not isinstance(operation, Convergent):
-            finding, operation = self._of_field(piece, snapshot)
-        elif finding.status is Status.MISSING and self._is_doubtful(piece):
+            finding, operation = self._of_field(part, snapshot)
+        elif finding.status is Status.MISSING and self._may_be_absent(part):
             return None
         if finding.status is Status.DIFFERENT and finding.replaceable:
             operation = operation.altered(on_different="replace")
         progress = self._progress() if finding.status is Status.BUILDING else ""
         return Row(finding, origin, operation, self.site, progress)
 
-    def _of_field(self, piece: ComparedPart, snapshot: Snapshot) -> tuple[Finding, Convergent]:
+    def _of_field(self, part: ComparedPart, snapshot: Snapshot) -> tuple[Finding, Convergent]:
         """Return the finding on a column or foreign key, and the operation that would build it."""
-        finding, field, site = piece.finding, piece.subject, self.site
+        finding, field, site = part.finding, part.subject, self.site
         column, wanted = snapshot.columns(finding.name)
-        is_silent = not self._declares_collation(field)
-        if finding.component == "column" and is_silent and column and column.collation:
+        declares_none = not self._declares_collation(field)
+        if finding.component == "column" and declares_none and column and column.collation:
             note = f"COLLATE {column.collation} in the database, none in the declaration"
             finding = replace(finding, note=note)
         name = self.operation.name
@@ -290,7 +294,7 @@ class JudgedTable:
 
     def _column(self, field: AnyField) -> Convergent:
         """Return the operation that adds the column, with the default that rows got at the first time."""
-        past = self.of.past
+        past = self.owner.past
         former = past.operations.get(Source("field", field.name))
         options: dict[str, Any] = {"allow_rewrite": bool(getattr(former, "allow_rewrite", False))}
         options |= former.limits if former else {}
@@ -302,15 +306,15 @@ class JudgedTable:
         made: Convergent = BUILDERS["column"](self.operation.name, name, field, **options)
         return made
 
-    def _is_doubtful(self, piece: ComparedPart) -> bool:
+    def _may_be_absent(self, part: ComparedPart) -> bool:
         """Return whether the part is an index for LIKE of a column whose type was changed.
 
         Django drops such an index when the type changes, so that its absence is no finding.
         """
-        if piece.source.kind != "field" or not _is_for_patterns(piece.subject):
+        if part.source.kind != "field" or not _is_for_patterns(part.subject):
             return False
-        field: Any = self.site.field(str(piece.source.name))
-        pasts, names = self.of.history.models, set()
+        field: Any = self.site.field(str(part.source.name))
+        pasts, names = self.owner.history.models, set()
         while field is not None:
             key = (field.model._meta.app_label, field.model._meta.model_name)
             names |= {field.name} & pasts.get(key, ModelHistory()).retyped
@@ -325,11 +329,13 @@ class JudgedTable:
         return ""
 
 
-def _collated(key: tuple[str, ...], silent: Mapping[str | None, str | None]) -> tuple[str, ...]:
+def _with_collation(
+    key: tuple[str, ...], collations: Mapping[str | None, str | None]
+) -> tuple[str, ...]:
     """Return the key of an index with the collation that the column has."""
     expression, operator_class, collation, *rest = key
     name = expression.strip('"')
-    return (expression, operator_class, silent.get(name) or collation, *rest)
+    return (expression, operator_class, collations.get(name) or collation, *rest)
 
 
 def _lacks_not_null(column: Column, wanted: Column | None) -> bool:

@@ -39,23 +39,23 @@ class Undeclared:
         """
         site = self.site
         columns = {site.column(each.name) for each in self.operation.declared(site)}
-        names = {row.finding.name for row in rows} | set(self._serving(found))
+        names = {row.finding.name for row in rows} | set(self._accepted_names(found))
         for column in found.columns:
             if column.name not in columns:
                 drop = f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column.name)};"
-                yield self._extra("column", column.name, definition(column), drop)
+                yield self._row("column", column.name, definition(column), drop)
         for each in found.constraints:
             if each.kind in _KINDS and each.kind != "p" and each.name not in names:
                 if each.kind == "f" and self._is_declared_key(each.columns):
                     continue
                 drop = f"{drop_constraint(site, each.name).sql};"
-                yield self._extra(_KINDS[each.kind], each.name, each.definition, drop)
+                yield self._row(_KINDS[each.kind], each.name, each.definition, drop)
         for index in found.indexes:
             if index.constraint is None and index.name not in names:
                 drop = f"{drop_index(site, index.name, found).sql};"
-                yield self._extra("index", index.name, index.definition, drop)
+                yield self._row("index", index.name, index.definition, drop)
 
-    def _extra(self, component: str, name: str, found: str, drop: str) -> Row:
+    def _row(self, component: str, name: str, found: str, drop: str) -> Row:
         removed = self.removed
         kinds = ["column"] if component == "column" else ["constraint", "index"]
         origin = next((removed[kind, name] for kind in kinds if (kind, name) in removed), "")
@@ -70,7 +70,7 @@ class Undeclared:
             if each.is_relation
         )
 
-    def _serving(self, found: Table) -> Iterator[str]:
+    def _accepted_names(self, found: Table) -> Iterator[str]:
         """Yield the names of indexes and constraints that are declared, or accepted in the place of these."""
         site = self.site
         for source, part in self.operation.sources(site, None):
@@ -81,7 +81,7 @@ class Undeclared:
                 continue
             declared = getattr(part, "index", None) or getattr(part, "constraint", None)
             if isinstance(declared, Index | UniqueConstraint):
-                yield from self._standing_in(found, declared)
+                yield from self._accepted_for(found, declared)
         for field in self.operation.declared(site):
             if not field.null:  # a check that a killed run left is compared with the column
                 yield BUILDERS["not null"](self.operation.name, field.name, field).proof_name(site)
@@ -94,7 +94,7 @@ class Undeclared:
             if _pattern_column(index) in keys:
                 yield index.name
 
-    def _standing_in(self, found: Table, declared: Any) -> Iterator[str]:
+    def _accepted_for(self, found: Table, declared: Any) -> Iterator[str]:
         if found.index(declared.name) is not None:
             return
         columns = [self.site.column(name) for name in declared.fields]
