@@ -16,7 +16,7 @@ from .atomicity import TransactionNeed, is_of_state_alone, transaction_need
 from .classes import stand_in
 from .fields import SENT_AGAIN, alter_field, is_same_declaration
 
-_PARTS = "one of its operations on the database stays as it is: {}"
+_PART_STAYS = "one of its operations on the database stays as it is: {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,13 @@ def is_same_state(one: ProjectState, other: ProjectState) -> bool:
     """Return whether two states declare the same models; fields within fields are compared too."""
     deep = MigrationAutodetector(ProjectState(), ProjectState()).deep_deconstruct
 
-    def told(state: ProjectState) -> dict[Any, Any]:
+    def declarations(state: ProjectState) -> dict[Any, Any]:
         return {
             key: (deep([model.fields, model.options, list(model.bases)]), model.managers)
             for key, model in state.models.items()
         }
 
-    return one == other or told(one) == told(other)
+    return one == other or declarations(one) == declarations(other)
 
 
 def _change(
@@ -137,7 +137,7 @@ def _separate(
     parts = tuple(convert(operation.database_operations, app_label, before, connection))
     reasons = [each.reason for each in parts if each.reason]
     if reasons:
-        return Change(operation, (operation,), _PARTS.format(reasons[0]))
+        return Change(operation, (operation,), _PART_STAYS.format(reasons[0]))
     if all(each.is_kept for each in parts):
         return Change(operation, (operation,))
     made = migrations.SeparateDatabaseAndState(flat(parts), list(operation.state_operations))

@@ -52,13 +52,13 @@ def blocking(loader: MigrationLoader) -> Iterator[tuple[tuple[str, int], Blockin
     connection: Any = loader.connection
     applied = [key for key in loader.graph.nodes if key in loader.applied_migrations]
     pending = [key for key in in_plan_order(loader) if key not in loader.applied_migrations]
-    if not applied or not any(_is_judged(loader.graph.nodes[key]) for key in pending):
+    if not applied or not any(_is_checked(loader.graph.nodes[key]) for key in pending):
         return
     state: ProjectState = loader.project_state(applied)
     old = set(state.models)
     for key in pending:
         migration = loader.graph.nodes[key]
-        if _is_judged(migration):
+        if _is_checked(migration):
             for place, each in enumerate(_of_migration(migration, state, connection, old)):
                 yield (".".join(key), place), each
         old |= set(_renamed(migration.operations, key[0], old))
@@ -72,17 +72,17 @@ def _of_migration(
     old: set[tuple[str, str]],
 ) -> Iterator[Blocking]:
     app, before = migration.app_label, state.clone()
-    standing = old | set(_renamed(migration.operations, app, old))
+    existing = old | set(_renamed(migration.operations, app, old))
     for change in convert(migration.operations, app, state, connection):
         inner = before.clone()
         for part in change.parts or (change,):
             model: Any = str(getattr(part.original, "model_name", "")).lower()
             reason = "" if part.is_kept else _reason(part.original, inner, app)
-            is_here = router.allow_migrate(connection.alias, app, model_name=model)
+            is_allowed = router.allow_migrate(connection.alias, app, model_name=model)
             if (
                 reason
-                and is_here
-                and (app, model) in standing
+                and is_allowed
+                and (app, model) in existing
                 and _has_table(inner.models[app, model])
             ):
                 yield Blocking(part.original, reason, _instead(part))
@@ -159,5 +159,5 @@ def _written(operation: Operation) -> str:
     return text.rstrip(",").replace("( ", "(").replace(", )", ")")
 
 
-def _is_judged(migration: Any) -> bool:
+def _is_checked(migration: Any) -> bool:
     return not getattr(migration, "accept_blocking", False) and not is_installed(migration)

@@ -47,7 +47,7 @@ _CONSTANT_MAKERS = (bool, int, float, str, list, dict)
 def is_same_declaration(before: AnyField, after: AnyField) -> bool:
     """Return whether two fields of one name are the same to Django's schema editor."""
 
-    def told(field: AnyField) -> Any:
+    def arguments(field: AnyField) -> Any:
         _, path, args, kwargs = field.deconstruct()
         return (
             path,
@@ -55,7 +55,7 @@ def is_same_declaration(before: AnyField, after: AnyField) -> bool:
             {name: value for name, value in kwargs.items() if name not in field.non_db_attrs},
         )
 
-    return bool(before.db_column == after.db_column and told(before) == told(after))
+    return bool(before.db_column == after.db_column and arguments(before) == arguments(after))
 
 
 def alter_field(
@@ -80,7 +80,7 @@ def alter_field(
         return [], reason
     if replace(old, comment=new.comment) == new:
         return [], SENT_AGAIN
-    value = _filling(operation.field) if old.is_null and not new.is_null else None
+    value = _fill_value(operation.field) if old.is_null and not new.is_null else None
     if value is _UNKNOWN:
         return [], _FUNCTION
     return list(_steps(Alteration(operation, before, old, new, value))), ""
@@ -146,7 +146,7 @@ def _facts(field: AnyField, connection: BaseDatabaseWrapper) -> FieldFacts:
 _UNKNOWN = object()
 
 
-def _filling(field: AnyField) -> Any:
+def _fill_value(field: AnyField) -> Any:
     """Return the value that Django puts in the place of NULL.
 
     Return None if there is none, and _UNKNOWN if a function would compute it.

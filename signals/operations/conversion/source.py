@@ -130,7 +130,7 @@ class _File:
         value = getattr(self._assigned("operations"), "value", None)
         for element, change, slot in self._elements(value, changes, "operations"):
             if id(change) in own:
-                yield from self._changed(element, change, slot)
+                yield from self._converted(element, change, slot)
             else:
                 yield _Edit(*slot)
 
@@ -177,7 +177,7 @@ class _File:
             yield element, change, (start, end)
             start = end
 
-    def _changed(self, element: Any, change: Change, slot: tuple[int, int]) -> Iterator[_Edit]:
+    def _converted(self, element: Any, change: Change, slot: tuple[int, int]) -> Iterator[_Edit]:
         """Yield the edits that turn the element into the operations of the change.
 
         The last operation takes the arguments of the element.
@@ -188,13 +188,13 @@ class _File:
         if not change.operations:
             yield _Edit(*slot)
             return
-        if not isinstance(element, ast.Call) or self._meant(element.func) is not type(original):
+        if not isinstance(element, ast.Call) or self._resolved(element.func) is not type(original):
             raise Unwritable(f"{type(original).__name__} is not written as a call of its class")
         if change.parts:
             named: dict[Any, Any] = {each.arg: each.value for each in element.keywords}
             value = named.get("database_operations", next(iter(element.args), None))
             for each in self._elements(value, change.parts, "database_operations"):
-                yield from self._changed(*each)
+                yield from self._converted(*each)
             return
         *first, last = change.operations
         start = self._span(element)[0]
@@ -205,9 +205,9 @@ class _File:
         if type(last) is not type(original):
             self.imports.add(import_as(self.module_name))
             yield _Edit(*self._span(element.func), f"{self.module_name}.{type(last).__name__}")
-        yield from self._flagged(element, original, last)
+        yield from self._with_flag(element, original, last)
 
-    def _flagged(self, element: ast.Call, original: Any, last: Any) -> Iterator[_Edit]:
+    def _with_flag(self, element: ast.Call, original: Any, last: Any) -> Iterator[_Edit]:
         """Yield the edit for altered_later, the one argument that the original may lack."""
         flag = getattr(last, "altered_later", None)
         if not flag or flag == getattr(original, "altered_later", None):
@@ -219,7 +219,7 @@ class _File:
         end = max(self._span(each)[1] for each in [*element.args, *element.keywords])
         yield _Edit(end, end, f", altered_later={flag!r}")
 
-    def _meant(self, node: ast.expr) -> Any:
+    def _resolved(self, node: ast.expr) -> Any:
         """Return the object that the dotted name means in the module."""
         path = ast.unparse(node).split(".")
         return reduce(
@@ -331,13 +331,13 @@ def _require_as_planned(made: Migration, part: Batch, state: ProjectState) -> No
 
 def _require_same_place(made: Any, original: Any, former: str, *, is_last: bool) -> None:
     """Raise Unwritable unless the part has its planned place in the graph of migrations."""
-    said = (made.dependencies, made.initial, made.run_before, made.replaces)
+    found = (made.dependencies, made.initial, made.run_before, made.replaces)
     dependencies = [(original.app_label, former)] if former else original.dependencies
     initial, run_before = (
         None if former else original.initial,
         original.run_before if is_last else [],
     )
-    if said != (dependencies, initial, run_before, original.replaces):
+    if found != (dependencies, initial, run_before, original.replaces):
         raise Unwritable("its text, edited, would have other dependencies than it is to have")
 
 

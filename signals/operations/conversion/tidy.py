@@ -41,10 +41,10 @@ def _without_imports(text: str, former: str) -> str:
         first, last = _lines(node)
         if not isinstance(node, ast.Import | ast.ImportFrom) or "#" in "".join(lines[first:last]):
             continue
-        kept = [alias for alias in node.names if _bound(alias) not in gone]
-        if len(kept) < len(node.names):
-            node.names = kept
-            lines[first:last] = [ast.unparse(node) + "\n"] if kept else []
+        used = [alias for alias in node.names if _bound(alias) not in gone]
+        if len(used) < len(node.names):
+            node.names = used
+            lines[first:last] = [ast.unparse(node) + "\n"] if used else []
     return "".join(lines)
 
 

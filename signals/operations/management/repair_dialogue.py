@@ -64,9 +64,11 @@ class RepairDialogue:
             for name in todo:
                 with in_existing_schema(connection, name):
                     self.stdout.write(f"SET search_path TO {search_path(connection)};")
-                    there = each(connection).rows
+                    survey = each(connection)
                     self._print(
-                        in_order(row for row in there if row.is_repairable(replacing=replacing))
+                        in_order(
+                            row for row in survey.rows if row.is_repairable(replacing=replacing)
+                        )
                     )
             return found
         if not todo or (self.options["interactive"] and not self._agrees_to_all(todo)):

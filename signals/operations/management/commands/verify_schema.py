@@ -74,10 +74,10 @@ class Command(BaseCommand):
                 if connection is None:
                     continue
                 if is_of_one_migration(options):
-                    is_clean &= self._one(connection, options)
+                    is_clean &= self._report_one(connection, options)
                     continue
-                judge = self._many if options["schemas"] else self._whole
-                surveys.append(judge(connection, options))
+                survey = self._survey_many if options["schemas"] else self._survey_one
+                surveys.append(survey(connection, options))
                 self.textfile.surveys.append(surveys[-1])
                 is_clean &= surveys[-1].is_clean(strict=options["strict"])
         self._end(surveys, options)
@@ -132,7 +132,7 @@ class Command(BaseCommand):
                 )
         return connection
 
-    def _one(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> bool:
+    def _report_one(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> bool:
         """Print the report of one migration, applied or not; return whether it is clean."""
         loader = load_migrations()
         migration = find_migration(loader, options["app_label"], options["migration_name"])
@@ -142,7 +142,7 @@ class Command(BaseCommand):
             self.stdout.write(text)
         return findings.is_clean
 
-    def _whole(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Survey:
+    def _survey_one(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Survey:
         """Survey what the applied migrations declare, repair it if asked to, and print the survey."""
         look = partial(patient_survey, connection, *named_migration(options))
         found = look()
@@ -158,7 +158,7 @@ class Command(BaseCommand):
             self.stdout.write(in_encoding(text, self._encoding))
         return found
 
-    def _many(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Schemas:
+    def _survey_many(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Schemas:
         """Survey each schema of the pattern, repair it if asked to, and print the surveys."""
         asked = named_migration(options)
         look = partial(survey_schemas, connection, options["schemas"], *asked)
