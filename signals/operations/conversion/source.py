@@ -86,7 +86,7 @@ def source_of(migration: Migration) -> Path:
 
 
 def is_installed(migration: Migration) -> bool:
-    """Whether the migration came with a package rather than with the project."""
+    """Return whether the migration came with a package rather than with the project."""
     return not {"site-packages", "dist-packages"}.isdisjoint(source_of(migration).parts)
 
 
