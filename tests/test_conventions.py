@@ -279,16 +279,6 @@ def test_only_operations_and_their_door_name_an_operation(path: Path) -> None:
 
 # What a function may be given by these names is an operation, or was one.
 OPERATION_NAMES = {"operation", "addition", "absorbed", "merged", "fill", "strict", "ours"}
-    "operation",
-    "addition",
-    "absorbed",
-    "merged",
-    "fill",
-    "former",
-    "part",
-    "strict",
-    "ours",
-}
 
 
 @each_module

@@ -56,7 +56,7 @@ class Planned:
     kept: tuple[str, ...]
 
 
-def plan(
+def plan_migrations(
     changes: Mapping[str, Sequence[Migration]],
     state: ProjectState,
     connection: BaseDatabaseWrapper,

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from ..names import NAME
 from .printing import as_json
-from .reading import Unreadable, read
+from .reading import Unreadable, read_survey
 
 CACHE = NAME  # takes precedence over "default" if the settings have it
 
@@ -81,7 +81,7 @@ def renew(connection: BaseDatabaseWrapper) -> Reading | Failure:
         raise BeingRead(datetime.fromisoformat(cache.get(f"{key}.lease") or at.isoformat()))
     started = time.monotonic()
     try:
-        found = json.loads(as_json([read(connection, lock_timeout=_LOCK_TIMEOUT)]))
+        found = json.loads(as_json([read_survey(connection, lock_timeout=_LOCK_TIMEOUT)]))
     except Unreadable as error:
         cache.set(f"{key}.failure", (at.isoformat(), str(error)), _MAX_AGE)
         return Failure(at, str(error))

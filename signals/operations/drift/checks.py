@@ -48,12 +48,12 @@ def check_findings(
 
 
 def _of_database(alias: str, app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:
-    from .reading import Unreadable, read
+    from .reading import Unreadable, read_survey
 
     labels = [None] if app_configs is None else [each.label for each in app_configs]
     try:
         for label in labels:
-            found = read(connections[alias], label)
+            found = read_survey(connections[alias], label)
             yield from (_message(found, row) for row in found.rows if row.is_wrong())
     except Unreadable as error:
         hint = f"Start the server, or correct DATABASES[{alias!r}]; then check again."

@@ -28,7 +28,7 @@ Sample = tuple[str, Mapping[str, str], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ReadAttempt:
     """Whether the command could read a database, when and for how long.
 
     ended: when the run ended, in seconds since 1970.
@@ -49,12 +49,14 @@ class Textfile:
 
     strict: bool = False
     surveys: list[Survey | Schemas] = field(default_factory=list)
-    runs: dict[str, Run] = field(default_factory=dict)
+    runs: dict[str, ReadAttempt] = field(default_factory=dict)
 
     def expecting(self, aliases: Sequence[str]) -> Sequence[str]:
         """Return the aliases, and count their PostgreSQL databases as not read until they are."""
         servers = [each for each in aliases if connections[each].vendor == "postgresql"]
-        self.runs = {alias: Run(success=False, ended=time.time(), seconds=0.0) for alias in servers}
+        self.runs = {
+            alias: ReadAttempt(success=False, ended=time.time(), seconds=0.0) for alias in servers
+        }
         return aliases
 
     @contextmanager
@@ -69,7 +71,7 @@ class Textfile:
             yield
             is_read = True
         finally:
-            self.runs[alias] = Run(is_read, time.time(), time.monotonic() - began)
+            self.runs[alias] = ReadAttempt(is_read, time.time(), time.monotonic() - began)
             if is_read and all(each.database != alias for each in self.surveys):
                 del self.runs[alias]
 

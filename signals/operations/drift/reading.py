@@ -37,7 +37,7 @@ class Unreadable(Exception):
         self.is_misconfigured = is_misconfigured
 
 
-def read(
+def read_survey(
     connection: BaseDatabaseWrapper,
     app_label: str | None = None,
     *,

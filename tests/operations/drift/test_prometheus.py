@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.management.base import CommandError
 
-from signals.operations.drift.prometheus import Run, Textfile
+from signals.operations.drift.prometheus import ReadAttempt, Textfile
 from signals.operations.drift.rows import Survey
 from signals.operations.management import prometheus_file
 from tests.operations.drift.prometheus_samples import parse_samples
@@ -96,7 +96,7 @@ def test_what_is_asked_wrongly_leaves_the_file_as_it_is(stock_project: Project, 
 def test_labels_are_escaped() -> None:
     name = 'a "quoted" \\ name\nin two lines'
     textfile = Textfile(surveys=[Survey(name, "ünïcode", 1, ())])
-    textfile.runs[name] = Run(success=True, ended=1764150000.1239, seconds=0.25)
+    textfile.runs[name] = ReadAttempt(success=True, ended=1764150000.1239, seconds=0.25)
     found = parse_samples(str(textfile))
     assert found["clean", name, "ünïcode"] == 1
     assert found["run_timestamp_seconds", name] == 1764150000.124

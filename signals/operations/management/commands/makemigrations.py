@@ -12,7 +12,7 @@ from django.core.management.commands import makemigrations
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from ...conversion.parts import plan, state_without
+from ...conversion.parts import plan_migrations, state_without
 from ...conversion.writer import ConvergentWriter
 from ...execution.policy import LockPolicy
 from ..arguments import ExitCode, any_postgresql
@@ -49,7 +49,7 @@ class Command(makemigrations.Command):
         loader = MigrationLoader(None, ignore_no_migrations=True)
         updated = update_previous_migration_paths or {}
         state = state_without(loader, {(app, Path(path).stem) for app, path in updated.items()})
-        planned = plan(changes, state, self.connection, self.migration_name)
+        planned = plan_migrations(changes, state, self.connection, self.migration_name)
         for app in updated:
             if len(planned.migrations[app]) > 1:
                 raise CommandError(
