@@ -50,7 +50,7 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What a backend is doing, and which sessions it waits for.
+    """The activity of a backend, and the sessions that it waits for.
 
     session: the backend itself.
     active: whether it runs a statement; True if the current role may not know.

@@ -1,4 +1,4 @@
-"""When two columns are the same column, whatever their spelling."""
+"""Compare columns by their meaning, and make the SQL that adds or corrects one."""
 
 import json
 import re
@@ -28,14 +28,15 @@ from .guards import literal
 _NOW = re.compile(r"^(now\(\)|CURRENT_TIMESTAMP|transaction_timestamp\(\))$")
 _LITERAL = re.compile(r"'((?:[^']|'')*)'::\w+")
 
-# What a field may put behind its type, where Django puts whatever it gives into the column's definition.
-_FURTHER = re.compile(
+# Where the type of a column definition ends. A field's db_type() may have clauses behind the type, because
+# Django copies all of it into the definition.
+_COLUMN_CLAUSE = re.compile(
     r"\s+(?:CHECK|COLLATE|CONSTRAINT|DEFAULT|GENERATED|NOT|NULL|PRIMARY|REFERENCES|UNIQUE)\b",
     re.IGNORECASE,
 )
 
-# What CREATE TABLE takes for a type, and writes down as an integer with a sequence.
-_SERIAL = {
+# Names that CREATE TABLE accepts as a type, and stores as an integer type with a sequence.
+_SERIAL_TYPES = {
     **dict.fromkeys(("smallserial", "serial2"), "smallint"),
     **dict.fromkeys(("serial", "serial4"), "integer"),
     **dict.fromkeys(("bigserial", "serial8"), "bigint"),
@@ -43,7 +44,10 @@ _SERIAL = {
 
 
 def same_column(found: Column, wanted: Column) -> bool:
-    """Equal in type, nullability, collation, generation and default; identity and sequence are one."""
+    """Return whether two columns have the same type, nullability, collation, generation and default.
+
+    An identity and a default from a sequence are the same.
+    """
     return (
         found.type == wanted.type
         and found.not_null == wanted.not_null
@@ -57,7 +61,7 @@ def same_column(found: Column, wanted: Column) -> bool:
 def compare_column(
     site: Site, field: AnyField, found: Table | None, wanted: Table | None
 ) -> Finding:
-    """The status of the field's column, compared with the one of the probe."""
+    """Return the status of the field's column in the table found, compared with the column of the probe."""
     finding = compare_existence(site, field, found)
     column = found.column(finding.name) if found else None
     target = wanted.column(finding.name) if wanted else None
@@ -76,7 +80,10 @@ def compare_column(
 
 
 def compare_existence(site: Site, field: AnyField, found: Table | None) -> Finding:
-    """The status of the field's column where a later migration judges its definition."""
+    """Return the status of the field's column without a comparison of its definition.
+
+    That is left to a later migration, which alters the field.
+    """
     name = site.column(field.name)
     column = found.column(name) if found else None
     if column is None:
@@ -86,28 +93,34 @@ def compare_existence(site: Site, field: AnyField, found: Table | None) -> Findi
 
 
 def is_indexed(field: Any) -> bool:
-    """Return whether an index or a uniqueness of its own comes with the field's column."""
+    """Return whether Django gives the field's column an index or a unique constraint of its own."""
     return not field.primary_key and bool(field.unique or getattr(field, "db_index", False))
 
 
 def gains_index(before: Any, after: Any) -> bool:
-    """Return whether the field comes to have an index, or another kind of one.
+    """Return whether the change gives the field an index, or an index of another kind.
 
-    before: the field as it was; None, or a field of another kind, where there was none.
+    before: the field before the change; None, or anything but a Field, if there was no column.
     """
     had_index = isinstance(before, Field) and is_indexed(before) and before.unique == after.unique
     return is_indexed(after) and not had_index
 
 
 def prove_not_null(site: Site, column: Column | None) -> list[Statement]:
-    """Validates a NOT NULL that was added NOT VALID, as PostgreSQL 18 and later can."""
+    """Return the statement that validates a NOT NULL constraint, if the column has one that is NOT VALID.
+
+    PostgreSQL 18 and later can add one in that state, without a scan.
+    """
     if column is None or column.unproven is None:
         return []
     return [validate_constraint(site, column.unproven, f"{site.quote(column.name)} IS NULL")]
 
 
 def probe_column(site: Site, field: AnyField, found: Table, ddl: Sequence[str]) -> list[str]:
-    """DDL that puts the declared column in the place of the probe's, if there are both it and its type."""
+    """Return DDL that replaces the probe's column by the declared one.
+
+    Return no DDL if the table lacks the column, or the database lacks its type. ddl: the ADD COLUMN.
+    """
     column = site.column(field.name)
     if found.column(column) is None or type_of(site, field) in found.unknown:
         return []
@@ -115,9 +128,13 @@ def probe_column(site: Site, field: AnyField, found: Table, ddl: Sequence[str]) 
 
 
 def bare_field(site: Site, field: AnyField) -> AnyField:
-    """A copy of the model's field without uniqueness and check, which operations of their own build."""
+    """Return a copy of the model's field without unique and check constraints.
+
+    Operations of their own build those.
+    """
     bare = copy(field)
     bare.model = site.model
+    # The cached values are those of the original field, to which some of them refer.
     for name in list(vars(bare)):
         if isinstance(getattr(type(bare), name, None), cached_property):
             del vars(bare)[name]
@@ -127,7 +144,7 @@ def bare_field(site: Site, field: AnyField) -> AnyField:
 
 
 def add_field_ddl(site: Site, field: AnyField) -> tuple[str, ...]:
-    """ADD COLUMN, without what Django would build beside it: foreign key, indexes, uniqueness."""
+    """Return the ADD COLUMN, without the foreign key, indexes and uniqueness that Django would build too."""
     return site.ddl(lambda editor: editor.add_field(site.model, bare_field(site, field))).now
 
 
@@ -137,7 +154,10 @@ def with_new_column_facts(
     snapshot: Snapshot,
     added: Sequence[tuple[AnyField, Sequence[str]]],
 ) -> Snapshot:
-    """The snapshot with what new columns do to the rows: each field with its ADD COLUMN on the probe."""
+    """Return the snapshot with `rewrites` and `has_rows` filled, if one of the new columns depends on them.
+
+    added: each new field with its ADD COLUMN on the probe. Raise Refused if row level security hides rows.
+    """
     found, connection = snapshot.found, site.connection
     is_costly = any(_may_rewrite(field) for field, _ in added)
     is_needy = any(needs_value(site, field) for field, _ in added)
@@ -152,7 +172,7 @@ def with_new_column_facts(
 
 
 def needs_value(site: Site, field: AnyField) -> bool:
-    """Whether the new column would be NOT NULL with nothing to put into the rows that exist."""
+    """Return whether the new column would be NOT NULL and have no value for the existing rows."""
     if field.null or field.generated or field.has_db_default():
         return False
     is_numbered = bool(field.db_type_suffix(site.connection))
@@ -162,9 +182,9 @@ def needs_value(site: Site, field: AnyField) -> bool:
 def refuse_new_columns(
     operation: Operation, site: Site, snapshot: Snapshot, fields: Sequence[AnyField], instead: str
 ) -> None:
-    """Raises Refused where existing rows have no value for a column, or would be written anew for one.
+    """Raise Refused if existing rows have no value for a new column, or would be rewritten for one.
 
-    instead: what to do rather than that; empty where writing them anew is allowed.
+    instead: the fix that the error offers for a rewrite; empty if a rewrite is allowed.
     """
     if not snapshot.has_rows:
         return
@@ -189,9 +209,9 @@ def refuse_new_columns(
 def require_no_other_change(
     operation: Operation, site: Site, before: AnyField, after: AnyField, *, parts: bool = True
 ) -> None:
-    """Refuses an altered field that asks for what the operation does not do.
+    """Raise Refused if the altered field asks for a change that the operation does not make.
 
-    parts: whether the operation builds what the field newly asks for beside its column.
+    parts: whether the operation builds an index, a unique constraint and a check that the field newly has.
     """
 
     def asks(field: AnyField) -> dict[str, bool]:
@@ -219,26 +239,36 @@ def require_no_other_change(
 
 
 def _may_rewrite(field: AnyField) -> bool:
-    """Whether a new column's values are computed, so that PostgreSQL is asked if row by row."""
+    """Return whether the values of a new column are computed, by an expression or a generated field.
+
+    PostgreSQL may then rewrite the table to store them. A constant is stored once, in the catalog.
+    """
     default = getattr(field, "_db_default_expression", None) if field.has_db_default() else None
     return field.generated or (default is not None and not isinstance(default, Value))
 
 
 def same_default(found: Column, wanted: Column) -> bool:
-    """Equal as PostgreSQL prints them, or as one constant, or as the transaction's time, or as JSON."""
-    if _plain(found) == _plain(wanted):
+    """Return whether two defaults are the same.
+
+    They are if PostgreSQL prints both in the same way or folds both to the same constant, if both are the
+    time of the transaction, or if both are the same JSON value.
+    """
+    if _comparable_default(found) == _comparable_default(wanted):
         return True
     return bool(found.folded) and found.folded == wanted.folded
 
 
 def type_of(site: Site, field: AnyField) -> str:
-    """The field's type alone, as Django declares it; of a serial the type that it stands for."""
-    kind, *_ = _FURTHER.split(str(field.db_type(site.connection)), maxsplit=1)
-    return _SERIAL.get(kind.lower(), kind)
+    """Return the type that Django declares for the field's column; of a serial the integer type.
+
+    Clauses that the field puts behind the type are left out.
+    """
+    kind, *_ = _COLUMN_CLAUSE.split(str(field.db_type(site.connection)), maxsplit=1)
+    return _SERIAL_TYPES.get(kind.lower(), kind)
 
 
 def definition(column: Column) -> str:
-    """The column as a person reads it in a CREATE TABLE."""
+    """Return the definition of the column for people, much as in CREATE TABLE."""
     parts = [column.type]
     if column.collation:
         parts.append(f"COLLATE {column.collation}")
@@ -255,7 +285,10 @@ def definition(column: Column) -> str:
 
 
 def reconciling(table: str, column: str, found: Column, wanted: Column) -> str:
-    """SQL that gives the found column the wanted definition, or words where it cannot be altered."""
+    """Return SQL that gives the found column the wanted definition, or advice if ALTER COLUMN cannot.
+
+    table, column: quoted names.
+    """
     is_lost = wanted.numbered and not found.numbered
     if found.generated or wanted.generated or (found.numbered and not wanted.numbered):
         return f"rename or drop column {column} of {table}, and run again"
@@ -274,30 +307,33 @@ def reconciling(table: str, column: str, found: Column, wanted: Column) -> str:
         changes.append("ADD GENERATED BY DEFAULT AS IDENTITY")
     clauses = ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)
     alter = f"ALTER TABLE {table} {clauses};"
-    return f"{alter} {_counted_on(table, column, found.name)}" if is_lost else alter
+    return f"{alter} {_continue_numbering(table, column, found.name)}" if is_lost else alter
 
 
-def _counted_on(table: str, column: str, name: str) -> str:
-    """SQL that lets a new sequence begin behind the numbers that are there."""
+def _continue_numbering(table: str, column: str, name: str) -> str:
+    """Return SQL that lets a new sequence go on after the largest number in the column."""
     sequence = f"pg_catalog.pg_get_serial_sequence({literal(table)}, {literal(name)})"
     return (
         f"SELECT pg_catalog.setval({sequence}, COALESCE(max({column}), 0) + 1, false) FROM {table};"  # noqa: S608 - quoted names
     )
 
 
-def _plain(column: Column) -> str | None:
-    """The default, where a spelling is known to say the same whatever the planner knows of it."""
+def _comparable_default(column: Column) -> str | None:
+    """Return the default, in one spelling for all that are known to mean the same without the planner.
+
+    These are NULL and no default, the names for the time of the transaction, and equal JSON values.
+    """
     default = column.default
     if default is None or default == "NULL" or default.startswith("NULL::"):
         return None
     if _NOW.match(default):
         return "now()"
     literal = _LITERAL.fullmatch(default) if column.type in ("json", "jsonb") else None
-    return _json(literal[1].replace("''", "'"), column.type) if literal else default
+    return _comparable_json(literal[1].replace("''", "'"), column.type) if literal else default
 
 
-def _json(text: str, kind: str) -> str:
-    """One spelling of the value; json, unlike jsonb, keeps the order of keys and their repetitions."""
+def _comparable_json(text: str, kind: str) -> str:
+    """Return one spelling of the JSON value; json, unlike jsonb, keeps the order and repetition of keys."""
 
     def kept(pairs: list[tuple[str, object]]) -> object:
         return {"pairs": pairs} if kind == "json" else dict(pairs)

@@ -1,4 +1,7 @@
-"""What is spelled differently and means the same: the planner folds constants, and nothing else."""
+"""Recognize definitions that are spelled differently and mean the same.
+
+The planner's constant folding tells: of `1 + 1` and of `2` it makes the same. Nothing beyond that is tried.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -17,9 +20,9 @@ from .constraints import same_check
 from .indexes import same_index
 
 _CHECK = re.compile(r"CHECK (\(.*\))((?: NO INHERIT)?)(?: NOT VALID)?", re.DOTALL)
-_COLUMN = re.compile(r'[a-z_][\w$]*|"(?:[^"]|"")+"')
-_CALL = re.compile(rf"((?:{_COLUMN.pattern})(?:\.(?:{_COLUMN.pattern}))*)\(")
-# What looks like a call and is none: within a string, or a type with its length.
+_IDENTIFIER = re.compile(r'[a-z_][\w$]*|"(?:[^"]|"")+"')
+_CALL = re.compile(rf"((?:{_IDENTIFIER.pattern})(?:\.(?:{_IDENTIFIER.pattern}))*)\(")
+# Text that looks like a call and is not one: in a string, or a type with its length.
 _NO_CALL = re.compile(
     r"'(?:[^']|'')*'|\b(?:varying|character|numeric|bit|timestamp|time|interval)\(\d+(?:,-?\d+)?\)"
 )
@@ -27,7 +30,10 @@ _NO_CALL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A part as found and as wanted, each with the SELECT list that the planner is asked to fold."""
+    """A component as found and as wanted, with the SELECT list that the planner is to fold for each.
+
+    theirs: the list of the component found. ours: that of the wanted one.
+    """
 
     found: Column | Constraint | Index
     wanted: Column | Constraint | Index
@@ -38,38 +44,48 @@ class _Pair:
 def fold_constants(
     connection: BaseDatabaseWrapper, compared: Sequence[tuple[Probe, Table]]
 ) -> list[tuple[Table, Table]]:
-    """Each found table and the wanted one; what is spelled differently tells what the planner makes of it.
+    """Return each found table with its wanted one, with `folded` filled where their spelling differs.
 
-    compared: copies with the declarations on them, and what PostgreSQL made of those. One round trip, if
-    there is any such part; takes ACCESS SHARE on the tables, executes nothing but immutable functions.
+    compared: probes with the declarations on them, and the tables that PostgreSQL made of those.
+
+    Take one round trip, or none if nothing is spelled differently. It takes ACCESS SHARE on the tables and
+    calls only immutable functions. Return both tables as they are if PostgreSQL cannot plan one of their
+    expressions on the probe; raise DatabaseError for any other failure.
     """
-    spelled = [_spelled(copy.found, wanted) for copy, wanted in compared]
+    spelled = [_pairs_to_fold(copy.found, wanted) for copy, wanted in compared]
     asked = [(copy, pairs) for (copy, _), pairs in zip(compared, spelled, strict=True) if pairs]
     lists = [[text for pair in pairs for text in (pair.theirs, pair.ours)] for _, pairs in asked]
     answers = iter(fold_constants_in(connection, [copy for copy, _ in asked], lists, PROBE))
     return [
-        _folded(copy.found, wanted, pairs, next(answers)) if pairs else (copy.found, wanted)
+        _with_answer(copy.found, wanted, pairs, next(answers)) if pairs else (copy.found, wanted)
         for (copy, wanted), pairs in zip(compared, spelled, strict=True)
     ]
 
 
-def _spelled(found: Table, wanted: Table) -> list[_Pair]:
-    """The parts that are spelled differently and may mean the same.
+def _pairs_to_fold(found: Table, wanted: Table) -> list[_Pair]:
+    """Return the components that are spelled differently and may mean the same.
 
-    A plan does not show the collation that an expression is compared by, nor the function that the
-    planner has put the body of in its place, which may be another tomorrow.
+    A plan does not show the collation by which an expression is compared, so leave out those with COLLATE.
+    Nor does it show a function whose body the planner has put in the place of the call. So leave out
+    those that call different functions, which may have the same body today and not tomorrow.
     """
-    pairs = [*_defaults(found, wanted), *_checks(found, wanted), *_indexes(found, wanted)]
+    pairs = [
+        *_default_pairs(found, wanted),
+        *_check_pairs(found, wanted),
+        *_index_pairs(found, wanted),
+    ]
     return [
         pair
         for pair in pairs
-        if "COLLATE" not in pair.theirs + pair.ours and _calls(pair.theirs) == _calls(pair.ours)
+        if "COLLATE" not in pair.theirs + pair.ours
+        and _called_functions(pair.theirs) == _called_functions(pair.ours)
     ]
 
 
-def _folded(
+def _with_answer(
     found: Table, wanted: Table, pairs: Sequence[_Pair], answer: list[str] | DatabaseError
 ) -> tuple[Table, Table]:
+    """Return both tables with the answer, which has two plans for each pair, in their components."""
     if isinstance(answer, DatabaseError):
         if not sqlstate(answer).startswith(
             ("42", "22")
@@ -81,7 +97,7 @@ def _folded(
     return _with_folded(found, theirs), _with_folded(wanted, ours)
 
 
-def _defaults(found: Table, wanted: Table) -> Iterator[_Pair]:
+def _default_pairs(found: Table, wanted: Table) -> Iterator[_Pair]:
     for column in found.columns:
         target = wanted.column(column.name)
         if target is None or column.type != target.type:
@@ -89,13 +105,13 @@ def _defaults(found: Table, wanted: Table) -> Iterator[_Pair]:
         is_plain = not (column.generated or target.generated or column.numbered or target.numbered)
         is_other = not same_default(column, target)
         if is_plain and is_other and column.default is not None and target.default is not None:
-            # A cast to a length would cut what an INSERT refuses.
+            # Without the length: a cast would cut a value off which an INSERT refuses as too long.
             kind = "text" if column.type.startswith(("character", "bit")) else column.type
             casts = (f"({each.default})::{kind}" for each in (column, target))
             yield _Pair(column, target, *casts)
 
 
-def _checks(found: Table, wanted: Table) -> Iterator[_Pair]:
+def _check_pairs(found: Table, wanted: Table) -> Iterator[_Pair]:
     for check in found.constraints:
         target = wanted.constraint(check.name)
         if target is None or same_check(check, target):
@@ -105,7 +121,7 @@ def _checks(found: Table, wanted: Table) -> Iterator[_Pair]:
             yield _Pair(check, target, theirs[1], ours[1])
 
 
-def _indexes(found: Table, wanted: Table) -> Iterator[_Pair]:
+def _index_pairs(found: Table, wanted: Table) -> Iterator[_Pair]:
     for index in found.indexes:
         target = wanted.index(index.name)
         if target is None or same_index(index, target):
@@ -121,11 +137,14 @@ def _expressions(index: Index) -> str:
 
 
 def _is_column(key: str) -> bool:
-    return _COLUMN.fullmatch(key) is not None
+    return _IDENTIFIER.fullmatch(key) is not None
 
 
-def _calls(expression: str) -> list[str]:
-    """The functions that an expression calls; PostgreSQL prints its keywords in capitals."""
+def _called_functions(expression: str) -> list[str]:
+    """Return the names of the functions that an expression calls.
+
+    Keywords before a parenthesis are no match, because PostgreSQL prints them in capitals.
+    """
     return sorted(_CALL.findall(_NO_CALL.sub("", expression)))
 
 

@@ -1,4 +1,4 @@
-"""The statements that every kind of constraint shares."""
+"""Statements that are the same for every kind of constraint, and the comparison of checks."""
 
 from ..catalog.tables import Constraint
 from ..site import Site
@@ -9,16 +9,16 @@ _NOT_VALID = " NOT VALID"
 
 
 def same_check(found: Constraint, wanted: Constraint) -> bool:
-    """Equal in all but name and state."""
+    """Return whether two checks are the same in all but their name and whether they are validated."""
     if found.definition.removesuffix(_NOT_VALID) == wanted.definition:
         return True
     return bool(found.folded) and found.folded == wanted.folded
 
 
 def validate_constraint(site: Site, name: str, rows: str = "") -> Statement:
-    """Proves a constraint that was added NOT VALID on the rows, while readers and writers go on.
+    """Return the statement that validates a NOT VALID constraint while readers and writers go on.
 
-    rows: an SQL condition that the rows meet which stand against it.
+    rows: an SQL condition that holds for the rows that violate the constraint.
     """
     return Statement(
         f"ALTER TABLE {site.table} VALIDATE CONSTRAINT {site.quote(name)}",
@@ -30,7 +30,7 @@ def validate_constraint(site: Site, name: str, rows: str = "") -> Statement:
 
 
 def drop_constraint(site: Site, name: str) -> Statement:
-    """Drops the table's constraint."""
+    """Return the statement that drops the table's constraint."""
     return Statement(
         f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}",
         Lock.ACCESS_EXCLUSIVE,
@@ -40,7 +40,10 @@ def drop_constraint(site: Site, name: str) -> Statement:
 
 
 def take_name(site: Site, name: str, successor: str) -> Statement:
-    """Drops the table's constraint and gives its name to the successor, in one instant."""
+    """Return the statement that drops a constraint and gives its name to its successor.
+
+    Both happen in one transaction, so that rows are checked all the time.
+    """
     table, old, new = site.table, site.quote(name), site.quote(successor)
     return Statement(
         f"ALTER TABLE {table} DROP CONSTRAINT {old}; "

@@ -1,4 +1,4 @@
-"""Foreign keys, known by their columns and target, not by their name."""
+"""Foreign keys, recognized by their columns and target instead of their name."""
 
 import re
 from collections.abc import Iterable
@@ -16,43 +16,50 @@ from ..statements import Lock, Statement
 from . import guards
 from .constraints import drop_constraint, validate_constraint
 
-# Types that a foreign key may have against each other, among those that it never crosses.
+# Types of one family can refer to each other, and never to a type of another family. Types that are not
+# listed are left to PostgreSQL.
 _FAMILIES = {
     **dict.fromkeys(("smallint", "integer", "bigint", "numeric"), "number"),
     **dict.fromkeys(("text", "varchar", "character varying"), "text"),
     **{name: name for name in ("uuid", "boolean", "date", "inet", "jsonb", "bytea")},
 }
 
-_TABLES = ("r", "p")  # what a foreign key may refer to
+_TABLE_KINDS = ("r", "p")  # pg_class.relkind of what a foreign key may refer to
 
 _ACTION = re.compile(
     r"\b(?:MATCH FULL|ON (?:UPDATE|DELETE) (?:CASCADE|RESTRICT|SET NULL|SET DEFAULT))\b"
 )
 
-_NOT_VALID_ON_PARTITIONED = 180000  # the version that brought it
+_NOT_VALID_ON_PARTITIONED = 180000  # the first version that can add a foreign key NOT VALID there
 
 
 def has_db_constraint(field: AnyField) -> bool:
-    """Whether Django would guard the field by a foreign key in the database."""
+    """Return whether the field is declared with a foreign key constraint in the database."""
     return bool(field.remote_field and getattr(field, "db_constraint", False))
 
 
 def target_table(site: Site, field: AnyField) -> str:
-    """The quoted name of the table that the foreign key leads to."""
+    """Return the quoted name of the table that the foreign key refers to."""
     return site.quote(_target(field)[0])
 
 
 def referenced(site: Site, fields: Iterable[AnyField]) -> tuple[str, ...]:
-    """The quoted names of the tables that the fields refer to; who makes or drops a key locks them too."""
+    """Return the quoted names of the tables that the fields refer to.
+
+    Adding or dropping a foreign key locks them too.
+    """
     return tuple(
         dict.fromkeys(target_table(site, field) for field in fields if has_db_constraint(field))
     )
 
 
 def require_target(operation: Operation, site: Site, field: AnyField, found: Table) -> None:
-    """Says what the other table lacks before anything is changed for its sake.
+    """Raise an error, before anything is changed, if PostgreSQL would refuse the field's foreign key.
 
-    What the table itself lacks, its own operation builds first.
+    Raise TableMissing if the table that it refers to does not exist, and Refused if that is no table, has
+    no such unique column, is closed to the current role, or does not fit. Before PostgreSQL 18 raise Refused
+    for a partitioned table too. A table that refers to itself may lack the unique column, because its
+    operation builds that first.
     """
     if not has_db_constraint(field):
         return
@@ -60,7 +67,7 @@ def require_target(operation: Operation, site: Site, field: AnyField, found: Tab
     target = found.targets.get(name)
     if target is None:
         raise TableMissing(operation.describe(), name)
-    if target.kind not in _TABLES:
+    if target.kind not in _TABLE_KINDS:
         reason, fix = f"{name} is no table", "declare the field with db_constraint=False"
         raise Refused(operation.describe(), site.table, f"{field.name}: {reason}", fix)
     if column not in target.keys and target.oid != found.oid:
@@ -70,9 +77,9 @@ def require_target(operation: Operation, site: Site, field: AnyField, found: Tab
             f"{field.name} would refer to {site.quote(column)} of {name}, which is not unique there",
             "make that column unique before (AddUniqueIfMissing), and run again",
         )
-    if _present(site, field, found) is not None:
+    if _existing_key(site, field, found) is not None:
         return
-    problem = _mismatch(site, field, found, target)
+    problem = _why_refused(site, field, found, target)
     if problem:
         raise Refused(operation.describe(), site.table, f"{field.name}: {problem[0]}", problem[1])
     connection: Any = site.connection  # PostgreSQL's knows its version
@@ -87,8 +94,10 @@ def require_target(operation: Operation, site: Site, field: AnyField, found: Tab
         )
 
 
-def _mismatch(site: Site, field: AnyField, found: Table, target: Target) -> tuple[str, str] | None:
-    """Why PostgreSQL would refuse the foreign key, and what to do; None where it would not."""
+def _why_refused(
+    site: Site, field: AnyField, found: Table, target: Target
+) -> tuple[str, str] | None:
+    """Return why PostgreSQL would refuse the foreign key, and the fix; None if it would not."""
     name, column = target_table(site, field), _target(field)[1]
     if not target.granted:
         return f"the current role may not refer to {name}", f"GRANT REFERENCES ON {name} TO it"
@@ -108,8 +117,12 @@ def _mismatch(site: Site, field: AnyField, found: Table, target: Target) -> tupl
 
 
 def compare_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
-    """The status of the field's foreign key; one to another table is different."""
-    present = _present(site, field, found)
+    """Return the status of the field's foreign key.
+
+    A foreign key of the column to another target is DIFFERENT. Other actions ON DELETE or ON UPDATE are only
+    noted.
+    """
+    present = _existing_key(site, field, found)
     remote, column = _target(field)
     wanted = f"FOREIGN KEY ({site.quote(site.column(field.name))}) REFERENCES {site.quote(remote)} ({column})"
     fix, note = "", ""
@@ -123,7 +136,7 @@ def compare_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
         fix = f"ALTER TABLE {site.table} ALTER CONSTRAINT {site.quote(present.name)} ENFORCED"
     else:
         status = Status.EXISTS if present.validated else Status.UNFINISHED
-        theirs, ours = _actions(present.definition), _actions(_ddl(site, field)[1])
+        theirs, ours = _actions(present.definition), _actions(_name_and_sql(site, field)[1])
         if theirs != ours:
             note = f"{theirs} in the database, {ours} in the declaration; left as it is"
     name = present.name if present else site.column(field.name)
@@ -132,16 +145,23 @@ def compare_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
 
 
 def plan_foreign_key(site: Site, field: AnyField, found: Table) -> list[Statement]:
-    """Adds it NOT VALID and validates it; writers wait only for the first, for an instant."""
-    present = _present(site, field, found)
+    """Return the steps that are still needed: add the foreign key NOT VALID, then validate it.
+
+    Writers wait for the first only, for an instant. A run that dies between the two leaves the foreign key
+    NOT VALID, and the next run validates it.
+    """
+    present = _existing_key(site, field, found)
     if present is not None:
         return [] if present.validated else [_validate(site, field, present.name)]
     return script_foreign_key(site, field)
 
 
 def drop_foreign_key(site: Site, field: AnyField, found: Table) -> list[Statement]:
-    """Drops the foreign key from the field's column to its target, whatever its name."""
-    present = _present(site, field, found)
+    """Return the statement that drops the foreign key from the field's column to its target.
+
+    Its name does not matter. Return no statement if there is no such foreign key.
+    """
+    present = _existing_key(site, field, found)
     if present is None or not _leads_to(site, present, field, found):
         return []
     drop = drop_constraint(site, present.name)
@@ -149,8 +169,8 @@ def drop_foreign_key(site: Site, field: AnyField, found: Table) -> list[Statemen
 
 
 def script_foreign_key(site: Site, field: AnyField) -> list[Statement]:
-    """Both steps."""
-    name, sql = _ddl(site, field)
+    """Return both steps for a printed script, each with the condition under which it is left out."""
+    name, sql = _name_and_sql(site, field)
     done = guards.either(guards.has_constraint(site.table, name), is_there(site, field))
     add = Statement(
         f"{sql} NOT VALID",
@@ -160,22 +180,24 @@ def script_foreign_key(site: Site, field: AnyField) -> list[Statement]:
         also=(target_table(site, field),),
     )
     validate = _validate(site, field, name)
+    # A foreign key of another name that serves as well is not validated by this step.
     unbuilt = guards.negated(guards.has_constraint(site.table, name))
     return [add, replace(validate, unless=guards.either(unbuilt, validate.unless))]
 
 
 def script_drop_foreign_key(site: Site, field: AnyField) -> list[Statement]:
-    """Drops the foreign key of Django's name."""
-    return [drop_constraint(site, _ddl(site, field)[0])]
+    """Return the statement, for a printed script, that drops the foreign key with Django's name."""
+    return [drop_constraint(site, _name_and_sql(site, field)[0])]
 
 
 def is_there(site: Site, field: AnyField) -> str:
-    """The SQL condition that a foreign key of any name leads from the field to its target."""
+    """Return the SQL condition that a foreign key of any name leads from the field to its target."""
     remote, column = _target(field)
     return guards.has_foreign_key(site.table, site.column(field.name), site.quote(remote), column)
 
 
 def _validate(site: Site, field: AnyField, name: str) -> Statement:
+    """Return the statement that validates the foreign key, with the condition for rows without a target."""
     remote, column = _target(field)
     own = f"{site.table}.{site.quote(site.column(field.name))}"
     target = f"SELECT FROM {site.quote(remote)} target WHERE target.{site.quote(column)} = {own}"
@@ -183,8 +205,8 @@ def _validate(site: Site, field: AnyField, name: str) -> Statement:
     return replace(validate_constraint(site, name, orphans), is_reference=True)
 
 
-def _present(site: Site, field: AnyField, found: Table) -> Constraint | None:
-    """The column's foreign key; of several the one to the field's target."""
+def _existing_key(site: Site, field: AnyField, found: Table) -> Constraint | None:
+    """Return the column's foreign key; of several, one to the field's target, validated ones first."""
     keys = [
         each for each in found.constraints if each.kind == "f" and each.columns == (field.column,)
     ]
@@ -194,17 +216,20 @@ def _present(site: Site, field: AnyField, found: Table) -> Constraint | None:
 
 
 def _leads_to(site: Site, key: Constraint, field: AnyField, found: Table) -> bool:
+    """Return whether the foreign key refers to the field's target."""
     _, column = _target(field)
     target = found.targets.get(target_table(site, field))
     return target is not None and key.target == target.oid and key.target_columns == (column,)
 
 
 def _target(field: AnyField) -> tuple[str, str]:
+    """Return the table and the column that the field refers to, not quoted."""
     remote: Any = field.remote_field
     return remote.model._meta.db_table, remote.model._meta.get_field(remote.field_name).column
 
 
-def _ddl(site: Site, field: AnyField) -> tuple[str, str]:
+def _name_and_sql(site: Site, field: AnyField) -> tuple[str, str]:
+    """Return Django's name for the foreign key, in 63 bytes, and the SQL that adds it."""
     sql = site.editor()._create_fk_sql(site.model, field, "_fk_%(to_table)s_%(to_column)s")
     name = shortened(str(sql.parts["name"]).strip('"'))
     sql.parts["name"] = site.quote(name)
@@ -212,4 +237,5 @@ def _ddl(site: Site, field: AnyField) -> tuple[str, str]:
 
 
 def _actions(definition: str) -> str:
+    """Return the MATCH and ON clauses of a foreign key's definition."""
     return " ".join(_ACTION.findall(definition)) or "NO ACTION"

@@ -1,6 +1,7 @@
-"""Conditions in SQL for printed scripts, which ask the catalog when they run, not when they are printed.
+"""SQL conditions for printed scripts, which ask the catalog when they run, not when they are printed.
 
-Each takes quoted names for what PostgreSQL resolves and plain ones for what it compares.
+Names of tables and types are quoted, because PostgreSQL resolves them. Names of columns, constraints and
+indexes, and labels, are plain, because they are compared with the catalog.
 """
 
 from collections.abc import Sequence
@@ -8,27 +9,28 @@ from collections.abc import Sequence
 from ..names import PROBE_TABLE
 from ..statements import Statement
 
-NEVER = "false"  # nothing says that the step is done but the step itself
-_HERE = "pg_catalog.current_schema()::pg_catalog.regnamespace"
+NEVER = "false"  # for a step that leaves nothing in the catalog by which to tell that it is done
+_CURRENT_SCHEMA = "pg_catalog.current_schema()::pg_catalog.regnamespace"
 
 
 def literal(text: str) -> str:
-    """The text as an SQL string, which means the same whatever standard_conforming_strings is."""
+    """Return the text as an SQL string that means the same whatever standard_conforming_strings is."""
     quoted = "'" + text.replace("'", "''") + "'"
     return "E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
 
 
 def has_table(table: str) -> str:
-    """Whether the table stands where CREATE TABLE would put it."""
+    """Return the condition that the table exists where CREATE TABLE would put it."""
     if "." in table:
         return f"pg_catalog.to_regclass({literal(table)}) IS NOT NULL"
     return (
         f"EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({literal(table)}) "
-        f"AND relnamespace = {_HERE})"
+        f"AND relnamespace = {_CURRENT_SCHEMA})"
     )
 
 
 def is_partitioned(table: str) -> str:
+    """Return the condition that the table is partitioned."""
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_partitioned_table "
         f"WHERE partrelid = pg_catalog.to_regclass({literal(table)}))"
@@ -36,6 +38,7 @@ def is_partitioned(table: str) -> str:
 
 
 def has_column(table: str, column: str) -> str:
+    """Return the condition that the table has the column."""
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE NOT attisdropped "
         f"AND attrelid = pg_catalog.to_regclass({literal(table)}) AND attname = {literal(column)})"
@@ -43,6 +46,7 @@ def has_column(table: str, column: str) -> str:
 
 
 def has_not_null(table: str, column: str) -> str:
+    """Return the condition that the table's column is NOT NULL."""
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attnotnull "
         f"AND attrelid = pg_catalog.to_regclass({literal(table)}) AND attname = {literal(column)})"
@@ -50,7 +54,7 @@ def has_not_null(table: str, column: str) -> str:
 
 
 def has_unique_on(table: str, columns: Sequence[str]) -> str:
-    """Whether an index of any name makes exactly these columns unique."""
+    """Return the condition that a valid index, whatever its name, makes exactly these columns unique."""
     keys = ", ".join(literal(column) for column in columns)
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indisunique AND i.indisvalid "
@@ -62,7 +66,10 @@ def has_unique_on(table: str, columns: Sequence[str]) -> str:
 
 
 def unless_of_type(table: str, column: str, type_name: str, sql: str) -> str:
-    """A statement that executes the SQL unless the column has the type, whatever its spelling."""
+    """Return a statement that executes the SQL unless the column has the type.
+
+    The type may be spelled in any way: a temporary table with a column of that type is compared.
+    """
     probe = f"pg_temp.{PROBE_TABLE}"
     body = (
         f"BEGIN CREATE TEMPORARY TABLE {PROBE_TABLE} (wanted {type_name}); "
@@ -76,13 +83,14 @@ def unless_of_type(table: str, column: str, type_name: str, sql: str) -> str:
 
 
 def alter_serial(table: str, column: str, type_name: str) -> str:
-    """A statement that gives the sequence which the column owns, if any, the type too."""
+    """Return a statement that gives the type to the sequence which the column owns too, if there is one."""
     owned = f"pg_catalog.pg_get_serial_sequence({literal(table)}, {literal(column)})"
     alter = f"pg_catalog.format('ALTER SEQUENCE %s AS {type_name}', {owned})"
     return f"DO {literal(f'BEGIN IF {owned} IS NOT NULL THEN EXECUTE {alter}; END IF; END')}"
 
 
 def has_constraint(table: str, name: str, *, validated: bool = False) -> str:
+    """Return the condition that the table has the constraint, and, if asked for, that it is validated."""
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_constraint "
         f"WHERE conrelid = pg_catalog.to_regclass({literal(table)}) AND conname = {literal(name)}"
@@ -91,7 +99,7 @@ def has_constraint(table: str, name: str, *, validated: bool = False) -> str:
 
 
 def has_foreign_key(table: str, column: str, target: str, target_column: str) -> str:
-    """Whether a foreign key of any name leads from the one column to the other."""
+    """Return the condition that a foreign key of any name leads from the one column to the other."""
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_constraint k "
         "JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND k.conkey = ARRAY[a.attnum] "
@@ -103,6 +111,7 @@ def has_foreign_key(table: str, column: str, target: str, target_column: str) ->
 
 
 def has_index(table: str, name: str, *, valid: bool | None = None) -> str:
+    """Return the condition that the table has the index; valid: and that it is valid, or invalid if False."""
     condition = {None: "", True: " AND i.indisvalid", False: " AND NOT i.indisvalid"}[valid]
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
@@ -112,7 +121,7 @@ def has_index(table: str, name: str, *, valid: bool | None = None) -> str:
 
 
 def index_of(table: str, name: str) -> str:
-    """The table's index of that name as SQL, resolved when the script runs."""
+    """Return an SQL expression for the index of that name as DROP INDEX needs it: quoted, with its schema."""
     return (
         "(SELECT i.indexrelid::pg_catalog.regclass::pg_catalog.text "
         "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
@@ -121,14 +130,15 @@ def index_of(table: str, name: str) -> str:
 
 
 def has_enum(name: str) -> str:
-    """Whether the type stands where CREATE TYPE would put it."""
+    """Return the condition that the type exists where CREATE TYPE would put it."""
     return (
         f"EXISTS (SELECT FROM pg_catalog.pg_type WHERE oid = pg_catalog.to_regtype({literal(name)}) "
-        f"AND typnamespace = {_HERE})"
+        f"AND typnamespace = {_CURRENT_SCHEMA})"
     )
 
 
 def has_label(enum: str, label: str) -> str:
+    """Return the condition that the enum type has the label."""
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_enum "
         f"WHERE enumtypid = pg_catalog.to_regtype({literal(enum)}) AND enumlabel = {literal(label)})"
@@ -136,7 +146,7 @@ def has_label(enum: str, label: str) -> str:
 
 
 def before_first_label(enum: str) -> str:
-    """The place of a new first value as SQL, resolved when the script runs."""
+    """Return an SQL expression for the BEFORE clause that makes a new label the first of the enum."""
     return (
         "COALESCE((SELECT ' BEFORE ' || pg_catalog.quote_literal(enumlabel) "
         f"FROM pg_catalog.pg_enum WHERE enumtypid = pg_catalog.to_regtype({literal(enum)}) "
@@ -145,7 +155,7 @@ def before_first_label(enum: str) -> str:
 
 
 def uses_type(name: str) -> str:
-    """Whether a column, a function or another object depends on the type or on its array type."""
+    """Return the condition that a column, a function or another object depends on the type or its array."""
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_type t "
         "ON d.refobjid IN (t.oid, t.typarray) WHERE d.deptype = 'n' "
@@ -155,13 +165,16 @@ def uses_type(name: str) -> str:
 
 
 def refusal(message: str) -> str:
-    """A statement that stops a script with the message."""
+    """Return a statement that stops a script with the message."""
     body = f"BEGIN RAISE EXCEPTION USING MESSAGE = {literal(message)}; END"
     return f"DO {literal(body)}"
 
 
 def refusal_if_any(table: str, condition: str, message: str) -> str:
-    """A statement that stops if a row of the table meets the condition; SQLSTATE 22000."""
+    """Return a statement that fails with the message if a row of the table meets the SQL condition.
+
+    Its SQLSTATE is 22000. It fails as well if row level security would hide rows from the current role.
+    """
     body = (
         "BEGIN PERFORM pg_catalog.set_config('row_security', 'off', true); "
         f"IF EXISTS (SELECT FROM {table} WHERE {condition}) THEN "
@@ -171,7 +184,7 @@ def refusal_if_any(table: str, condition: str, message: str) -> str:
 
 
 def refusal_if_filled(table: str, sqlstate: str) -> str:
-    """A statement that stops with the SQLSTATE if the table has a row."""
+    """Return a statement that fails with the SQLSTATE if the table has a row."""
     body = (
         f"BEGIN IF EXISTS (SELECT FROM {table}) THEN RAISE EXCEPTION USING "
         f"ERRCODE = {literal(sqlstate)}, MESSAGE = 'rows have come'; END IF; END"
@@ -180,14 +193,16 @@ def refusal_if_filled(table: str, sqlstate: str) -> str:
 
 
 def either(*conditions: str) -> str:
+    """Return the condition that at least one of the conditions holds."""
     return " OR ".join(f"({condition})" for condition in conditions)
 
 
 def negated(condition: str) -> str:
+    """Return the condition that the condition does not hold."""
     return f"NOT ({condition})"
 
 
 def guarded(statement: Statement) -> str:
-    """Return the step for psql: it asks for itself, when it runs, whether it is done."""
+    """Return the step for psql, whose \\gexec executes it unless the catalog shows that it is done."""
     question = statement.question or f"SELECT {literal(statement.sql)}"
     return f"{question} WHERE NOT ({statement.unless}) \\gexec"

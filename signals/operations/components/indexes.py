@@ -1,4 +1,4 @@
-"""When two indexes are the same index, and which columns an index needs."""
+"""Compare indexes by their definition, and make the SQL that builds, replaces and drops one."""
 
 import re
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from . import guards
 
 
 def columns_of(site: Site, index: DeclaredIndex) -> list[str]:
-    """The columns that the declared index reads: keys, expressions, INCLUDE and condition."""
+    """Return the columns that the declared index uses, in keys, expressions, INCLUDE and condition."""
     names = [name for name, _ in index.fields_orders] + list(index.include)
     return site.columns_of(names, [*index.expressions, index.condition])
 
 
 def same_index(found: Index, wanted: Index) -> bool:
-    """Equal in all but name and state."""
+    """Return whether two indexes are the same in all but their name and whether they are valid."""
     return (
         found.method == wanted.method
         and [key[1:] for key in found.keys] == [key[1:] for key in wanted.keys]
@@ -29,7 +29,8 @@ def same_index(found: Index, wanted: Index) -> bool:
         and _same_expressions(found, wanted)
         and found.unique == wanted.unique
         and found.nulls_not_distinct == wanted.nulls_not_distinct
-        and sorted(map(_option, found.options)) == sorted(map(_option, wanted.options))
+        and sorted(map(_comparable_option, found.options))
+        == sorted(map(_comparable_option, wanted.options))
     )
 
 
@@ -39,23 +40,26 @@ def _same_expressions(found: Index, wanted: Index) -> bool:
     return bool(found.folded) and found.folded == wanted.folded
 
 
-def _option(text: str) -> str:
-    """A storage parameter in one spelling; PostgreSQL keeps that of the statement."""
+def _comparable_option(text: str) -> str:
+    """Return a storage parameter in one spelling, because PostgreSQL keeps that of the statement."""
     name, _, value = text.partition("=")
-    return f"{name}={_SWITCHES.get(value.lower(), value)}"
+    return f"{name}={_BOOLEANS.get(value.lower(), value)}"
 
 
 def compare_index(site: Site, name: str, found: Table, wanted: Table | None) -> Finding:
-    """The status of the index of that name, which may be another relation's name too."""
+    """Return the status of the table's index of that name.
+
+    It is DIFFERENT too if another relation of the schema has the name.
+    """
     index = found.index(name)
     if index is None:
-        return _compare_name(site, name, found)
+        return _compare_missing_index(site, name, found)
     target = wanted.index(name) if wanted else None
     is_free = index.constraint is None
     if index.building:
         status = Status.BUILDING
     elif target is not None and not (is_free and same_index(index, target)):
-        status = Status.BUILDING if _is_replaced(name, found) else Status.DIFFERENT
+        status = Status.BUILDING if _is_being_replaced(name, found) else Status.DIFFERENT
     elif not index.valid or replacement_leftovers(name, found):
         status = Status.UNFINISHED
     else:
@@ -76,7 +80,7 @@ def compare_index(site: Site, name: str, found: Table, wanted: Table | None) -> 
 
 
 def why_not_replaceable(index: Index) -> str:
-    """Why the index cannot be replaced without a loss, in words behind its definition."""
+    """Return, in parentheses, why replacing the index would lose something; empty if it would not."""
     if index.identity:
         return " (the replica identity of its table)"
     if index.clustered:
@@ -86,29 +90,30 @@ def why_not_replaceable(index: Index) -> str:
     return " (foreign keys rest on it)" if index.referenced else ""
 
 
-def _compare_name(site: Site, name: str, found: Table) -> Finding:
-    """The status of an index that the table does not have: is its name free in the schema?"""
+def _compare_missing_index(site: Site, name: str, found: Table) -> Finding:
+    """Return the status of an index that the table lacks: MISSING if its name is free in the schema."""
     holder = found.holder(name)
     if holder is None:
-        status = Status.BUILDING if _is_replaced(name, found) else Status.MISSING
+        status = Status.BUILDING if _is_being_replaced(name, found) else Status.MISSING
         return Finding("index", name, site.table, status)
     what = f"an index of table {holder.table}" if holder.table else "a relation that is no index"
-    kind = _KINDS.get(holder.kind, "TABLE")
+    kind = _ALTER_KEYWORDS.get(holder.kind, "TABLE")
     fix = f"rename it: ALTER {kind} {site.beside_table(name, found)} RENAME TO ..."
     wanted = f"an index of table {site.table}"
     return Finding("index", name, site.table, Status.DIFFERENT, what, wanted, fix)
 
 
-def _is_replaced(name: str, found: Table) -> bool:
-    """Whether another session builds a replacement of the index now."""
+def _is_being_replaced(name: str, found: Table) -> bool:
+    """Return whether another session builds a replacement of the index now."""
     new = found.index(successor(name))
     return new is not None and new.building
 
 
 def replacement_leftovers(name: str, found: Table | None) -> list[Index]:
-    """What an interrupted replacement or REINDEX CONCURRENTLY left beside the index of that name.
+    """Return the indexes that an interrupted replacement or REINDEX CONCURRENTLY of that index has left.
 
-    REINDEX leaves only invalid ones; it cuts a name to make room for its _ccnew or _ccold.
+    REINDEX leaves only invalid indexes, named after the index with _ccnew or _ccold, for which it cuts a
+    long name.
     """
     own = (successor(name), predecessor(name))
 
@@ -126,10 +131,14 @@ def replacement_leftovers(name: str, found: Table | None) -> list[Index]:
 def plan_index(
     site: Site, create: Callable[[str], Statement], finding: Finding, snapshot: Snapshot
 ) -> list[Statement]:
-    """What gives the table the index of the finding; `create` makes the statement that builds it by name.
+    """Return the steps that give the table the index of the finding.
 
-    A different one is replaced without a gap: the wanted one is built beside it, takes its name, which
-    locks no table, and only then the other one goes.
+    create: returns the statement that builds the index under a name.
+
+    Replace an index of another definition without a gap: build the wanted one beside it under the name of a
+    successor, swap the names, which locks no table, and only then drop the old one. A run that dies on the
+    way leaves a second index beside the one of that name. The next run uses it if it is a valid successor,
+    and drops it otherwise.
     """
     name, found = finding.name, snapshot.found
     clean = [drop_index(site, each.name, found) for each in replacement_leftovers(name, found)]
@@ -155,17 +164,20 @@ def plan_index(
 
 
 def rename_index(site: Site, name: str, to: str, found: Table | None) -> str:
-    """SQL that locks the index alone, and lets its readers and writers go on."""
+    """Return SQL that renames an index. It locks the index alone; readers and writers go on."""
     return f"ALTER INDEX {site.beside_table(name, found)} RENAME TO {site.quote(to)}"
 
 
 def definition_on_table(site: Site, wanted: Index) -> str:
-    """The definition of an index of the probe as it would stand on the table."""
+    """Return the definition of an index of the probe, with the table in the place of the probe."""
     return _PROBE.sub(lambda _: site.table, wanted.definition, count=1)
 
 
 def refuse_invalid(site: Site, name: str, *elsewhere: str) -> Statement:
-    """For printed scripts: stops at an index that a failed build left, unless a condition holds."""
+    """Return the statement that stops a printed script at an invalid index, left by a failed build.
+
+    elsewhere: conditions under which the script does not need the index and goes on.
+    """
     invalid = guards.has_index(site.table, name, valid=False)
     return Statement(
         guards.refusal(
@@ -179,9 +191,10 @@ def refuse_invalid(site: Site, name: str, *elsewhere: str) -> Statement:
 
 
 def refuse_partitioned(site: Site, name: str, sql: str) -> str:
-    """For printed scripts: the question for the SQL, which builds the index of an ordinary table alone.
+    """Return a SELECT, for Statement.question, of the SQL or, if the table is partitioned, of a refusal.
 
-    What a partitioned one needs depends on its partitions, and would bury the script of every other.
+    The SQL builds the index of an ordinary table. The steps for a partitioned one depend on its partitions,
+    and would bury the script of every ordinary table.
     """
     refusal = guards.refusal(
         f"table {site.table} is partitioned: index {name} is built on each partition by migrate, "
@@ -194,10 +207,10 @@ def refuse_partitioned(site: Site, name: str, sql: str) -> str:
 
 
 def drop_index(site: Site, name: str, found: Table | None = None) -> Statement:
-    """Drops the table's index while readers and writers go on.
+    """Return the statement that drops the table's index while readers and writers go on.
 
-    PostgreSQL drops that of a partitioned table with those attached to it, for an instant under ACCESS
-    EXCLUSIVE on all of them.
+    PostgreSQL cannot drop the index of a partitioned table concurrently. It drops that together with those
+    attached to it, under ACCESS EXCLUSIVE on the table and all partitions, for an instant.
     """
     if found is not None and found.kind == "p":
         return Statement(
@@ -219,12 +232,21 @@ def drop_index(site: Site, name: str, found: Table | None = None) -> Statement:
 
 
 def tables_below(found: Table) -> tuple[str, ...]:
-    """The quoted names of the partitions, which a step on the partitioned table locks too."""
+    """Return the quoted names of the partitions, which a step on the partitioned table locks too."""
     return tuple(part.table for part in found.tree.parts) if found.tree else ()
 
 
-_SWITCHES = {"on": "true", "yes": "true", "1": "true", "off": "false", "no": "false", "0": "false"}
+# Other spellings of true and false in a storage parameter.
+_BOOLEANS = {"on": "true", "yes": "true", "1": "true", "off": "false", "no": "false", "0": "false"}
+# The name of a leftover of REINDEX CONCURRENTLY.
 _REINDEXED = re.compile(r"(.+)_cc(?:new|old)\d*")
 _PROBE = re.compile(rf"\bpg_temp\w*\.{PROBE_TABLE}\b")
 
-_KINDS = {"i": "INDEX", "I": "INDEX", "S": "SEQUENCE", "v": "VIEW", "m": "MATERIALIZED VIEW"}
+# What ALTER calls a relation, by pg_class.relkind.
+_ALTER_KEYWORDS = {
+    "i": "INDEX",
+    "I": "INDEX",
+    "S": "SEQUENCE",
+    "v": "VIEW",
+    "m": "MATERIALIZED VIEW",
+}

@@ -1,4 +1,4 @@
-"""The primary key that a table lacks."""
+"""The SQL for a primary key that a table lacks."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,10 @@ from ..site import Site
 def primary_key_ddl(
     site: Site, found: Table, primary: Constraint | None, columns: Sequence[str]
 ) -> str:
-    """SQL that gives the table the primary key; its index is built while writers go on."""
+    """Return SQL, for people to run, that gives the table the primary key while writers go on.
+
+    primary: the primary key to replace; None if the table has none. columns: plain names.
+    """
     name = shortened(f"{found.name}_pkey")
     index = site.quote(successor(name) if primary else name)
     keys = ", ".join(map(site.quote, columns))

@@ -1,4 +1,4 @@
-"""Reads what the database has of declarations: three round trips, whatever their number."""
+"""Read what the database has of any number of declarations, in three round trips."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,10 @@ from .foreign_keys import has_db_constraint, target_table
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A declaration, and the table that was found for it with what is to be put on a copy of it."""
+    """A declaration, and the probe on which PostgreSQL is to build it.
+
+    copy: the probe of the table found; None if the table does not exist or is not the declared one.
+    """
 
     operation: Contract
     site: Site
@@ -30,7 +33,7 @@ class Case:
 
 
 def question(operation: Contract, site: Site, family: int = 0) -> Question:
-    """What the operation has to know of its table."""
+    """Return the question for what the operation has to know about its table."""
     declared = operation.declared(site)
     return Question(
         site.table,
@@ -44,14 +47,18 @@ def question(operation: Contract, site: Site, family: int = 0) -> Question:
 def read_all(
     connection: BaseDatabaseWrapper, declared: Sequence[tuple[Contract, Site]]
 ) -> list[Snapshot]:
-    """A snapshot for each operation in its place."""
+    """Return a snapshot for each operation at its site, in the same order."""
     found = ask(connection, [question(operation, site) for operation, site in declared])
     cases = [case(*each, table) for each, table in zip(declared, found, strict=True)]
     return compare(connection, cases)
 
 
 def case(operation: Contract, site: Site, found: Table | None, path: str = "") -> Case:
-    """The declaration as DDL for a copy of the table; path: its search_path, if not the session's."""
+    """Return the Case of the operation for the table found.
+
+    path: the search_path for the probe, as SQL; empty for that of the session. Raise Refused if a temporary
+    table of the session hides the table.
+    """
     if found is None:
         return Case(operation, site, None)
     if found.temporary:
@@ -68,9 +75,10 @@ def case(operation: Contract, site: Site, found: Table | None, path: str = "") -
 
 
 def compare(connection: BaseDatabaseWrapper, cases: Sequence[Case]) -> list[Snapshot]:
-    """The tables beside what PostgreSQL makes of their declarations, where there is a rival to compare.
+    """Return a snapshot for each case: the table found, and the probe with the declaration built on it.
 
-    Two round trips; the second where something is spelled otherwise.
+    There is no probe if the table has nothing of the declared names to compare with. Take two round trips,
+    the second only if something is spelled differently.
     """
     asked = [each.copy for each in cases if each.copy and each.copy.ddl]
     probed = dict(zip(map(id, asked), probe_tables(connection, asked, PROBE), strict=True))
@@ -90,19 +98,23 @@ def _snapshots(
     probed: dict[int, Table | DatabaseError],
     folded: dict[int, tuple[Table, Table]],
 ) -> Iterator[Snapshot]:
+    """Yield the snapshot of each case; probed, folded: the answers, by the id() of the case's probe."""
     for each in cases:
         copy = each.copy
         answer = probed.get(id(copy))
         if isinstance(answer, DatabaseError) and copy is not None:
-            yield _failed(each, copy, answer)
+            yield _snapshot_of_failure(each, copy, answer)
         elif id(copy) in folded:
             yield Snapshot(*folded[id(copy)])
         else:
             yield Snapshot(copy.found if copy else None)
 
 
-def _failed(of: Case, copy: Probe, error: DatabaseError) -> Snapshot:
-    """What PostgreSQL says of a declaration that the table cannot take; raises any other error."""
+def _snapshot_of_failure(of: Case, copy: Probe, error: DatabaseError) -> Snapshot:
+    """Return a snapshot with PostgreSQL's reason why the table cannot take the declaration.
+
+    Raise StatementRefused, or the error itself, if the declaration is not the reason.
+    """
     declaration = "; ".join(copy.ddl).replace(PROBE, of.site.table)
     if not is_impossible(error):
         refuse_statement(of.operation, declaration, error)
