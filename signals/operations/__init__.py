@@ -34,6 +34,7 @@ from .errors import (
 from .findings import Finding, Status
 from .remove_check import RemoveCheckIfPresent
 from .remove_column import RemoveColumnIfPresent
+from .remove_table import RemoveTableIfPresent
 from .remove_unique import RemoveUniqueIfPresent
 from .set_not_null import SetNotNullIfNullable
 
@@ -60,6 +61,7 @@ __all__ = [
     "Refused",
     "RemoveCheckIfPresent",
     "RemoveColumnIfPresent",
+    "RemoveTableIfPresent",
     "RemoveUniqueIfPresent",
     "RowsViolate",
     "RowsViolateCheck",
@@ -82,6 +84,7 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     DropIndexConcurrentlyIfPresent,
     RemoveCheckIfPresent,
     RemoveColumnIfPresent,
+    RemoveTableIfPresent,
     RemoveUniqueIfPresent,
     SetNotNullIfNullable,
 )

@@ -58,7 +58,9 @@ def test_back_has_nothing_to_do_where_the_table_is_missing(case: Case) -> None:
     assert catalog_versions() == before
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.removes], ids=str)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.removes and case.component != "table"], ids=str
+)
 def test_what_stood_on_a_table_that_is_missing_is_gone(case: Case) -> None:
     recreate("CREATE TABLE aside.part (id bigint, label text, amount integer)")
     before, state = catalog_versions(), project_state(*case.models)
