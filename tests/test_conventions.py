@@ -124,6 +124,7 @@ def test_every_operation_is_behind_the_one_door(path: Path) -> None:
     for name in operation_classes(path):
         assert name in operations.__all__, f"export {name} in signals/operations/__init__.py"
         assert getattr(operations, name).__module__ == "signals.operations"
+        assert getattr(operations, name) in operations.OPERATIONS, f"add {name} to OPERATIONS"
 
 
 @each_module
