@@ -183,7 +183,7 @@ def proof_name(database: Database) -> str:
         connections[database.alias], collect_sql=True
     )
     site = step[1].locate("signals", editor, step[3], step[2])
-    return str(step[1]._proof(site))
+    return str(step[1].proof_name(site))
 
 
 def test_not_null_proven_halfway_is_finished(copy: Copy) -> None:

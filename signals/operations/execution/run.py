@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.connection import ConnectionProxy
 
 
 @dataclass(slots=True)
@@ -43,4 +45,8 @@ _runs: WeakKeyDictionary[BaseDatabaseWrapper, Run] = WeakKeyDictionary()
 
 def run_of(connection: BaseDatabaseWrapper) -> Run:
     """Return the run on the connection; between two runs, one that knows nothing."""
+    if isinstance(
+        connection, ConnectionProxy
+    ):  # as django.db.connection is, of each thread another
+        connection = connections[connection.alias]
     return _runs.setdefault(connection, Run())

@@ -158,14 +158,19 @@ def test_verbosity_0_silences_lines_and_progress(
 ) -> None:
     recreate(PART_TABLE)
     holder = sessions.with_snapshot()
-    preflight.remember(using="default", plan=[], verbosity=verbosity)
-    try:
-        future = background(forwards, add_index(), STATE)
-        logged_lines.until("(waiting for old snapshots): pid ")
-        holder.rollback()
-        future.result(timeout=DEADLINE)
-    finally:
-        preflight.forget(using="default")
+
+    def run() -> None:
+        """In one thread and on one connection, as migrate does it."""
+        preflight.remember(using="default", plan=[], verbosity=verbosity)
+        try:
+            forwards(add_index(), STATE)
+        finally:
+            preflight.forget(using="default")
+
+    future = background(run)
+    logged_lines.until("(waiting for old snapshots): pid ")
+    holder.rollback()
+    future.result(timeout=DEADLINE)
     assert bool(shown_lines.read()) is bool(logged_lines.warnings) is bool(verbosity)
 
 
