@@ -19,7 +19,7 @@ from django.test.utils import setup_databases, teardown_databases
 from tests.browser import NAMES
 from tests.migrations.chain import LAST_MIGRATION, build_legacy
 from tests.postgres import run_server
-from tests.postgres.databases import Database
+from tests.postgres.databases import Database, close_server_session
 
 # CI installs a browser, so there a missing one is a failure.
 HAS_BROWSER = "CHROMIUM" in os.environ or "CI" in os.environ or any(map(shutil.which, NAMES))
@@ -32,14 +32,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let processes be interrupted as on a terminal, and give the run a server of its own."""
     # Under nohup, and in the background of a script, SIGINT is ignored, and every child inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
     default = settings.DATABASES["default"]
     if default["ENGINE"] == "project.embedded":
-        stack = ExitStack()
-        config.add_cleanup(stack.close)
         default |= {
             "DATA_DIR": stack.enter_context(run_server.data_dir()),
             "SERVER": run_server.SETTINGS,
         }
+    stack.callback(close_server_session)
 
 
 def pytest_report_header() -> str:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import NamedTemporaryFile
@@ -15,6 +14,7 @@ from tests.deadline import DEADLINE
 from tests.operations.scratch_schema import conninfo, psql_binary
 from tests.postgres.databases import ROOT
 from tests.postgres.manage_process import ManageProcess
+from tests.postgres.polling import wait_for_rows
 
 Running = ManageProcess | subprocess.Popen[str]
 
@@ -120,13 +120,11 @@ class MigratedDatabase:
         assert process.returncode == -signal.SIGKILL
 
     def until(self, question: str) -> list[Any]:
-        deadline = time.monotonic() + DEADLINE
-        while time.monotonic() < deadline:
-            found = self.watcher.execute(question).fetchall()  # type: ignore[arg-type]
-            if found:
-                return found
-        running = [process.poll() for process in self.processes]
-        raise AssertionError(f"never true: {question} (processes: {running})")
+        try:
+            return wait_for_rows(self.watcher, question)
+        except AssertionError as error:
+            running = [process.poll() for process in self.processes]
+            raise AssertionError(f"{error} (processes: {running})") from None
 
     @contextmanager
     def gate(self, place: str, pattern: str) -> Iterator[None]:

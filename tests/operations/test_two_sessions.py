@@ -1,7 +1,6 @@
 """Two sessions that do the same at once: the later one finds it done, whatever it had planned."""
 
 import threading
-import time
 from typing import Any
 
 import psycopg
@@ -22,6 +21,7 @@ from tests.operations.scratch_schema import (
     recreate,
     rows,
 )
+from tests.postgres.polling import wait_until
 
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
@@ -97,9 +97,8 @@ def waiting(holder: psycopg.Connection[Any], sessions: int) -> None:
     """Until so many sessions wait for the holder, or for one that does."""
     question = """SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0 AND pid <> %s"""
-    deadline = time.monotonic() + DEADLINE
-    while rows(question, [holder.info.backend_pid])[0][0] < sessions:
-        assert time.monotonic() < deadline
+    pid = holder.info.backend_pid
+    wait_until(lambda: rows(question, [pid])[0][0] >= sessions, f"{sessions} wait for {pid}")
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any, Self
@@ -38,6 +39,19 @@ def address() -> tuple[str, dict[str, str]]:
     return user, query
 
 
+@cache
+def server_session() -> psycopg.Connection[Row]:
+    """Return the session of this process in which databases are made, dropped and watched."""
+    return psycopg.connect(Database("postgres").url, autocommit=True)
+
+
+def close_server_session() -> None:
+    """Close that session, if there is one."""
+    if server_session.cache_info().currsize:
+        server_session().close()
+        server_session.cache_clear()
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """One database of the server; `search_path` is SQL, empty for the server's own."""
@@ -48,20 +62,18 @@ class Database:
     @classmethod
     def new(cls, template: str = "template0") -> Self:
         name = f"test_mig_{secrets.token_hex(4)}"
-        with psycopg.connect(cls("postgres").url, autocommit=True) as server:
-            server.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                    sql.Identifier(name), sql.Identifier(template)
-                )
+        server_session().execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
             )
+        )
         return cls(name)
 
     def drop(self) -> None:
         self.close()
-        with psycopg.connect(Database("postgres").url, autocommit=True) as server:
-            server.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.name))
-            )
+        server_session().execute(
+            sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.name))
+        )
 
     @property
     def url(self) -> str:
@@ -199,9 +211,8 @@ def new_database() -> Iterator[str]:
         return f"postgresql://{user}@/{database}?{place}"
 
     identifier = sql.Identifier(name)
-    with psycopg.connect(url("postgres"), autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(identifier))
-        try:
-            yield url(name)
-        finally:
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+    server_session().execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(identifier))
+    try:
+        yield url(name)
+    finally:
+        server_session().execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))

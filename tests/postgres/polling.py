@@ -7,7 +7,10 @@ from typing import Any
 import psycopg
 
 from tests.deadline import DEADLINE
-from tests.postgres.databases import Database
+from tests.postgres.databases import Database, server_session
+
+# Between two looks the processor is left to what is waited for.
+_PAUSE = 0.005
 
 
 def wait_until(done: Callable[[], Any], what: str) -> Any:
@@ -16,7 +19,7 @@ def wait_until(done: Callable[[], Any], what: str) -> Any:
     while time.monotonic() < end:
         if answer := done():
             return answer
-        time.sleep(0.005)
+        time.sleep(_PAUSE)
     raise AssertionError(f"waited {DEADLINE} s in vain until {what}")
 
 
@@ -24,35 +27,27 @@ def lock_waiter(database: Database, query: str) -> Callable[[], Any]:
     """Return a function that returns the pid of a session whose query has the text and waits for a lock."""
 
     def ask() -> Any:
-        with psycopg.connect(Database("postgres").url, autocommit=True) as server:
-            found = server.execute(
-                "SELECT pid FROM pg_stat_activity WHERE datname = %s"
-                " AND wait_event_type = 'Lock' AND position(%s in query) > 0",
-                [database.name, query],
-            ).fetchone()
-        return found and found[0]
+        found = server_session().execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = %s"
+            " AND wait_event_type = 'Lock' AND position(%s in query) > 0",
+            [database.name, query],
+        )
+        row = found.fetchone()
+        return row and row[0]
 
     return ask
 
 
 def wait_until_unused(database: Database) -> None:
     """Return when no backend of an ended process works in the database any more."""
+    question = "SELECT FROM pg_stat_activity WHERE datname = %s"
     wait_until(
-        lambda: (
-            Database("postgres").value(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [database.name]
-            )
-            == 0
-        ),
+        lambda: server_session().execute(question, [database.name]).fetchone() is None,
         "the backends of the killed process have gone",
     )
 
 
 def wait_for_rows(session: psycopg.Connection[Any], question: str) -> list[Any]:
     """Return the rows of the question once there are any."""
-    deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline:
-        found = session.execute(question).fetchall()  # type: ignore[arg-type]
-        if found:
-            return found
-    raise AssertionError(f"never true: {question}")
+    found = wait_until(lambda: session.execute(question).fetchall(), question)  # type: ignore[arg-type]
+    return list(found)

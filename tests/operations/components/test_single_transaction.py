@@ -26,6 +26,7 @@ from tests.operations.scratch_schema import (
     recreate,
     rows,
 )
+from tests.postgres.polling import wait_until
 
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
@@ -126,8 +127,10 @@ def test_rows_that_come_meanwhile_are_met_concurrently(
     writer = sessions(autocommit=False)
     writer.execute("INSERT INTO part (label) VALUES ('late')")
     running = background(forwards, add_index(), STATE)
-    while not any("SHARE MODE" in text for text in sent(caplog)):
-        assert not running.done()
+    wait_until(
+        lambda: any("SHARE MODE" in text for text in sent(caplog)) or running.done(), "it locks"
+    )
+    assert not running.done()
     writer.commit()
     running.result(DEADLINE)
     assert sent(caplog)[-1].startswith('CREATE INDEX CONCURRENTLY "wanted"')

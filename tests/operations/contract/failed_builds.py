@@ -1,8 +1,8 @@
 """Leave what a concurrent build leaves that really started and failed."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import psycopg
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import SCHEMA, conninfo
+from tests.postgres.polling import wait_until
 
 WAITING = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
 
@@ -29,11 +30,8 @@ def cancelled_build(sql: str, before: str = "") -> Callable[[], None]:
             holder.execute("SELECT 1")
             builder.execute(f"SET search_path TO {SCHEMA}; SET client_min_messages = warning")
             build = pool.submit(builder.execute, sql)
-            deadline = time.monotonic() + DEADLINE
-            while not scratch_schema.rows(WAITING, [builder.info.backend_pid]):
-                if build.done():
-                    build.result()
-                assert time.monotonic() < deadline, f"never waited: {sql}"
+            waits = partial(scratch_schema.rows, WAITING, [builder.info.backend_pid])
+            wait_until(lambda: waits() or (build.done() and build.result()), f"it waits: {sql}")
             builder.cancel_safe()
             with pytest.raises(psycopg.errors.QueryCanceled):
                 build.result(timeout=DEADLINE)

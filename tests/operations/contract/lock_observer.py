@@ -1,6 +1,5 @@
 """Read from a second session which locks each statement takes."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,9 +9,9 @@ from django.db import connection, transaction
 
 from signals.operations import convergence
 from signals.operations.statements import Lock, Statement
-from tests.deadline import DEADLINE
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import OTHER_SCHEMA, SCHEMA, Sessions
+from tests.postgres.polling import wait_until
 
 # The tables that others can see; one that the statement makes itself is nobody else's yet.
 HELD_LOCKS = f"""
@@ -63,9 +62,9 @@ class LockObserver:
             looked.result()
 
     def compare_when_it_waits(self, statement: Statement, pid: int) -> None:
-        deadline = time.monotonic() + DEADLINE
-        while not self.watcher.execute(WAITS, [pid]).fetchall():
-            assert time.monotonic() < deadline, f"never waited: {statement.sql}"
+        wait_until(
+            lambda: self.watcher.execute(WAITS, [pid]).fetchall(), f"it waits: {statement.sql}"
+        )
         self.compare(statement, pid)
 
     def compare(self, statement: Statement, pid: int = 0) -> None:

@@ -1,7 +1,6 @@
 """A build by another session is waited for and not dropped, and taken over where it fails."""
 
 import threading
-import time
 from typing import Any
 
 import psycopg
@@ -21,7 +20,7 @@ from tests.operations.scratch_schema import (
     recreate,
 )
 from tests.postgres.databases import Database
-from tests.postgres.polling import wait_for_rows
+from tests.postgres.polling import wait_for_rows, wait_until
 
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
@@ -158,9 +157,8 @@ def test_the_build_of_another_index_is_not_killed_by_ours(
     wait_for_rows(watcher, BUILD_HELD_UP)
     index = models.Index(fields=["label"], name="wanted")
     ours = background(forwards, operations.CreateIndexConcurrentlyIfMissing("part", index), STATE)
-    deadline = time.monotonic() + DEADLINE
-    while "another session builds an index of the table" not in caplog.text:
-        assert time.monotonic() < deadline
+    told = "another session builds an index of the table"
+    wait_until(lambda: told in caplog.text, told)
     writer.commit()
     thread.join(DEADLINE)
     ours.result(DEADLINE)

@@ -1,6 +1,5 @@
 """The settings of a session are after a run what they were, and cut off no step that lets writers through."""
 
-import time
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from tests.operations.scratch_schema import (
     project_state,
     recreate,
 )
-from tests.postgres.polling import wait_for_rows
+from tests.postgres.polling import wait_for_rows, wait_until
 
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
@@ -161,15 +160,11 @@ def test_the_sessions_settings_are_what_they_were_after_a_cancelled_build(
 
 
 def cancel_when_waiting(watcher: Any) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline:
-        question = (
-            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-            "AND query LIKE 'CREATE INDEX CONCURRENTLY%' AND datname = current_database()"
-        )
-        if watcher.execute(question).fetchall():
-            return
-    pytest.fail("no concurrent build was seen to wait")
+    wait_for_rows(
+        watcher,
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "AND query LIKE 'CREATE INDEX CONCURRENTLY%' AND datname = current_database()",
+    )
 
 
 def test_a_step_that_lets_writers_through_is_not_cut_off_by_the_sessions_timeouts(
@@ -255,8 +250,6 @@ def test_a_build_is_not_cut_off_by_transaction_timeout(sessions: Any, background
         "WHERE datname = current_database() AND wait_event_type = 'Lock' "
         "AND clock_timestamp() - query_start > '400ms'"
     )
-    deadline = time.monotonic() + DEADLINE
-    while not scratch_schema.rows(waited) and not running.done():
-        assert time.monotonic() < deadline
+    wait_until(lambda: scratch_schema.rows(waited) or running.done(), "it waits, or has ended")
     holder.close()
     assert running.result(timeout=DEADLINE) == "200ms"
