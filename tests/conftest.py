@@ -34,12 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     stack = ExitStack()
     config.add_cleanup(stack.close)
+    data_dir = stack.enter_context(run_server.data_dir())
     default = settings.DATABASES["default"]
     if default["ENGINE"] == "project.embedded":
-        default |= {
-            "DATA_DIR": stack.enter_context(run_server.data_dir()),
-            "SERVER": run_server.SETTINGS,
-        }
+        default |= {"DATA_DIR": data_dir, "SERVER": run_server.SETTINGS}
     stack.callback(close_server_session)
 
 

@@ -20,7 +20,7 @@ from project.embedded.account import is_root
 from project.embedded.server import Server
 from project.embedded.watcher import LINGER_SECONDS
 from tests.deadline import DEADLINE
-from tests.postgres.run_server import fast_folder
+from tests.postgres.run_server import run_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGER_THAN_THE_LINGER_SECONDS = LINGER_SECONDS + 0.5
@@ -186,7 +186,7 @@ def _listed(*options: str) -> str:
 @contextmanager
 def open_folder() -> Iterator[Path]:
     """A folder that every account may enter, as pytest's are not; what runs in it is stopped."""
-    folder = Path(tempfile.mkdtemp(prefix="tests-embedded-", dir=fast_folder())).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="tests-embedded-", dir=run_folder())).resolve()
     folder.chmod(0o755)
     try:
         yield folder

@@ -21,7 +21,12 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - of Linux, and every name in it is a n
 _MEMORY_BYTES = 2 * 2**30
 
 
-def fast_folder() -> Path:
+def run_folder() -> Path:
+    """Return the folder of the run, which every account may enter; it goes with the run."""
+    return Path(os.environ[_VARIABLE]).parent
+
+
+def _fast_folder() -> Path:
     """Return a file system in memory that has room and may hold programs, else the temporary folder."""
     if os.access(_MEMORY, os.W_OK):
         status = os.statvfs(_MEMORY)
@@ -33,14 +38,14 @@ def fast_folder() -> Path:
 
 @contextmanager
 def data_dir() -> Iterator[Path]:
-    """Yield the DATA_DIR of the run; its first process stops the server and removes the folder in the end.
+    """Yield the DATA_DIR of the run; its first process stops the servers and removes the folder in the end.
 
     A lock in the folder tells later runs that this one goes on; they remove what killed runs have left.
     """
     if given := os.environ.get(_VARIABLE):
         yield Path(given)
         return
-    base = fast_folder()
+    base = _fast_folder()
     with exclusive(base):
         _remove_leftovers(base)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
@@ -52,7 +57,8 @@ def data_dir() -> Iterator[Path]:
         yield folder / ".postgres"
     finally:
         del os.environ[_VARIABLE]
-        _remove(folder)
+        with exclusive(base):
+            _remove(folder)
         os.close(lock)
 
 
@@ -66,5 +72,6 @@ def _remove_leftovers(base: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    cluster.stop(folder / ".postgres")
+    for data_dir in folder.rglob(".postgres"):
+        cluster.stop(data_dir)
     shutil.rmtree(folder)
