@@ -17,7 +17,7 @@ from tests.postgres.polling import lock_waiter, wait_until, wait_until_unused
 
 Copy = Callable[[str], Database]
 
-BATCH = 5000
+BATCH = 5000  # rows of the first batch
 MANY = 12_000
 
 
@@ -64,7 +64,7 @@ def test_a_confidence_of_more_places_than_the_declared_stops_the_run(copy: Copy)
 
 
 def many(copy: Copy) -> Database:
-    """A database at 0010 with rows for three batches; every seventh has no ts."""
+    """A database at 0010 with rows for more than the first batch; every seventh has no ts."""
     database = copy("clean")
     database.migrate("0010")
     # What 0011 brought stays on the way back, because rows could be in it.
@@ -127,16 +127,16 @@ def test_a_backfill_that_dies_in_the_middle_is_continued(copy: Copy, how: str) -
     database = many(copy)
     start = database.value("SELECT now()")
     with (
-        row_lock(database, 2 * BATCH + 10),
+        row_lock(database, BATCH + 10),
         database.running("migrate", "signals", "0011") as process,
     ):
-        pid = wait_until(lock_waiter(database, "UPDATE"), "the third batch waits for the row")
+        pid = wait_until(lock_waiter(database, "UPDATE"), "the second batch waits for the row")
         if how.startswith("kill"):
             process.kill()
         Database("postgres").value("SELECT pg_terminate_backend(%s)", [pid])
         process.communicate(timeout=DEADLINE)
         assert process.returncode != 0
-        assert filled(database) == 2 * BATCH
+        assert filled(database) == BATCH
     wait_until_unused(database)
     versions = "SELECT id, xmin::text FROM signals WHERE created_at IS NOT NULL ORDER BY id"
     done = database.rows(versions)
@@ -144,7 +144,7 @@ def test_a_backfill_that_dies_in_the_middle_is_continued(copy: Copy, how: str) -
     resumed = database.manage("migrate", "signals", "0011")
     assert (resumed.returncode, resumed.stderr) == (0, "")
     assert_filled_right(database, start)
-    assert database.rows(versions)[: 2 * BATCH] == done  # what was filled was not written again
+    assert database.rows(versions)[:BATCH] == done  # what was filled was not written again
 
 
 def test_rows_that_come_meanwhile_get_their_time_from_the_database(copy: Copy) -> None:
