@@ -10,12 +10,19 @@ from typing import Any, Self
 from django.db import DatabaseError, DataError, IntegrityError
 from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.state import ProjectState
-from django.db.models import Expression
+from django.db.models import BooleanField, Expression, F, Func, Value
 from django.db.models.sql import UpdateQuery
 
 from .alteration import Alteration
 from .base import Convergent
-from .catalog.contents import count_rows, estimate_nulls, has_rows
+from .catalog.contents import (
+    Key,
+    KeyRange,
+    count_rows,
+    estimate_nulls,
+    has_rows,
+    next_range,
+)
 from .catalog.query import compose
 from .catalog.questions import find_table
 from .catalog.tables import Table
@@ -28,11 +35,12 @@ from .errors import (
     sqlstate,
 )
 from .execution import progress
-from .execution.policy import LockPolicy
+from .execution.limits import seconds
+from .execution.policy import LockPolicy, batch_time
 from .execution.progress import Walk, display_of
 from .execution.send import about_to_change
-from .execution.settings import with_statement_timeout
-from .execution.waiting import retry_on_conflict
+from .execution.settings import change_settings, with_statement_timeout
+from .execution.waiting import retry_on_conflict, retry_without_timeouts
 from .findings import Finding, Snapshot, Status
 from .names import NAME
 from .refusals import refuse_statement, require_column, require_rows
@@ -41,9 +49,11 @@ from .statements import Lock, Statement
 
 logger = logging.getLogger(NAME)
 
+_MOST_ROWS = 1_000_000  # of a batch
+
 
 class BackfillInBatches(Convergent, Operation):
-    """Fills the NULLs of a column, a batch of primary keys at a time, each in its own short transaction.
+    """Fill the NULLs of a column, one range of primary keys after the other, each in a short transaction.
 
     What is NULL is what is still to do: a run that dies is continued by running it again, and a row
     that has a value is never touched. A NOT NULL column is known to be done without looking at a row.
@@ -51,7 +61,9 @@ class BackfillInBatches(Convergent, Operation):
 
     model_name, name: the column's field.
     value: the expression that fills it; where it is NULL, the run ends with RowsViolate.
-    batch_size: rows of a transaction. pause: seconds between two of them.
+    batch_size: rows of the first batch. target_time: seconds that a batch is to take; the number of rows
+    of the following ones is adapted to it. By default the setting BATCH_TIME. pause: seconds between two
+    batches.
     """
 
     component = "rows"
@@ -62,23 +74,27 @@ class BackfillInBatches(Convergent, Operation):
 
     fills_rows = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each thing to choose
         self,
         model_name: str,
         name: str,
         value: Expression,
         *,
         batch_size: int = 5000,
+        target_time: float | None = None,
         pause: float = 0.0,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size} (use at least 1)")
+        if target_time is not None and seconds(target_time) is None:
+            raise ValueError(f"target_time is {target_time!r} (use a number of seconds above 0)")
         if pause < 0:
             raise ValueError(f"pause is {pause} (use a number of seconds from 0)")
         self.model_name = model_name
         self.name = name
         self.value = value
         self.batch_size = batch_size
+        self.target_time = target_time
         self.pause = pause
 
     @classmethod
@@ -96,6 +112,8 @@ class BackfillInBatches(Convergent, Operation):
         }
         if self.batch_size != 5000:  # noqa: PLR2004 - the default
             kwargs["batch_size"] = self.batch_size
+        if self.target_time is not None:
+            kwargs["target_time"] = self.target_time
         if self.pause:
             kwargs["pause"] = self.pause
         return type(self).__name__, [], kwargs
@@ -145,18 +163,20 @@ class BackfillInBatches(Convergent, Operation):
     def converge(self, site: Site, *, forwards: bool) -> None:
         if not forwards:
             return
-        snapshot = self.read(site)
-        require_column(self, site, snapshot, site.column(self.name))
+        snapshot = self._read_through(site)
+        table, _ = require_column(self, site, snapshot, site.column(self.name))
         if not snapshot.has_rows:
             return
         if site.connection.in_atomic_block:
             raise NeedsAutocommit(self.describe(), "one short transaction for each batch")
-        self._fill(site)
-        if self.read(site).has_rows:  # written behind the walk, or with a value that is NULL
-            self._fill(site)
-        if self.read(site).has_rows:
-            reason = f"the value of {self.name} is NULL for some rows, and they are left"
-            raise RowsViolate(self.script(site)[0].sql, reason)
+        for name in site.columns_of(["pk"]):
+            require_column(self, site, snapshot, name)
+        for _ in range(2):  # once more for rows that were written behind the walk
+            self._fill(site, table)
+            if not self._read_through(site).has_rows:
+                return
+        reason = f"the value of {self.name} is NULL for some rows, and they are left"
+        raise RowsViolate(self.script(site)[0].sql, reason)
 
     def script(self, site: Site) -> list[Statement]:
         manager = site.model._base_manager.using(site.connection.alias)
@@ -174,27 +194,48 @@ class BackfillInBatches(Convergent, Operation):
     def waits_for(self, site: Site) -> set[tuple[str, str]]:
         return {(site.table, site.column(self.name))}
 
-    def _fill(self, site: Site) -> None:
-        rows = site.model._base_manager.using(site.connection.alias).order_by("pk")
-        left = rows.filter(**{f"{self.name}__isnull": True})
-        filled, last = 0, None
+    def _read_through(self, site: Site) -> Snapshot:
+        """Read without the session's timeouts if one of them cuts off the look at the rows."""
+        snapshot: Snapshot = retry_without_timeouts(site.connection, partial(self.read, site))
+        return snapshot
+
+    def _fill(self, site: Site, table: Table) -> None:
+        """Fill range after range, in the order of the primary key."""
+        target = batch_time(site.connection, self.target_time)
+        size, filled, last = self.batch_size, 0, None
         walk = Walk(partial(self._left, site), after=progress.LONG_STEP)
         with display_of(site.connection, self.describe()) as shown:
-            while batch := _keys(
-                left if last is None else left.filter(pk__gt=last), self.batch_size
-            ):
+            while batch := self._next(site, table, last, size):
                 about_to_change(site.connection)
-                last = batch[-1]
-                filled += self._write(site, left.order_by().filter(pk__in=batch))
-                logger.info("%s: %s rows filled, up to key %s", self.describe(), filled, last)
+                begin = time.monotonic()
+                written = self._write(site, batch)
+                size = _next_size(size, written, (time.monotonic() - begin) / target)
+                filled, last = filled + written, batch.last
+                key = last[0] if len(last) == 1 else f"({', '.join(last)})"
+                logger.info("%s: %s rows filled, up to key %s", self.describe(), filled, key)
                 walk.show(shown, filled)
                 time.sleep(self.pause)
 
-    def _write(self, site: Site, rows: Any) -> int:
-        """Fills one batch; tried again where transactions of others were in its way."""
+    def _next(self, site: Site, table: Table, last: Key | None, size: int) -> KeyRange | None:
+        key, column = site.columns_of(["pk"]), site.column(self.name)
+        ask = partial(next_range, site.connection, table, column, key, after=last, most=size)
+        return retry_without_timeouts(site.connection, ask)
+
+    def _write(self, site: Site, batch: KeyRange) -> int:
+        """Fill one range; try again where transactions of others were in its way."""
         (statement,) = self.script(site)
         longest = LockPolicy.from_settings().limited(self.limits or site.limits).lock_wait
-        update = partial(rows.update, **{self.name: self.value})
+        fields = [field.name for field in site.model._meta.pk_fields]
+        manager = site.model._base_manager.using(site.connection.alias)
+        rows = manager.filter(_is_null(self.name), *_within(fields, batch))
+
+        def update() -> int:
+            if batch.first[:-1] != batch.last[:-1]:
+                # The planner takes the ends of a composite range for wider than they are, and would
+                # read all of the table.
+                change_settings(site.connection, {"enable_seqscan": "off"})
+            return rows.update(**{self.name: self.value})
+
         try:
             return retry_on_conflict(site.connection, update, longest)
         except (IntegrityError, DataError) as error:
@@ -223,5 +264,51 @@ class BackfillInBatches(Convergent, Operation):
         )
 
 
-def _keys(rows: Any, size: int) -> Sequence[Any]:
-    return list(rows.values_list("pk", flat=True)[:size])
+def _next_size(size: int, written: int, took: float) -> int:
+    """Return how many rows the next batch is to have.
+
+    took: the time of the last one as a multiple of the target. A batch grows to at most twice the size
+    of the last one, and only if that one wrote most of its rows; it shrinks at once to what fits.
+    """
+    longest = 2 * size if 2 * written > size else size
+    return max(1, min(longest, round(size / max(took, 0.1)), _MOST_ROWS))
+
+
+def _is_null(name: str) -> Func:
+    """Return the condition that the field is NULL, in words that no index on its column answers.
+
+    An index on a new column has all rows of the table as NULL, and the planner, which has no statistics
+    of them yet, would read it for each batch.
+    """
+    return _condition("(%(expressions)s IS NULL) IS TRUE", F(name))
+
+
+def _within(fields: Sequence[str], batch: KeyRange) -> list[Func]:
+    """Return the conditions that the key is in the range, such that its index answers them.
+
+    PostgreSQL compares the values, in the order of the index. Columns that the first and the last key
+    have in common are compared each by itself, and so is the next one, because the planner knows more
+    of them than of rows.
+    """
+    pairs = list(zip(batch.first, batch.last, strict=True))
+    common = next((n for n, (low, high) in enumerate(pairs[:-1]) if low != high), len(pairs) - 1)
+    conditions = [
+        _compare("=", [field], [value])
+        for field, value in zip(fields[:common], batch.first, strict=False)
+    ]
+    for end in dict.fromkeys((common + 1, len(pairs))):
+        part = slice(common, end)
+        conditions.append(_compare(">=", fields[part], batch.first[part]))
+        conditions.append(_compare("<=", fields[part], batch.last[part]))
+    return conditions
+
+
+def _compare(operator: str, fields: Sequence[str], values: Sequence[str]) -> Func:
+    """Return the condition that compares the fields with the values, as rows."""
+    left = _condition("(%(expressions)s)", *map(F, fields))
+    right = _condition("(%(expressions)s)", *map(Value, values))
+    return _condition("%(expressions)s", left, right, arg_joiner=f" {operator} ")
+
+
+def _condition(template: str, *expressions: Any, **options: str) -> Func:
+    return Func(*expressions, template=template, output_field=BooleanField(), **options)

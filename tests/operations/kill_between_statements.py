@@ -15,7 +15,7 @@ class Killed(BaseException):
 def kill_after(monkeypatch: pytest.MonkeyPatch, limit: int) -> Callable[[], int]:
     """Raise Killed in place of the statement after so many; return a function that counts them."""
     done = 0
-    run, keys = convergence.send, backfill._keys
+    run, find, write = convergence.send, backfill.next_range, backfill.retry_on_conflict
 
     def count() -> None:
         nonlocal done
@@ -27,10 +27,15 @@ def kill_after(monkeypatch: pytest.MonkeyPatch, limit: int) -> Callable[[], int]
         count()
         run(*args)
 
-    def counted_keys(*args: Any) -> Any:
+    def counted_find(*args: Any, **options: Any) -> Any:
         count()
-        return keys(*args)
+        return find(*args, **options)
+
+    def counted_write(*args: Any) -> int:
+        count()
+        return write(*args)
 
     monkeypatch.setattr(convergence, "send", counted_run)
-    monkeypatch.setattr(backfill, "_keys", counted_keys)
+    monkeypatch.setattr(backfill, "next_range", counted_find)
+    monkeypatch.setattr(backfill, "retry_on_conflict", counted_write)
     return lambda: done

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.db import connection, models
 from django.db.migrations.state import ModelState
-from django.db.models import F, Value
-from django.db.models.functions import Coalesce
+from django.db.models import F, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce, Now, Upper
 from django.test.utils import CaptureQueriesContext
 
 from signals import operations
@@ -29,14 +29,20 @@ from tests.postgres.polling import wait_for_rows
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
 STATE = project_state(part_model())
+PARTS = STATE.apps.get_model(APP, "part")._base_manager
 UNLABELLED = f"{PART_TABLE} UPDATE part SET label = NULL; "
+WAITING_UPDATE = """
+SELECT 1 FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%'
+"""
 
 
 def fill(value: Any = None, **options: Any) -> Any:
     return operations.BackfillInBatches("part", "label", value or Value("none"), **options)
 
 
-def test_each_batch_is_a_transaction_of_its_own() -> None:
+def test_each_batch_is_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "_next_size", lambda size, *_: size)
     recreate(UNLABELLED, "INSERT INTO part (amount) SELECT n FROM generate_series(1, 7) n")
     forwards(fill(batch_size=4), STATE)
     assert scratch_schema.value("SELECT count(*) FROM part WHERE label = 'none'") == 10
@@ -68,7 +74,24 @@ def test_the_value_may_be_made_of_other_columns() -> None:
 
 
 def test_keys_of_text_are_walked_in_their_own_order() -> None:
-    keys = ["b", "A", "a", "Z", "ä", "10", "9", "_"]
+    keys = [
+        "b",
+        "A",
+        "a",
+        "Z",
+        "ä",
+        "10",
+        "9",
+        "_",
+        "",
+        "%s",
+        "100%",
+        "it''s",
+        "\\",
+        '"',
+        " ",
+        "<from>",
+    ]
     recreate("CREATE TABLE part (code text PRIMARY KEY, label text)")
     for key in keys:
         scratch_schema.execute(f"INSERT INTO part VALUES ('{key}', NULL)")
@@ -118,7 +141,10 @@ def test_back_leaves_the_values() -> None:
     assert scratch_schema.value("SELECT count(*) FROM part WHERE label = 'none'") == 3
 
 
-@pytest.mark.parametrize(("option", "wrong"), [("batch_size", 0), ("pause", -1)])
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [("batch_size", 0), ("pause", -1), ("target_time", 0), ("target_time", True)],
+)
 def test_a_wrong_argument_of_the_backfill_is_refused_while_coding(option: str, wrong: int) -> None:
     with pytest.raises(ValueError, match=f"{option} is {wrong} .use"):
         fill(**{option: wrong})
@@ -165,11 +191,64 @@ def test_a_batch_waits_for_the_row_locks_of_others_whatever_the_roles_lock_timeo
         forwards(operation, project_state(part_model(("size", models.IntegerField(null=True)))))
 
     running = background(run)
-    wait_for_rows(
-        watcher,
-        "SELECT 1 FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%'",
-    )
+    wait_for_rows(watcher, WAITING_UPDATE)
     writer.commit()
     running.result(DEADLINE)
     assert scratch_schema.rows("SELECT DISTINCT size FROM part") == [(7,)]
+
+
+def test_a_value_that_somebody_writes_meanwhile_stays(sessions: Any, background: Any) -> None:
+    recreate(UNLABELLED)
+    writer, watcher = sessions(autocommit=False), sessions()
+    writer.execute("UPDATE part SET label = 'mine' WHERE id = 2")
+    running = background(forwards, fill(), STATE)
+    wait_for_rows(watcher, WAITING_UPDATE)
+    writer.commit()
+    running.result(DEADLINE)
+    assert scratch_schema.rows("SELECT label FROM part ORDER BY id") == [
+        ("none",),
+        ("mine",),
+        ("none",),
+    ]
+
+
+def test_rows_that_come_behind_the_walk_are_filled_by_a_second_one(
+    monkeypatch: pytest.MonkeyPatch, sessions: Any
+) -> None:
+    recreate(UNLABELLED)
+    other = sessions()
+    rows = iter(["INSERT INTO part (id) VALUES (-7), (-8)"])
+    monkeypatch.setattr(
+        backfill.time, "sleep", lambda _: other.execute(next(rows, "SELECT").encode())
+    )
+    forwards(fill(batch_size=2), STATE)
+    assert scratch_schema.rows("SELECT id, label FROM part WHERE id < 0 ORDER BY id") == [
+        (-8, "none"),
+        (-7, "none"),
+    ]
+
+
+VALUES: dict[str, tuple[Any, str]] = {
+    "a value of a type": (Value("x", output_field=models.TextField()), "label = 'x'"),
+    "a field": (F("amount"), "label = amount::text"),
+    "a function": (Upper(Value("x")), "label = 'X'"),
+    "the time": (Now(), "label::timestamptz BETWEEN now() - interval '1 h' AND now()"),
+    "a row of a table": (
+        Subquery(PARTS.filter(pk=OuterRef("pk")).values("amount")[:1]),
+        "label = amount::text",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", VALUES)
+def test_the_value_may_be_any_expression(what: str) -> None:
+    value, condition = VALUES[what]
+    recreate(UNLABELLED)
+    forwards(fill(value, batch_size=2), STATE)
+    assert scratch_schema.value(f"SELECT bool_and({condition}) FROM part")
+
+
+def test_a_table_without_the_column_of_the_key_is_refused() -> None:
+    recreate("CREATE TABLE part (label text, amount integer); INSERT INTO part DEFAULT VALUES")
+    with pytest.raises(operations.Refused, match="has no column id"):
+        forwards(fill(), STATE)

@@ -1,13 +1,15 @@
 """Questions about the rows of a table: whether there are any, how many, and which."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .indexes import Index
-from .query import query_rows, quoted
+from .query import IN_FULL, INTERPRETED, compose, query_rows, query_scripts, quoted
 from .tables import Table, name_of
 
 
@@ -21,6 +23,18 @@ class Size:
 
     size: int
     rows: int | None
+
+
+Key = tuple[str, ...]  # the values of the primary key's columns, as PostgreSQL prints them
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """The first and the last key of rows that have NULL in a column, and the number of these rows."""
+
+    first: Key
+    last: Key
+    rows: int
 
 
 # Whether a look for rows is quick and can be trusted.
@@ -48,6 +62,41 @@ SELECT c.reltuples::pg_catalog.float8 * COALESCE((
     ORDER BY s.inherited DESC LIMIT 1), 1)
 FROM pg_catalog.pg_class c WHERE c.oid = %s AND c.reltuples > 0
 """
+
+# Statistics know nothing of a new column, and would have the planner sort all of its rows for each range.
+# An index on the key has the rows in order, and is left at the last one that is asked for.
+_IN_KEY_ORDER = (
+    "SET LOCAL enable_sort = off",
+    "SET LOCAL max_parallel_workers_per_gather = 0",
+    INTERPRETED,
+    IN_FULL,
+)
+
+# The rows as they lie on disk: behind many that are passed, an index would lead from page to page.
+_IN_TABLE_ORDER = (
+    "SET LOCAL enable_indexscan = off",
+    "SET LOCAL enable_indexonlyscan = off",
+    INTERPRETED,
+    IN_FULL,
+)
+
+_RANGE = """
+SELECT <first>, <last>, l.place
+FROM (
+  SELECT n.* FROM (SELECT <keys>, r.<column> IS NULL AS is_null FROM <table> r <begin>) n
+  WHERE n.is_null LIMIT 1) f
+CROSS JOIN LATERAL (
+  SELECT * FROM (
+    SELECT n.*, pg_catalog.row_number() OVER () AS place, pg_catalog.lead(true) OVER () IS NULL AS ends
+    FROM (
+      SELECT s.* FROM (
+        SELECT <keys>, r.<column> IS NULL AS is_null FROM <table> r
+        WHERE (<order>) >= (<from>) ORDER BY <order> LIMIT <seen>) s
+      WHERE s.is_null LIMIT <most>) n) p
+  WHERE p.ends) l
+"""
+
+_SEEN = 20  # rows for one that is NULL; to read them costs about what it costs to write that one
 
 
 def table_size(connection: BaseDatabaseWrapper, table: str) -> Size | None:
@@ -126,3 +175,81 @@ def duplicate_groups(
         f"WHERE {' AND '.join(conditions) or 'true'} GROUP BY {places} "
         f"HAVING pg_catalog.count(*) > 1 ORDER BY pg_catalog.count(*) DESC, {places} LIMIT {most}",
     )
+
+
+def next_range(  # noqa: PLR0913 - each is a part of the question
+    connection: BaseDatabaseWrapper,
+    table: Table,
+    column: str,
+    key: Sequence[str],
+    *,
+    after: Key | None,
+    most: int,
+) -> KeyRange | None:
+    """Return the range of keys of the next rows that have NULL in the column; None if there are none.
+
+    The rows come in the order of the key, from its beginning or behind `after`. They are at most `most`, and
+    fewer where many others lie between them, so that a statement on the range reads few rows in vain.
+    """
+    order = ", ".join(_columns(key))
+    ask = partial(_range, connection, table, column, key, most=most)
+    if after is not None:
+        return ask(begin=f"WHERE ({order}) > ({_literals(connection, after)}) ORDER BY {order}")
+    found = ask(begin=f"ORDER BY {order} LIMIT {most}")
+    if found is not None:
+        return found
+    first = _first_null(connection, table, column, key)
+    if first is None:
+        return None
+    return ask(begin=f"WHERE ({order}) >= ({_literals(connection, first)}) ORDER BY {order}")
+
+
+def _range(  # noqa: PLR0913 - each is a part of the question
+    connection: BaseDatabaseWrapper,
+    table: Table,
+    column: str,
+    key: Sequence[str],
+    *,
+    begin: str,
+    most: int,
+) -> KeyRange | None:
+    names = [f"k{place}" for place in range(len(key))]
+    parts = {
+        "first": ", ".join(f"f.{name}::pg_catalog.text" for name in names),
+        "last": ", ".join(f"l.{name}::pg_catalog.text" for name in names),
+        "keys": ", ".join(map("{} AS {}".format, _columns(key), names)),
+        "table": name_of(table),
+        "column": quoted(column),
+        "begin": begin,
+        "order": ", ".join(_columns(key)),
+        "from": ", ".join(f"f.{name}" for name in names),
+        "seen": str(most * _SEEN),
+        "most": str(most),
+    }
+    question = re.sub(r"<(\w+)>", lambda found: parts[found[1]], _RANGE)
+    (rows,) = query_scripts(connection, [*_IN_KEY_ORDER, question])
+    if not rows:
+        return None
+    *ends, count = rows[0]
+    return KeyRange(tuple(ends[: len(key)]), tuple(ends[len(key) :]), count)
+
+
+def _first_null(
+    connection: BaseDatabaseWrapper, table: Table, column: str, key: Sequence[str]
+) -> Key | None:
+    texts = ", ".join(f"{name}::pg_catalog.text" for name in _columns(key))
+    question = (
+        f"SELECT {texts} FROM {name_of(table)} r WHERE r.{quoted(column)} IS NULL "  # noqa: S608 - quoted
+        f"ORDER BY {', '.join(_columns(key))} LIMIT 1"
+    )
+    (rows,) = query_scripts(connection, [*_IN_TABLE_ORDER, question])
+    return rows[0] if rows else None
+
+
+def _columns(key: Sequence[str]) -> list[str]:
+    return [f"r.{quoted(name)}" for name in key]
+
+
+def _literals(connection: BaseDatabaseWrapper, values: Key) -> str:
+    """Return the values as SQL without a type, so that each takes that of the column beside it."""
+    return compose(connection, ", ".join(["%s"] * len(values)), values)

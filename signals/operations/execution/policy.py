@@ -7,11 +7,18 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..catalog.query import query_rows
 from ..catalog.sessions import LETTERS
 from .limits import seconds
 
 PREFIX = "CONVERGENT_MIGRATIONS_"  # of the environment variables
+
+_SHORTEST_TIMEOUT = """
+SELECT pg_catalog.min(s.setting::pg_catalog.float8) / 1000 FROM pg_catalog.pg_settings s
+WHERE s.name IN ('statement_timeout', 'transaction_timeout') AND s.setting <> '0'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,7 @@ class LockPolicy:
     lock_timeout_in_transaction: the same in an atomic migration, where there is only one try.
     longest_pause: between two tries; the pauses begin short and grow to this.
     lock_wait: how long a run tries before it stops, with the names of the blocking sessions.
+    batch_time: how long a batch of a backfill is to take; the number of its rows follows from it.
     progress_interval: between two lines about a long step, its progress or the sessions that block it.
     show_queries: whether log lines and errors show the queries of blocking sessions.
     migrators_wait: how long a run of `migrate` waits for another run in the same schema to end.
@@ -33,6 +41,7 @@ class LockPolicy:
     lock_timeout_in_transaction: float = 2.0
     longest_pause: float = 2.0
     lock_wait: float = 600.0
+    batch_time: float = 0.5
     progress_interval: float = 10.0
     show_queries: bool = True
     migrators_wait: float = 3600.0
@@ -79,6 +88,17 @@ class LockPolicy:
     def letters(self) -> int:
         """Return how many characters of another session's query are shown."""
         return LETTERS if self.show_queries else 0
+
+
+def batch_time(connection: BaseDatabaseWrapper, own: float | None = None) -> float:
+    """Return the seconds that a batch is to take: an operation's own, else those of the setting.
+
+    They are at most half of the timeouts that the session has, so that a batch which takes longer than
+    the one before is not cut off by them.
+    """
+    wanted = own or LockPolicy.from_settings().batch_time
+    ((timeout,),) = query_rows(connection, _SHORTEST_TIMEOUT)
+    return wanted if timeout is None else min(wanted, timeout / 2)
 
 
 def _parse_value(text: str) -> object:

@@ -18,6 +18,7 @@ CASES = (
             "label",
             Coalesce(models.F("label"), models.Value("none")),
             batch_size=2,
+            target_time=0.75,
             pause=0.25,
         ),
         start=f"{PART_TABLE} UPDATE part SET label = NULL WHERE id > 1;"
