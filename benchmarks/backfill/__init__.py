@@ -1,0 +1,1 @@
+"""How long BackfillInBatches takes beside plain ranges of the key and one UPDATE."""
