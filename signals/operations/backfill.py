@@ -16,8 +16,8 @@ from django.db.models.sql import UpdateQuery
 from .alteration import Alteration
 from .base import Convergent
 from .catalog.contents import (
-    Key,
     KeyRange,
+    RowKey,
     count_rows,
     estimate_nulls,
     has_rows,
@@ -216,7 +216,7 @@ class BackfillInBatches(Convergent, Operation):
                 walk.show(shown, filled)
                 time.sleep(self.pause)
 
-    def _next(self, site: Site, table: Table, last: Key | None, size: int) -> KeyRange | None:
+    def _next(self, site: Site, table: Table, last: RowKey | None, size: int) -> KeyRange | None:
         key, column = site.columns_of(["pk"]), site.column(self.name)
         ask = partial(next_range, site.connection, table, column, key, after=last, most=size)
         return retry_without_timeouts(site.connection, ask)

@@ -25,15 +25,15 @@ class Size:
     rows: int | None
 
 
-Key = tuple[str, ...]  # the values of the primary key's columns, as PostgreSQL prints them
+RowKey = tuple[str, ...]  # the values of the primary key's columns, as PostgreSQL prints them
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
     """The first and the last key of rows that have NULL in a column, and the number of these rows."""
 
-    first: Key
-    last: Key
+    first: RowKey
+    last: RowKey
     rows: int
 
 
@@ -183,7 +183,7 @@ def next_range(  # noqa: PLR0913 - each is a part of the question
     column: str,
     key: Sequence[str],
     *,
-    after: Key | None,
+    after: RowKey | None,
     most: int,
 ) -> KeyRange | None:
     """Return the range of keys of the next rows that have NULL in the column; None if there are none.
@@ -236,7 +236,7 @@ def _range(  # noqa: PLR0913 - each is a part of the question
 
 def _first_null(
     connection: BaseDatabaseWrapper, table: Table, column: str, key: Sequence[str]
-) -> Key | None:
+) -> RowKey | None:
     texts = ", ".join(f"{name}::pg_catalog.text" for name in _columns(key))
     question = (
         f"SELECT {texts} FROM {name_of(table)} r WHERE r.{quoted(column)} IS NULL "  # noqa: S608 - quoted
@@ -250,6 +250,6 @@ def _columns(key: Sequence[str]) -> list[str]:
     return [f"r.{quoted(name)}" for name in key]
 
 
-def _literals(connection: BaseDatabaseWrapper, values: Key) -> str:
+def _literals(connection: BaseDatabaseWrapper, values: RowKey) -> str:
     """Return the values as SQL without a type, so that each takes that of the column beside it."""
     return compose(connection, ", ".join(["%s"] * len(values)), values)
