@@ -183,7 +183,7 @@ def test_writers_of_the_table_go_on_while_the_partitions_are_built(
     holder, writer, watcher = sessions.with_snapshot(), sessions(), sessions()
     future = background(forwards, index(), STATE)
     wait_for_rows(watcher, BUILD_WAITS.format("part_1_wanted"))
-    writer.execute(f"SET statement_timeout = '{DEADLINE}s'")
+    writer.execute("SET statement_timeout = '5s'")
     for number in range(0, 300, 10):
         writer.execute("INSERT INTO part (id, label) VALUES (%s, 'meanwhile')", [number])
         writer.execute("UPDATE part SET amount = 1 WHERE id = %s", [number])
@@ -204,7 +204,7 @@ def test_a_writer_in_a_long_transaction_is_waited_for_in_short_tries(
     holder, writer, watcher = sessions(autocommit=False), sessions(), sessions()
     holder.execute("INSERT INTO part (id, label) VALUES (1, 'held')")
     future = background(forwards, make(), STATE)
-    writer.execute(f"SET statement_timeout = '{DEADLINE}s'")
+    writer.execute("SET statement_timeout = '5s'")
     for _ in range(20):
         writer.execute("INSERT INTO part (id, label) VALUES (2, gen_random_uuid()::text)")
     assert not future.done()
