@@ -26,19 +26,13 @@ class Contract(Operation):
     on_different = ""  # "stop" or "replace" where an operation offers to replace
     limits: Mapping[str, float] = {}  # of this operation, in the place of the settings
     component = ""  # what it declares, as a finding names it
-    has_safe_script = (
-        False  # whether its script proves what it enforces, so that it may run on any rows
-    )
+    has_safe_script = False  # whether its script proves what it enforces, and so fits any rows
     is_indifferent = False  # whether a transaction makes no difference to it
     needs_state = False  # whether `needs_autocommit` looks at the state
     makes_type = False  # whether it declares a type, and no part of a table
     fills_rows = False  # whether it changes rows, and no definition
-    stands_for: tuple[
-        type[Operation], ...
-    ] = ()  # the very classes of Django's, not their subclasses
-    alteration_turn = (
-        0  # of the operations that make one alteration together, the place of this one
-    )
+    stands_for: tuple[type[Operation], ...] = ()  # Django's very classes, not their subclasses
+    alteration_turn = 0  # its place among the operations that make one alteration together
     altered_later: Any = None  # the flag, where an operation takes it
 
     @classmethod

@@ -87,11 +87,9 @@ def _with_answer(
 ) -> tuple[Table, Table]:
     """Return both tables with the answer, which has two plans for each pair, in their components."""
     if isinstance(answer, DatabaseError):
-        if not sqlstate(answer).startswith(
-            ("42", "22")
-        ):  # an expression that the probe cannot take
-            raise answer
-        return found, wanted
+        if sqlstate(answer)[:2] in ("42", "22"):  # an expression that the probe cannot take
+            return found, wanted
+        raise answer
     theirs = dict(zip((pair.found for pair in pairs), answer[::2], strict=True))
     ours = dict(zip((pair.wanted for pair in pairs), answer[1::2], strict=True))
     return _with_folded(found, theirs), _with_folded(wanted, ours)

@@ -45,8 +45,6 @@ _runs: WeakKeyDictionary[BaseDatabaseWrapper, Run] = WeakKeyDictionary()
 
 def run_of(connection: BaseDatabaseWrapper) -> Run:
     """Return the run on the connection; between two runs, one that knows nothing."""
-    if isinstance(
-        connection, ConnectionProxy
-    ):  # as django.db.connection is, of each thread another
+    if isinstance(connection, ConnectionProxy):  # django.db.connection: each thread has another
         connection = connections[connection.alias]
     return _runs.setdefault(connection, Run())

@@ -65,9 +65,9 @@ class PlannedChanges:
     def take_changing(self, connection: BaseDatabaseWrapper, finding: Finding) -> None:
         """Take in a component that is to change, and with a column all whose definition may name it."""
         self.changing |= _objects(finding)
-        is_column = finding.component in ("column", "type") and finding.status is not Status.MISSING
-        is_column |= finding.component == "type"
-        table = find_table(connection, finding.table) if is_column else None
+        is_there = finding.component == "column" and finding.status is not Status.MISSING
+        is_named = is_there or finding.component == "type"
+        table = find_table(connection, finding.table) if is_named else None
         if table is None:
             return
         constraints = (each for each in table.constraints if finding.name in each.definition)
