@@ -1,0 +1,1 @@
+"""Compare a database with all that its applied migrations declare, and repair it."""
