@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import migrations
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
@@ -62,7 +63,7 @@ class Convergent(Contract):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        site = self.locate(app_label, schema_editor, to_state, from_state)
+        site = self.locate(app_label, schema_editor.connection, to_state, from_state)
         if site is not None:
             self._run(site, schema_editor, forwards=True)
 
@@ -73,19 +74,18 @@ class Convergent(Contract):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        site = self.locate(app_label, schema_editor, from_state, to_state)
+        site = self.locate(app_label, schema_editor.connection, from_state, to_state)
         if site is not None:
             self._run(site, schema_editor, forwards=False)
 
     def locate(
         self,
         app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
+        connection: BaseDatabaseWrapper,
         with_operation: ProjectState,
         without: ProjectState,
     ) -> Site | None:
         """Return where to work, or None where the routers or the model's options keep this database out."""
-        connection = schema_editor.connection
         model = with_operation.apps.get_model(app_label, self.model_key)
         if not self.allow_migrate_model(connection.alias, model):
             return None

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import router
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.state import ProjectState
 from django.db.models import Model
@@ -87,11 +87,10 @@ class CreateEnumIfMissing(Convergent, Operation):
     def locate(
         self,
         app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
+        connection: BaseDatabaseWrapper,
         with_operation: ProjectState,
         without: ProjectState,
     ) -> Site | None:
-        connection = schema_editor.connection
         if not router.allow_migrate(connection.alias, app_label, **self.hints):
             return None
         require_postgresql(connection, self)

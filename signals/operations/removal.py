@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.state import ProjectState
 
 from .base import Convergent
@@ -24,12 +24,12 @@ class Removal(Convergent):
     def locate(
         self,
         app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
+        connection: BaseDatabaseWrapper,
         with_operation: ProjectState,
         without: ProjectState,
     ) -> Site | None:
         # Only the state before the removal declares what is removed, so the two states change places.
-        return super().locate(app_label, schema_editor, without, with_operation)
+        return super().locate(app_label, connection, without, with_operation)
 
     def addition(self, site: Site) -> Convergent:
         """Return the operation that builds the component, as the state before the removal declares it."""

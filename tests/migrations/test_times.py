@@ -177,10 +177,7 @@ def test_a_row_with_a_time_of_its_own_keeps_it(copy: Copy) -> None:
 def proof_name(database: Database) -> str:
     """The name that the operation gives its proof."""
     step = chain_operations("0011", "0011")[3]
-    editor = connections[database.alias].SchemaEditorClass(
-        connections[database.alias], collect_sql=True
-    )
-    site = step[1].locate("signals", editor, step[3], step[2])
+    site = step[1].locate("signals", connections[database.alias], step[3], step[2])
     return str(step[1].proof_name(site))
 
 

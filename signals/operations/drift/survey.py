@@ -89,10 +89,9 @@ class Declared:
                 yield row
 
     def _enums(self) -> "Iterator[Subject]":
-        editor = self.connection.SchemaEditorClass(self.connection, collect_sql=True)
         state = self.history.state
         for operation, app, migration in self.history.enums.values():
-            site = operation.locate(app, editor, state, state)
+            site = operation.locate(app, self.connection, state, state)
             if site and self.app_label in (None, app):
                 yield JudgedEnum(operation, site, migration)
 

@@ -82,8 +82,7 @@ def _findings_by_then(
 ) -> list[Finding]:
     """The operation's findings, where the columns that the plan is going to add count as there."""
     before, after = states
-    editor = connection.SchemaEditorClass(connection, collect_sql=True)
-    site = operation.locate(label, editor, after, before)
+    site = operation.locate(label, connection, after, before)
     if site is None:
         return []
     table = site.table if site.db_table else ""  # an enum has none

@@ -97,7 +97,7 @@ def _preview_operation(
     label = migration.app_label
     if not isinstance(operation, Convergent):
         return _foreign(connection, label, walked, backwards=backwards)
-    site = operation.locate(label, connection.SchemaEditorClass(connection), after, before)
+    site = operation.locate(label, connection, after, before)
     if site is None:
         return None
     targets = list(operation.targets(site))

@@ -46,8 +46,7 @@ def operation_findings(
     after: ProjectState,
 ) -> list[Finding]:
     """The operation's findings; none where routers or the model's options keep this database out."""
-    editor = connection.SchemaEditorClass(connection, collect_sql=True)
-    site = operation.locate(app_label, editor, after, before)
+    site = operation.locate(app_label, connection, after, before)
     return operation.findings(site) if site else []
 
 

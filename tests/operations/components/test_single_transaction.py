@@ -110,11 +110,10 @@ def test_what_a_failed_run_left_is_finished_at_once(
 
 
 def found(operation: Any) -> list[operations.Finding]:
-    editor = connection.SchemaEditorClass(connection, collect_sql=True)
     state = STATE.clone()
     operation.state_forwards(APP, state)
     findings: list[operations.Finding] = operation.findings(
-        operation.locate(APP, editor, state, STATE)
+        operation.locate(APP, connection, state, STATE)
     )
     return findings
 

@@ -101,8 +101,7 @@ def assert_observed(observer: LockObserver, operation: Any, act: Callable[[], No
 def planned(case: Case) -> list[Statement]:
     operation, before, after = case.make(), project_state(*case.models), project_state(*case.models)
     operation.state_forwards(APP, after)
-    editor: Any = connection.SchemaEditorClass(connection, collect_sql=True)
-    site = operation.locate(APP, editor, after, before)
+    site = operation.locate(APP, connection, after, before)
     plan: list[Statement] = operation.plan(site, operation.read(site))
     return plan
 
