@@ -38,7 +38,7 @@ from .execution import progress
 from .execution.limits import seconds
 from .execution.policy import LockPolicy, batch_time
 from .execution.progress import Walk, display_of
-from .execution.send import about_to_change
+from .execution.run import run_of
 from .execution.settings import change_settings, with_statement_timeout
 from .execution.waiting import retry_on_conflict, retry_without_timeouts
 from .findings import Finding, Snapshot, Status
@@ -206,7 +206,7 @@ class BackfillInBatches(Convergent, Operation):
         walk = Walk(partial(self._left, site), after=progress.LONG_STEP)
         with display_of(site.connection, self.describe()) as shown:
             while batch := self._next(site, table, last, size):
-                about_to_change(site.connection)
+                run_of(site.connection).about_to_change()
                 begin = time.monotonic()
                 written = self._write(site, batch)
                 size = _next_size(size, written, (time.monotonic() - begin) / target)

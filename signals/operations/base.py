@@ -65,6 +65,8 @@ class Convergent(Contract):
     ) -> None:
         site = self.locate(app_label, schema_editor.connection, to_state, from_state)
         if site is not None:
+            if not schema_editor.collect_sql:
+                run_of(site.connection).enter(self, from_state)
             self._run(site, schema_editor, forwards=True)
 
     def database_backwards(

@@ -1,21 +1,22 @@
 """System checks that find, before `migrate` runs, the migrations that would fail or block others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connections, router
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
+from .catalog.schemas import recorded_migrations
 from .conversion.atomicity import needs_autocommit
 from .conversion.blocking import Blocking, blocking
-from .migrate.walk import convergent, steps
+from .migrate.walk import LoaderOfRecorded, convergent, steps
 from .names import NAME
 
 # Raised by operations on models or fields that do not exist; `migrate` reports them itself.
@@ -47,7 +48,7 @@ def check_atomicity(**_unused: Any) -> list[CheckMessage]:
 
     No database is asked.
     """
-    loader = _loaded(None, replace_migrations=False)
+    loader = _loaded(partial(MigrationLoader, None, replace_migrations=False))
     if loader is None:
         return []
     return [
@@ -72,10 +73,11 @@ def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) ->
     """
     found: dict[tuple[str, int], Blocking] = {}
     for alias in databases or ():
-        loader = _loaded(connections[alias]) if connections[alias].vendor == "postgresql" else None
-        if loader is not None:
+        connection = connections[alias]
+        if connection.vendor == "postgresql":
             with suppress(DatabaseError, *_BROKEN_STATE):  # the command reports these
-                found.update(blocking(loader))
+                loader = _loaded(partial(LoaderOfRecorded, recorded_migrations(connection)))
+                found.update(blocking(loader, connection) if loader else ())
     return [
         checks.Warning(
             f"{each.operation.describe()}: {each.reason}",
@@ -97,23 +99,23 @@ def _needing_autocommit(loader: MigrationLoader, migration: Migration) -> Iterat
     with suppress(*_BROKEN_STATE):
         if any(operation.needs_state for operation in found):
             state = loader.project_state((app, migration.name), at_end=False)
-            states = [(operation, before) for operation, before, _ in steps(migration, state)]
+            states = [(each, before) for each, before, _ in steps(migration.operations, app, state)]
         for operation, before in states:
             if needs_autocommit(operation, app, before):
                 yield f"{type(operation).__name__} ({operation.describe()})"
 
 
-def _loaded(connection: BaseDatabaseWrapper | None, **options: bool) -> MigrationLoader | None:
+def _loaded(load: Callable[[], MigrationLoader]) -> MigrationLoader | None:
     """Return the migrations; None if they cannot be loaded, which a command that needs them reports."""
     try:
-        return MigrationLoader(connection, **options)
+        return load()
     except Exception:  # noqa: BLE001 - a module of migrations runs, and may raise anything
         return None
 
 
 def _allowed(alias: str) -> Iterator[str]:
     """Yield a description of each convergent operation that the routers allow on the database."""
-    loader = _loaded(None)
+    loader = _loaded(partial(MigrationLoader, None))
     for (app_label, name), migration in sorted(loader.disk_migrations.items() if loader else ()):
         for operation in convergent(migration.operations):
             is_managed = getattr(operation, "options", {}).get("managed", True)

@@ -31,6 +31,7 @@ class Contract(Operation):
     needs_state = False  # whether `needs_autocommit` looks at the state
     makes_type = False  # whether it declares a type, and no part of a table
     fills_rows = False  # whether it changes rows, and no definition
+    reads_table = True  # whether its `read` is that of the base
     stands_for: tuple[type[Operation], ...] = ()  # Django's very classes, not their subclasses
     alteration_turn = 0  # its place among the operations that make one alteration together
     altered_later: Any = None  # the flag, where an operation takes it

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from django.db import DatabaseError
 
-from .catalog.contents import is_empty
+from .catalog.contents import SMALL, is_empty
 from .catalog.questions import find_table
+from .catalog.tables import Table
 from .components.indexes import drop_index
 from .components.single_transaction import combine, is_combinable
 from .contract import Contract
 from .errors import NeedsAutocommit, NotConverged, RowsViolate, StatementRefused, is_overtaken
+from .execution.run import run_of
 from .execution.send import fits_transaction, send
 from .execution.violations import explain_violation
 from .execution.waiting import OthersBuild, pauses, poll, retry_without_timeouts
@@ -83,7 +85,10 @@ def read(operation: Contract, site: Site, *, forwards: bool) -> Snapshot:
                 raise NeedsAutocommit(operation.describe(), "another session builds it")
             others.look(site.table)
         is_sure = statuses.isdisjoint(_UNSURE) or findings == before
-        return Status.BUILDING not in statuses and is_sure
+        if Status.BUILDING in statuses or not is_sure:
+            run_of(site.connection).answers.forget()
+            return False
+        return True
 
     with OthersBuild(site.connection, operation.describe()) as others:
         poll(is_settled)
@@ -117,7 +122,11 @@ def plan(  # noqa: PLR0913 - what a plan depends on
     if is_atomic and not all(each.transactional for each in statements):
         return statements  # refused on an empty table too, as on one with rows
     is_short = combines and bool(site.db_table) and is_combinable(statements)
-    return combine(statements) if is_short and (is_new or _is_empty(site)) else statements
+    return (
+        combine(statements)
+        if is_short and (is_new or _is_empty(site, snapshot.found))
+        else statements
+    )
 
 
 def require_no_stop(operation: Contract, findings: Iterable[Finding], migration: str = "") -> None:
@@ -132,8 +141,12 @@ def send_all(
 ) -> StatementRefused | None:
     """Send the statements in order; return the refusal of one that another session has overtaken."""
     _require_transactional(operation, site, statements)
-    for statement in statements:
+    for before, statement in zip([None, *statements], statements, strict=False):
         try:
+            if statement.lock is Lock.SHARE_UPDATE_EXCLUSIVE and not _keeps_builds_out(
+                before, statement
+            ):
+                _give_way(operation, site, statement)
             _send(operation, site, statement)
         except StatementRefused as error:
             if not (statement.part or is_overtaken(error.__cause__)):
@@ -164,7 +177,9 @@ def _announce(finding: Finding) -> None:
         logger.warning("%s: %s", finding.label, finding.note)
 
 
-def _is_empty(site: Site) -> bool:
+def _is_empty(site: Site, found: Table | None) -> bool:
+    if found is not None and found.pages > SMALL:
+        return False
     try:
         return is_empty(site.connection, site.table)
     except DatabaseError as error:
@@ -185,8 +200,6 @@ def _require_transactional(
 
 
 def _send(operation: Contract, site: Site, statement: Statement) -> None:
-    if statement.lock is Lock.SHARE_UPDATE_EXCLUSIVE:
-        _give_way(operation, site, statement)
     try:
         send(site.connection, statement, operation.limits or site.limits)
     except RowsViolate as error:
@@ -199,6 +212,12 @@ def _send(operation: Contract, site: Site, statement: Statement) -> None:
             _retreat(operation, site, statement)
         refuse_statement(operation, statement.sql, error)
         raise
+
+
+def _keeps_builds_out(before: Statement | None, statement: Statement) -> bool:
+    """Return whether the statement before got a lock that no build of an index lets others have."""
+    lock = Lock.SHARE_UPDATE_EXCLUSIVE
+    return before is not None and before.table == statement.table and lock in before.lock.conflicts
 
 
 def _give_way(operation: Contract, site: Site, statement: Statement) -> None:

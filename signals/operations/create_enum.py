@@ -41,7 +41,7 @@ class CreateEnumIfMissing(Convergent, Operation):
     category = OperationCategory.ADDITION
 
     is_indifferent = True
-    makes_type = True
+    makes_type, reads_table = True, False
 
     def __init__(
         self,

@@ -4,11 +4,22 @@ from collections.abc import Sequence
 
 from django.core.management.base import CommandError
 
+UNDEFINED_TABLE = "42P01"
 TABLE_FILLED = "SO001"  # raised by a plan for an empty table that has got rows meanwhile
 
 # A table, column or other object that is missing, or that exists already; a deadlock; a row of the catalog
 # that another session changed at the same instant; a table that has got rows meanwhile.
-_OVERTAKEN = ("XX000", "42P01", "42P07", "42703", "42701", "42704", "42710", "40P01", TABLE_FILLED)
+_OVERTAKEN = (
+    "XX000",
+    UNDEFINED_TABLE,
+    "42P07",
+    "42703",
+    "42701",
+    "42704",
+    "42710",
+    "40P01",
+    TABLE_FILLED,
+)
 
 
 class ConvergenceError(CommandError):

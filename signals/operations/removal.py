@@ -105,6 +105,8 @@ class RemovalOf(Removal):
     label: the text of `describe()`.
     """
 
+    reads_table = False
+
     def __init__(self, label: str, addition: Convergent) -> None:
         self.label = label
         self._addition = addition

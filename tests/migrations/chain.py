@@ -38,7 +38,8 @@ def chain_operations(
     for name in names:
         if first <= name[:4] <= last:
             state = loader.project_state(("signals", name), at_end=False)
-            for operation, before, after in steps(loader.disk_migrations["signals", name], state):
+            operations = loader.disk_migrations["signals", name].operations
+            for operation, before, after in steps(operations, "signals", state):
                 found.append((name[:4], operation, before, after.clone()))
     return found
 

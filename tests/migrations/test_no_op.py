@@ -21,7 +21,7 @@ def test_it_asks_twice_for_each_component_and_sends_nothing() -> None:
         connection.schema_editor(atomic=False) as editor,
         CaptureQueriesContext(connection) as queries,
     ):
-        for operation, before, after in steps(migration, state):
+        for operation, before, after in steps(migration.operations, migration.app_label, state):
             operation.database_forwards("signals", editor, before, after)
     asked = [query["sql"].split(None, 1)[0] for query in queries]
     assert asked == ["SELECT", "BEGIN"] * 3
@@ -61,7 +61,7 @@ def test_its_components_stand_in_a_database_that_tests_made() -> None:
     migration = loader.get_migration("signals", "0012_signal_state")
     found = [
         (finding.component, finding.name, finding.status)
-        for operation, before, after in steps(migration, state)
+        for operation, before, after in steps(migration.operations, migration.app_label, state)
         for finding in operation_findings(connection, "signals", operation, before, after)  # type: ignore[arg-type]
     ]
     assert found == [

@@ -216,16 +216,15 @@ def printed_sql(operation: Operation, before: ProjectState, *, back: bool = Fals
 
 
 def sent_changes(queries: CaptureQueriesContext) -> list[str]:
-    """Return the captured statements without questions and the probe that is rolled back."""
-    texts = [query["sql"] for query in queries.captured_queries]
+    """Return the captured statements without questions, settings and what is rolled back."""
+    texts = [query["sql"].removesuffix("\n;COMMIT") for query in queries.captured_queries]
     return [
         text
         for text in texts
-        if not text.lstrip().startswith(("SELECT", "EXPLAIN"))
-        if not (
-            text.startswith("BEGIN READ WRITE;\nCREATE TEMPORARY TABLE")
-            and text.endswith("ROLLBACK")
+        if not text.lstrip().startswith(
+            ("SELECT", "EXPLAIN", "BEGIN ISOLATION LEVEL READ COMMITTED;")
         )
+        if not (text.startswith("BEGIN READ WRITE;\n") and text.endswith("ROLLBACK"))
     ]
 
 

@@ -37,12 +37,14 @@ class KeyRange:
     rows: int
 
 
+SMALL = 128  # pages of 8 KiB: of a larger table all rows may be dead, and a scan past them would take long
+
 # Whether a look for rows is quick and can be trusted.
-_IS_SMALL = """
+_IS_SMALL = f"""
 SELECT c.relkind = 'r' AND NOT pg_catalog.row_security_active(c.oid)
-  AND pg_catalog.pg_relation_size(c.oid) <= 1048576
+  AND pg_catalog.pg_relation_size(c.oid) <= {SMALL * 8192}
 FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass(%s)
-"""
+"""  # noqa: S608 - a constant
 
 _SIZE = """
 SELECT pg_catalog.sum(pg_catalog.pg_total_relation_size(t.oid))::pg_catalog.int8,
@@ -123,9 +125,8 @@ def has_rows(connection: BaseDatabaseWrapper, table: Table, condition: str = "tr
 def is_empty(connection: BaseDatabaseWrapper, name: str) -> bool:
     """Return whether the quoted table has no rows, as far as a quick look can tell.
 
-    Return False without a look if the table has more than 1 MiB on disk: all its rows may be dead, but
-    a scan past them would take long. Return False too if the table is partitioned, and if row level security
-    applies to the current role, from which it may hide rows.
+    Return False without a look if the table has more than SMALL pages on disk. Return False too if the
+    table is partitioned, and if row level security applies to the current role, from which it may hide rows.
     """
     small = query_rows(connection, _IS_SMALL, [name])
     if not (small and small[0][0]):

@@ -1,9 +1,10 @@
 """Send questions to the server, and quote the names and values in them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, Error, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 # Print double precision values in full. With a value below 1 PostgreSQL rounds them, and a default that is
@@ -73,6 +74,26 @@ def query_scripts(
             if cursor.description:
                 answers.append(list(cursor.fetchall()))
     return answers
+
+
+def execute_in_transaction(
+    connection: BaseDatabaseWrapper, statement: str, *preparations: str
+) -> None:
+    """Execute the statement in a READ COMMITTED transaction of its own, after the preparations.
+
+    In READ COMMITTED a statement sees what others committed while it waited for its lock. COMMIT is sent with
+    the statement, so that its lock is held for no round trip; the preparations are sent before, so that
+    pg_stat_activity shows the statement. No transaction may be open. Raise DatabaseError if one of them
+    fails; nothing of them remains.
+    """
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(";\n".join(("BEGIN ISOLATION LEVEL READ COMMITTED", *preparations)))
+            cursor.execute(f"{statement}\n;COMMIT")
+        except BaseException:
+            with suppress(Error):  # the connection may be lost
+                cursor.execute("ROLLBACK")
+            raise
 
 
 def compose(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> str:

@@ -39,6 +39,15 @@ class Question:
     kind: str = "table"
     family: int = 0
 
+    def joined(self, other: "Question") -> "Question":
+        """Return the question for all that this one and another about the same name ask for."""
+        return replace(
+            self,
+            indexes=_union(self.indexes, other.indexes),
+            types=_union(self.types, other.types),
+            tables=_union(self.tables, other.tables),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SameInSchemas:
@@ -73,8 +82,9 @@ _QUESTION = f"(SELECT * FROM {_QUESTIONS} LIMIT 1) q"  # noqa: S608 - a constant
 
 # Ask every question in every schema of its family, and group the schemas by the answer.
 #
-# To group, remove from the answers what differs between schemas alone: OIDs, the schema's name, and the
-# definitions of indexes, which are the only ones that contain that name. Partitioned tables are not grouped.
+# To group, remove from the answers what differs between schemas alone: OIDs, numbers of pages, the schema's
+# name, and the definitions of indexes, which are the only ones that contain that name. Partitioned tables are
+# not grouped.
 #
 # The conditions of the CASE set the search_path and extra_float_digits before the facts are read; PostgreSQL
 # promises that order for CASE, and not for AND or for a SELECT list. OFFSET 0 keeps the planner from merging
@@ -90,7 +100,7 @@ FROM (
     ON s.family = q.family
   OFFSET 0) x
 GROUP BY x.place, pg_catalog.regexp_replace(x.facts,
-  '"(oid|target|part_of)" : [0-9]+|"schema" : "([^"\\\\]|\\\\.)*"'
+  '"(oid|target|part_of|pages)" : [0-9]+|"schema" : "([^"\\\\]|\\\\.)*"'
   '|"definition" : "CREATE ([^"\\\\]|\\\\.)*"', '', 'g'),
   CASE WHEN x.facts::pg_catalog.json ->> 'kind' = 'p' THEN x.schema END
 ORDER BY 1, 3
@@ -109,9 +119,19 @@ def find_table(connection: BaseDatabaseWrapper, name: str) -> Table | None:
 def ask(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[Any]:
     """Return the answer to each question: a Table, an Enum, or True for PLACED; None if there is none.
 
-    Take one round trip, and one more for each partitioned table that a question wants indexes of, to read
-    its partitions. A single question to a session that rounds doubles is sent twice.
+    Look up each name once. Take one round trip, and one more for each partitioned table that a question wants
+    indexes of, to read its partitions. A single question to a session that rounds doubles is sent twice.
     """
+    joined: dict[tuple[str, str], Question] = {}
+    for question in questions:
+        key = question.kind, question.name
+        joined[key] = joined[key].joined(question) if key in joined else question
+    answers = dict(zip(joined, _ask_once(connection, list(joined.values())), strict=True))
+    return [_narrowed(answers[each.kind, each.name], each) for each in questions]
+
+
+def _ask_once(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[Any]:
+    """Return the answer to each question; no two of them are about the same name."""
     if not questions:
         return []
     parameters = [as_records(questions)]
@@ -179,6 +199,23 @@ def as_records(questions: Sequence[Question]) -> str:
     """Return the questions as the JSON array that _QUESTIONS takes."""
     records = [{"place": place, **asdict(each)} for place, each in enumerate(questions)]
     return json.dumps(records, ensure_ascii=False)
+
+
+def _union(names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*names, *others]))
+
+
+def _narrowed(answer: Any, question: Question) -> Any:
+    """Return the answer to a joined question without what this one does not ask for."""
+    if not isinstance(answer, Table):
+        return answer
+    return replace(
+        answer,
+        unknown=tuple(name for name in answer.unknown if name in question.types),
+        targets={name: each for name, each in answer.targets.items() if name in question.tables},
+        taken=tuple(each for each in answer.taken if each.name in question.indexes),
+        tree=answer.tree if question.indexes else None,
+    )
 
 
 def _answer(question: Question, text: str | None) -> Any:

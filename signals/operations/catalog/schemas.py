@@ -1,10 +1,13 @@
 """Schemas: the current one, those that match a pattern, and the migrations that each records as applied."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..errors import UNDEFINED_TABLE, sqlstate
 from .query import query_rows
 
 
@@ -79,6 +82,8 @@ _RECORDED = """SELECT %s AS recorder_table, ARRAY(
   SELECT DISTINCT m.app::pg_catalog.text || '.' || m.name::pg_catalog.text
   FROM {name} m ORDER BY 1) AS applied"""
 
+_RECORDED_HERE = "SELECT m.app, m.name FROM django_migrations m"
+
 # Recorder tables that one statement reads. Each takes two entries of the server's lock table, whose size
 # max_locks_per_transaction limits.
 _TABLES_PER_STATEMENT = 1000
@@ -104,6 +109,18 @@ def schemas_like(
     return [
         FoundSchema(*row) for row in query_rows(connection, _SCHEMAS, [recorder_table, pattern])
     ]
+
+
+def recorded_migrations(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:
+    """Return the migrations that the session's recorder table has, as (app, name); none without a table."""
+    is_open = connection.in_atomic_block
+    try:
+        with transaction.atomic(using=connection.alias) if is_open else nullcontext():
+            return [(app, name) for app, name in query_rows(connection, _RECORDED_HERE)]
+    except DatabaseError as error:
+        if sqlstate(error) != UNDEFINED_TABLE:
+            raise
+    return []
 
 
 def applied_migrations(

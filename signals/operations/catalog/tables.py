@@ -93,6 +93,7 @@ class Table:
     kind: pg_class.relkind.
     current: whether the table is in current_schema(), where CREATE TABLE would put it.
     hides_rows: whether row level security may hide rows from the current role.
+    pages: about how many pages of 8 KiB the table has on disk, by the last VACUUM or ANALYZE.
     targets: those of Question.tables that exist, by the names in the question.
     unknown: those of Question.types that do not exist.
     taken: the relations other than the table's indexes that have one of the names Question.indexes.
@@ -107,6 +108,7 @@ class Table:
     temporary: bool
     unlogged: bool
     hides_rows: bool
+    pages: int
     targets: dict[str, Target]
     unknown: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -144,7 +146,7 @@ SELECT pg_catalog.json_build_object(
   'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
   'current', n.nspname = pg_catalog.current_schema(),
   'temporary', c.relpersistence = 't', 'unlogged', c.relpersistence = 'u',
-  'hides_rows', pg_catalog.row_security_active(c.oid),
+  'hides_rows', pg_catalog.row_security_active(c.oid), 'pages', c.relpages,
   'unknown', (SELECT pg_catalog.json_agg(u.name) FROM pg_catalog.unnest(q.types) u (name)
       WHERE pg_catalog.to_regtype(u.name) IS NULL),
   'targets', (SELECT pg_catalog.json_object_agg(u.name, pg_catalog.json_build_object(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -11,6 +12,7 @@ from ..catalog.questions import Question, ask
 from ..catalog.tables import Table
 from ..contract import Contract
 from ..errors import Refused, is_impossible, one_line
+from ..execution.run import run_of
 from ..findings import Snapshot
 from ..names import PROBE
 from ..refusals import refuse_statement
@@ -47,10 +49,22 @@ def question(operation: Contract, site: Site, family: int = 0) -> Question:
 def read_all(
     connection: BaseDatabaseWrapper, declared: Sequence[tuple[Contract, Site]]
 ) -> list[Snapshot]:
-    """Return a snapshot for each operation at its site, in the same order."""
-    found = ask(connection, [question(operation, site) for operation, site in declared])
-    cases = [case(*each, table) for each, table in zip(declared, found, strict=True)]
-    return compare(connection, cases)
+    """Return a snapshot for each operation at its site, in the same order.
+
+    In a run of `migrate`, ask only for what the run has not read since it sent something.
+    """
+    answers = run_of(connection).answers
+    questions = [question(operation, site) for operation, site in declared]
+    found = answers.to_all(questions, partial(ask, connection))
+    cases: dict[tuple[Question, tuple[str, ...]], Case] = {}
+    keys = []
+    for asked, each, table in zip(questions, declared, found, strict=True):
+        made = case(*each, table)
+        keys.append((asked, made.copy.ddl if made.copy else ()))
+        cases[keys[-1]] = made
+    return answers.to_all(
+        keys, lambda unknown: compare(connection, [cases[key] for key in unknown])
+    )
 
 
 def case(operation: Contract, site: Site, found: Table | None, path: str = "") -> Case:

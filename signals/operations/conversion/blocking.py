@@ -42,14 +42,15 @@ class Blocking:
     instead: str
 
 
-def blocking(loader: MigrationLoader) -> Iterator[tuple[tuple[str, int], Blocking]]:
+def blocking(
+    loader: MigrationLoader, connection: BaseDatabaseWrapper
+) -> Iterator[tuple[tuple[str, int], Blocking]]:
     """Yield what blocks others in the project's unapplied migrations, as ((app.name, place), Blocking).
 
     Only tables that an applied migration created are looked at.
 
-    loader: that of a connection, of which it has read the applied migrations.
+    loader: one that knows the applied migrations of the connection's database.
     """
-    connection: Any = loader.connection
     applied = [key for key in loader.graph.nodes if key in loader.applied_migrations]
     pending = [key for key in in_plan_order(loader) if key not in loader.applied_migrations]
     if not applied or not any(_is_checked(loader.graph.nodes[key]) for key in pending):

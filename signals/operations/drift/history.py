@@ -19,7 +19,7 @@ from django.db.models.options import normalize_together
 
 from ..base import Convergent
 from ..findings import Source
-from ..migrate.walk import in_plan_order
+from ..migrate.walk import LoaderOfRecorded, in_plan_order
 from ..names import MAX_NAME_BYTES
 from ..site import AnyField
 
@@ -107,22 +107,6 @@ class History:
         return operation if is_current else None
 
 
-class _FixedLoader(MigrationLoader):
-    """A loader that takes the applied migrations as an argument and asks no database."""
-
-    def __init__(self, applied: Iterable[ModelKey]) -> None:
-        self._applied = dict.fromkeys(applied)
-        super().__init__(None)
-
-    @property
-    def applied_migrations(self) -> dict[ModelKey, Any]:
-        return self._applied
-
-    @applied_migrations.setter
-    def applied_migrations(self, value: object) -> None:
-        """Ignore the empty dict that `build_graph` assigns to a loader without a connection."""
-
-
 def migration_graph(
     connection: BaseDatabaseWrapper, applied: Iterable[ModelKey] | None = None
 ) -> MigrationLoader:
@@ -133,7 +117,7 @@ def migration_graph(
     Raise BadMigrationError if the migrations form no graph.
     """
     try:
-        return MigrationLoader(connection) if applied is None else _FixedLoader(applied)
+        return MigrationLoader(connection) if applied is None else LoaderOfRecorded(applied)
     except ValueError as error:  # Django's, for an app in the graph without migrations
         raise BadMigrationError(str(error)) from error
 

@@ -87,7 +87,7 @@ def report(
     state = loader.project_state((migration.app_label, migration.name), at_end=False)
     findings = tuple(
         finding
-        for operation, before, after in steps(migration, state)
+        for operation, before, after in steps(migration.operations, migration.app_label, state)
         if isinstance(operation, Convergent)
         for finding in operation_findings(connection, migration.app_label, operation, before, after)
     )

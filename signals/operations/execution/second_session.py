@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Error
@@ -29,7 +30,23 @@ def second_connection(connection: BaseDatabaseWrapper, **defaults: object) -> Ba
     options = {**defaults, **second.settings_dict["OPTIONS"]}
     options.pop("pool", None)
     second.settings_dict |= {"AUTOCOMMIT": True, "OPTIONS": options}
+    # No time of day is read over it, so Django need not send it a time zone.
+    vars(second)["timezone_name"] = None
     return second
+
+
+def is_open(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the idle session still exists, as far as this machine knows; send nothing.
+
+    A server that ends a session says so and closes the connection, which the driver sees when it reads.
+    """
+    driver: Any = connection.connection
+    try:
+        for _ in ("the last words of the server", "the end of the connection"):
+            driver.pgconn.consume_input()
+    except Error:
+        return False
+    return not driver.closed
 
 
 @contextmanager

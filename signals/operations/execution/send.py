@@ -5,10 +5,10 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from django.db import DatabaseError, DataError, IntegrityError
+from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..catalog.query import query_rows
+from ..catalog.query import execute_in_transaction, query_rows
 from ..catalog.sessions import Blocker, activity_of, lock_holders
 from ..errors import (
     INVALID_PARAMETER_VALUE,
@@ -34,8 +34,7 @@ from .settings import (
     NO_TIMEOUTS_IN_TRANSACTION,
     change_settings,
     is_pooled,
-    no_timeouts,
-    read_committed,
+    local_settings,
     session_timeouts,
     set_settings,
     was_found_pooled,
@@ -57,7 +56,7 @@ def send(
     takes long, report how far the statement is and which sessions it waits for.
 
     Raise LockWaitExceeded after the last try, RowsViolate if existing rows violate the statement, and all
-    that `about_to_change` raises. Raise Refused for a statement that may take long if the session goes
+    that `Run.about_to_change` raises. Raise Refused for a statement that may take long if the session goes
     through a pooler and has timeouts, which cannot be lifted there.
 
     A failed run leaves nothing of the statement, except that a failed concurrent build leaves an invalid
@@ -66,7 +65,7 @@ def send(
     limits: the operation's own limits by name, in the place of the settings.
     """
     policy = LockPolicy.from_settings().limited(limits or {})
-    about_to_change(connection)
+    run_of(connection).about_to_change()
     logger.info("%s", statement.sql)
     try:
         _run(connection, statement, policy)
@@ -74,21 +73,6 @@ def send(
         if sqlstate(error) == INVALID_PARAMETER_VALUE or is_overtaken(error):
             raise
         raise RowsViolate(statement.sql, one_line(error)) from error
-
-
-def about_to_change(connection: BaseDatabaseWrapper) -> None:
-    """Check, before a change, that the run may go on.
-
-    Raise MigratorsLockLost if the run has lost the migrators' lock. Before the first change of the run, look
-    ahead at the whole plan, and raise what would stop one of its later steps.
-    """
-    run = run_of(connection)
-    if run.still_alone is not None:
-        run.still_alone()
-    look_ahead, run.look_ahead = run.look_ahead, None
-    if look_ahead is not None:
-        with no_timeouts(connection):
-            look_ahead()
 
 
 def _run(connection: BaseDatabaseWrapper, statement: Statement, policy: LockPolicy) -> None:
@@ -151,7 +135,7 @@ class _Sending:
                 self._report.name(self.blockers)
                 watch.hurry()
                 time.sleep(pause)
-                about_to_change(self._connection)
+                run_of(self._connection).about_to_change()
 
     def _is_done(self, watch: Watch) -> bool:
         """Try once; return whether the statement was executed, else find out who blocked it."""
@@ -219,12 +203,10 @@ def _require_no_timeouts(connection: BaseDatabaseWrapper, statement: Statement) 
 
 
 def _wait(connection: BaseDatabaseWrapper, statement: Statement) -> None:
-    """Execute the statement without timeouts.
-
-    Open no transaction for it, because CONCURRENTLY cannot run in one.
-    """
-    if connection.in_atomic_block:
-        _execute(connection, statement, NO_TIMEOUTS_IN_TRANSACTION)
+    """Execute the statement without timeouts; without a transaction, if it cannot run in one."""
+    if statement.transactional:
+        is_open = connection.in_atomic_block
+        _execute(connection, statement, NO_TIMEOUTS_IN_TRANSACTION if is_open else NO_TIMEOUTS)
         return
     if is_pooled(connection):
         _require_no_timeouts(connection, statement)
@@ -247,19 +229,28 @@ def _execute(
     without CLIENT_CHECK, because the platform of the server may be unable to check its clients. If it was
     the statement that was refused, the second attempt raises the same error.
     """
-    for extra in ({**APPLICATION_NAME, **CLIENT_CHECK}, APPLICATION_NAME):
-        try:
-            with read_committed(connection), connection.cursor() as cursor:
-                before = change_settings(connection, {**values, **extra})
-                cursor.execute(statement.sql)
-                # SET LOCAL outlives a savepoint that is released.
-                if connection.savepoint_ids:
-                    set_settings(connection, before)
-        except DatabaseError as error:
-            if sqlstate(error) != INVALID_PARAMETER_VALUE or extra is APPLICATION_NAME:
-                raise
-        else:
-            return
+    act = _execute_in_savepoint if connection.in_atomic_block else _execute_alone
+    try:
+        act(connection, statement, {**values, **APPLICATION_NAME, **CLIENT_CHECK})
+    except DatabaseError as error:
+        if sqlstate(error) != INVALID_PARAMETER_VALUE:
+            raise
+        act(connection, statement, {**values, **APPLICATION_NAME})
+
+
+def _execute_alone(
+    connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str]
+) -> None:
+    execute_in_transaction(connection, statement.sql, local_settings(connection, values))
+
+
+def _execute_in_savepoint(
+    connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str]
+) -> None:
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        before = change_settings(connection, values)
+        cursor.execute(statement.sql)
+        set_settings(connection, before)  # SET LOCAL outlives a savepoint that is released
 
 
 def fits_transaction(connection: BaseDatabaseWrapper, statement: Statement) -> bool:

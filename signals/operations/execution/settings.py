@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..catalog.query import query_rows, quoted
+from ..catalog.query import compose, query_rows, quoted
 from ..catalog.schemas import search_path
 from ..catalog.sessions import MARK
 from ..errors import INVALID_PARAMETER_VALUE, QUERY_CANCELED, sqlstate
@@ -218,6 +218,11 @@ def change_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) 
     return change_settings(
         connection, {name: values[name] for name in values if name not in CLIENT_CHECK}
     )
+
+
+def local_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> str:
+    """Return a SELECT that changes the settings until the end of a transaction, as `change_settings` does."""
+    return compose(connection, _CHANGE, [json.dumps(dict(values)), True])
 
 
 def set_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> None:

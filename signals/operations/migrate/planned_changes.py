@@ -150,6 +150,7 @@ def _nothing(site: Site) -> Table:
         temporary=False,
         unlogged=False,
         hides_rows=False,
+        pages=0,
         targets={},
         unknown=(),
         columns=(),

@@ -1,65 +1,168 @@
-"""Looks at the whole plan of `migrate` before the first statement of a run changes anything."""
+"""Read the catalog for several operations of a plan at once, and look ahead before its first change."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
+from django.db.migrations.operations import SeparateDatabaseAndState
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from ..base import Convergent
+from ..components.snapshots import read_all
+from ..contract import Contract
 from ..convergence import require_no_stop
+from ..errors import ConvergenceError
 from ..execution.run import run_of
+from ..execution.waiting import retry_without_timeouts
 from ..findings import Finding
+from ..site import Site
 from .planned_changes import PlannedChanges
 from .walk import convergent, steps
+
+_PLAIN = Convergent.database_forwards
 
 
 def remember(
     *, using: str, plan: Sequence[tuple[Migration, bool]], verbosity: int = 1, **_unused: Any
 ) -> None:
-    """Receiver of pre_migrate: names the migration to each operation, keeps the plan, and how much to say.
+    """Begin the run of a plan; the receiver of pre_migrate.
 
-    The plan is looked at when the first statement is about to be sent: a run that finds all in place,
-    or that only records (--fake), reads nothing more than its operations do.
+    Read nothing yet: a run that only records (--fake) reads nothing at all.
     """
-    labels = [
-        (operation, f"{migration.app_label}.{migration.name}")
-        for migration, _ in plan
-        for operation in convergent(migration.operations)
-    ]
-    forwards = [migration for migration, backwards in plan if not backwards]
-    run_of(connections[using]).begin(labels, partial(_look_ahead, using, forwards), verbosity)
+    run_of(connections[using]).begin(MigratePlan(connections[using], plan), verbosity)
 
 
 def forget(*, using: str, **_unused: Any) -> None:
-    """Receiver of post_migrate: the plan is done."""
+    """End the run of a plan; the receiver of post_migrate."""
     run_of(connections[using]).end()
 
 
-def _look_ahead(using: str, migrations: Sequence[Migration]) -> None:
-    """Raises DifferentDefinition for the first component that would stop the run later on.
+class MigratePlan:
+    """The plan of a run of `migrate` on a connection."""
 
-    Each app's migrations are judged up to the first operation that is not convergent, because what
-    stands behind that cannot be known yet; nor can a column of a type that the plan is going to make,
-    or a component that an earlier operation of the plan is going to change.
+    def __init__(
+        self, connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]]
+    ) -> None:
+        self._connection = connection
+        self._forwards = [migration for migration, backwards in plan if not backwards]
+        self._labels = {
+            id(operation): (operation, migration)
+            for migration, _ in plan
+            for operation in convergent(migration.operations)
+        }
+
+    def migration_of(self, operation: Any) -> str:
+        """Return the label of the operation's migration; empty if the operation is not in the plan."""
+        _, migration = self._labels.get(id(operation), (None, None))
+        return f"{migration.app_label}.{migration.name}" if migration else ""
+
+    def read_ahead(self, operation: Any, before: ProjectState) -> None:
+        """Read what the operation and the convergent ones right behind it ask for, in a few round trips.
+
+        Do so once for a row of such operations. An operation that something else may precede asks by itself.
+        """
+        answers = run_of(self._connection).answers
+        _, migration = self._labels.get(id(operation), (None, None))
+        row = _row_of(operation, migration.operations) if migration else []
+        if row[:1] != [operation]:
+            if not any(each is operation for each in row):
+                answers.forget()
+            return
+        answers.begin()
+        if len(row) == 1 or migration is None:
+            return
+        try:
+            targets = [
+                target
+                for each, *states in steps(row, migration.app_label, before.clone())
+                for target in _targets(self._connection, migration.app_label, each, *states)
+            ]
+            read_all(self._connection, targets)
+        except (ConvergenceError, DatabaseError):
+            # The operation that this is about says so in its turn, unless one before it mends it.
+            answers.forget()
+            if self._connection.needs_rollback:
+                raise
+
+    def look_ahead(self, operation: Any, before: ProjectState) -> None:
+        """Raise DifferentDefinition for the first component that would stop the run later on."""
+
+        def look() -> None:
+            state, rest = self._rest(operation, before)
+            _require_no_stops(self._connection, state, rest)
+
+        retry_without_timeouts(self._connection, look)
+
+    def _rest(
+        self, operation: Any, before: ProjectState
+    ) -> tuple[ProjectState, list[tuple[Migration, Sequence[Operation]]]]:
+        """Return what is left of the plan, from the operation on, and the state before that."""
+        for number, migration in enumerate(self._forwards):
+            for place, each in enumerate(migration.operations):
+                if _begins_with(each, operation):
+                    later = [(other, other.operations) for other in self._forwards[number + 1 :]]
+                    rest = (migration, migration.operations[place:])
+                    return before.clone(), [rest, *later]
+        # A part of another operation, whose own state is not that of the plan.
+        executor: Any = MigrationExecutor(self._connection)
+        applied = executor.loader.applied_migrations
+        state = executor._create_project_state(with_applied_migrations=True)
+        return state, [
+            (each, each.operations)
+            for each in self._forwards
+            if (each.app_label, each.name) not in applied
+        ]
+
+
+def _row_of(operation: Operation, operations: Sequence[Operation]) -> list[Operation]:
+    """Return the unbroken row of convergent operations that the operation is in; empty if it is in none.
+
+    An operation that does more on the database than these do is in no row.
     """
-    connection = connections[using]
-    executor: Any = MigrationExecutor(connection)  # whose state has the apps without migrations too
-    applied = executor.loader.applied_migrations
-    state = executor._create_project_state(with_applied_migrations=True)
+    row: list[Operation] = []
+    for each in [*operations, None]:
+        if isinstance(each, Convergent) and type(each).database_forwards is _PLAIN:
+            row.append(each)
+            continue
+        if any(other is operation for other in row):
+            return row
+        row = []
+        if isinstance(each, SeparateDatabaseAndState):
+            inner = _row_of(operation, each.database_operations)
+            if inner:
+                return inner
+    return []
+
+
+def _begins_with(operation: Operation, first: Operation) -> bool:
+    """Return whether the first thing that the operation does on the database is the other one."""
+    if isinstance(operation, SeparateDatabaseAndState):
+        return any(_begins_with(each, first) for each in operation.database_operations[:1])
+    return operation is first
+
+
+def _require_no_stops(
+    connection: BaseDatabaseWrapper,
+    state: ProjectState,
+    rest: Sequence[tuple[Migration, Sequence[Operation]]],
+) -> None:
+    """Raise DifferentDefinition for the first component at which the rest of the plan would stop.
+
+    Each app's migrations are judged up to the first operation that is not convergent, because what follows
+    that cannot be known yet; nor can a column of a type that the plan is going to make, or a component that
+    an earlier operation of the plan is going to change.
+    """
     opaque: set[str] = set()
     types: set[str] = set()
     changes = PlannedChanges()
-    for migration in migrations:
+    for migration, operations in rest:
         label = migration.app_label
-        if (label, migration.name) in applied:
-            continue
-        for operation, before, after in steps(migration, state):
+        for operation, before, after in steps(operations, label, state):
             if not isinstance(operation, Convergent):
                 opaque.add(label)
             elif label not in opaque and not _uses(operation, types, connection):
@@ -80,7 +183,7 @@ def _findings_by_then(
     states: tuple[ProjectState, ProjectState],
     changes: PlannedChanges,
 ) -> list[Finding]:
-    """The operation's findings, where the columns that the plan is going to add count as there."""
+    """Return the operation's findings, with the columns that the plan is going to add as if they existed."""
     before, after = states
     site = operation.locate(label, connection, after, before)
     if site is None:
@@ -89,8 +192,21 @@ def _findings_by_then(
     return operation.findings(replace(site, coming=changes.columns_to_come(table)))
 
 
+def _targets(
+    connection: BaseDatabaseWrapper,
+    label: str,
+    operation: Any,
+    before: ProjectState,
+    after: ProjectState,
+) -> list[tuple[Contract, Site]]:
+    """Return what the operation reads of tables, and where."""
+    site = operation.locate(label, connection, after, before)
+    targets = operation.targets(site) if site else ()
+    return [(each, place) for each, place in targets if each.reads_table]
+
+
 def _uses(operation: Convergent, types: set[str], connection: BaseDatabaseWrapper) -> bool:
-    """Whether a field of the operation has one of the types."""
+    """Return whether a field of the operation has one of the types."""
     declared = [getattr(operation, "field", None), *dict(getattr(operation, "fields", ())).values()]
     names = (
         field.db_type(connection) or "" for field in declared if field and not field.remote_field

@@ -74,7 +74,10 @@ def preview(
         if backwards:
             key = (migration.app_label, migration.name)
             state = executor.loader.project_state(key, at_end=False)
-        walked = [(each, before, after.clone()) for each, before, after in steps(migration, state)]
+        walked = [
+            (each, before, after.clone())
+            for each, before, after in steps(migration.operations, migration.app_label, state)
+        ]
         if backwards:
             walked.reverse()
         parts = [

@@ -1,10 +1,10 @@
-"""The operations of migrations in their order, each with the state before and after it."""
+"""Walk through migrations and their operations in order, with the state before and after each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.migration import Migration
 from django.db.migrations.operations import SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
@@ -13,14 +13,30 @@ from ..base import Convergent
 from ..findings import Finding
 
 
+class LoaderOfRecorded(MigrationLoader):
+    """A loader of migrations that is given the applied ones, and asks no database."""
+
+    def __init__(self, applied: Iterable[tuple[str, str]]) -> None:
+        self._applied = dict.fromkeys(applied)
+        super().__init__(None)
+
+    @property
+    def applied_migrations(self) -> dict[tuple[str, str], Any]:
+        return self._applied
+
+    @applied_migrations.setter
+    def applied_migrations(self, value: object) -> None:
+        """Ignore the empty dict that `build_graph` assigns to a loader without a connection."""
+
+
 def in_plan_order(loader: MigrationLoader) -> list[tuple[str, str]]:
-    """The migrations of the graph as `migrate` would apply them to nothing."""
+    """Return the keys of the graph's migrations in the order in which `migrate` applies all of them."""
     leaves = loader.graph.leaf_nodes()
     return list(dict.fromkeys(key for leaf in leaves for key in loader.graph.forwards_plan(leaf)))
 
 
 def convergent(operations: Sequence[Operation]) -> Iterator[Convergent]:
-    """The convergent operations among them, inside SeparateDatabaseAndState too."""
+    """Yield the convergent operations, also those inside SeparateDatabaseAndState."""
     for operation in operations:
         if isinstance(operation, SeparateDatabaseAndState):
             yield from convergent(operation.database_operations)
@@ -29,13 +45,20 @@ def convergent(operations: Sequence[Operation]) -> Iterator[Convergent]:
 
 
 def steps(
-    migration: Migration, state: ProjectState
+    operations: Sequence[Operation], app_label: str, state: ProjectState
 ) -> Iterator[tuple[Operation, ProjectState, ProjectState]]:
-    """The migration's operations on the database, each with the state before and after it.
+    """Yield the operations on the database, each with the state before and after it.
 
-    The state is the caller's, and is left as it is after the migration.
+    The state is the caller's; it is left as it is after the operations.
     """
-    yield from _walk(migration.operations, migration.app_label, state)
+    for operation in operations:
+        if isinstance(operation, SeparateDatabaseAndState):
+            yield from steps(operation.database_operations, app_label, state.clone())
+            operation.state_forwards(app_label, state)
+            continue
+        before = state.clone()
+        operation.state_forwards(app_label, state)
+        yield operation, before, state
 
 
 def operation_findings(
@@ -45,19 +68,6 @@ def operation_findings(
     before: ProjectState,
     after: ProjectState,
 ) -> list[Finding]:
-    """The operation's findings; none where routers or the model's options keep this database out."""
+    """Return the operation's findings; none if the routers or the model's options keep this database out."""
     site = operation.locate(app_label, connection, after, before)
     return operation.findings(site) if site else []
-
-
-def _walk(
-    operations: Sequence[Operation], app_label: str, state: ProjectState
-) -> Iterator[tuple[Operation, ProjectState, ProjectState]]:
-    for operation in operations:
-        if isinstance(operation, SeparateDatabaseAndState):
-            yield from _walk(operation.database_operations, app_label, state.clone())
-            operation.state_forwards(app_label, state)
-            continue
-        before = state.clone()
-        operation.state_forwards(app_label, state)
-        yield operation, before, state

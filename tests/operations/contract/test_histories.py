@@ -27,7 +27,6 @@ from tests.operations import scratch_schema
 from tests.operations.contract.scenarios import SESSIONS, Scenario, runs, scenarios
 from tests.operations.kill_between_statements import Killed, kill_after
 from tests.operations.scratch_schema import SCHEMA, catalog_versions, facts, recreate, sent_changes
-from tests.operations.unapplied_project import UnappliedExecutor
 
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
@@ -96,7 +95,6 @@ def run(
         states.append(migration.mutate_state(states[-1]))
     steps = list(zip(migrations, states[:-1], strict=True))
     with pytest.MonkeyPatch.context() as patch, session_of(scenario):
-        patch.setattr(preflight, "MigrationExecutor", lambda _: UnappliedExecutor(states[0]))
         if dies is not None:
             kill_after(patch, dies)
         preflight.remember(using="default", plan=[(each, not forwards) for each in migrations])

@@ -1,10 +1,9 @@
 """What `migrate` refuses before the first change of a run, and what it lets through."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import connection, models
+from django.db import connection, migrations, models
 from django.db.migrations.state import ModelState
 from django.db.models import Index, Q
 
@@ -28,9 +27,8 @@ pytestmark = pytest.mark.usefixtures("committing_connection")
 ON_LABEL = models.Index(fields=["label"], name="wanted")
 
 
-def as_migrate(monkeypatch: pytest.MonkeyPatch, state: Any, *given: Any) -> None:
+def as_migrate(state: Any, *given: Any) -> None:
     """Looks ahead and runs, each operation as a migration of its own."""
-    monkeypatch.setattr(preflight, "MigrationExecutor", lambda _: UnappliedExecutor(state))
     made = [scratch_schema.migration(operation) for operation in given]
     for number, migration in enumerate(made):
         migration.name = f"000{number}_bench"
@@ -43,14 +41,11 @@ def as_migrate(monkeypatch: pytest.MonkeyPatch, state: Any, *given: Any) -> None
         preflight.forget(using="default")
 
 
-def test_a_check_may_go_before_a_change_of_type_and_come_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_check_may_go_before_a_change_of_type_and_come_again() -> None:
     before = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
     after = models.CheckConstraint(condition=~Q(amount="none"), name="wanted")
     recreate(PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0)")
     as_migrate(
-        monkeypatch,
         project_state(part_model(constraints=[before])),
         operations.RemoveCheckIfPresent("part", "wanted"),
         operations.AlterColumnTypeIfDifferent(
@@ -63,9 +58,7 @@ def test_a_check_may_go_before_a_change_of_type_and_come_again(
     ]
 
 
-def test_a_foreign_key_goes_with_its_column_and_may_come_again_elsewhere(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_foreign_key_goes_with_its_column_and_may_come_again_elsewhere() -> None:
     def key(table: str) -> Any:
         return models.ForeignKey(f"bench.{table}", models.CASCADE, null=True)
 
@@ -82,7 +75,6 @@ def test_a_foreign_key_goes_with_its_column_and_may_come_again_elsewhere(
         forwards(table, state)
         table.state_forwards(APP, state)
     as_migrate(
-        monkeypatch,
         state,
         operations.RemoveColumnIfPresent("box", "lid"),
         operations.AddColumnIfMissing("box", "lid", key("cup")),
@@ -91,12 +83,9 @@ def test_a_foreign_key_goes_with_its_column_and_may_come_again_elsewhere(
     assert keys == ["FOREIGN KEY (lid_id) REFERENCES cup(id) DEFERRABLE INITIALLY DEFERRED"]
 
 
-def test_an_index_goes_with_its_column_and_its_name_is_free(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_index_goes_with_its_column_and_its_name_is_free() -> None:
     recreate(PART_TABLE, "CREATE INDEX wanted ON part (amount)")
     as_migrate(
-        monkeypatch,
         project_state(part_model()),
         operations.RemoveColumnIfPresent("part", "amount"),
         operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL),
@@ -106,16 +95,13 @@ def test_an_index_goes_with_its_column_and_its_name_is_free(
     ]
 
 
-def test_an_index_may_go_from_one_table_and_its_name_come_to_another(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_index_may_go_from_one_table_and_its_name_come_to_another() -> None:
     recreate(
         PART_TABLE, "CREATE TABLE other (id bigint PRIMARY KEY); CREATE INDEX wanted ON other (id)"
     )
     on_other = models.Index(fields=["id"], name="wanted")
     other = ModelState(APP, "Other", [("id", SERIAL)], {"db_table": "other", "indexes": [on_other]})
     as_migrate(
-        monkeypatch,
         project_state(part_model(), other),
         operations.DropIndexConcurrentlyIfPresent("other", "wanted"),
         operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL),
@@ -123,7 +109,7 @@ def test_an_index_may_go_from_one_table_and_its_name_come_to_another(
     assert [row[1] for row in facts() if row[0] == "index" and row[2] == "wanted"] == ["part"]
 
 
-def test_a_check_that_goes_frees_no_name_for_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_goes_frees_no_name_for_an_index() -> None:
     check = models.CheckConstraint(condition=Q(amount__gt=0), name="wanted")
     recreate(
         PART_TABLE,
@@ -133,7 +119,6 @@ def test_a_check_that_goes_frees_no_name_for_an_index(monkeypatch: pytest.Monkey
     before = facts()
     with pytest.raises(operations.DifferentDefinition, match="an index of table other"):
         as_migrate(
-            monkeypatch,
             project_state(part_model(constraints=[check])),
             operations.RemoveCheckIfPresent("part", "wanted"),
             operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL),
@@ -141,9 +126,7 @@ def test_a_check_that_goes_frees_no_name_for_an_index(monkeypatch: pytest.Monkey
     assert facts() == before
 
 
-def test_the_look_ahead_leaves_an_index_alone_whose_columns_the_plan_adds(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_look_ahead_leaves_an_index_alone_whose_columns_the_plan_adds() -> None:
     recreate(PART_TABLE, "CREATE INDEX fb ON part (amount)")
     state = project_state(part_model())
     migration = scratch_schema.migration(
@@ -152,11 +135,6 @@ def test_the_look_ahead_leaves_an_index_alone_whose_columns_the_plan_adds(
             "part", Index(fields=["state"], name="best"), [Index(fields=["made_at"], name="fb")]
         ),
     )
-    executor = SimpleNamespace(
-        loader=SimpleNamespace(applied_migrations=()),
-        _create_project_state=lambda **_: state.clone(),
-    )
-    monkeypatch.setattr(preflight, "MigrationExecutor", lambda _: executor)
     preflight.remember(using="default", plan=[(migration, False)])
     try:
         with connection.schema_editor(atomic=False) as editor:
@@ -165,3 +143,21 @@ def test_the_look_ahead_leaves_an_index_alone_whose_columns_the_plan_adds(
         preflight.forget(using="default")
     names = {row[2] for row in facts() if row[0] == "index"}
     assert names == {"part_pkey", "fb", "best"}
+
+
+def test_a_run_that_begins_inside_another_operation_looks_ahead_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recreate(
+        PART_TABLE,
+        "ALTER TABLE part ADD COLUMN size integer;"
+        "CREATE TABLE other (id bigint); CREATE INDEX wanted ON other (id)",
+    )
+    state, before = project_state(part_model()), facts()
+    monkeypatch.setattr(preflight, "MigrationExecutor", lambda _: UnappliedExecutor(state))
+    add = operations.AddColumnIfMissing("part", "state", models.TextField(null=True))
+    there = operations.AddColumnIfMissing("part", "size", models.IntegerField(null=True))
+    inside = migrations.SeparateDatabaseAndState([there, add], [there, add])
+    with pytest.raises(operations.DifferentDefinition, match="an index of table other"):
+        as_migrate(state, inside, operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL))
+    assert facts() == before
