@@ -44,14 +44,20 @@ class Index:
 
 # `c` is the table's row of pg_class.
 #
-# indnullsnotdistinct came with PostgreSQL 15. Reading it through to_jsonb() lets the query run on 14 too.
-#
 # An invalid index is being built if pg_stat_progress_create_index has a build of it. The view hides the index
 # of another role's build, which is recognized by the lock that its session holds on the table.
-#
+_BUILDING = """NOT i.indisvalid AND EXISTS (
+          SELECT FROM pg_catalog.pg_stat_progress_create_index p
+          WHERE p.pid <> pg_catalog.pg_backend_pid() AND p.datname = pg_catalog.current_database()
+          AND (p.index_relid = i.indexrelid
+          OR p.relid = c.oid AND p.command = 'REINDEX CONCURRENTLY'
+          OR p.index_relid IS NULL AND EXISTS (
+              SELECT FROM pg_catalog.pg_locks h WHERE h.pid = p.pid AND h.relation = c.oid
+              AND h.granted AND h.mode = 'ShareUpdateExclusiveLock')))"""
+
 # pg_constraint has a catalog index on conrelid and none on conindid. Asking by both keeps PostgreSQL from
 # reading all of pg_constraint for each index, which is long in a database of many schemas.
-INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+_INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'oid', i.indexrelid::pg_catalog.int8, 'name', ic.relname,
       'definition', pg_catalog.pg_get_indexdef(i.indexrelid),
       'method', m.amname,
@@ -71,18 +77,10 @@ INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
                FROM pg_catalog.generate_series(i.indnkeyatts + 1, i.indnatts) u (place)),
       'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
       'unique', i.indisunique,
-      'nulls_not_distinct', COALESCE(
-          (pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::pg_catalog.bool, false),
+      'nulls_not_distinct', <indnullsnotdistinct>,
       'options', COALESCE(pg_catalog.to_json(ic.reloptions), '[]'),
       'valid', i.indisvalid,
-      'building', NOT i.indisvalid AND EXISTS (
-          SELECT FROM pg_catalog.pg_stat_progress_create_index p
-          WHERE p.pid <> pg_catalog.pg_backend_pid() AND p.datname = pg_catalog.current_database()
-          AND (p.index_relid = i.indexrelid
-          OR p.relid = c.oid AND p.command = 'REINDEX CONCURRENTLY'
-          OR p.index_relid IS NULL AND EXISTS (
-              SELECT FROM pg_catalog.pg_locks h WHERE h.pid = p.pid AND h.relation = c.oid
-              AND h.granted AND h.mode = 'ShareUpdateExclusiveLock'))),
+      'building', <building>,
       'constraint', (SELECT k.conname FROM pg_catalog.pg_constraint k
                      WHERE k.conrelid = i.indrelid AND k.conindid = i.indexrelid
                      AND k.contype IN ('p', 'u', 'x') LIMIT 1),
@@ -99,8 +97,16 @@ INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
     JOIN pg_catalog.pg_am m ON m.oid = ic.relam WHERE i.indrelid = c.oid)"""
 
 
+def indexes_json(*, building: bool) -> str:
+    """Return the SQL expression of a table's indexes; building: whether to find out which are being built.
+
+    That takes the planner as long as all the rest, and no valid index is being built.
+    """
+    return _INDEXES.replace("<building>", _BUILDING if building else "false")
+
+
 def parse_index(facts: dict[str, Any]) -> Index:
-    """Return the Index that the facts, an object of the JSON array of INDEXES, describe."""
+    """Return the Index that the facts, an object of the JSON array, describe."""
     facts["keys"] = tuple(tuple(key) for key in facts["keys"] or ())
     for key in ("include", "options"):
         facts[key] = tuple(facts[key] or ())

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .indexes import INDEXES, Index, parse_index
-from .query import query_rows, quoted
+from .indexes import Index, indexes_json, parse_index
+from .query import for_server, query_rows, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ SELECT pg_catalog.json_build_object(
         SELECT FROM pg_catalog.unnest(%s::pg_catalog.text[]) u (name)
         WHERE pg_catalog.right(r.relname::pg_catalog.text, pg_catalog.length(u.name)) = u.name)))
 )::pg_catalog.text
-""".replace("<indexes>", INDEXES)
+""".replace("<indexes>", indexes_json(building=True))
 
 
 def partition_tree(
@@ -98,7 +98,9 @@ def partition_tree(
 
     index_names: plain names of the wanted indexes, for which Tree.taken is filled.
     """
-    facts = json.loads(query_rows(connection, _TREE, [oid, oid, list(index_names)])[0][0])
+    facts = json.loads(
+        query_rows(connection, for_server(connection, _TREE), [oid, oid, list(index_names)])[0][0]
+    )
     if not facts["parts"]:
         return None
     root, *parts = map(_parse_partition, facts["parts"])

@@ -16,6 +16,21 @@ IN_FULL = "SET LOCAL extra_float_digits = 1"
 INTERPRETED = "SET LOCAL jit = off"
 
 
+# Columns of the catalog that newer versions have, with their value in older ones.
+_SINCE = {
+    "indnullsnotdistinct": (150_000, "i.indnullsnotdistinct", "false"),
+    "conenforced": (180_000, "k.conenforced", "true"),
+}
+
+
+def for_server(connection: BaseDatabaseWrapper, sql: str) -> str:
+    """Return the SQL with a column, or its value before there was one, in the place of each <column>."""
+    version = connection.pg_version  # type: ignore[attr-defined] # PostgreSQL's alone
+    for name, (since, column, before) in _SINCE.items():
+        sql = sql.replace(f"<{name}>", column if version >= since else before)
+    return sql
+
+
 def query_rows(
     connection: BaseDatabaseWrapper, question: str, parameters: Sequence[Any] | None = None
 ) -> list[tuple[Any, ...]]:

@@ -14,11 +14,12 @@ from .query import (
     IN_FULL,
     INTERPRETED,
     compose,
+    for_server,
     query_rows,
     query_rows_in_full,
     query_scripts,
 )
-from .tables import TABLE_FACTS, Table, parse_table
+from .tables import Table, parse_table, table_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,6 @@ AND (c.relnamespace::pg_catalog.regnamespace::pg_catalog.text = pg_catalog.quote
 
 TABLE, ENUM, PLACED = "table", "enum", "placed"
 
-_FACTS = {TABLE: TABLE_FACTS, ENUM: ENUM_FACTS, PLACED: _PLACED}
-
 # The questions as rows `q`; `place` is the position of each in the list.
 _QUESTIONS = """pg_catalog.jsonb_to_recordset(%s::pg_catalog.jsonb) q (
   place int4, family int4, kind text, name text, indexes text[], types text[], tables text[])"""
@@ -106,7 +105,7 @@ GROUP BY x.place, pg_catalog.regexp_replace(x.facts,
 ORDER BY 1, 3
 """  # noqa: S608 - a constant
 
-# TABLE_FACTS begins with the setting of the session that asked.
+# The facts of a table begin with the setting of the session that asked.
 _DIGITS = re.compile(r'^\{"digits" : (-?\d+)')
 
 
@@ -120,7 +119,8 @@ def ask(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[
     """Return the answer to each question: a Table, an Enum, or True for PLACED; None if there is none.
 
     Look up each name once. Take one round trip, and one more for each partitioned table that a question wants
-    indexes of, to read its partitions. A single question to a session that rounds doubles is sent twice.
+    indexes of, to read its partitions. A question about a table with an invalid index, which may be being
+    built, is sent twice, and so is a single one to a session that rounds doubles.
     """
     joined: dict[tuple[str, str], Question] = {}
     for question in questions:
@@ -134,25 +134,32 @@ def _ask_once(connection: BaseDatabaseWrapper, questions: Sequence[Question]) ->
     """Return the answer to each question; no two of them are about the same name."""
     if not questions:
         return []
-    parameters = [as_records(questions)]
+    answers = _answers(connection, questions, building=False)
+    if any(isinstance(each, Table) and not each.is_valid for each in answers):
+        answers = _answers(connection, questions, building=True)
+    for place, (question, answer) in enumerate(zip(questions, answers, strict=True)):
+        if isinstance(answer, Table) and answer.kind == "p" and question.indexes:
+            tree = partition_tree(connection, answer.oid, question.indexes)
+            answers[place] = replace(answer, tree=tree)
+    return answers
+
+
+def _answers(
+    connection: BaseDatabaseWrapper, questions: Sequence[Question], *, building: bool
+) -> list[Any]:
+    """Return the answer to each question, without the partitions of tables."""
+    facts, parameters = facts_of(connection, questions, building=building), [as_records(questions)]
     if len(questions) == 1:
         # A plain SELECT needs no transaction; only a session that rounds doubles is asked again, in one.
-        text = f"SELECT {facts_of(questions)} FROM {_QUESTION}"  # noqa: S608 - its own
+        text = f"SELECT {facts} FROM {_QUESTION}"  # noqa: S608 - its own
         rows = query_rows(connection, text, parameters)
         if _is_rounded(rows[0][0]):
             rows = query_rows_in_full(connection, text, parameters)
     else:
-        text = f"SELECT {facts_of(questions)} FROM {_QUESTIONS} ORDER BY q.place"  # noqa: S608
+        text = f"SELECT {facts} FROM {_QUESTIONS} ORDER BY q.place"  # noqa: S608 - its own
         script = [INTERPRETED, IN_FULL, compose(connection, text, parameters)]
         rows = query_scripts(connection, script)[0]
-    answers = []
-    for question, (facts,) in zip(questions, rows, strict=True):
-        answer = _answer(question, facts)
-        if isinstance(answer, Table) and answer.kind == "p" and question.indexes:
-            tree = partition_tree(connection, answer.oid, question.indexes)
-            answer = replace(answer, tree=tree)
-        answers.append(answer)
-    return answers
+    return [_answer(question, row[0]) for question, row in zip(questions, rows, strict=True)]
 
 
 def ask_in_schemas(
@@ -169,7 +176,8 @@ def ask_in_schemas(
     answers: list[list[SameInSchemas]] = [[] for _ in questions]
     if not questions:
         return answers
-    text = _IN_SCHEMAS.replace("<facts>", facts_of(questions))
+    facts = facts_of(connection, questions, building=True)
+    text = _IN_SCHEMAS.replace("<facts>", facts)
     families = [
         {"family": family, "schema": schema, "path": path} for family, schema, path in schemas
     ]
@@ -182,17 +190,32 @@ def ask_in_schemas(
 
 def facts_of_one(connection: BaseDatabaseWrapper, question: Question) -> str:
     """Return a SELECT of one row that answers the question when it runs, without parameters."""
-    text = f"SELECT {facts_of([question])} FROM {_QUESTION}"  # noqa: S608 - its own
+    facts = facts_of(connection, [question], building=False)
+    text = f"SELECT {facts} FROM {_QUESTION}"  # noqa: S608 - its own
     return compose(connection, text, [as_records([question])])
 
 
-def facts_of(questions: Sequence[Question]) -> str:
-    """Return the SQL expression that answers each question `q`: JSON as text, NULL if there is none."""
+def facts_of(
+    connection: BaseDatabaseWrapper, questions: Sequence[Question], *, building: bool
+) -> str:
+    """Return the SQL expression that answers each question `q`: JSON as text, NULL if there is none.
+
+    building: whether to find out which indexes are being built.
+    """
+    facts = {
+        TABLE: table_facts(
+            types=any(each.types for each in questions),
+            tables=any(each.tables for each in questions),
+            indexes=any(each.indexes for each in questions),
+            building=building,
+        ),
+        ENUM: ENUM_FACTS,
+        PLACED: _PLACED,
+    }
     kinds = sorted({question.kind for question in questions})
-    if len(kinds) == 1:
-        return f"({_FACTS[kinds[0]]})"
-    cases = " ".join(f"WHEN '{kind}' THEN ({_FACTS[kind]})" for kind in kinds)
-    return f"CASE q.kind {cases} END"
+    cases = " ".join(f"WHEN '{kind}' THEN ({facts[kind]})" for kind in kinds)
+    sql = f"({facts[kinds[0]]})" if len(kinds) == 1 else f"CASE q.kind {cases} END"
+    return for_server(connection, sql)
 
 
 def as_records(questions: Sequence[Question]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .indexes import INDEXES, Index, parse_index
+from .indexes import Index, indexes_json, parse_index
 from .partitions import Tree
 from .query import quoted
 
@@ -117,6 +117,11 @@ class Table:
     taken: tuple[Relation, ...]
     tree: Tree | None = None
 
+    @property
+    def is_valid(self) -> bool:
+        """Return whether all indexes of the table are valid."""
+        return all(index.valid for index in self.indexes)
+
     def column(self, name: str) -> Column | None:
         """Return the column of that name; None if the table has none."""
         return next((column for column in self.columns if column.name == name), None)
@@ -138,18 +143,11 @@ class Table:
         return next((relation for relation in self.taken if relation.name == name), None)
 
 
-# `q` is a question, a row of questions.py's _QUESTIONS. `digits` comes first, where _DIGITS looks for it.
-# conenforced came with PostgreSQL 18. Reading it through to_jsonb() lets the query run on older ones too.
-TABLE_FACTS = """
-SELECT pg_catalog.json_build_object(
-  'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
-  'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
-  'current', n.nspname = pg_catalog.current_schema(),
-  'temporary', c.relpersistence = 't', 'unlogged', c.relpersistence = 'u',
-  'hides_rows', pg_catalog.row_security_active(c.oid), 'pages', c.relpages,
-  'unknown', (SELECT pg_catalog.json_agg(u.name) FROM pg_catalog.unnest(q.types) u (name)
-      WHERE pg_catalog.to_regtype(u.name) IS NULL),
-  'targets', (SELECT pg_catalog.json_object_agg(u.name, pg_catalog.json_build_object(
+# Parts of the facts that are read only if a question asks for them.
+_UNKNOWN = """(SELECT pg_catalog.json_agg(u.name) FROM pg_catalog.unnest(q.types) u (name)
+      WHERE pg_catalog.to_regtype(u.name) IS NULL)"""
+
+_TARGETS = """(SELECT pg_catalog.json_object_agg(u.name, pg_catalog.json_build_object(
           'oid', r.oid::pg_catalog.int8, 'kind', r.relkind, 'persistence', r.relpersistence,
           'granted', pg_catalog.has_table_privilege(r.oid, 'REFERENCES'),
           'keys', (SELECT pg_catalog.json_object_agg(
@@ -158,20 +156,36 @@ SELECT pg_catalog.json_build_object(
                    WHERE i.indrelid = r.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
                    AND i.indnkeyatts = 1 AND i.indpred IS NULL)))
       FROM pg_catalog.unnest(q.tables) u (name)
-      JOIN pg_catalog.pg_class r ON r.oid = pg_catalog.to_regclass(u.name)),
+      JOIN pg_catalog.pg_class r ON r.oid = pg_catalog.to_regclass(u.name))"""
+
+_TAKEN = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', r.relname, 'kind', r.relkind,
+      'table', COALESCE((SELECT i.indrelid::pg_catalog.regclass::pg_catalog.text
+                         FROM pg_catalog.pg_index i WHERE i.indexrelid = r.oid), '')))
+    FROM pg_catalog.pg_class r
+    WHERE r.relnamespace = c.relnamespace AND r.relname = ANY(q.indexes)
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i
+                    WHERE i.indexrelid = r.oid AND i.indrelid = c.oid))"""
+
+# `q` is a question, a row of questions.py's _QUESTIONS. `digits` comes first, where _DIGITS looks for it.
+_FACTS = """
+SELECT pg_catalog.json_build_object(
+  'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
+  'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
+  'current', n.nspname = pg_catalog.current_schema(),
+  'temporary', c.relpersistence = 't', 'unlogged', c.relpersistence = 'u',
+  'hides_rows', pg_catalog.row_security_active(c.oid), 'pages', c.relpages,
+  'unknown', <unknown>,
+  'targets', <targets>,
   'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', a.attname,
       'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
       'not_null', a.attnotnull,
       'default', pg_catalog.pg_get_expr(d.adbin, d.adrelid),
-      'collation', (SELECT l.oid::pg_catalog.regcollation::pg_catalog.text FROM pg_catalog.pg_collation l
-                    WHERE l.oid = a.attcollation AND a.attcollation <> t.typcollation),
+      'collation', CASE WHEN a.attcollation <> t.typcollation
+                        THEN a.attcollation::pg_catalog.regcollation::pg_catalog.text END,
       'generated', a.attgenerated,
-      'numbered', a.attidentity <> '' OR COALESCE(
-          pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%%', false),
-      'unproven', (SELECT k.conname FROM pg_catalog.pg_constraint k
-                   WHERE k.conrelid = c.oid AND k.contype = 'n' AND NOT k.convalidated
-                   AND k.conkey = ARRAY[a.attnum])
+      'identity', a.attidentity <> ''
     ) ORDER BY a.attnum)
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -180,7 +194,7 @@ SELECT pg_catalog.json_build_object(
       'name', k.conname, 'kind', k.contype,
       'definition', pg_catalog.pg_get_constraintdef(k.oid),
       'validated', k.convalidated,
-      'enforced', COALESCE((pg_catalog.to_jsonb(k) ->> 'conenforced')::pg_catalog.bool, true),
+      'enforced', <conenforced>,
       'columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
                   FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY u (number, place)
                   JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number),
@@ -193,22 +207,32 @@ SELECT pg_catalog.json_build_object(
     ) ORDER BY k.conname)
     FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid),
   'indexes', <indexes>,
-  'taken', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', r.relname, 'kind', r.relkind,
-      'table', COALESCE((SELECT i.indrelid::pg_catalog.regclass::pg_catalog.text
-                         FROM pg_catalog.pg_index i WHERE i.indexrelid = r.oid), '')))
-    FROM pg_catalog.pg_class r
-    WHERE r.relnamespace = c.relnamespace AND r.relname = ANY(q.indexes)
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i
-                    WHERE i.indexrelid = r.oid AND i.indrelid = c.oid))
+  'taken', <taken>
 )::pg_catalog.text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass(q.name)
-""".replace("<indexes>", INDEXES)
+"""
+
+
+def table_facts(*, types: bool, tables: bool, indexes: bool, building: bool) -> str:
+    """Return the SQL of a table's facts.
+
+    types, tables, indexes: whether a question has any. building: as in `indexes_json`.
+    """
+    parts = {
+        "unknown": _UNKNOWN if types else "NULL",
+        "targets": _TARGETS if tables else "NULL",
+        "taken": _TAKEN if indexes else "NULL",
+        "indexes": indexes_json(building=building),
+    }
+    sql = _FACTS
+    for name, part in parts.items():
+        sql = sql.replace(f"<{name}>", part)
+    return sql
 
 
 def parse_table(text: str) -> Table:
-    """Return the Table that the JSON text of TABLE_FACTS describes."""
+    """Return the Table that the JSON text of the facts describes."""
     facts = json.loads(text)
     del facts["digits"]
     facts["unknown"] = tuple(facts["unknown"] or ())
@@ -222,6 +246,15 @@ def parse_table(text: str) -> Table:
     for constraint in lists["constraints"]:
         for key in ("columns", "target_columns"):
             constraint[key] = tuple(constraint[key] or ())
+    unproven = {
+        each["columns"]: each["name"]
+        for each in lists["constraints"]
+        if each["kind"] == "n" and not each["validated"]
+    }
+    for column in lists["columns"]:
+        is_sequence = (column["default"] or "").startswith("nextval(")
+        column["numbered"] = column.pop("identity") or is_sequence
+        column["unproven"] = unproven.get((column["name"],))
     return Table(
         **facts,
         columns=tuple(Column(**column) for column in lists["columns"]),
