@@ -60,7 +60,7 @@ _BUILDING = """NOT i.indisvalid AND EXISTS (
 _INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'oid', i.indexrelid::pg_catalog.int8, 'name', ic.relname,
       'definition', pg_catalog.pg_get_indexdef(i.indexrelid),
-      'method', m.amname,
+      'method', m.amname, 'length', i.indnkeyatts,
       'keys', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
                    pg_catalog.pg_get_indexdef(i.indexrelid, u.place::pg_catalog.int4, false),
                    (SELECT pg_catalog.concat(NULLIF(o.opcnamespace::pg_catalog.regnamespace::pg_catalog.text,
@@ -69,12 +69,8 @@ _INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
                    NULLIF(i.indcollation[u.place - 1], 0)::pg_catalog.regcollation::pg_catalog.text,
                    i.indoption[u.place - 1]::pg_catalog.text,
                    a.attoptions::pg_catalog.text) ORDER BY u.place)
-               FROM pg_catalog.generate_series(1, i.indnkeyatts) u (place)
+               FROM pg_catalog.generate_series(1, i.indnatts) u (place)
                JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid AND a.attnum = u.place),
-      'include', (SELECT pg_catalog.json_agg(
-                   pg_catalog.pg_get_indexdef(i.indexrelid, u.place::pg_catalog.int4, false)
-                   ORDER BY u.place)
-               FROM pg_catalog.generate_series(i.indnkeyatts + 1, i.indnatts) u (place)),
       'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
       'unique', i.indisunique,
       'nulls_not_distinct', <indnullsnotdistinct>,
@@ -107,7 +103,8 @@ def indexes_json(*, building: bool) -> str:
 
 def parse_index(facts: dict[str, Any]) -> Index:
     """Return the Index that the facts, an object of the JSON array, describe."""
-    facts["keys"] = tuple(tuple(key) for key in facts["keys"] or ())
-    for key in ("include", "options"):
-        facts[key] = tuple(facts[key] or ())
+    columns, length = facts.pop("keys"), facts.pop("length")
+    facts["keys"] = tuple(map(tuple, columns[:length]))
+    facts["include"] = tuple(expression for expression, *_ in columns[length:])
+    facts["options"] = tuple(facts["options"])
     return Index(**facts)

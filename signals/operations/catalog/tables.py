@@ -167,18 +167,19 @@ _TAKEN = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i
                     WHERE i.indexrelid = r.oid AND i.indrelid = c.oid))"""
 
-# `q` is a question, a row of questions.py's _QUESTIONS. `digits` comes first, where _DIGITS looks for it.
+# `q` is a question, a row of questions.py's _QUESTIONS. `digits` and `kind` come first, where that module
+# looks for them. `parse_table` writes the definitions of NOT NULL constraints, of which a table may have many.
 _FACTS = """
 SELECT pg_catalog.json_build_object(
   'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
-  'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
+  'kind', c.relkind, 'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname,
   'current', n.nspname = pg_catalog.current_schema(),
   'temporary', c.relpersistence = 't', 'unlogged', c.relpersistence = 'u',
   'hides_rows', pg_catalog.row_security_active(c.oid), 'pages', c.relpages,
   'unknown', <unknown>,
   'targets', <targets>,
   'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', a.attname,
+      'number', a.attnum, 'name', a.attname,
       'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
       'not_null', a.attnotnull,
       'default', pg_catalog.pg_get_expr(d.adbin, d.adrelid),
@@ -192,16 +193,14 @@ SELECT pg_catalog.json_build_object(
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   'constraints', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', k.conname, 'kind', k.contype,
-      'definition', pg_catalog.pg_get_constraintdef(k.oid),
+      'definition', CASE WHEN k.contype <> 'n' THEN pg_catalog.pg_get_constraintdef(k.oid) END,
       'validated', k.convalidated,
       'enforced', <conenforced>,
-      'columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
-                  FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY u (number, place)
-                  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number),
+      'columns', k.conkey,
       'target', NULLIF(k.confrelid::pg_catalog.int8, 0),
-      'target_columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
+      'target_columns', CASE WHEN k.contype = 'f' THEN (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
                   FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY u (number, place)
-                  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number),
+                  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number) END,
       'deferral', CASE WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED'
                        WHEN k.condeferrable THEN 'DEFERRABLE' ELSE '' END
     ) ORDER BY k.conname)
@@ -243,18 +242,20 @@ def parse_table(text: str) -> Table:
     lists: dict[str, list[dict[str, Any]]] = {
         key: facts.pop(key) or [] for key in ("columns", "constraints", "indexes", "taken")
     }
+    names = {column.pop("number"): column["name"] for column in lists["columns"]}
+    unproven: dict[str, str] = {}
     for constraint in lists["constraints"]:
-        for key in ("columns", "target_columns"):
-            constraint[key] = tuple(constraint[key] or ())
-    unproven = {
-        each["columns"]: each["name"]
-        for each in lists["constraints"]
-        if each["kind"] == "n" and not each["validated"]
-    }
+        numbers = constraint["columns"] or ()
+        constraint["columns"] = tuple(names[each] for each in numbers if each in names)
+        constraint["target_columns"] = tuple(constraint["target_columns"] or ())
+        if constraint["kind"] == "n":
+            (name,) = constraint["columns"]
+            constraint["definition"] = f"NOT NULL {quoted(name)}"
+            unproven |= {} if constraint["validated"] else {name: constraint["name"]}
     for column in lists["columns"]:
         is_sequence = (column["default"] or "").startswith("nextval(")
         column["numbered"] = column.pop("identity") or is_sequence
-        column["unproven"] = unproven.get((column["name"],))
+        column["unproven"] = unproven.get(column["name"])
     return Table(
         **facts,
         columns=tuple(Column(**column) for column in lists["columns"]),
