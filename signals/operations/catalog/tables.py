@@ -168,7 +168,7 @@ _TAKEN = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
                     WHERE i.indexrelid = r.oid AND i.indrelid = c.oid))"""
 
 # `q` is a question, a row of questions.py's _QUESTIONS. `digits` and `kind` come first, where that module
-# looks for them. `parse_table` writes the definitions of NOT NULL constraints, of which a table may have many.
+# looks for them. `parse_table` writes the definitions of NOT NULL constraints; a table may have many of them.
 _FACTS = """
 SELECT pg_catalog.json_build_object(
   'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
