@@ -15,7 +15,7 @@ from django.db.migrations.state import ProjectState
 
 from .catalog.schemas import recorded_migrations
 from .conversion.atomicity import needs_autocommit
-from .conversion.blocking import Blocking, blocking
+from .conversion.blocking import Blocking, blocking, may_block
 from .migrate.walk import LoaderOfRecorded, convergent, steps
 from .names import NAME
 
@@ -72,7 +72,8 @@ def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) ->
     out.
     """
     found: dict[tuple[str, int], Blocking] = {}
-    for alias in databases or ():
+    on_disk = _loaded(partial(MigrationLoader, None)) if databases else None
+    for alias in databases or () if on_disk and may_block(on_disk) else ():
         connection = connections[alias]
         if connection.vendor == "postgresql":
             with suppress(DatabaseError, *_BROKEN_STATE):  # the command reports these

@@ -284,8 +284,8 @@ CONNECTED = (
 # What 0012 sends, and then its record.
 STATEMENTS = (
     'ALTER TABLE "signals" ADD COLUMN "state" %',
-    'ALTER TABLE "signals" ADD CONSTRAINT "signals_state_check" % NOT VALID',
-    'ALTER TABLE "signals" VALIDATE CONSTRAINT "signals_state_check"',
+    'ALTER TABLE "signals" ADD CONSTRAINT "signals_state_check" % NOT VALID%',
+    'ALTER TABLE "signals" VALIDATE CONSTRAINT "signals_state_check"%',
     "CREATE INDEX CONCURRENTLY %",
 )
 RECORD = 'INSERT INTO "django_migrations" %'

@@ -11,10 +11,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.fields import FieldOperation
+from django.db.migrations.operations.models import IndexOperation
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.models import CheckConstraint
 
 from ..components.foreign_keys import has_db_constraint
+from ..contract import Contract
 from ..migrate.walk import in_plan_order
 from . import Change, convert, flat
 from .atomicity import TransactionNeed
@@ -42,6 +45,16 @@ class Blocking:
     instead: str
 
 
+def may_block(loader: MigrationLoader) -> bool:
+    """Return whether any of the project's own migrations has an operation that `blocking` may yield."""
+    return any(
+        isinstance(each, FieldOperation | IndexOperation) and not isinstance(each, Contract)
+        for migration in loader.disk_migrations.values()
+        if _is_checked(migration)
+        for each in _database_operations(migration.operations)
+    )
+
+
 def blocking(
     loader: MigrationLoader, connection: BaseDatabaseWrapper
 ) -> Iterator[tuple[tuple[str, int], Blocking]]:
@@ -64,6 +77,14 @@ def blocking(
                 yield (".".join(key), place), each
         old |= set(_renamed(migration.operations, key[0], old))
         state = migration.mutate_state(state, preserve=False)
+
+
+def _database_operations(operations: Iterable[Operation]) -> Iterator[Operation]:
+    for operation in operations:
+        if isinstance(operation, migrations.SeparateDatabaseAndState):
+            yield from _database_operations(operation.database_operations)
+        else:
+            yield operation
 
 
 def _of_migration(

@@ -14,7 +14,7 @@ from ..catalog.sessions import advisory_lock_holders
 from ..errors import MigratorRunning, MigratorsLockLost, Refused, one_line
 from ..names import NAME
 from .policy import LockPolicy
-from .run import Run, run_of
+from .run import run_of
 from .second_session import is_open, second_connection
 from .settings import is_pooled, note_backend
 from .waiting import pauses
@@ -24,8 +24,6 @@ logger = logging.getLogger(NAME)
 
 LONGEST_PAUSE = 1.0
 BETWEEN_LINES = 10.0
-
-_LOST = "the migrators' lock was lost; what ran last may have run beside another migrator: %s"
 
 # One message: a transaction that takes the lock, or does not, and the number of its session where it does.
 # READ COMMITTED and idle, it has no snapshot, and READ ONLY no number: neither a concurrent build nor vacuum
@@ -95,7 +93,7 @@ def hold_migrators_lock(connection: BaseDatabaseWrapper) -> Iterator[Callable[[]
         if _held.pop(mine, None):
             _holders.pop(holder)
         run.still_alone = outer
-        _give_back(own, run)
+        _give_back(own)
 
 
 def _further(connection: BaseDatabaseWrapper, place: Place) -> BaseDatabaseWrapper:
@@ -166,21 +164,17 @@ def _try(own: BaseDatabaseWrapper, number: int) -> int:
     return int(granted[0])
 
 
-def _give_back(own: BaseDatabaseWrapper, run: Run) -> None:
-    """End the transaction and the session; log a warning if the session ended before.
-
-    The server ends the transaction with the session, a moment after the client has gone. A run that changed
-    something ends it by a statement, so that the lock is free when the run is over.
-    """
+def _give_back(own: BaseDatabaseWrapper) -> None:
+    """End the transaction, at once for whoever waits, and the session; warn if it has ended before."""
     if own.connection is None:
         return
     try:
-        if run.has_sent:
-            with own.cursor() as cursor:
-                cursor.execute("ROLLBACK")
-        elif not is_open(own):
-            logger.warning(_LOST, "the server has closed its connection")
+        with own.cursor() as cursor:
+            cursor.execute("ROLLBACK")
     except Error as error:
-        logger.warning(_LOST, one_line(error))
+        logger.warning(
+            "the migrators' lock was lost; what ran last may have run beside another migrator: %s",
+            one_line(error),
+        )
     finally:
         own.close()
