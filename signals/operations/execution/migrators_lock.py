@@ -42,26 +42,29 @@ SELECT pg_catalog.pg_backend_pid(),
 FROM (SELECT pg_catalog.pg_try_advisory_xact_lock({key}) OFFSET 0) l (granted) WHERE l.granted
 """
 
-# The locks of this process: what checks each, by the connection that migrates and the key, and by the
-# database and the process number of the session that has it, for another alias of the same database.
+# The functions that check the locks of this process: in _held by the migrating connection and the key; in
+# _holders, which other aliases of the database need, by the database and the pid of the session.
 _held: dict[tuple[BaseDatabaseWrapper, int], Callable[[], None]] = {}
 _holders: dict[tuple[str, int], Callable[[], None]] = {}
 
 
 def lock_key(schema: str | None) -> int:
-    """The number of the lock; the same in every release, so that old and new ones exclude each other."""
+    """Return the key of the schema's advisory lock.
+
+    It must stay the same in every release, so that old and new ones exclude each other.
+    """
     digest = hashlib.sha256(f"{NAME} migrators {schema or ''}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
 @contextmanager
 def hold_migrators_lock(connection: BaseDatabaseWrapper) -> Iterator[Callable[[], None]]:
-    """Waits until no other migrator is at work in the connection's schema, and then keeps others out.
+    """Wait for the migrators' lock of the connection's schema, and hold it during the block.
 
-    Yields what raises MigratorsLockLost once the lock is gone; every statement of an operation asks it
-    too. Raises MigratorRunning after MIGRATORS_WAIT, and Refused where there is no second connection
-    to be had. A run that dies, even by kill -9, gives the lock back with its connection. A run within
-    a run, by `call_command`, is a part of it.
+    Yield a function that raises MigratorsLockLost if the lock is lost; every statement of an operation
+    calls it too. Raise MigratorRunning if the lock is not free within MIGRATORS_WAIT seconds, and Refused
+    if no second connection can be opened. A run that dies, even by kill -9, releases the lock with its
+    connection. A run within a run, as by `call_command`, shares the lock of the outer one.
     """
     place = current_place(connection)
     note_backend(connection, place.backend)
@@ -97,7 +100,7 @@ def hold_migrators_lock(connection: BaseDatabaseWrapper) -> Iterator[Callable[[]
 
 
 def _further(connection: BaseDatabaseWrapper, place: Place) -> BaseDatabaseWrapper:
-    """A second session, opened."""
+    """Return a second connection, opened; raise Refused if that fails."""
     own = second_connection(connection)
     try:
         own.ensure_connection()
@@ -117,7 +120,10 @@ def _refused(place: Place, error: Error) -> Refused:
 
 
 def _require_work(connection: BaseDatabaseWrapper, place: Place) -> None:
-    """A pooler may have given its only connection to the lock."""
+    """Raise Refused if the connection cannot work while the lock is held.
+
+    A pooler may have given its only connection to the session with the lock.
+    """
     try:
         current_place(connection)
     except Error as error:
@@ -125,9 +131,9 @@ def _require_work(connection: BaseDatabaseWrapper, place: Place) -> None:
 
 
 def _wait(connection: BaseDatabaseWrapper, own: BaseDatabaseWrapper, place: Place) -> int:
-    """Returns once the lock is granted, or is this process's; between two tries it holds no transaction.
+    """Wait for the lock; return the pid of the session that has it, which may be another one of this process.
 
-    The number of the session that has it is returned.
+    Hold no transaction between two tries.
     """
     longest = LockPolicy.from_settings().migrators_wait
     start = time.monotonic()
@@ -153,7 +159,7 @@ def _wait(connection: BaseDatabaseWrapper, own: BaseDatabaseWrapper, place: Plac
 
 
 def _try(own: BaseDatabaseWrapper, number: int) -> int:
-    """Return the number of the session that has the lock now; 0 where it is not granted."""
+    """Try once to take the lock; return the pid of the session, or 0 if the lock is not granted."""
     with own.cursor() as cursor:
         cursor.execute(_TRY.format(key=number))
         cursor.nextset()

@@ -1,4 +1,4 @@
-"""Lock timeouts, retries and waiting times, as settings, environment and operations ask for them."""
+"""Lock timeouts, retries and waiting times, from the settings, the environment and the operations."""
 
 import os
 from collections.abc import Mapping
@@ -23,18 +23,17 @@ WHERE s.name IN ('statement_timeout', 'transaction_timeout') AND s.setting <> '0
 
 @dataclass(frozen=True, slots=True)
 class LockPolicy:
-    """The setting CONVERGENT_MIGRATIONS; all times are in seconds.
+    """The values of the setting CONVERGENT_MIGRATIONS; all times are in seconds.
 
-    lock_timeout: how long one try waits for a lock that stops writers, and so how long these may have to
-        queue behind it.
+    lock_timeout: the longest wait of one try for a lock that stops writers, who queue behind it meanwhile.
     lock_timeout_in_transaction: the same in an atomic migration, where there is only one try.
-    longest_pause: between two tries; the pauses begin short and grow to this.
-    lock_wait: how long a run tries before it stops, with the names of the blocking sessions.
-    batch_time: how long a batch of a backfill is to take; the number of its rows follows from it.
-    progress_interval: between two lines about a long step, its progress or the sessions that block it.
+    longest_pause: the longest pause between two tries; the first pauses are shorter.
+    lock_wait: the time for all tries, after which the run stops and names the blocking sessions.
+    batch_time: the time that a batch of a backfill should take, from which its number of rows follows.
+    progress_interval: the time between two log lines about a long step or the sessions that block it.
     show_queries: whether log lines and errors show the queries of blocking sessions.
-    migrators_wait: how long a run of `migrate` waits for another run in the same schema to end.
-    convert_new_migrations: whether `makemigrations` writes convergent operations without being asked.
+    migrators_wait: the longest wait for another run of `migrate` in the same schema to end.
+    convert_new_migrations: whether `makemigrations` writes convergent operations without an option.
     """
 
     lock_timeout: float = 0.1
@@ -49,10 +48,10 @@ class LockPolicy:
 
     @classmethod
     def from_settings(cls) -> "LockPolicy":
-        """Return the policy of the setting and of the environment variables, which go before the setting.
+        """Return the policy from the setting and the environment variables, which override the setting.
 
-        Raise ImproperlyConfigured, with the key or the variable and the fix, if a name is unknown or its
-        value does not fit. An empty variable counts as not set.
+        Raise ImproperlyConfigured, with the key or the variable and the fix, for an unknown name or an
+        invalid value. An empty variable counts as unset.
         """
         known = {field.name.upper(): field for field in fields(cls)}
         given = {
@@ -78,7 +77,7 @@ class LockPolicy:
         return cls(**values)
 
     def limited(self, limits: Mapping[str, float]) -> "LockPolicy":
-        """Return the policy with an operation's own limits; its lock_timeout applies in a transaction too."""
+        """Return the policy with an operation's limits; its lock_timeout holds in a transaction too."""
         values: dict[str, Any] = dict(limits)
         if "lock_timeout" in values:
             values["lock_timeout_in_transaction"] = values["lock_timeout"]
@@ -86,15 +85,15 @@ class LockPolicy:
 
     @property
     def letters(self) -> int:
-        """Return how many characters of another session's query are shown."""
+        """Return how many characters to show of another session's query."""
         return LETTERS if self.show_queries else 0
 
 
 def batch_time(connection: BaseDatabaseWrapper, own: float | None = None) -> float:
-    """Return the seconds that a batch is to take: an operation's own, else those of the setting.
+    """Return the seconds that a batch should take: the operation's own, or else those of the setting.
 
-    They are at most half of the timeouts that the session has, so that a batch which takes longer than
-    the one before is not cut off by them.
+    Return at most half of the session's timeouts, so that they do not cancel a batch that takes longer than
+    the one before.
     """
     wanted = own or LockPolicy.from_settings().batch_time
     ((timeout,),) = query_rows(connection, _SHORTEST_TIMEOUT)
@@ -102,7 +101,7 @@ def batch_time(connection: BaseDatabaseWrapper, own: float | None = None) -> flo
 
 
 def _parse_value(text: str) -> object:
-    """Return the switch or the number that the text of an environment variable spells, else the text."""
+    """Return the bool or the number that the text of an environment variable spells, else the text."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:

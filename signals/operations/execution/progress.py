@@ -1,4 +1,4 @@
-"""The progress of a long step: measured, put into words, and shown on stderr."""
+"""Measure the progress of a long step, describe it, and show it on stderr."""
 
 import sys
 import threading
@@ -91,7 +91,7 @@ class Walk:
 class Display:
     """A long step on stderr: a bar if that is a terminal and rich is installed, else a line now and then.
 
-    label: what the step is. interval: seconds between two lines. quiet: show nothing at all.
+    label: the name of the step. interval: seconds between two lines. quiet: show nothing at all.
 
     Nothing is shown before the first call of `show`. The bar disappears when the context ends, also after
     a failure.

@@ -62,7 +62,7 @@ class Answers:
 
 @dataclass(slots=True)
 class Run:
-    """A run on one connection: who begins it says what it knows, who sends a statement asks.
+    """The context of a run on one connection.
 
     still_alone: raises MigratorsLockLost once the migrators' lock is gone.
     verbosity: of `migrate`; 0 is silent.
@@ -114,7 +114,7 @@ _runs: WeakKeyDictionary[BaseDatabaseWrapper, Run] = WeakKeyDictionary()
 
 
 def run_of(connection: BaseDatabaseWrapper) -> Run:
-    """Return the run on the connection; between two runs, one that knows nothing."""
+    """Return the context of the run on the connection; between two runs it is empty."""
     if isinstance(connection, ConnectionProxy):  # django.db.connection: each thread has another
         connection = connections[connection.alias]
     return _runs.setdefault(connection, Run())

@@ -1,4 +1,4 @@
-"""Second sessions on the database of the one that migrates."""
+"""Open second sessions on the database of a connection, to observe or cancel its statements."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

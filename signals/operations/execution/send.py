@@ -51,9 +51,9 @@ def send(
 ) -> None:
     """Execute the statement once its lock is granted.
 
-    Try a lock that stops writers for a short time, again and again, so that the sessions that queue behind
-    it go on between the tries. Wait for a lock that lets writers through as long as it takes. If that
-    takes long, report how far the statement is and which sessions it waits for.
+    Try to get a lock that stops writers for a short time, again and again, so that the sessions queued
+    behind it go on between the tries. Wait for a lock that lets writers through as long as necessary. If
+    the statement takes long, report its progress and the sessions that it waits for.
 
     Raise LockWaitExceeded after the last try, RowsViolate if existing rows violate the statement, and all
     that `Run.about_to_change` raises. Raise Refused for a statement that may take long if the session goes
@@ -91,8 +91,8 @@ def _run(connection: BaseDatabaseWrapper, statement: Statement, policy: LockPoli
 class _Sending:
     """One statement that is being sent, observed from a second connection if it takes long.
 
-    blockers: the sessions that blocked the last try. They are observed while it waits; if it ends before
-        that, they are the holders of conflicting locks after it.
+    blockers: the sessions that blocked the last try, as observed while it waited; if it ended before it was
+        observed, the sessions that held a conflicting lock afterwards.
     """
 
     def __init__(
@@ -154,9 +154,9 @@ class _Sending:
         return Watch(connect, self._look, after=after, retry=self._policy.progress_interval)
 
     def _look(self, observer: BaseDatabaseWrapper) -> float:
-        """Look at the backend over the observer's connection; return the seconds until the next look."""
+        """Observe the backend over the observer's connection; return the seconds until the next look."""
         if was_found_pooled(self._connection):
-            return progress.LONG_STEP  # the pid is the pooler's invention
+            return progress.LONG_STEP  # the pid that the pooler reports belongs to no backend
         pid = self._connection.connection.info.backend_pid
         activity = activity_of(observer, pid, self._policy.letters)
         is_long = (
@@ -166,7 +166,7 @@ class _Sending:
             if activity is not None and activity.active:
                 self._report.look(activity)
             return progress.LONG_STEP
-        # A short try that waits: its blockers are seen only while it does, so look several times.
+        # The blockers of a short try are visible only while it waits, so look several times.
         self.blockers = activity.blockers or self.blockers
         return max(0.02, self._timeout / 5)
 

@@ -1,4 +1,4 @@
-"""Change settings of a session for as long as a step needs them, and put them back in every case."""
+"""Change settings of a session while a step needs them, and restore them in every case."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ NO_TIMEOUTS = {"lock_timeout": "0", "statement_timeout": "0", "transaction_timeo
 # the server ends the statement; otherwise it would finish a build that nobody waits for.
 CLIENT_CHECK = {"client_connection_check_interval": "5s"}
 APPLICATION_NAME = {"application_name": MARK}
-# For a session that observes another one, and must not wait for the locks that it asks about.
+# For a session that observes another one: short timeouts keep it from waiting for the locks that it reports.
 OBSERVER_SETTINGS = {
     "application_name": f"{MARK} observer",
     "lock_timeout": "100ms",
@@ -73,21 +73,21 @@ def is_pooled(connection: BaseDatabaseWrapper) -> bool:
 
 
 def note_backend(connection: BaseDatabaseWrapper, pid: int) -> None:
-    """Take in the number of the backend where it was asked for anyway, for `is_pooled`."""
+    """Store the pid that the server reported in another query, so that `is_pooled` sends none of its own."""
     driver: Any = connection.connection
     _pooled.setdefault(driver, pid != driver.info.backend_pid)
 
 
 def was_found_pooled(connection: BaseDatabaseWrapper) -> bool:
-    """Return what `is_pooled` found for the open connection, without asking the server.
+    """Return the stored answer of `is_pooled` for the open connection; False if there is none.
 
-    So it can be called from another thread, while the connection is busy.
+    Query nothing, so that another thread can call this while the connection is busy.
     """
     return _pooled.get(connection.connection, False)
 
 
 def session_timeouts(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return those of NO_TIMEOUTS that the session has switched on, each as `name = value`."""
+    """Return the timeouts that the session has, of those in NO_TIMEOUTS, each as `name = value`."""
     found = query_rows(connection, _TIMEOUTS, [list(NO_TIMEOUTS)])
     return [f"{name} = {value}" for name, value in found]
 
@@ -139,8 +139,8 @@ def with_statement_timeout(
 ) -> int | None:
     """Return ask(), or None if it takes longer than `limit` seconds.
 
-    Call it in a transaction of its own, with which the timeout ends. Within an open transaction it would
-    not: SET LOCAL outlives a savepoint that is released.
+    Not for use in an open transaction: the timeout is SET LOCAL, which ends with a transaction, but not
+    with a savepoint that is released.
     """
     try:
         with transaction.atomic(using=connection.alias):

@@ -30,7 +30,7 @@ Answer = TypeVar("Answer")
 def pauses(longest: float, first: float = 0.05) -> Iterator[float]:
     """Yield pauses in seconds, without end, that double from `first` up to `longest`.
 
-    Each is shortened at random by up to a half, so that sessions that wait for each other get out of step.
+    Each is shortened at random by up to a half, so that sessions which block each other get out of step.
     """
     pause = first
     while True:
@@ -41,7 +41,7 @@ def pauses(longest: float, first: float = 0.05) -> Iterator[float]:
 def poll(done: Callable[[], bool], longest: float = 1.0) -> None:
     """Call done() until it returns True, with pauses of up to `longest` seconds.
 
-    Hold no transaction during a pause, because a concurrent build that is waited for may wait for it in turn.
+    Hold no transaction during a pause: a concurrent build that the caller waits for may wait for it in turn.
     """
     for pause in pauses(longest):
         if done():
@@ -50,10 +50,11 @@ def poll(done: Callable[[], bool], longest: float = 1.0) -> None:
 
 
 class WaitReport:
-    """The report on a step while it runs or waits: its progress, and the sessions that block it.
+    """Reports the progress of a step, and the sessions that block it, while it runs or waits.
 
-    Log the blocking sessions when they change, and once in each progress_interval. what: the name of the
-    step in these lines. quiet: log them at INFO.
+    The blocking sessions are logged when they change, and once in each progress_interval.
+
+    what: the name of the step in the log lines. quiet: log at INFO instead of WARNING.
     """
 
     def __init__(self, policy: LockPolicy, shown: Display, what: str, *, quiet: bool) -> None:
@@ -63,7 +64,7 @@ class WaitReport:
         self._next = 0.0
 
     def look(self, activity: Activity) -> None:
-        """Show the activity's progress; log the sessions that block it if they changed or it is time."""
+        """Show the progress; log the blocking sessions if they have changed or if the interval has passed."""
         pids, now = tuple(each.pid for each in activity.blockers), time.monotonic()
         if pids != self._named or now >= self._next:
             self._named, self._next = pids, now + self._policy.progress_interval
@@ -78,9 +79,9 @@ class WaitReport:
 
 
 class OthersBuild:
-    """The report on index builds by other sessions: who runs them, how far they are, and who blocks them.
+    """Reports the index builds of other sessions: who runs them, their progress, and who blocks them.
 
-    label: the operation that waits for them. what: why it waits.
+    label: the operation that waits for the builds. what: why it waits.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class OthersBuild:
     def look(self, table: str) -> bool:
         """Report on the builds on the quoted table; return whether there are any.
 
-        Ask over the migrator's own connection, which has nothing else to do meanwhile.
+        Query over the migrator's own connection, which is idle meanwhile.
         """
         builds = builds_on(self._connection, table, self._policy.letters)
         for activity in builds:
@@ -125,10 +126,10 @@ _OTHERS = "a stranger"
 def retry_on_conflict(
     connection: BaseDatabaseWrapper, act: Callable[[], int], longest: float
 ) -> int:
-    """Return act(), called in a transaction of its own, and again if other transactions were in its way.
+    """Return act(), called in a transaction of its own; call it again after a conflict with other sessions.
 
-    These are serialization failures, deadlocks and lock timeouts. Raise the last such error after `longest`
-    seconds, and any other error at once. A failed call leaves nothing.
+    Conflicts are serialization failures, deadlocks and lock timeouts. Raise the last conflict after `longest`
+    seconds, and any other error at once. A failed call leaves nothing behind.
     """
     deadline = time.monotonic() + longest
     for pause in pauses(LockPolicy.from_settings().longest_pause):
@@ -143,13 +144,13 @@ def retry_on_conflict(
 
 
 def retry_without_timeouts(connection: BaseDatabaseWrapper, ask: Callable[[], Answer]) -> Answer:
-    """Return ask(); call it again without timeouts if one cancelled it, or if the catalog changed under it.
+    """Return ask(); if it fails, call it once more without the session's timeouts.
 
-    A catalog query sees the rows of its snapshot, but the functions that print a definition read the newest
-    state, and fail for an object that another session has dropped in between.
+    Call it again if a timeout cancelled it, or if another session dropped an object while ask() read the
+    catalog: the query still sees the object's row, but functions that print a definition no longer find it.
 
-    Raise the error if it has ended an open transaction. If ask() takes long, log the sessions that have
-    locked what it reads.
+    Raise the error at once if it has ended an open transaction. If ask() takes long, log the sessions that
+    block it.
     """
     with _report_blockers(connection):
         try:
@@ -163,7 +164,7 @@ def retry_without_timeouts(connection: BaseDatabaseWrapper, ask: Callable[[], An
 
 @contextmanager
 def _report_blockers(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Run the block; log the sessions that block its statements, once it takes long."""
+    """Run the block; if it takes long, log the sessions that block its statements."""
     policy = LockPolicy.from_settings()
     silent = Display("", policy.progress_interval, quiet=True)
     report = WaitReport(policy, silent, "a table that is read", quiet=is_quiet(connection))
@@ -185,5 +186,5 @@ def _report_blockers(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 def log_function(quiet: bool) -> Callable[..., None]:
-    """Return the logger's method for reports: `info`, which is hidden by default, if the run is quiet."""
+    """Return the logger's method for reports: `warning` or, in a quiet run, `info`."""
     return logger.info if quiet else logger.warning

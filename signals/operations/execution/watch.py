@@ -13,19 +13,19 @@ from ..names import NAME
 logger = logging.getLogger(NAME)
 
 
-# Looks over the given connection, and returns the seconds until the next look.
+# A function that observes a session over the connection, and returns the seconds until its next call.
 Observe = Callable[[BaseDatabaseWrapper], float]
 
 
 class Watch:
-    """A thread that looks at another session, over a connection of its own, while it is `due`.
+    """A thread that observes a busy session over a second connection, during `due` blocks.
 
-    connect: returns a context that opens the connection and closes it in every case.
-    look: is called with the connection, and again after the seconds that it returns.
-    after: seconds until the connection is opened, unless `hurry` is called, so that short steps open none.
-    retry: seconds until the next attempt after the connection could not be opened or was lost.
+    connect: returns a context manager that opens the connection and closes it in every case.
+    look: is called with the connection, again and again, after the seconds that it returns.
+    after: the seconds before the connection is opened, so that short steps open none; `hurry` ends them.
+    retry: the seconds before the next attempt if the connection cannot be opened or is lost.
 
-    No error of the thread reaches the session that is observed.
+    Errors in the thread never reach the observed session.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Watch:
         self._thread.join()
 
     def hurry(self) -> None:
-        """Begin to look now, before `after` seconds have passed."""
+        """Begin to observe now, even if `after` seconds have not passed."""
         self._begin.set()
 
     @contextmanager
     def due(self) -> Iterator[None]:
-        """Run the block while the thread looks; outside such a block it does not."""
+        """Run the block while the thread observes; it pauses outside of such blocks."""
         self._due.set()
         try:
             yield
@@ -65,7 +65,7 @@ class Watch:
             self._due.clear()
 
     def _work(self) -> None:
-        """Open the connection and look over it, until the watch ends; after an error try again."""
+        """Open the connection and observe over it, until the watch ends; after an error, try again."""
         self._begin.wait(self._after)
         while not self._done.is_set():
             try:
@@ -76,6 +76,6 @@ class Watch:
                 self._done.wait(self._retry)
 
     def _look_while_due(self, observer: BaseDatabaseWrapper) -> None:
-        """Look again and again while it is due; wait while it is not."""
+        """Call look() again and again during `due` blocks; wait outside of them."""
         while self._due.wait() and not self._done.is_set():
             self._done.wait(self._look(observer))

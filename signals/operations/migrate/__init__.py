@@ -1,1 +1,1 @@
-"""A run of `migrate` as a whole: the look ahead at its plan, and its preview."""
+"""Check the whole plan of a `migrate` run before its first change, and preview it."""

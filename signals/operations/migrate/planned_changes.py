@@ -1,4 +1,4 @@
-"""What the earlier steps of a plan will have changed, by the time a later one runs."""
+"""Track what the earlier steps of a plan will have changed by the time a later one runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from ..components.foreign_keys import referenced
 from ..findings import Finding, Snapshot, Status
 from ..site import AnyField, Site
 
-# Components by what they are in the catalog, where that is not called the same.
+# The catalog objects behind a component, if these have other names.
 _KINDS = {
     "check": ("constraint",),
     "exclusion": ("constraint", "index"),
@@ -27,7 +27,10 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class _CatalogObject:
-    """A component as the catalog has it; the name of an index is one of the schema, not of its table."""
+    """An object of the catalog.
+
+    table: empty for an index, because its name is unique in the schema and not only in the table.
+    """
 
     kind: str
     name: str
@@ -36,11 +39,13 @@ class _CatalogObject:
 
 @dataclass
 class PlannedChanges:
-    """The picture of a database that grows with the steps of a plan; nothing is changed in the database.
+    """The changes that the steps of a plan will make, recorded one step after the other.
 
-    made: columns to come, as pairs of a quoted table and a name; of a type, the table is empty. gone:
-    columns that go, with all that may name them; removed: other parts that go. types: enums by their
-    names, with their labels to come. changing: what is to change in any way.
+    made: the new columns, as pairs of quoted table and name; for an enum type the table is empty.
+    gone: the dropped columns, as such pairs. Indexes and constraints that contain the name count as dropped.
+    removed: the other dropped components, as such pairs.
+    types: the enum types by name, as the steps leave them.
+    changing: every object that the steps change.
     """
 
     made: set[tuple[str, str]] = field(default_factory=set)
@@ -50,7 +55,7 @@ class PlannedChanges:
     changing: set[_CatalogObject] = field(default_factory=set)
 
     def take(self, site: Site, findings: Sequence[Finding]) -> None:
-        """Take in what an operation does that has these findings."""
+        """Record what an operation with these findings will do."""
         for finding in findings:
             here = (finding.table, finding.name)
             if finding.status is Status.LEFTOVER:
@@ -63,7 +68,10 @@ class PlannedChanges:
                 self.made |= {(finding.table, str(column)) for column in columns}
 
     def take_changing(self, connection: BaseDatabaseWrapper, finding: Finding) -> None:
-        """Take in a component that is to change, and with a column all whose definition may name it."""
+        """Record a component that will change.
+
+        The indexes and constraints that contain the name of a changed column or type change with it.
+        """
         self.changing |= _objects(finding)
         is_there = finding.component == "column" and finding.status is not Status.MISSING
         is_named = is_there or finding.component == "type"
@@ -78,18 +86,21 @@ class PlannedChanges:
         self.changing |= {_CatalogObject("index", each.name) for each in indexes}
 
     def takes_in(self, finding: Finding) -> bool:
-        """Return whether an earlier step changes the component, or what its table can take at all."""
+        """Return whether an earlier step changes the component.
+
+        Whether a table can take its declaration may depend on any change of that table.
+        """
         if finding.component == "declaration":
             return any(part.table == finding.table for part in self.changing)
         return not self.changing.isdisjoint(_objects(finding))
 
     def columns_to_come(self, table: str) -> frozenset[str]:
-        """Return the columns of the quoted table that are to change or to come."""
+        """Return the columns of the quoted table that will be added or changed."""
         columns = (part for part in self.changing if part.kind == "column" and part.table == table)
         return frozenset(part.name for part in columns)
 
     def type_by_then(self, operation: Any, snapshot: Snapshot) -> Snapshot:
-        """Return the operation's type as the steps so far will have left it; take in what it does to it."""
+        """Return the operation's type as the earlier steps leave it; record what the operation adds to it."""
         if snapshot.enum is None:
             self.made.add(("", operation.name))
         known = self.types.get(operation.name, snapshot)
@@ -97,11 +108,14 @@ class PlannedChanges:
         return known
 
     def table_by_then(self, site: Site, found: Table | None) -> Table | None:
-        """Return the table as the steps so far will have left it, as far as a plan depends on it."""
+        """Return the table as the earlier steps leave it; None if it does not exist by then.
+
+        Only the attributes that a plan depends on are exact.
+        """
         table = site.table
         if found is None and not any(name == table for name, _ in self.made):
             return None
-        known = found or _nothing(site)
+        known = found or _empty_table(site)
         gone = {name for place, name in self.gone if place == table}
 
         def stays(part: Constraint | Index) -> bool:
@@ -110,7 +124,7 @@ class PlannedChanges:
 
         kept = tuple(column for column in known.columns if column.name not in gone)
         names = {column.name for column in kept}
-        # As the step before leaves them: an alteration is still to be planned.
+        # The fields before the operation, because the change that it makes is still to be planned.
         fields = (site.before or site.model)._meta.local_fields
         to_come = [
             _column(site, each)
@@ -139,8 +153,8 @@ def _objects(finding: Finding) -> set[_CatalogObject]:
     return {_CatalogObject(kind, finding.name, "" if kind == "index" else table) for kind in kinds}
 
 
-def _nothing(site: Site) -> Table:
-    """A table that is still to come, without its columns; its number is 0."""
+def _empty_table(site: Site) -> Table:
+    """Return a table that the plan will create, without columns; its OID is 0."""
     return Table(
         oid=0,
         schema="",
@@ -161,7 +175,7 @@ def _nothing(site: Site) -> Table:
 
 
 def _column(site: Site, field: AnyField) -> Column:
-    """The column that is still to come, as far as its field says."""
+    """Return a column that the plan will add, as far as the field determines it."""
     return Column(
         name=site.column(field.name),
         type=type_of(site, field),

@@ -1,4 +1,4 @@
-"""What `migrate` would send to this database now, statement by statement; nothing is changed."""
+"""Preview the statements that `migrate` would send to this database now; change nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,10 +28,11 @@ _Walked = tuple[Operation, ProjectState, ProjectState]
 
 @dataclass(frozen=True, slots=True)
 class StatementPreview:
-    """A statement, and whom it would wait for if it were sent now.
+    """A statement, and the sessions that it would wait for if it were sent now.
 
-    lock: empty where none is declared, because the operation is not convergent. size: of the table that
-    it locks; None where that is still to come.
+    lock: the mode; empty for an operation that is not convergent, because it declares none.
+    table: the quoted name of the table that is locked.
+    size: of that table; None if the plan creates it.
     """
 
     sql: str
@@ -43,7 +44,10 @@ class StatementPreview:
 
 @dataclass(frozen=True, slots=True)
 class OperationPreview:
-    """An operation's steps; stops: why the run would end here."""
+    """The statements of one operation.
+
+    stops: the text of the error with which the run would end here; empty if it would go on.
+    """
 
     operation: str
     steps: tuple[StatementPreview, ...] = ()
@@ -52,7 +56,7 @@ class OperationPreview:
 
 @dataclass(frozen=True, slots=True)
 class MigrationPreview:
-    """A migration that `migrate` would apply, or take back, and what it would do."""
+    """A migration that `migrate` would apply or unapply, with a preview of each operation."""
 
     app_label: str
     name: str
@@ -63,9 +67,10 @@ class MigrationPreview:
 def preview(
     connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]]
 ) -> Iterator[MigrationPreview]:
-    """Each migration of the executor's plan, against the catalog as it is; what the plan makes counts.
+    """Yield a preview of each migration in the executor's plan.
 
-    Raises nothing for a run that would stop: the part says so.
+    Plan each operation from the catalog and from what the plan will have changed by then. An error that
+    would stop the run is not raised, but stored in the preview of its operation.
     """
     executor: Any = MigrationExecutor(connection)
     state = executor._create_project_state(with_applied_migrations=True)
@@ -99,7 +104,7 @@ def _preview_operation(
     operation, before, after = walked
     label = migration.app_label
     if not isinstance(operation, Convergent):
-        return _foreign(connection, label, walked, backwards=backwards)
+        return _preview_stock(connection, label, walked, backwards=backwards)
     site = operation.locate(label, connection, after, before)
     if site is None:
         return None
@@ -122,7 +127,7 @@ def _preview_operation(
 def _needed(
     operation: Contract, site: Site, changes: PlannedChanges, *, forwards: bool, is_atomic: bool
 ) -> list[Statement]:
-    """Return the plan that the operation itself will make, with the database as it will be by then."""
+    """Return the statements that the operation will plan when the run reaches it."""
     snapshot = operation.read(site)
     is_new = False
     if forwards and operation.makes_type:
@@ -154,16 +159,16 @@ def _needed(
 
 
 def _require_transactional(operation: Contract, statements: Sequence[Statement]) -> None:
-    """As the run itself would refuse, before it sends anything."""
+    """Raise NeedsAutocommit for a statement that cannot run in a transaction, as the run itself would."""
     for statement in statements:
         if not statement.transactional:
             raise NeedsAutocommit(operation.describe(), statement.sql)
 
 
-def _foreign(
+def _preview_stock(
     connection: BaseDatabaseWrapper, label: str, walked: _Walked, *, backwards: bool
 ) -> OperationPreview | None:
-    """What is not convergent, as sqlmigrate prints it."""
+    """Return what `sqlmigrate` prints for an operation that is not convergent; None if it prints nothing."""
     operation, before, after = walked
     name = operation.describe()
     if not operation.reduces_to_sql:
@@ -174,7 +179,7 @@ def _foreign(
                 operation.database_backwards(label, editor, after, before)
             else:
                 operation.database_forwards(label, editor, before, after)
-    except (DatabaseError, ValueError):  # Django asks for names in tables that are not there yet
+    except (DatabaseError, ValueError):  # Django looks up names in tables that do not exist yet
         return OperationPreview(
             name, (StatementPreview("-- depends on what comes before it, and is not shown"),)
         )
@@ -201,7 +206,10 @@ def _step(connection: BaseDatabaseWrapper, statement: Statement) -> StatementPre
 
 
 def _conflicts(statement: Statement) -> tuple[Lock, ...]:
-    """A concurrent build waits for all writers of the table too, a concurrent drop for all its users."""
+    """Return the lock modes for which the statement waits if another session holds them.
+
+    A concurrent build also waits for all writers of the table, and a concurrent drop for all its users.
+    """
     if statement.transactional:
         return statement.lock.conflicts
     stronger = Lock.ACCESS_EXCLUSIVE if statement.sql.startswith("DROP") else Lock.SHARE
