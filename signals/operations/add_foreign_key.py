@@ -76,10 +76,10 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
 
     @classmethod
     def from_alteration(cls, alteration: Alteration) -> Self | None:
-        if not alteration.refers:
+        if not alteration.becomes_foreign_key:
             return None
-        changes = {"null": True} if alteration.closes else {}
-        return cls(*alteration.arguments(is_last=not alteration.closes, **changes))
+        changes = {"null": True} if alteration.becomes_not_null else {}
+        return cls(*alteration.arguments(is_last=not alteration.becomes_not_null, **changes))
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()

@@ -48,23 +48,23 @@ _BEFORE = f"{NAME}_before"  # the column of the former definition, on the probe
 class AlterColumnTypeIfDifferent(Convergent, AlterField):
     """Change a column to the declared type, if it still has the type that it had before the migration.
 
-    A column of any other type stops the run. The collation, the default and a NULL that is newly allowed
-    are changed by the same statement; an index, uniqueness or check that the field newly asks for follows,
-    each built as its own operation builds it. The columns of foreign keys to the field get the new type
-    after it. A killed run leaves the column as it was or as declared, and some of what follows; the next
+    A column of a third type stops the run. The same statement changes the collation and the default, and
+    allows NULL if the field newly does. An index, uniqueness or check that the field gains is built
+    afterwards, as by its own operation. The columns of foreign keys to the field get the new type last. A
+    killed run leaves the column as it was or as declared, and some of these further steps done; the next
     run continues there.
 
-    A change that PostgreSQL makes in the catalog alone, as of a longer varchar, is made at once. A change
-    that rewrites the table, under ACCESS EXCLUSIVE, is refused unless the table is empty or allow_rewrite
-    is given. Either stops, with nothing changed, at a value that does not survive the conversion to the new
-    type and back.
+    A change that PostgreSQL makes in the catalog alone, as to a longer varchar, takes an instant. A change
+    that rewrites the table under ACCESS EXCLUSIVE is refused unless the table is empty or allow_rewrite is
+    given. In both cases a value that would not survive the conversion to the new type and back stops the
+    run with nothing changed.
 
     Backwards restores the former type if the table is empty, if no rewrite is needed or if allow_rewrite is
-    given; otherwise the type is kept, and a warning says so. A column that was NOT NULL is made NOT NULL
-    again by way of a check, as by SetNotNullIfNullable.
+    given; otherwise the type is kept, and a warning says so. A column that was NOT NULL becomes NOT NULL
+    again by way of a check, as with SetNotNullIfNullable.
 
     model_name, name, field, preserve_default: as for Django's AlterField.
-    using: an SQL expression for the new value, where a cast does not give it; the values are then not
+    using: an SQL expression for the new value, if a cast does not give it; the values are then not
         checked.
     allow_rewrite: rewrite a table with rows, although nobody can read or write it meanwhile.
     keep_on_reverse: backwards leaves the column of a table with rows as it is.
@@ -97,11 +97,11 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
 
     @classmethod
     def from_alteration(cls, alteration: Alteration) -> Self | None:
-        if not alteration.retypes:
+        if not alteration.changes_column:
             return None
-        changes: dict[str, Any] = {"null": True} if alteration.closes else {}
-        changes |= {"db_constraint": False} if alteration.refers else {}
-        is_last = not (alteration.refers or alteration.closes)
+        changes: dict[str, Any] = {"null": True} if alteration.becomes_not_null else {}
+        changes |= {"db_constraint": False} if alteration.becomes_foreign_key else {}
+        is_last = not (alteration.becomes_foreign_key or alteration.becomes_not_null)
         return cls(*alteration.arguments(is_last=is_last, **changes))
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
@@ -115,7 +115,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         return f"Alter type of {self.name} on {self.model_name} if different"
 
     def targets(self, site: Site) -> list[tuple[Convergent, Site]]:
-        """Return the operation itself, then one for each foreign key to the field, which gets its type."""
+        """Return the operation itself, then one for each foreign key to the field, which takes its type."""
         return [(self, site), *self._followers(site)]
 
     def names(self, site: Site) -> list[str]:
@@ -299,7 +299,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             yield from follower.targets(other_site)
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
-        """Yield the operations for what the field asks for and the former field did not."""
+        """Yield the operations for the index, uniqueness or check that the field gains."""
         return implied_later(self.model_name, self.name, site, found)
 
     def _columns(
@@ -391,7 +391,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
 
 
 def _comparable(found: str, target: str) -> str:
-    """Return the cast under which values of the found type can be compared, if it has no true equality."""
+    """Return the cast that gives values of the found type a true equality; empty if they have one."""
     if (found, target) == ("json", "jsonb"):
         return "::jsonb"  # jsonb keeps neither whitespace nor the order of keys
     return "::text" if found.removesuffix("[]") in _WITHOUT_EQUALITY else ""
@@ -402,12 +402,12 @@ def _same_type(found: Column, target: Column) -> bool:
 
 
 def _kind(site: Site, field: AnyField) -> tuple[str, str | None]:
-    """Return the type and the collation, which a foreign key has in common with the field it refers to."""
+    """Return the type and the collation; a foreign key has those of the field that it refers to."""
     return type_of(site, field), field.db_parameters(site.connection).get("collation")
 
 
 def _as_column(site: Site, field: AnyField) -> Column:
-    """Return the field as the catalog would describe it, in Django's spelling; read no catalog."""
+    """Return the column that the field declares, in Django's spelling, without reading the catalog."""
     collation = getattr(field, "db_collation", None)
     default = site.editor().db_default_sql(field) if field.has_db_default() else None
     return Column(

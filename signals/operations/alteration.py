@@ -1,4 +1,4 @@
-"""What an AlterField changes in the database, for the operations that make its changes."""
+"""Compare the fields before and after an AlterField, for the operations that make its changes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from .site import AnyField
 
 @dataclass(frozen=True, slots=True)
 class FieldFacts:
-    """The properties of a field that the database knows."""
+    """The properties of a field that the database stores."""
 
     column: str | None
     kind: tuple[str | None, str | None]  # type and collation
@@ -25,7 +25,7 @@ class FieldFacts:
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
-    """A Django AlterField and what it changes in the database.
+    """Django's AlterField, and the changes that it makes in the database.
 
     before: the field that the model had.
     old, new: the facts of that field and of the altered one.
@@ -39,31 +39,31 @@ class Alteration:
     value: Any = None
 
     @property
-    def closes(self) -> bool:
-        """Return whether the column no longer allows NULL."""
+    def becomes_not_null(self) -> bool:
+        """Return whether the column allowed NULL and no longer does."""
         return self.old.is_null and not self.new.is_null
 
     @property
-    def refers(self) -> bool:
+    def becomes_foreign_key(self) -> bool:
         """Return whether the column becomes a foreign key."""
         return self.new.reference is not None and self.old.reference is None
 
     @property
-    def retypes(self) -> bool:
+    def changes_column(self) -> bool:
         """Return whether AlterColumnTypeIfDifferent has something to change.
 
-        That is the type, the collation or the default, a NULL that is newly allowed, or an index,
-        uniqueness or check. AddForeignKeyIfMissing builds the index of a column that becomes a foreign key.
+        The operation changes the type, the collation and the default, allows NULL, and builds an index, a
+        uniqueness or a check. If the column becomes a foreign key, AddForeignKeyIfMissing builds its index.
         """
         old, new = self.old, self.new
         is_changed = (old.kind, old.default) != (new.kind, new.default) or new.is_null > old.is_null
-        return is_changed or (old.parts != new.parts and not self.refers)
+        return is_changed or (old.parts != new.parts and not self.becomes_foreign_key)
 
     def arguments(self, *, is_last: bool, **changes: Any) -> tuple[Any, ...]:
-        """Return the arguments of the operation that makes one of the changes.
+        """Return the arguments for the operation that makes one of the changes.
 
-        is_last: whether it is the last one of the alteration; if not, its field gets the attributes in
-            `changes`.
+        is_last: whether no other operation of the alteration follows. Otherwise the operation gets a copy of
+            the field with the attributes in `changes`.
         """
         made = self.operation
         field = made.field if is_last else altered_field(made.field, **changes)

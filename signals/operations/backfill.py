@@ -49,21 +49,21 @@ from .statements import Lock, Statement
 
 logger = logging.getLogger(NAME)
 
-_MOST_ROWS = 1_000_000  # of a batch
+_MAX_BATCH_ROWS = 1_000_000
 
 
 class BackfillInBatches(Convergent, Operation):
     """Fill the NULLs of a column, one range of primary keys after the other, each in a short transaction.
 
-    What is NULL is what is still to do: a run that dies is continued by running it again, and a row
-    that has a value is never touched. A NOT NULL column is known to be done without looking at a row.
-    Needs atomic = False on the migration. Backwards does nothing.
+    Only rows with NULL are changed, so a run that dies is continued by running it again. A NOT NULL column
+    is known to be filled without reading a row. Needs atomic = False on the migration. Backwards does
+    nothing.
 
     model_name, name: the column's field.
-    value: the expression that fills it; where it is NULL, the run ends with RowsViolate.
-    batch_size: rows of the first batch. target_time: seconds that a batch is to take; the number of rows
-    of the following ones is adapted to it. By default the setting BATCH_TIME. pause: seconds between two
-    batches.
+    value: the expression for the new value; if it gives NULL for a row, the run ends with RowsViolate.
+    batch_size: the rows of the first batch; later batches adapt to target_time.
+    target_time: the seconds that a batch should take; by default the setting BATCH_TIME.
+    pause: the seconds between two batches.
     """
 
     component = "rows"
@@ -99,7 +99,7 @@ class BackfillInBatches(Convergent, Operation):
 
     @classmethod
     def from_alteration(cls, alteration: Alteration) -> Self | None:
-        if not alteration.closes or alteration.value is None:
+        if not alteration.becomes_not_null or alteration.value is None:
             return None
         made = alteration.operation
         return cls(made.model_name, made.name, alteration.value)
@@ -126,7 +126,7 @@ class BackfillInBatches(Convergent, Operation):
         return f"fill_{self.model_name.lower()}_{self.name.lower()}"
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """Rows are no part of a model's state."""
+        """Leave the state as it is: rows are not part of it."""
 
     @property
     def model_key(self) -> str:
@@ -136,7 +136,7 @@ class BackfillInBatches(Convergent, Operation):
         return []
 
     def read(self, site: Site) -> Snapshot:
-        """`has_rows` says whether rows are left to fill."""
+        """Return the snapshot, in which `has_rows` says whether rows are left to fill."""
         snapshot: Snapshot = super().read(site)
         column, _ = snapshot.columns(site.column(self.name))
         if snapshot.found is None or column is None or (column.not_null and not column.unproven):
@@ -171,7 +171,7 @@ class BackfillInBatches(Convergent, Operation):
             raise NeedsAutocommit(self.describe(), "one short transaction for each batch")
         for name in site.columns_of(["pk"]):
             require_column(self, site, snapshot, name)
-        for _ in range(2):  # once more for rows that were written behind the walk
+        for _ in range(2):  # a second time for rows that were written behind the first
             self._fill(site, table)
             if not self._read_through(site).has_rows:
                 return
@@ -195,7 +195,7 @@ class BackfillInBatches(Convergent, Operation):
         return {(site.table, site.column(self.name))}
 
     def _read_through(self, site: Site) -> Snapshot:
-        """Read without the session's timeouts if one of them cuts off the look at the rows."""
+        """Return the snapshot; read it without the session's timeouts if one of them cancels the query."""
         snapshot: Snapshot = retry_without_timeouts(site.connection, partial(self.read, site))
         return snapshot
 
@@ -222,7 +222,7 @@ class BackfillInBatches(Convergent, Operation):
         return retry_without_timeouts(site.connection, ask)
 
     def _write(self, site: Site, batch: KeyRange) -> int:
-        """Fill one range; try again where transactions of others were in its way."""
+        """Fill one range and return the number of rows; try again after conflicts with other transactions."""
         (statement,) = self.script(site)
         longest = LockPolicy.from_settings().limited(self.limits or site.limits).lock_wait
         fields = [field.name for field in site.model._meta.pk_fields]
@@ -231,8 +231,7 @@ class BackfillInBatches(Convergent, Operation):
 
         def update() -> int:
             if batch.first[:-1] != batch.last[:-1]:
-                # The planner takes the ends of a composite range for wider than they are, and would
-                # read all of the table.
+                # The planner overestimates a range of a composite key, and would scan the whole table.
                 change_settings(site.connection, {"enable_seqscan": "off"})
             return rows.update(**{self.name: self.value})
 
@@ -250,7 +249,7 @@ class BackfillInBatches(Convergent, Operation):
             raise LockWaitExceeded(statement.sql, site.table, [one_line(error)], advice) from error
 
     def _left(self, site: Site) -> tuple[int | None, bool]:
-        """How many rows are left, and whether they were counted; else the last ANALYZE estimates them."""
+        """Return how many rows are left, and whether they were counted or estimated by the last ANALYZE."""
         connection, column = site.connection, site.column(self.name)
         table = find_table(connection, site.table)
         if table is None:
@@ -265,30 +264,30 @@ class BackfillInBatches(Convergent, Operation):
 
 
 def _next_size(size: int, written: int, took: float) -> int:
-    """Return how many rows the next batch is to have.
+    """Return how many rows the next batch should have.
 
-    took: the time of the last one as a multiple of the target. A batch grows to at most twice the size
-    of the last one, and only if that one wrote most of its rows; it shrinks at once to what fits.
+    Grow to at most twice the last size, and only if most of that batch's rows were written; shrink at once
+    to the size that fits. took: the time of the last batch as a multiple of the target.
     """
     longest = 2 * size if 2 * written > size else size
-    return max(1, min(longest, round(size / max(took, 0.1)), _MOST_ROWS))
+    return max(1, min(longest, round(size / max(took, 0.1)), _MAX_BATCH_ROWS))
 
 
 def _is_null(name: str) -> Func:
-    """Return the condition that the field is NULL, in words that no index on its column answers.
+    """Return the condition that the field is NULL, in a form that cannot use an index on its column.
 
-    An index on a new column has all rows of the table as NULL, and the planner, which has no statistics
-    of them yet, would read it for each batch.
+    In the index of a new column all rows of the table are NULL. The planner, which has no statistics of the
+    column yet, would scan that index for each batch.
     """
     return _condition("(%(expressions)s IS NULL) IS TRUE", F(name))
 
 
 def _within(fields: Sequence[str], batch: KeyRange) -> list[Func]:
-    """Return the conditions that the key is in the range, such that its index answers them.
+    """Return the conditions that the key is in the range, in a form that can use its index.
 
-    PostgreSQL compares the values, in the order of the index. Columns that the first and the last key
-    have in common are compared each by itself, and so is the next one, because the planner knows more
-    of them than of rows.
+    PostgreSQL compares the values, in the order of the index. Add a condition for each leading column on
+    which the first and the last key agree, and for the one after, because the planner estimates conditions
+    on single columns better than those on rows.
     """
     pairs = list(zip(batch.first, batch.last, strict=True))
     common = next((n for n, (low, high) in enumerate(pairs[:-1]) if low != high), len(pairs) - 1)
@@ -304,7 +303,7 @@ def _within(fields: Sequence[str], batch: KeyRange) -> list[Func]:
 
 
 def _compare(operator: str, fields: Sequence[str], values: Sequence[str]) -> Func:
-    """Return the condition that compares the fields with the values, as rows."""
+    """Return the condition that compares the row of the fields with the row of the values."""
     left = _condition("(%(expressions)s)", *map(F, fields))
     right = _condition("(%(expressions)s)", *map(Value, values))
     return _condition("%(expressions)s", left, right, arg_joiner=f" {operator} ")

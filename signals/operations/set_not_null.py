@@ -28,10 +28,10 @@ from .statements import Lock, Statement
 class SetNotNullIfNullable(Convergent, AlterField):
     """Make a column NOT NULL without a scan that blocks writers.
 
-    A check that the column IS NOT NULL is added NOT VALID and validated while writers go on; PostgreSQL
-    then takes it as the proof for SET NOT NULL, and the check is dropped. A killed run leaves the check,
-    and the next run continues from it. Rows that are NULL raise RowsViolateCheck. Backwards makes the
-    column nullable again.
+    A check that the column IS NOT NULL is added NOT VALID and validated while writers go on. SET NOT NULL
+    then scans nothing, because PostgreSQL accepts the check as proof, and the check is dropped. A killed
+    run leaves the check, and the next run continues from it. Rows with NULL raise RowsViolateCheck.
+    Backwards makes the column nullable again.
 
     model_name, name, field, preserve_default: as for Django's AlterField; the field is not null.
     keep_on_reverse: backwards leaves the column NOT NULL.
@@ -61,7 +61,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
 
     @classmethod
     def from_alteration(cls, alteration: Alteration) -> Self | None:
-        return cls(*alteration.arguments(is_last=True)) if alteration.closes else None
+        return cls(*alteration.arguments(is_last=True)) if alteration.becomes_not_null else None
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()
