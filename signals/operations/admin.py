@@ -1,4 +1,4 @@
-"""The admin page of what `verify_schema` finds; it reads on request and repairs nothing."""
+"""The admin page that shows the findings of `verify_schema`, read on request; it repairs nothing."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
 from .drift.cached_reading import BeingRead, Reading, last, renew
-from .drift.printing import facts
+from .drift.printing import detail_lines
 from .drift.reading import command
 from .findings import Status
 from .models import Schema
@@ -56,7 +56,7 @@ class Line:
     @property
     def facts(self) -> list[tuple[str, str]]:
         """Return the (label, text) lines that the page shows when the row is opened."""
-        return facts(self.status, self.component)
+        return detail_lines(self.status, self.component)
 
 
 @dataclass(frozen=True, slots=True)

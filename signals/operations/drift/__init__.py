@@ -1,1 +1,1 @@
-"""Compare a database with all that its applied migrations declare, and repair it."""
+"""Compare a database with the declarations of its applied migrations, and repair it."""

@@ -27,15 +27,18 @@ from .reading import Unreadable, read_survey
 
 CACHE = NAME  # takes precedence over "default" if the settings have it
 
-_MAX_AGE = 30 * 24 * 3600  # seconds; the page always shows the age
-_LEASE = 300  # seconds after which a reading without a result is taken for dead
-_LOCK_TIMEOUT = 5.0  # seconds; somebody is waiting for the page
+_MAX_AGE = 30 * 24 * 3600  # seconds for which a reading is kept; the page shows its age
+_LEASE = 300  # seconds after which a reading without a result counts as dead
+_LOCK_TIMEOUT = 5.0  # seconds; short, because somebody waits for the page
 _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What `verify_schema --json` prints for one database, when it was read, and in how many seconds."""
+    """The survey of one database, as `verify_schema --json` prints it.
+
+    at: when it was made. seconds: how long that took.
+    """
 
     at: datetime
     seconds: float
@@ -44,14 +47,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The time and the error of the last attempt to read, if it failed."""
+    """The time and the error text of a failed attempt to survey."""
 
     at: datetime
     text: str
 
 
 class BeingRead(Exception):
-    """Another request has been reading the database since `at`."""
+    """Raised if another request has been surveying the database since `at`."""
 
     def __init__(self, at: datetime) -> None:
         super().__init__(f"the database is being read since {at:%H:%M:%S}")
@@ -59,7 +62,7 @@ class BeingRead(Exception):
 
 
 def last(connection: BaseDatabaseWrapper) -> tuple[Reading | None, Failure | None]:
-    """Return the last reading, and the failure of a later attempt, if there was one; ask no database."""
+    """Return the last survey, and the failure of a later attempt if there was one; query no database."""
     cache, key = _cache(), _key(connection)
     stored, failed = cache.get(f"{key}.reading"), cache.get(f"{key}.failure")
     reading = stored and Reading(
@@ -69,14 +72,14 @@ def last(connection: BaseDatabaseWrapper) -> tuple[Reading | None, Failure | Non
 
 
 def renew(connection: BaseDatabaseWrapper) -> Reading | Failure:
-    """Read the database and store the result; a failure keeps the reading before it.
+    """Survey the database and store the result; if that fails, keep the last survey.
 
-    Raise BeingRead if another request is reading it. Processes that share no cache cannot exclude each
-    other: then both read, and the later result is kept.
+    Raise BeingRead if another request is at it. Processes that share no cache cannot exclude each other:
+    both survey the database, and the later result is kept.
     """
     cache, key = _cache(), _key(connection)
     at = timezone.now()
-    # add() sets the key only if nobody has, in one step, so one request gets the lease.
+    # add() checks and sets the key in one step, so only one request gets the lease.
     if not cache.add(f"{key}.lease", at.isoformat(), _LEASE):
         raise BeingRead(datetime.fromisoformat(cache.get(f"{key}.lease") or at.isoformat()))
     started = time.monotonic()
@@ -98,8 +101,8 @@ def renew(connection: BaseDatabaseWrapper) -> Reading | Failure:
 def _cache() -> BaseCache:
     """Return a cache that the processes of this host share, if possible.
 
-    That is the project's cache, unless it is local to a process or a dummy; then files in a folder that
-    only this user of the machine can open; without such a folder, this process's memory.
+    Use the project's cache unless it is a dummy or local to one process; else files in a folder that only
+    the current user of the machine can open; without such a folder, the memory of this process.
     """
     cache = caches[CACHE if CACHE in settings.CACHES else DEFAULT_CACHE_ALIAS]
     if not isinstance(cache, LocMemCache | DummyCache):
@@ -109,9 +112,9 @@ def _cache() -> BaseCache:
 
 
 def _folder() -> Path | None:
-    """Return a folder for the cache that nobody else made or may write into, or None.
+    """Return a private folder for the cache, or None if there cannot be one.
 
-    Django unpickles what it reads from the folder.
+    Nobody else may have made it or be able to write into it, because Django unpickles its files.
     """
     if not hasattr(os, "geteuid"):
         return None
@@ -125,24 +128,24 @@ def _folder() -> Path | None:
     return folder if is_ours and not found.st_mode & _PRIVATE else None
 
 
-def _place(configured: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings that distinguish one database from another, without the password."""
+def _identity(configured: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings by which one database differs from another, without the password."""
     plain = {name: each for name, each in configured.items() if isinstance(each, str | int | Path)}
     plain |= {name: configured["OPTIONS"].get(name) for name in ("options", "service")}
     return {name: str(each) for name, each in plain.items() if name != "PASSWORD"}
 
 
-# Taken before the first connection, because a backend may fill in the address when it connects.
-_configured = {alias: _place(each) for alias, each in connections.settings.items()}
+# Read before the first connection, because a backend may write its address into the settings then.
+_configured = {alias: _identity(each) for alias, each in connections.settings.items()}
 
 
 def _key(connection: BaseDatabaseWrapper) -> str:
-    """Return a cache key for the project and the database that it is connected to.
+    """Return a cache key for the project and the connection's database.
 
     The number in the key is the version of the stored format.
     """
-    found = _place(connection.settings_dict)
-    place = {**_configured.get(connection.alias, found), "NAME": found["NAME"]}  # tests change it
+    found = _identity(connection.settings_dict)
+    database = {**_configured.get(connection.alias, found), "NAME": found["NAME"]}  # tests set NAME
     project = (os.environ.get("DJANGO_SETTINGS_MODULE"), str(settings.ROOT_URLCONF))
-    text = json.dumps([project, connection.alias, place], sort_keys=True)
+    text = json.dumps([project, connection.alias, database], sort_keys=True)
     return f"{CACHE}.1.{hashlib.sha256(text.encode()).hexdigest()[:32]}"

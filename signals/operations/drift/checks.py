@@ -1,4 +1,4 @@
-"""System checks that report what verify_schema finds in the databases named to them."""
+"""System checks that report the findings of `verify_schema` in the databases that `check` is given."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any

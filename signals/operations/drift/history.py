@@ -34,7 +34,7 @@ _TOGETHER = ("unique_together", "index_together")
 
 @dataclass(slots=True)
 class ModelHistory:
-    """What the migrations did to a model, beyond its state.
+    """The changes that the migrations made to a model, beyond its state.
 
     origins: for each part, the migration that created it or altered it last, as app.name.
     operations: for each part, the convergent operation that declared it.
@@ -54,7 +54,7 @@ class ModelHistory:
     parts: dict[Source, Any] = field(default_factory=dict)
 
     def rename(self, old: str, new: str) -> None:
-        """Move what is known of a field to its new name."""
+        """Move the entries of a field to its new name."""
         for known in (self.once, self.fills):
             if old in known:
                 known[new] = known.pop(old)
@@ -66,7 +66,7 @@ class ModelHistory:
         self.forget(old)
 
     def forget(self, name: str) -> None:
-        """Drop what is known of a field that was removed or renamed."""
+        """Drop the entries of a field that was removed or renamed."""
         self.once.pop(name, None)
         self.fills.pop(name, None)
         self.retyped.discard(name)
@@ -75,7 +75,7 @@ class ModelHistory:
 
 @dataclass(slots=True)
 class History:
-    """The replayed migrations: Django's own state, and what it does not hold.
+    """The replayed migrations: Django's own state, and the facts that it does not hold.
 
     applied: the migrations in their order.
     models: the history of each model, by app and lower-cased name.

@@ -207,8 +207,8 @@ def _status_name(row: Row) -> str:
     return row.finding.status.name.lower()
 
 
-def facts(status: Status, component: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the (label, text) lines printed below a component's row.
+def detail_lines(status: Status, component: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the (label, text) lines to show below a component's row.
 
     component: the component as `row_as_json` returns it.
     """
@@ -223,7 +223,7 @@ def facts(status: Status, component: Mapping[str, Any]) -> list[tuple[str, str]]
 
 
 def _details(row: Row) -> list[str]:
-    labelled = facts(row.finding.status, row_as_json(row))
+    labelled = detail_lines(row.finding.status, row_as_json(row))
     lines = [f"  {f'{label}:':<8}{text}" for label, text in labelled]
     return [*_title(row), *lines] if lines else []
 

@@ -1,4 +1,4 @@
-"""What `verify_schema` found, as a file for the textfile collector of Prometheus' node_exporter."""
+"""The findings of `verify_schema` as a file for the textfile collector of Prometheus' node_exporter."""
 
 import time
 from collections import Counter
@@ -42,7 +42,7 @@ class ReadAttempt:
 
 @dataclass(slots=True)
 class Textfile:
-    """Collects what a run of the command finds, and gives it the text format of Prometheus.
+    """Collects the findings of a run of the command, and returns them in the text format of Prometheus.
 
     A database that the run never reached counts as not read.
     """

@@ -1,4 +1,4 @@
-"""Repair what a survey finds: run the operation of each component, one migrator at a time."""
+"""Repair the findings of a survey: run the operation of each component, one migrator at a time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,9 @@ from ..findings import Status
 from ..statements import Statement
 from .rows import Row, Survey
 
-_PASSES = 5  # each builds what the next one needs; more than two take tables in a circle
+_PASSES = (
+    5  # each builds components that the next one needs; only tables in a circle need more than two
+)
 
 # Components that others need come first.
 _ORDER = ("enum", "table", "column", "rows", "index", "unique", "check", "exclusion", "foreign key")
@@ -38,15 +40,14 @@ def repair(
     replacing: bool = False,
     say: Callable[[str], None],
 ) -> Repaired:
-    """Run the operations of what is missing or unfinished, and return the survey after them.
+    """Run the operations of the missing and unfinished components, and return the survey after them.
 
-    The migrators' lock is held, as by `migrate`. A component that cannot be repaired is reported, and the
-    others are repaired. A killed run leaves what a killed `migrate` would leave, and the next run
-    continues. The operations run again while that helps, because one component may need what another one
-    brings.
+    Hold the migrators' lock, as `migrate` does. If a component cannot be repaired, report it and repair the
+    others. Run the operations again while that helps, because one component may need another one. A killed
+    run leaves the same as a killed `migrate`, and the next run continues there.
 
     look: surveys the database.
-    replacing: whether what differs and can be replaced is replaced too.
+    replacing: whether to replace the components that differ and can be replaced.
     say: is called with a line about each component.
     """
     with migrators_lock.hold_migrators_lock(connection) as still_alone:

@@ -22,7 +22,7 @@ class Row:
     progress: str = ""
 
     def is_wrong(self, *, strict: bool = False) -> bool:
-        """Return whether the row is a finding; what no migration declares is one only if `strict`."""
+        """Return whether the row is a finding; an undeclared component is one only if `strict`."""
         status = self.finding.status
         return strict if status is Status.UNDECLARED else not status.is_right
 

@@ -1,4 +1,4 @@
-"""Many schemas of a database: what they have in common is compared once, and each is repaired by itself."""
+"""Survey many schemas of a database, comparing what is the same in them once; repair each by itself."""
 
 import logging
 import threading
@@ -167,7 +167,7 @@ class _Work:
                 own.close()
 
     def stop(self) -> None:
-        """Let the jobs begin nothing more, and cancel what they are running."""
+        """Keep the jobs from beginning anything more, and cancel their running statements."""
         self._stopping.set()
         for own in list(self._busy):
             cancel(own)
@@ -204,7 +204,10 @@ def in_existing_schema(connection: BaseDatabaseWrapper, name: str) -> Iterator[N
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """An enum or a table that is the same in `schemas`; the answer is that of `first`, one of them."""
+    """An enum or a table that is the same in several schemas.
+
+    answer: what the catalog says of it in `first`, which is one of the schemas.
+    """
 
     subject: Subject
     answer: Any
@@ -219,9 +222,9 @@ class _Shape:
 
 @dataclass(frozen=True, slots=True)
 class _ShapeRows:
-    """The rows of a shape, with the names of its first schema.
+    """The rows of a shape, in which the names are those of its first schema.
 
-    wrong: whether any of them is to be shown.
+    wrong: whether one of the rows is a finding or undeclared.
     """
 
     first: FoundSchema | None
@@ -276,9 +279,9 @@ def _families(
     found: Iterable[FoundSchema],
     declare: Callable[..., Declared],
 ) -> tuple[list[tuple[Declared, list[FoundSchema]]], list[tuple[Exception, list[FoundSchema]]]]:
-    """Return the schemas for which the same migrations are recorded, with what these declare.
+    """Return groups of schemas for which the same migrations are recorded, each with their declarations.
 
-    The second list has those whose migrations cannot be replayed, with the error.
+    The second list has the groups whose migrations cannot be replayed, each with the error.
     """
     families = []
     broken: list[tuple[Exception, list[FoundSchema]]] = []
@@ -354,9 +357,10 @@ def _rows_of_shapes(
 def _schema_context(
     connection: BaseDatabaseWrapper, shape: _Shape, answer: Any
 ) -> AbstractContextManager[None]:
-    """Return a context in the schema for a table that cannot take its declaration as a whole.
+    """Return a context that enters the shape's first schema if the database is still to be asked there.
 
-    Each of its parts is then asked for by itself, in the schema.
+    That is so for a table that cannot take its declaration as a whole, because its parts are then compared
+    one by one.
     """
     if isinstance(answer, Snapshot) and answer.failure:
         return in_schema(connection, shape.first.name)
@@ -373,7 +377,7 @@ def _own_survey(
     declared: Declared,
     shape_rows: Sequence[_ShapeRows],
 ) -> Survey:
-    """Return the survey of one schema, with its own name in the rows that are to be shown."""
+    """Return the survey of one schema, with its own name in the rows that may be shown."""
     rows = [
         _with_own_name(schema, each.first, row) if each.wrong and each.first else row
         for each in shape_rows
@@ -395,9 +399,9 @@ def _broken_survey(
 
 
 def _with_own_name(schema: FoundSchema, first: FoundSchema, row: Row) -> Row:
-    """Return the row with the schema's own name in place of that of the first schema.
+    """Return the row with the name of the schema in place of the first schema's.
 
-    The definition of an index and the fix contain the name.
+    Two of its texts may contain that name: the definition of an index, and the fix.
     """
     finding = row.finding
     found, fix = finding.found, finding.fix

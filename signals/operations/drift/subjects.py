@@ -29,7 +29,7 @@ _TABLES = ("r", "p")  # ordinary and partitioned
 
 @dataclass(frozen=True, slots=True)
 class JudgedEnum:
-    """An enum, as the migration that declares it last does."""
+    """An enum, as declared by the last migration that declares it."""
 
     operation: Any  # CreateEnumIfMissing
     site: Site

@@ -44,12 +44,12 @@ def survey(
 def patient_survey(
     connection: BaseDatabaseWrapper, app_label: str | None = None, migration: str | None = None
 ) -> Survey:
-    """Return survey(); run it again without timeouts if one cancelled it or the catalog changed under it."""
+    """Return survey(); if it fails, call it once more without timeouts, as `retry_without_timeouts` does."""
     return retry_without_timeouts(connection, partial(survey, connection, app_label, migration))
 
 
 class Declared:
-    """What a history declares on a connection: a subject for each enum and table.
+    """The declarations of a history on a connection: a subject for each enum and table.
 
     app_label: the app to which the rows are limited, if any.
     migration: the name, without its app, of the migration to which they are limited, if any.
@@ -128,7 +128,7 @@ class Declared:
 def snapshots_for(
     connection: BaseDatabaseWrapper, asked: Sequence[tuple["Subject", Any, str]]
 ) -> list[Any]:
-    """Return what each subject makes its rows from: a table's snapshot, any other answer as it is.
+    """Return the value from which each subject makes its rows: a snapshot of a table, else the answer itself.
 
     asked: each subject with its answer, and with the search_path of that, empty if it is the session's.
     """
