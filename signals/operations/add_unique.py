@@ -95,7 +95,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
         has_rival = (
             found.index(name) or found.constraint(name) or found.index(successor(name)) is not None
         )
-        has_rival = has_rival or found.kind == "p"  # its parts may have any name on the partitions
+        has_rival = has_rival or found.kind == "p"  # the indexes of partitions may have any name
         return [self._ddl(site)] if has_rival and found.has_columns(self._columns(site)) else []
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""The base of the operations: the contract, and what Django calls."""
+"""Convergent, the base class of the operations: the methods that Django calls."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,10 +32,10 @@ _REMOVALS = (
 
 
 class Convergent(Contract):
-    """What every operation here shares; a mixin in front of the Django operation that it stands in for.
+    """Mixin of every operation, in front of the Django operation that it stands in for.
 
-    It turns what Django calls into calls of the loop; nothing but the loop sends statements, so a run
-    that dies anywhere is continued by running it again.
+    Its methods translate the calls of Django into calls of the loop. Only the loop sends statements, so a
+    run that dies anywhere is continued by running it again.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -44,10 +44,10 @@ class Convergent(Contract):
         cls.__module__ = PACKAGE  # the path that the migration writer prints
 
     def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
-        """Cancel out with a removal and step aside for other models, but never merge.
+        """Cancel out with a removal, let operations on other models pass, and merge with nothing.
 
-        A merged operation would be Django's own, or would meet a database between the two steps and
-        take its column for a different one.
+        Django would merge the two into its own, blocking operation. A merged convergent operation would
+        stop at a database that has only the first of the two changes, and so a different definition.
         """
         cancels = any(
             isinstance(self, made) and isinstance(operation, removed) for made, removed in _REMOVALS
@@ -87,7 +87,7 @@ class Convergent(Contract):
         with_operation: ProjectState,
         without: ProjectState,
     ) -> Site | None:
-        """Return where to work, or None where the routers or the model's options keep this database out."""
+        """Return the operation's site; None if the routers or the model's options exclude this database."""
         model = with_operation.apps.get_model(app_label, self.model_key)
         if not self.allow_migrate_model(connection.alias, model):
             return None
@@ -102,14 +102,14 @@ class Convergent(Contract):
         )
 
     def read(self, site: Site) -> Snapshot:
-        """One round trip for the catalog, and one for the canonical form where there is a rival."""
+        """Return the snapshot; take a second round trip if there is a definition to compare with."""
         return read_all(site.connection, [(self, site)])[0]
 
     def converge(self, site: Site, *, forwards: bool) -> None:
         converge(self, site, forwards=forwards)
 
     def findings(self, site: Site) -> list[Finding]:
-        """Read the catalog and judge; change nothing."""
+        """Return the findings of all targets; read the catalog and change nothing."""
         return [
             finding
             for operation, place in self.targets(site)
@@ -139,7 +139,7 @@ class Convergent(Contract):
 
 
 def _print(editor: BaseDatabaseSchemaEditor, statements: Sequence[Statement]) -> None:
-    """Add psql's script to sqlmigrate's output: each step asks for itself when it runs."""
+    """Add the steps to the output of `sqlmigrate`, each with a check by psql whether it is still needed."""
     stop = "\\set ON_ERROR_STOP on"
     if statements and stop not in editor.collected_sql:
         editor.collected_sql.append(stop)

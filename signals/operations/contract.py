@@ -1,4 +1,4 @@
-"""What an operation answers when it is asked about a database; no engine."""
+"""The contract of the operations: what the loop, the commands and the conversion may ask of each."""
 
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
@@ -17,32 +17,32 @@ OF_A_KEY = "it makes or undoes a primary key"
 
 
 class Contract(Operation):
-    """What every operation answers: what to look at, what that means, and what to send.
+    """Base class of the operations, which states what each of them has to answer.
 
-    A subclass says what to look at (`names`, `probe`), what that means (`inspect`) and what to send
-    (`plan`, `plan_backwards`, `script`, `script_backwards`).
+    A subclass defines what is read from the catalog (`names`, `probe`), the status that follows (`inspect`)
+    and the statements to send (`plan`, `plan_backwards`) or to print (`script`, `script_backwards`).
     """
 
-    on_different = ""  # "stop" or "replace" where an operation offers to replace
+    on_different = ""  # "stop" or "replace"; empty if the operation cannot replace
     limits: Mapping[str, float] = {}  # of this operation, in the place of the settings
-    component = ""  # what it declares, as a finding names it
-    has_safe_script = False  # whether its script proves what it enforces, and so fits any rows
-    is_indifferent = False  # whether a transaction makes no difference to it
+    component = ""  # the kind of component that it declares, as a finding names it
+    has_safe_script = False  # whether its script validates before it enforces, and so fits any rows
+    is_indifferent = False  # whether it may run inside or outside a transaction alike
     needs_state = False  # whether `needs_autocommit` looks at the state
     makes_type = False  # whether it declares a type, and no part of a table
     fills_rows = False  # whether it changes rows, and no definition
     reads_table = True  # whether its `read` is that of the base
     stands_for: tuple[type[Operation], ...] = ()  # Django's very classes, not their subclasses
     alteration_turn = 0  # its place among the operations that make one alteration together
-    altered_later: Any = None  # the flag, where an operation takes it
+    altered_later: Any = None  # the argument of that name; None if the operation has none
 
     @classmethod
     def from_stock(
         cls, operation: Any, before: ProjectState, app_label: str
     ) -> "Contract | str | None":
-        """Return the operation in the place of one that it stands for, or why none is possible.
+        """Return the convergent operation for a stock one, or the reason why there is none.
 
-        None if another class stands for it. before: the models without the operation.
+        Return None if another class stands for it. before: the state without the operation.
         """
         return None
 
@@ -53,16 +53,19 @@ class Contract(Operation):
 
     @property
     def model_key(self) -> str:
-        """The lower-cased name of the model that the operation works on."""
+        """Return the lower-cased name of the model that the operation works on."""
         return str(getattr(self, "model_name", None) or self.name).lower()  # type: ignore[attr-defined]
 
     @property
     def hints(self) -> dict[str, str]:
-        """What a router is told where the model is not loaded."""
+        """Return the hints for the routers, to be used if the model is not loaded."""
         return {"model_name": self.model_key}
 
     def targets(self, site: Site) -> "Sequence[tuple[Contract, Site]]":
-        """Return what converges where, in order; more than itself where further tables belong to a model."""
+        """Return the operations to run, in order, each with its site.
+
+        That is the operation itself, and others if further tables belong to the model.
+        """
         return [(self, site)]
 
     def names(self, site: Site) -> Sequence[str]:
@@ -70,23 +73,26 @@ class Contract(Operation):
         return ()
 
     def declared(self, site: Site) -> Sequence[AnyField]:
-        """Return the declared fields; their types and the tables that they refer to are looked up."""
+        """Return the declared fields, whose types and referenced tables are looked up in the catalog."""
         return ()
 
     def accepts(self, site: Site, found: Table) -> bool:
-        """Return whether what the table's name leads to is the declared table."""
+        """Return whether the relation that the table's name resolves to is the declared table."""
         return True
 
     def probe(self, site: Site, found: Table) -> list[str]:
-        """Return DDL for the probe: the declaration, if something of its name exists on the table."""
+        """Return DDL that builds the declaration on the probe; none if the table has nothing to compare."""
         raise NotImplementedError
 
     def read(self, site: Site) -> Snapshot:
-        """Return what the catalog has of the declaration, as a snapshot."""
+        """Return a snapshot of the table, with the probe to compare it with."""
         raise NotImplementedError
 
     def with_row_facts(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
-        """Return the snapshot with what a plan depends on beyond it; ask only if something is to do."""
+        """Return the snapshot with the facts about rows that a plan needs.
+
+        Query the database only if there is something to plan.
+        """
         return snapshot
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
@@ -94,7 +100,7 @@ class Contract(Operation):
         raise NotImplementedError
 
     def compare(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        """Return the findings, or the one that the table cannot take the declaration at all."""
+        """Return the findings; if the table cannot take the declaration, the one finding that says so."""
         if not snapshot.failure:
             return self.inspect(site, snapshot)
         return [
@@ -110,42 +116,42 @@ class Contract(Operation):
         ]
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
-        """Return what this database still needs; pure."""
+        """Return the statements that the database still needs; pure."""
         raise NotImplementedError
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
-        """Return what takes away what this database still has; pure."""
+        """Return the statements that remove what the database still has; pure."""
         raise NotImplementedError
 
     def converge(self, site: Site, *, forwards: bool) -> None:
-        """Send what this database still needs, or still has, and read again."""
+        """Bring the database to the declaration or, backwards, remove the declaration from it."""
         raise NotImplementedError
 
     def script(self, site: Site) -> list[Statement]:
-        """Return every step, each with the condition under which it is left out."""
+        """Return all steps for a printed script, each with the condition under which it is left out."""
         raise NotImplementedError
 
     def script_backwards(self, site: Site) -> list[Statement]:
-        """Return every step back, each with the condition under which it is left out."""
+        """Return all steps back for a printed script, each with the condition under which it is left out."""
         raise NotImplementedError
 
     def altered(self, **attributes: Any) -> Self:
-        """Return a copy of the operation that has other attributes."""
+        """Return a copy of the operation with these attributes changed."""
         other = copy(self)
         vars(other).update(attributes)
         return other
 
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
-        """Return whether the operation, forwards and with something to do, is refused in a transaction.
+        """Return whether a transaction would refuse the operation, going forwards with something to do.
 
-        before: the state without the operation. What depends on the database alone is not known.
+        Answer from the declaration, without a database. before: the state without the operation.
         """
         return False
 
     def knowing_altered(self, altered: Collection[tuple[str, str]]) -> Self:
-        """Return the operation with `altered_later` where a later operation alters what it declares.
+        """Return the operation, with `altered_later` set if a later operation alters its field.
 
-        altered: lower-cased names of models and fields that later operations alter.
+        altered: the lower-cased names of the models and fields that later operations alter.
         """
         if self.altered_later is None:
             return self
@@ -154,25 +160,25 @@ class Contract(Operation):
         return self if flag == self.altered_later else self.altered(altered_later=flag)
 
     def waits_for(self, site: Site) -> set[tuple[str, str]]:
-        """Return what has to exist before the operation can be planned, as quoted table and column.
+        """Return the columns and types that must exist before the operation can be planned.
 
-        The table of a type is empty.
+        Each is a pair of quoted table and name; for a type the table is empty.
         """
         return set()
 
     def outcome(self, snapshot: Snapshot) -> Snapshot:
-        """Return the snapshot as the operation leaves it, where later ones are planned from it."""
+        """Return the snapshot as the operation leaves it, for planning later operations."""
         return snapshot
 
     def postponing(self, tables: frozenset[str]) -> Self:
-        """Return the operation without its foreign keys to the quoted tables, which are still to come."""
+        """Return the operation without its foreign keys to these quoted tables, which are created later."""
         return self
 
     def postponed_script(self, site: Site) -> list[Statement]:
-        """Return what makes the foreign keys that it postpones, as `script` does."""
+        """Return the steps for the postponed foreign keys, in the form of `script`."""
         return []
 
     def stops_at(self, finding: Finding) -> bool:
-        """Return whether a run stops here rather than put the wanted definition in the other's place."""
+        """Return whether the finding stops a run: its definition differs and is not to be replaced."""
         replaces = finding.replaceable and self.on_different == "replace"
         return finding.status is Status.DIFFERENT and not replaces

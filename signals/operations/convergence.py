@@ -34,8 +34,8 @@ logger = logging.getLogger(NAME)
 def converge(operation: Contract, site: Site, *, forwards: bool) -> None:
     """Read, plan, send and read again until the plan is empty.
 
-    A run that dies anywhere is continued by running it again. Raise NotConverged if the catalog asks
-    for the same statements again after they ran; what other sessions overtake is tried a few times.
+    A run that dies anywhere is continued by running it again. Raise NotConverged if the same statements are
+    still needed after they ran. Try a few times more if other sessions overtake them.
     """
     sent: list[list[Statement]] = []
     refused: StatementRefused | None = None
@@ -53,7 +53,7 @@ def converge(operation: Contract, site: Site, *, forwards: bool) -> None:
 def needed(
     operation: Contract, site: Site, *, forwards: bool, combines: bool = False
 ) -> list[Statement]:
-    """Read the catalog and return the plan; combines: as one statement, if the table is empty."""
+    """Read the catalog and return the plan; combines: whether to combine the steps for an empty table."""
 
     def read_and_plan() -> list[Statement]:
         snapshot = read(operation, site, forwards=forwards)
@@ -66,11 +66,11 @@ def needed(
 
 
 def read(operation: Contract, site: Site, *, forwards: bool) -> Snapshot:
-    """Return a snapshot in which no other session builds one of the components.
+    """Return a snapshot, once no other session builds one of the components.
 
-    What looks unfinished or different is read twice: a build may end between a reading's view of the
-    index and its question who builds, and a column go before the probe copies it. Raise
-    DifferentDefinition where the run stops.
+    Read again until two readings agree, if something looks unfinished or different: a build may have ended
+    while the catalog was read, or a column may have been dropped before the probe copied the table. Raise
+    DifferentDefinition if the run stops here.
     """
     snapshot = Snapshot(None)
     findings: list[Finding] = []
@@ -109,11 +109,11 @@ def plan(  # noqa: PLR0913 - what a plan depends on
     combines: bool,
     is_new: bool = False,
 ) -> list[Statement]:
-    """Return the statements that bring the snapshot to the declaration, or back.
+    """Return the statements that build the declaration or, backwards, remove it.
 
-    is_atomic: whether they run in one transaction; those that cannot are returned as they are. combines:
-    whether those of an empty table become one. is_new: whether the table is still to come, so that it
-    has no rows to ask about.
+    is_atomic: whether they run in one transaction; return them all the same if one of them cannot.
+    combines: whether to combine the steps for an empty table.
+    is_new: whether the table is still to be created, so that it has no rows to look for.
     """
     if not is_new:
         snapshot = operation.with_row_facts(site, snapshot, forwards=forwards)
@@ -139,7 +139,7 @@ def require_no_stop(operation: Contract, findings: Iterable[Finding], migration:
 def send_all(
     operation: Contract, site: Site, statements: Sequence[Statement]
 ) -> StatementRefused | None:
-    """Send the statements in order; return the refusal of one that another session has overtaken."""
+    """Send the statements in order; stop at one that another session overtook, and return its refusal."""
     _require_transactional(operation, site, statements)
     for before, statement in zip([None, *statements], statements, strict=False):
         try:
@@ -161,7 +161,7 @@ def _require_progress(
     refused: StatementRefused | None,
     tries: int,
 ) -> None:
-    """Raise NotConverged or the refusal, if the same plan comes again and waiting does not help."""
+    """Raise NotConverged, or the refusal, unless sending the same plan again may succeed."""
     if refused is None:
         raise NotConverged(operation.describe(), [statement.sql for statement in statements])
     if not is_overtaken(refused.__cause__) or tries > _TRIES:
@@ -169,7 +169,7 @@ def _require_progress(
 
 
 def _announce(finding: Finding) -> None:
-    """Log what deserves a line before anything is sent."""
+    """Log that a component is going to be healed or replaced, and the note of the finding."""
     verb = {Status.UNFINISHED: "healing the unfinished", Status.DIFFERENT: "replacing the"}
     if finding.status in verb:
         logger.warning("%s %s", verb[finding.status], finding.label)
@@ -223,8 +223,8 @@ def _keeps_builds_out(before: Statement | None, statement: Statement) -> bool:
 def _give_way(operation: Contract, site: Site, statement: Statement) -> None:
     """Wait, holding nothing, until no other session builds an index of the table.
 
-    Its build ends by waiting for all older snapshots, and this statement would wait for its lock
-    with one: a deadlock, which the build would lose.
+    A concurrent build ends by waiting for all older snapshots. This statement would have such a snapshot
+    while it waits for the build's lock: a deadlock, in which PostgreSQL would cancel the build.
     """
 
     def is_free() -> bool:
@@ -239,7 +239,7 @@ def _give_way(operation: Contract, site: Site, statement: Statement) -> None:
 
 
 def _retreat(operation: Contract, site: Site, statement: Statement) -> None:
-    """Drop the invalid unique index of a failed build, which would go on refusing rows."""
+    """Drop the invalid unique index of a failed build, because it would go on refusing rows."""
     connection = site.connection
     if not statement.unique or connection.in_atomic_block or not connection.is_usable():
         return

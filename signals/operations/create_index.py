@@ -104,7 +104,7 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         if chosen is None:
             return []
         has_rival = any(map(found.index, (chosen.name, successor(chosen.name))))
-        # The parts of a partitioned index may have any name on the partitions.
+        # The indexes of the partitions may have any name.
         is_compared = found.kind == "p" and found.has_columns(columns_of(site, chosen))
         if not (has_rival or is_compared):
             return []

@@ -53,9 +53,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
     """Create a table, or add the declared parts that an existing one lacks.
 
     A new table is created with all its parts in one transaction. In an existing table each column, foreign
-    key, constraint and index is compared and built as its own operation does it; what it has beyond the
-    declaration stays. A killed run leaves no table, or the parts that were done; the next run builds the
-    rest. Backwards drops the table if it is empty, and raises Refused if it has rows.
+    key, constraint and index is compared and built as by its own operation; undeclared parts stay. A killed
+    run leaves no table, or the parts that were done; the next run builds the rest. Backwards drops the table
+    if it is empty, and raises Refused if it has rows.
 
     name, fields, options, bases, managers: as for Django's CreateModel.
     altered_later: names of fields that later migrations alter; here it is enough that their columns exist.
@@ -69,7 +69,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
     with_rows = False  # whether backwards drops the table with its rows
     absorbed: frozenset[tuple[str, str]] = frozenset()  # kind and name of what reduce() merged
     postponed: frozenset[str] = frozenset()  # quoted tables, created later, whose foreign keys wait
-    # The operations that declared indexes and constraints, by name; the others get plain ones.
+    # The operations that declared indexes and constraints, by name; without one, a plain operation is made.
     declared_by: Mapping[str, Convergent] = {}
 
     def __init__(  # noqa: PLR0913 - CreateModel's arguments and two more
@@ -249,7 +249,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 yield ComparedPart(source, part, finding)
 
     def sources(self, site: Site, found: Table | None) -> Iterator[tuple[Source, Convergent]]:
-        """Yield each declared constraint and index as an operation, with what in the model asks for it."""
+        """Yield each declared constraint and index: the part of the model that declares it, and an operation."""
         meta = site.model._meta
         for constraint in meta.constraints:
             yield Source("constraint", constraint.name), self._operation_of(constraint)
@@ -293,7 +293,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
         altered_later, absorbed = self.altered_later, self.absorbed
         if isinstance(operation, migrations.AddField):
             if operation.name_lower in (known.lower() for known, _ in fields):
-                return None  # its RemoveField, in between, is not reduced yet
+                return None  # the RemoveField of that field, in between, is not merged yet
             fields.append((operation.name, operation.field))
             absorbed |= {("fields", operation.name_lower)}
             if getattr(operation, "altered_later", False):

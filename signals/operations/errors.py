@@ -1,4 +1,4 @@
-"""The errors that stop a run: one root class, a few leaves, the facts as attributes."""
+"""The errors that stop a run: one root class, and subclasses with the facts as attributes."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Values about a declared component: its status, and the snapshot from which the status follows."""
+"""The status of declared components, and the snapshots from which it follows."""
 
 import enum
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ class Status(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The status of one component.
+    """The status of one component, and the facts behind it.
 
-    found, wanted: the two definitions as PostgreSQL prints them.
-    fix: the SQL, or the advice, for a component that is different.
-    note: a difference that is no reason to stop.
+    found, wanted: the definitions in the database and in the declaration, as PostgreSQL prints them.
+    fix: SQL, or advice, that makes a different component equal.
+    note: a difference that does not stop a run.
     replaceable: whether `on_different="replace"` can replace the found definition by the wanted one.
     """
 
@@ -59,10 +59,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The part of a model's state that asks for a component.
+    """The part of a model's state that declares a component.
 
     kind: "table", "field", "index", "constraint", "unique_together" or "index_together".
-    name: the name of the field, index or constraint; for a together option, the names of its fields.
+    name: the name of the field, index or constraint; for a together option the names of its fields.
     """
 
     kind: str
@@ -71,9 +71,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ComparedPart:
-    """The finding on one part of a table, and what asks for that part.
+    """The finding on one part of a table, and the declaration of that part.
 
-    subject: the field of a column or foreign key, or the operation that builds the part.
+    subject: the field of a column or foreign key; for other parts the operation that builds the part.
     """
 
     source: Source
@@ -83,12 +83,13 @@ class ComparedPart:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A table as found, and a copy of it to which the declaration was applied.
+    """A table as found in the catalog, and an empty copy on which PostgreSQL built the declaration.
 
-    wanted: the copy; None where the table has nothing to compare with the declaration.
-    has_rows, rewrites: facts that a plan depends on and a status does not; set by `with_row_facts`.
-    failure: why PostgreSQL cannot apply the declaration to the copy.
-    declaration: the SQL that failed then.
+    wanted: the copy; None if the table has nothing to compare with the declaration.
+    has_rows: whether the table has rows; for BackfillInBatches, whether it has rows left to fill.
+    rewrites: whether the new columns would rewrite the table.
+    failure: why PostgreSQL could not build the declaration on the copy; empty if it could.
+    declaration: the SQL that failed.
     enum: the type, for an operation that declares one.
     """
 

@@ -1,4 +1,4 @@
-"""The check, index and uniqueness that a field asks for, recognized by definition whatever their names."""
+"""The check, index and uniqueness that a field implies, recognized by their definitions, not their names."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -51,7 +51,7 @@ def implied(
 def implied_later(
     model_name: str, name: str, site: Site, found: Table | None
 ) -> Iterator[Convergent]:
-    """Yield the operations for what the altered field asks for and the former field did not."""
+    """Yield the operations for what the altered field implies and the former field did not."""
     former: set[str] = set()
     if site.before is not None:
         then = replace(site, model=site.before)
@@ -221,7 +221,7 @@ def _has_another(
 def serving(
     found: Table, columns: Sequence[str], *, unique: bool = False, operator_class: str = ""
 ) -> list[CatalogIndex]:
-    """Return the table's indexes of any name that do for the columns what an implied one would."""
+    """Return the table's indexes that serve in the place of an implied one on the columns."""
 
     def serves(index: CatalogIndex) -> bool:
         constraint = found.constraint(index.constraint or "")

@@ -1,4 +1,4 @@
-"""The names that the library gives: its own, its probe's, and those of a replacement."""
+"""The names that the library uses: its own, and those of the probe and of a replacement."""
 
 from django.db.backends.utils import names_digest
 

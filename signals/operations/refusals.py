@@ -1,4 +1,4 @@
-"""Why an operation stops, or keeps something, raised or logged before anything is changed."""
+"""Raise or log, before anything is changed, why an operation stops or keeps something."""
 
 import logging
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from .site import Site
 logger = logging.getLogger(NAME)
 
 
-# SQLSTATEs, or their beginnings, of what PostgreSQL refuses whatever the rows: a wrong or missing object
+# SQLSTATEs, or their first characters, of errors that do not depend on the rows: a wrong or missing object
 # (42), not supported (0A), something depends on it (2B), beyond a limit (54), not in this state or in use
 # (55), cancelled (57014), wrong for an identity (22023), read-only (25006), forbidden by a trigger (P0).
 _REFUSALS = ("42", "0A", "2B", "54", "55000", "55006", "57014", "22023", "25006", "P0")

@@ -17,8 +17,8 @@ from .statements import Statement
 class Removal(Convergent):
     """Base class of the removals; a mixin, as Convergent is.
 
-    A subclass names the operation that builds what it removes. Forwards sends what that operation would
-    send backwards, and the other way round.
+    A subclass returns, as its `addition`, the operation that builds the component. A removal going forwards
+    sends what the addition would send going backwards, and the other way round.
     """
 
     def locate(
@@ -48,11 +48,11 @@ class Removal(Convergent):
         return self.addition(site).with_row_facts(site, snapshot, forwards=not forwards)
 
     def is_present(self, site: Site, found: Table) -> bool:
-        """Return whether this table has anything of that name."""
+        """Return whether the table has a component of that name."""
         raise NotImplementedError
 
     def is_removable(self, site: Site, snapshot: Snapshot) -> bool:
-        """Return whether what has that name is the component that is to be dropped."""
+        """Return whether the component of that name is the one to drop, and not another one."""
         return bool(self.addition(site).plan_backwards(site, snapshot))
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
@@ -71,7 +71,7 @@ class Removal(Convergent):
         return [replace(left, status=Status.DIFFERENT, wanted=wanted, fix=fix)]
 
     def compare(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        """Return the findings, even if the table could no longer take what is being removed."""
+        """Return the findings, even if the probe failed because the table cannot take the component again."""
         return self.inspect(site, snapshot)
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
@@ -80,8 +80,8 @@ class Removal(Convergent):
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         """Return the statements that build the component again.
 
-        Return nothing if the table is gone, or if something else has the name: a warning then says what is
-        kept.
+        Return none if the table is gone. If something else has the name, keep it, log a warning, and return
+        none either.
         """
         addition = self.addition(site)
         if snapshot.found is None:
@@ -100,7 +100,7 @@ class Removal(Convergent):
 
 
 class RemovalOf(Removal):
-    """The removal of what a given operation builds.
+    """The removal of the component that a given operation builds.
 
     label: the text of `describe()`.
     """

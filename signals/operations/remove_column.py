@@ -46,7 +46,7 @@ class RemoveColumnIfPresent(Removal, RemoveField):
         return AddColumnIfMissing(self.model_name, self.name, site.field(self.name))
 
     def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
-        """Return what AddColumnIfMissing would return, each as a removal."""
+        """Return the targets of AddColumnIfMissing, each as a removal."""
         field = site.model._meta.get_field(self.name)
         if field.many_to_many:
             tables = through_table(site, field, keep_on_reverse=False, with_rows=True)

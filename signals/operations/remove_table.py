@@ -19,10 +19,11 @@ from .statements import Statement
 class RemoveTableIfPresent(Removal, DeleteModel):
     """Drop the table of a model, if there is one: its foreign keys first, each under a short lock.
 
-    To drop a table with its foreign keys at once would lock all tables that they refer to together. A
-    table with rows is refused unless their loss is allowed, and so is one on which other objects depend.
-    The tables behind its ManyToManyFields go before it. A run that dies leaves the table without some of
-    its foreign keys; the next run goes on from there. Backwards creates the table again, without rows.
+    Dropping the table with its foreign keys would lock all tables that they refer to at the same time. A
+    table with rows is refused unless allow_data_loss is given; a table on which other objects depend is
+    refused in any case. The tables of its ManyToManyFields are dropped before it. A killed run leaves the
+    table without some of its foreign keys; the next run continues there. Backwards creates the table again,
+    without rows.
 
     name: as for Django's DeleteModel.
     allow_data_loss: drop the table with its rows.
@@ -46,7 +47,7 @@ class RemoveTableIfPresent(Removal, DeleteModel):
         return made.altered(with_rows=self.allow_data_loss)
 
     def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
-        """The tables behind its ManyToManyFields refer to it, and go first."""
+        """Return removals of the ManyToManyFields' tables, which refer to this one, then the operation."""
         tables = [
             (RemovalOf(self.describe(), table), place)
             for field in site.model._meta.local_many_to_many

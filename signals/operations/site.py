@@ -1,4 +1,4 @@
-"""Where an operation works: a model on a connection, and the DDL that Django makes for it."""
+"""The place where an operation works: a model on a connection, with the DDL that Django makes for it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
