@@ -249,7 +249,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 yield ComparedPart(source, part, finding)
 
     def sources(self, site: Site, found: Table | None) -> Iterator[tuple[Source, Convergent]]:
-        """Yield each declared constraint and index: the part of the model that declares it, and an operation."""
+        """Yield the source in the model and the operation of each declared constraint and index."""
         meta = site.model._meta
         for constraint in meta.constraints:
             yield Source("constraint", constraint.name), self._operation_of(constraint)

@@ -65,8 +65,8 @@ SELECT c.reltuples::pg_catalog.float8 * COALESCE((
 FROM pg_catalog.pg_class c WHERE c.oid = %s AND c.reltuples > 0
 """
 
-# Statistics know nothing of a new column, and would have the planner sort all of its rows for each range.
-# An index on the key has the rows in order, and is left at the last one that is asked for.
+# A new column has no statistics, so the planner would sort all rows of the table for each range. A scan of
+# the key's index yields the rows in order, and ends at the last one that is needed.
 _IN_KEY_ORDER = (
     "SET LOCAL enable_sort = off",
     "SET LOCAL max_parallel_workers_per_gather = 0",
@@ -74,7 +74,8 @@ _IN_KEY_ORDER = (
     IN_FULL,
 )
 
-# The rows as they lie on disk: behind many that are passed, an index would lead from page to page.
+# Read the table in its order on disk. If many rows have to be skipped, an index scan would jump from page to
+# page for each of them.
 _IN_TABLE_ORDER = (
     "SET LOCAL enable_indexscan = off",
     "SET LOCAL enable_indexonlyscan = off",
@@ -98,7 +99,7 @@ CROSS JOIN LATERAL (
   WHERE p.ends) l
 """
 
-_SEEN = 20  # rows for one that is NULL; to read them costs about what it costs to write that one
+_SEEN = 20  # rows to read for each one that is NULL; that costs about as much as to write the one
 
 
 def table_size(connection: BaseDatabaseWrapper, table: str) -> Size | None:
@@ -110,7 +111,7 @@ def table_size(connection: BaseDatabaseWrapper, table: str) -> Size | None:
 def estimate_nulls(connection: BaseDatabaseWrapper, table: Table, column: str) -> int | None:
     """Return about how many rows have NULL in the column, by the last VACUUM or ANALYZE.
 
-    None before the first of them, and if the table was empty then.
+    Return None before the first of them, and if the table was empty then.
     """
     rows = query_rows(connection, _ESTIMATED_NULLS, [table.schema, column, table.oid])
     return round(rows[0][0]) if rows else None
@@ -137,7 +138,7 @@ def is_empty(connection: BaseDatabaseWrapper, name: str) -> bool:
 def count_rows(
     connection: BaseDatabaseWrapper, table: Table, condition: str, most: int | None = None
 ) -> int:
-    """Return how many rows meet the SQL condition, but at most `most`: the rest is not counted."""
+    """Return how many rows meet the SQL condition; count no further than `most`."""
     some = f"SELECT FROM {name_of(table)} WHERE {condition} LIMIT {most or 'ALL'}"
     question = f"SELECT pg_catalog.count(*) FROM ({some}) rows"  # noqa: S608 - quoted
     return int(query_rows(connection, question)[0][0])
@@ -146,7 +147,7 @@ def count_rows(
 def first_keys(
     connection: BaseDatabaseWrapper, table: Table, condition: str, key: Sequence[str], most: int
 ) -> list[tuple[Any, ...]]:
-    """Return the key of each row that meets the SQL condition, for the first `most` rows in key order.
+    """Return the keys of the first `most` rows, in key order, that meet the SQL condition.
 
     key: the names of its columns, not quoted. Each tuple has their values.
     """
@@ -187,10 +188,12 @@ def next_range(  # noqa: PLR0913 - each is a part of the question
     after: RowKey | None,
     most: int,
 ) -> KeyRange | None:
-    """Return the range of keys of the next rows that have NULL in the column; None if there are none.
+    """Return the key range of the next rows that have NULL in the column; None if there are none.
 
-    The rows come in the order of the key, from its beginning or behind `after`. They are at most `most`, and
-    fewer where many others lie between them, so that a statement on the range reads few rows in vain.
+    The range has at most `most` such rows. It has fewer if many other rows lie between them, so that a
+    statement on the range does not read many rows in vain.
+
+    after: the last key of the previous range; None for the first range.
     """
     order = ", ".join(_columns(key))
     ask = partial(_range, connection, table, column, key, most=most)
@@ -252,5 +255,5 @@ def _columns(key: Sequence[str]) -> list[str]:
 
 
 def _literals(connection: BaseDatabaseWrapper, values: RowKey) -> str:
-    """Return the values as SQL without a type, so that each takes that of the column beside it."""
+    """Return the values as untyped SQL literals, each of which takes the type of its column."""
     return compose(connection, ", ".join(["%s"] * len(values)), values)

@@ -54,10 +54,10 @@ def fold_constants_in(
     lists: Sequence[Sequence[str]],
     name: str,
 ) -> list[list[str] | DatabaseError]:
-    """Return, for each probe, its SELECT lists as the planner prints them, or the error of PostgreSQL.
+    """Return the SELECT lists of each probe after the planner folded their constants, or PostgreSQL's error.
 
-    lists: the SELECT lists to ask of each probe's copy. One round trip, rolled back, as in `probe_tables`.
-    EXPLAIN plans without executing; only immutable functions with constant arguments are called.
+    lists: for each probe, the SELECT lists to plan on its copy. Take one round trip, rolled back, as in
+    `probe_tables`. EXPLAIN executes nothing but immutable functions with constant arguments.
     """
     scripts = []
     for probe, texts in zip(probes, lists, strict=True):
@@ -96,8 +96,8 @@ def _run_on_copies(
 ) -> list[list[list[tuple[Any, ...]]] | DatabaseError]:
     """Run each script on an empty copy of its table; return the rows of its questions, or its error.
 
-    scripts: the probe, the statements, and how many of these are questions, that is, return rows. The number
-    assigns the answers, which arrive as one list.
+    scripts: for each copy its probe, the statements, and how many of these are questions, that is, return
+    rows. All answers arrive in one list, which these numbers divide.
     """
     if not scripts:
         return []
@@ -107,7 +107,7 @@ def _run_on_copies(
     except DatabaseError as error:
         if len(scripts) == 1:
             return [error]
-        # The error does not tell which script failed: run each half again.
+        # The error does not say which script failed, so run each half again.
         middle = len(scripts) // 2
         halves = (scripts[:middle], scripts[middle:])
         return [answer for half in halves for answer in _run_on_copies(connection, name, half)]

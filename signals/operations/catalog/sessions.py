@@ -1,4 +1,4 @@
-"""Other sessions: which hold a lock, what each is doing, and which others each waits for."""
+"""Look up other sessions: the locks that they hold, their activity, and the sessions that they wait for."""
 
 import json
 from collections.abc import Sequence
@@ -106,7 +106,7 @@ AND l.granted AND l.mode = ANY(%s)
 AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
 """  # noqa: S608 - a constant
 
-# What backends are doing. The last column has the backend itself and then those that it waits for.
+# The activity of backends. The last column has the backend itself, then the sessions that it waits for.
 #
 # A concurrent build waits for old snapshots by way of the virtual transactions of their sessions, which
 # pg_blocking_pids() reports as it reports locks; it reports a prepared transaction as 0. The size of a table
@@ -184,7 +184,7 @@ def lock_holders(
 def activity_of(
     connection: BaseDatabaseWrapper, pid: int, letters: int = LETTERS
 ) -> Activity | None:
-    """Return what the backend with that pid is doing; None if it has ended."""
+    """Return the activity of the backend with that pid; None if it has ended."""
     found = query_rows(connection, _BY_PID, [letters, pid])
     return _parse_activity(found[0]) if found else None
 
@@ -192,7 +192,7 @@ def activity_of(
 def builds_on(
     connection: BaseDatabaseWrapper, table: str, letters: int = LETTERS
 ) -> list[Activity]:
-    """Return what each other session is doing that builds an index of the quoted table."""
+    """Return the activity of each other session that builds an index of the quoted table."""
     return [
         _parse_activity(row) for row in query_rows(connection, _BUILDS, [letters, [table], [table]])
     ]

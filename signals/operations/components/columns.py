@@ -134,7 +134,7 @@ def bare_field(site: Site, field: AnyField) -> AnyField:
     """
     bare = copy(field)
     bare.model = site.model
-    # The cached values are those of the original field, to which some of them refer.
+    # Some of the cached values, which are copied with the field, refer to the original field.
     for name in list(vars(bare)):
         if isinstance(getattr(type(bare), name, None), cached_property):
             del vars(bare)[name]

@@ -1,6 +1,6 @@
-"""Recognize definitions that are spelled differently and mean the same.
+"""Recognize definitions that are spelled differently and mean the same, with the help of the planner.
 
-The planner's constant folding tells: of `1 + 1` and of `2` it makes the same. Nothing beyond that is tried.
+Its constant folding turns both `1 + 1` and `2` into `2`. No other way to prove them equal is tried.
 """
 
 import re
@@ -30,9 +30,9 @@ _NO_CALL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A component as found and as wanted, with the SELECT list that the planner is to fold for each.
+    """A component as found and as wanted, and the SELECT list of each for the planner to fold.
 
-    theirs: the list of the component found. ours: that of the wanted one.
+    theirs: the list for the component found. ours: the list for the wanted one.
     """
 
     found: Column | Constraint | Index
@@ -44,13 +44,13 @@ class _Pair:
 def fold_constants(
     connection: BaseDatabaseWrapper, compared: Sequence[tuple[Probe, Table]]
 ) -> list[tuple[Table, Table]]:
-    """Return each found table with its wanted one, with `folded` filled where their spelling differs.
+    """Return each found table and its wanted one; fill `folded` in parts that are spelled differently.
 
-    compared: probes with the declarations on them, and the tables that PostgreSQL made of those.
+    compared: the probes, each with the wanted table that PostgreSQL made of it.
 
-    Take one round trip, or none if nothing is spelled differently. It takes ACCESS SHARE on the tables and
-    calls only immutable functions. Return both tables as they are if PostgreSQL cannot plan one of their
-    expressions on the probe; raise DatabaseError for any other failure.
+    Take one round trip, or none if no spelling differs. Lock the tables in ACCESS SHARE, and call only
+    immutable functions. If PostgreSQL cannot plan an expression on the probe, return both tables as they
+    are; raise DatabaseError for any other failure.
     """
     spelled = [_pairs_to_fold(copy.found, wanted) for copy, wanted in compared]
     asked = [(copy, pairs) for (copy, _), pairs in zip(compared, spelled, strict=True) if pairs]
@@ -63,11 +63,11 @@ def fold_constants(
 
 
 def _pairs_to_fold(found: Table, wanted: Table) -> list[_Pair]:
-    """Return the components that are spelled differently and may mean the same.
+    """Return the components that are spelled differently and whose plans can be compared.
 
-    A plan does not show the collation by which an expression is compared, so leave out those with COLLATE.
-    Nor does it show a function whose body the planner has put in the place of the call. So leave out
-    those that call different functions, which may have the same body today and not tomorrow.
+    Leave out expressions with COLLATE, because a plan does not show the collation. Leave out components that
+    call different functions: the planner may replace both calls by the bodies of the functions, which may be
+    equal today and differ tomorrow.
     """
     pairs = [
         *_default_pairs(found, wanted),
@@ -85,7 +85,10 @@ def _pairs_to_fold(found: Table, wanted: Table) -> list[_Pair]:
 def _with_answer(
     found: Table, wanted: Table, pairs: Sequence[_Pair], answer: list[str] | DatabaseError
 ) -> tuple[Table, Table]:
-    """Return both tables with the answer, which has two plans for each pair, in their components."""
+    """Return both tables, with the planner's answer in `folded` of their components.
+
+    answer: two texts for each pair, first for the component found; or the error of PostgreSQL.
+    """
     if isinstance(answer, DatabaseError):
         if sqlstate(answer)[:2] in ("42", "22"):  # an expression that the probe cannot take
             return found, wanted

@@ -56,10 +56,10 @@ def referenced(site: Site, fields: Iterable[AnyField]) -> tuple[str, ...]:
 def require_target(operation: Operation, site: Site, field: AnyField, found: Table) -> None:
     """Raise an error, before anything is changed, if PostgreSQL would refuse the field's foreign key.
 
-    Raise TableMissing if the table that it refers to does not exist, and Refused if that is no table, has
-    no such unique column, is closed to the current role, or does not fit. Before PostgreSQL 18 raise Refused
-    for a partitioned table too. A table that refers to itself may lack the unique column, because its
-    operation builds that first.
+    Raise TableMissing if the referenced table does not exist. Raise Refused if it is a view, if the column
+    is not unique, if the types do not fit, if a logged table would refer to an unlogged one, or if the
+    current role has no right to refer to it. Before PostgreSQL 18 raise Refused for a key that a partitioned
+    table lacks. A table that refers to itself may lack the unique column, which its operation builds first.
     """
     if not has_db_constraint(field):
         return
@@ -82,7 +82,7 @@ def require_target(operation: Operation, site: Site, field: AnyField, found: Tab
     problem = _why_refused(site, field, found, target)
     if problem:
         raise Refused(operation.describe(), site.table, f"{field.name}: {problem[0]}", problem[1])
-    connection: Any = site.connection  # PostgreSQL's knows its version
+    connection: Any = site.connection  # the stubs' base class lacks pg_version
     is_supported = found.kind != "p" or connection.pg_version >= _NOT_VALID_ON_PARTITIONED
     if not is_supported:
         raise Refused(
@@ -191,7 +191,7 @@ def script_drop_foreign_key(site: Site, field: AnyField) -> list[Statement]:
 
 
 def is_there(site: Site, field: AnyField) -> str:
-    """Return the SQL condition that a foreign key of any name leads from the field to its target."""
+    """Return the SQL condition that the field has a foreign key to its target, whatever the key's name."""
     remote, column = _target(field)
     return guards.has_foreign_key(site.table, site.column(field.name), site.quote(remote), column)
 

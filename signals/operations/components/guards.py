@@ -99,7 +99,7 @@ def has_constraint(table: str, name: str, *, validated: bool = False) -> str:
 
 
 def has_foreign_key(table: str, column: str, target: str, target_column: str) -> str:
-    """Return the condition that a foreign key of any name leads from the one column to the other."""
+    """Return the condition that the column has a foreign key to the other one, whatever the key's name."""
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_constraint k "
         "JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND k.conkey = ARRAY[a.attnum] "
@@ -198,7 +198,7 @@ def either(*conditions: str) -> str:
 
 
 def negated(condition: str) -> str:
-    """Return the condition that the condition does not hold."""
+    """Return the condition that the given one does not hold."""
     return f"NOT ({condition})"
 
 

@@ -135,10 +135,9 @@ def plan_index(
 
     create: returns the statement that builds the index under a name.
 
-    Replace an index of another definition without a gap: build the wanted one beside it under the name of a
-    successor, swap the names, which locks no table, and only then drop the old one. A run that dies on the
-    way leaves a second index beside the one of that name. The next run uses it if it is a valid successor,
-    and drops it otherwise.
+    Replace an index of another definition without a gap: build the wanted one under the name of a successor,
+    swap the names, which locks no table, and only then drop the old one. A run that dies on the way leaves a
+    second index. The next run uses it if it is a valid successor, and drops it otherwise.
     """
     name, found = finding.name, snapshot.found
     clean = [drop_index(site, each.name, found) for each in replacement_leftovers(name, found)]

@@ -197,7 +197,10 @@ def require_unique(operation: Operation, site: Site, found: Table, columns: list
 def _compare_partition(
     recipe: Recipe, entry: _PartitionIndex, *, is_rooted: bool
 ) -> Iterator[Finding]:
-    """Yield a finding if the partition's index is not right; is_rooted: whether the whole index exists."""
+    """Yield a finding if the partition's index is not as declared.
+
+    is_rooted: whether the partitioned table has its index.
+    """
     part, index = entry.part, entry.index
     if part.kind == "f" or (index is not None and index.valid and entry.is_attached):
         return
@@ -307,13 +310,13 @@ def _complete_around_foreign_tables(
 def _attach_again(
     names: dict[int, str], entries: list[_PartitionIndex], tree: Tree
 ) -> list[Statement]:
-    """Return the steps that attach again what is attached, so that PostgreSQL makes the whole index valid.
+    """Return the steps that make a complete index valid, by attaching indexes that are attached already.
 
-    PostgreSQL looks for partitions without the index only when one is attached. So the whole index stays
-    invalid after the only partition that lacked it was dropped or detached.
+    PostgreSQL checks whether the index of a partitioned table is complete only when an index is attached to
+    it. So it stays invalid after the last partition without an index was dropped or detached.
 
-    Return no steps if one of the tables has lost its last partition: nothing can be attached to its index,
-    and so that index and those above it stay invalid for ever.
+    Return no steps if a partitioned table has no partition any more: nothing can be attached to its index,
+    which stays invalid for ever, and so do the indexes above it.
     """
     firsts = {entry.part.parent: entry.part for entry in reversed(entries)}
     invalid = [entry.part for entry in entries if entry.index and not entry.index.valid]
@@ -326,7 +329,7 @@ def _attach_again(
 def _on_partition(
     site: Site, part: Partition, make: Callable[[str], Statement] | None, name: str
 ) -> list[Statement]:
-    """Return the statement that `make` returns for the name, for the partition instead of the table.
+    """Return the statement that make(name) returns, for the partition instead of the table.
 
     Return no statement if `make` is None.
     """

@@ -15,11 +15,12 @@ def is_combinable(statements: Sequence[Statement]) -> bool:
 def combine(statements: Sequence[Statement]) -> list[Statement]:
     """Return the steps of a plan for an empty table, combined into one transaction or two.
 
-    Each locks the table and, if rows have come meanwhile, fails with SQLSTATE TABLE_FILLED and changes
-    nothing. Without rows CREATE INDEX takes an instant, so CONCURRENTLY is left out, which would wait for the
-    old snapshots of other sessions. The second transaction begins with the first step that locks other
-    tables too, so that these are locked for no other step. If a run dies between the two, the next one
-    continues with the second.
+    Each transaction locks the table. If the table has rows by then, the transaction fails with SQLSTATE
+    TABLE_FILLED and changes nothing. CONCURRENTLY is left out, because it would wait for old snapshots of
+    other sessions, and building the index of an empty table takes an instant.
+
+    The second transaction begins with the first step that also locks other tables, so that these stay
+    unlocked during the steps before it. A run that dies between the two continues with the second.
     """
     first = next((place for place, each in enumerate(statements) if each.also), len(statements))
     return [_join_steps(steps) for steps in (statements[:first], statements[first:]) if steps]
@@ -53,8 +54,8 @@ def _plain_sql(statement: Statement) -> str:
 def _plain_lock(statement: Statement) -> Lock:
     """Return the lock that the step takes without CONCURRENTLY.
 
-    For a step that never had CONCURRENTLY it is at least SHARE ROW EXCLUSIVE. That is the weakest mode that
-    includes those of VALIDATE CONSTRAINT and of CREATE INDEX, which may come together.
+    For a step that never had CONCURRENTLY return at least SHARE ROW EXCLUSIVE: the plan may have both a
+    VALIDATE CONSTRAINT and a CREATE INDEX, and no weaker mode includes the locks of both.
     """
     if statement.transactional:
         return max(statement.lock, Lock.SHARE_ROW_EXCLUSIVE, key=list(Lock).index)

@@ -1,4 +1,4 @@
-"""Read what the database has of any number of declarations, in three round trips."""
+"""Read the snapshots of any number of declarations, in three round trips."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Case:
 
 
 def question(operation: Contract, site: Site, family: int = 0) -> Question:
-    """Return the question for what the operation has to know about its table."""
+    """Return the question that looks up the operation's table."""
     declared = operation.declared(site)
     return Question(
         site.table,

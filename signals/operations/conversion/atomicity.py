@@ -1,4 +1,4 @@
-"""Which operations can run in a transaction, which need one, and which are better off without."""
+"""Decide which operations can run in a transaction, which need one, and which should run without one."""
 
 from collections.abc import Collection
 from enum import Enum
@@ -24,7 +24,7 @@ _INDIFFERENT = (
 
 
 class TransactionNeed(Enum):
-    """What a migration should run in for the sake of an operation."""
+    """Whether an operation wants its migration to run in a transaction."""
 
     NONE = "either"
     ATOMIC = "a transaction"
@@ -41,9 +41,10 @@ def needs_autocommit(operation: Operation, app_label: str, before: ProjectState)
 def transaction_need(
     operation: Operation, app_label: str, before: ProjectState, new: Collection[str]
 ) -> TransactionNeed:
-    """Return what the operation is best run in.
+    """Return whether the operation wants its migration to run in a transaction.
 
-    A lock that stops writers can be retried, and is released at once, only outside a transaction.
+    Outside a transaction, the wait for a lock that stops writers can be retried, and the lock is released at
+    once.
 
     new: the lower-cased names of the models that the same migration creates.
     """

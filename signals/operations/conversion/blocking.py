@@ -38,7 +38,7 @@ _GROW_AT_ONCE = {"max_length", "max_digits"}
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """An operation that blocks others, why it does, and what to write in its place."""
+    """An operation that blocks others, the reason, and the operations to write in its place."""
 
     operation: Operation
     reason: str
@@ -60,7 +60,7 @@ def blocking(
 ) -> Iterator[tuple[tuple[str, int], Blocking]]:
     """Yield what blocks others in the project's unapplied migrations, as ((app.name, place), Blocking).
 
-    Only tables that an applied migration created are looked at.
+    Consider only tables that an applied migration created.
 
     loader: one that knows the applied migrations of the connection's database.
     """

@@ -1,4 +1,4 @@
-"""Which convergent operation stands in for which of Django's, and why none does for the others."""
+"""Find the convergent operation that stands in for one of Django's, or the reason why there is none."""
 
 from django.contrib.postgres import operations as postgres
 from django.contrib.postgres.operations import CreateExtension

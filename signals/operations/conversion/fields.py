@@ -117,7 +117,7 @@ def _steps(alteration: Alteration) -> Iterator[Operation]:
 
 
 def _facts(field: AnyField, connection: BaseDatabaseWrapper) -> FieldFacts:
-    """Return what the database knows of a model's field; open no connection."""
+    """Return the properties of a model's field that the database stores; open no connection."""
     kind = field.db_parameters(connection)
     asked: Any = field
     parts = {

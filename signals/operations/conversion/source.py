@@ -50,8 +50,8 @@ def rewritten(
 
     names: one for each part; the last is the migration's own.
 
-    Raise Unwritable, with the reason, if a text would not do exactly what was planned, or if a comment
-    would be lost.
+    Raise Unwritable, with the reason, if a text would differ from the plan in its operations or its place in
+    the graph, or if a comment would be lost.
     """
     file = _File.of(migration)
     source, former, made = file.data.decode(), "", {}
@@ -92,7 +92,7 @@ def is_installed(migration: Migration) -> bool:
 
 @dataclass(slots=True)
 class _File:
-    """The source of a migration and what was found in it; offsets are in bytes, as those of `ast`."""
+    """The source of a migration and the parts found in it; offsets are in bytes, as in `ast`."""
 
     data: bytes
     tree: ast.Module

@@ -1,4 +1,4 @@
-"""Remove from a source what an edit has left without a use."""
+"""Remove functions, constants and imports that an edit of the source has left unused."""
 
 import ast
 import io

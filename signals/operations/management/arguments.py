@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, and the look-up of the databases, apps and migrations named."""
+"""Exit codes of the commands, and the look-up of the databases, apps and migrations in their arguments."""
 
 from enum import IntEnum
 

@@ -1,4 +1,4 @@
-"""The repair of verify_schema --repair: it asks on the terminal, repairs, and reports on stderr."""
+"""Repair for `verify_schema --repair`: ask on the terminal, repair, and report on stderr."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -17,10 +17,10 @@ from .arguments import ExitCode
 
 
 class RepairDialogue:
-    """Repairs what a survey found, as far as the options and the answers on the terminal allow.
+    """Repairs the findings of a survey, as far as the options and the answers on the terminal allow.
 
     stdout, stderr, options: those of the command.
-    results: what the repair of each schema came to.
+    results: the result of each schema's repair.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""manage.py makemigrations: Django's command, which writes convergent operations if it is asked to."""
+"""manage.py makemigrations: Django's command, with an option that writes convergent operations."""
 
 from argparse import BooleanOptionalAction
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""manage.py migrate_preview: print what `migrate` would send to this database, and who is in its way."""
+"""manage.py migrate_preview: print the statements that `migrate` would send, and who would block them."""
 
 import json
 from collections.abc import Iterable, Iterator
