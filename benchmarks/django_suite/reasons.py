@@ -10,7 +10,7 @@ _DESIGNS = {
     "a concurrent build refuses to run inside a transaction": (r"NeedsAutocommit",),
     "going back refuses to drop a table with rows": (r"Refused: .*backwards: table \S+ has rows",),
     "a type that writes a table with rows anew, or that its dependents rule out, is refused": (
-        r"Refused: .* writes table \S+ anew",
+        r"Refused: .* rewrites table \S+",
         r"StatementRefused: Alter type of ",
     ),
     "an AlterField that also undoes a check or a uniqueness is refused": (

@@ -70,7 +70,7 @@ class AddForeignKeyIfMissing(Convergent, AlterField):
                 f"AddForeignKeyIfMissing takes a ForeignKey, not a {type(field).__name__}"
             )
         if not has_db_constraint(field):
-            raise ValueError(f"{name} is declared with db_constraint=False (take it out)")
+            raise ValueError(f"{name} is declared with db_constraint=False (remove that)")
         super().__init__(model_name, name, field, preserve_default)
         self.altered_later = altered_later
 

@@ -187,7 +187,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
                 self.describe(),
                 site.table,
                 f"PostgreSQL cannot convert {self.name}: {snapshot.failure}",
-                "say how by using=..., an SQL expression for the new value",
+                "give using=..., an SQL expression for the new value",
             )
         _, wanted, former = self._columns(site, snapshot)
         is_altered = self.altered_later and former is not None and not same_column(column, former)
@@ -197,8 +197,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
                 raise Refused(
                     self.describe(),
                     site.table,
-                    f"the new type of {self.name} writes table {site.table} anew while nobody can "
-                    "read it",
+                    f"the new type of {self.name} rewrites table {site.table} while nobody can read it",
                     "add a new column and fill it with BackfillInBatches, or insist: allow_rewrite=True",
                 )
             if wanted.not_null and not column.not_null:

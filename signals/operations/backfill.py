@@ -175,7 +175,7 @@ class BackfillInBatches(Convergent, Operation):
             self._fill(site, table)
             if not self._read_through(site).has_rows:
                 return
-        reason = f"the value of {self.name} is NULL for some rows, and they are left"
+        reason = f"the value of {self.name} is NULL for some rows, which were not filled"
         raise RowsViolate(self.script(site)[0].sql, reason)
 
     def script(self, site: Site) -> list[Statement]:

@@ -13,7 +13,7 @@ from .findings import Finding, Snapshot, Status
 from .site import AnyField, Site
 from .statements import Statement
 
-OF_A_KEY = "it makes or undoes a primary key"
+OF_A_KEY = "it adds or removes a primary key"
 
 
 class Contract(Operation):

@@ -68,7 +68,9 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
             require_name(variant.name)
         names = [variant.name for variant in (index, *fallbacks)]
         if len(set(names)) < len(names):
-            raise ValueError(f"the variants share a name: {', '.join(names)} (name each its own)")
+            raise ValueError(
+                f"the variants share a name: {', '.join(names)} (give each its own name)"
+            )
         super().__init__(model_name, index)
         self.fallbacks = tuple(fallbacks)
         self.on_different = require_choice(on_different)

@@ -204,7 +204,7 @@ class RowsViolate(ConvergenceError):
         self.rows = rows
         which = f"\n  rows:    {rows}" if rows else ""
         super().__init__(
-            f"existing rows stand against: {sql}\n  because: {reason}{which}\n"
+            f"existing rows violate: {sql}\n  because: {reason}{which}\n"
             "  to fix: correct those rows, and run again; the next run continues from here"
         )
 

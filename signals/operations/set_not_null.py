@@ -54,7 +54,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
         altered_later: bool = False,
     ) -> None:
         if field.null:
-            raise ValueError(f"{name} is declared with null=True (take it out)")
+            raise ValueError(f"{name} is declared with null=True (remove that)")
         super().__init__(model_name, name, field, preserve_default)
         self.keep_on_reverse = keep_on_reverse
         self.altered_later = altered_later

@@ -187,7 +187,7 @@ def test_rows_against_a_check_left_not_valid_stop_the_run_with_words(copy: Copy)
     done = database.manage("migrate", "signals", "0012")
     assert done.returncode == 1
     assert done.stderr.endswith(
-        'existing rows stand against: ALTER TABLE "signals" VALIDATE CONSTRAINT'
+        'existing rows violate: ALTER TABLE "signals" VALIDATE CONSTRAINT'
         ' "signals_state_check"\n  because: check constraint "signals_state_check" of'
         ' relation "signals" is violated by some row\n  rows:    1, the first with id 3\n'
         "  to fix: correct those rows, and run again; the next run continues from here\n"

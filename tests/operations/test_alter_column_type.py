@@ -349,7 +349,7 @@ def test_a_rewrite_of_a_table_with_rows_is_refused_unless_allowed() -> None:
         forwards(alter_amount(), STATE)
     assert catalog_versions() == before
     assert (caught.value.reason, caught.value.fix) == (
-        'the new type of amount writes table "part" anew while nobody can read it',
+        'the new type of amount rewrites table "part" while nobody can read it',
         "add a new column and fill it with BackfillInBatches, or insist: allow_rewrite=True",
     )
     forwards(alter_amount(allow_rewrite=True), STATE)
@@ -478,7 +478,7 @@ def test_a_type_without_a_cast_asks_for_an_expression() -> None:
     assert caught.value.reason.startswith(
         "PostgreSQL cannot convert amount: cannot cast type integer"
     )
-    assert caught.value.fix == "say how by using=..., an SQL expression for the new value"
+    assert caught.value.fix == "give using=..., an SQL expression for the new value"
     assert facts() == start
 
 
@@ -488,6 +488,6 @@ def test_an_expression_that_writes_the_table_anew_is_refused_unless_allowed() ->
     operation = operations.AlterColumnTypeIfDifferent(
         "part", "label", models.CharField(null=True), using="upper(label)"
     )
-    with pytest.raises(operations.Refused, match="writes table"):
+    with pytest.raises(operations.Refused, match="rewrites table"):
         forwards(operation, STATE)
     assert facts() == start

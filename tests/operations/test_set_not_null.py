@@ -45,7 +45,7 @@ def test_rows_that_are_null_stop_not_null_and_the_next_run_goes_on() -> None:
 
 
 def test_not_null_of_a_nullable_field_is_refused_while_coding() -> None:
-    with pytest.raises(ValueError, match=r"label is declared with null=True \(take it out\)"):
+    with pytest.raises(ValueError, match=r"label is declared with null=True \(remove that\)"):
         operations.SetNotNullIfNullable("part", "label", models.TextField(null=True))
 
 

@@ -201,7 +201,7 @@ def refuse_new_columns(
         raise Refused(
             operation.describe(),
             site.table,
-            f"the default of {names} writes table {site.table} anew while nobody can read it",
+            f"the default of {names} rewrites table {site.table} while nobody can read it",
             instead,
         )
 

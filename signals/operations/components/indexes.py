@@ -87,7 +87,7 @@ def why_not_replaceable(index: Index) -> str:
         return " (CLUSTER orders its table by it)"
     if index.part_of is not None:
         return " (a part of the index of the partitioned table)"
-    return " (foreign keys rest on it)" if index.referenced else ""
+    return " (foreign keys depend on it)" if index.referenced else ""
 
 
 def _compare_missing_index(site: Site, name: str, found: Table) -> Finding:
@@ -181,7 +181,7 @@ def refuse_invalid(site: Site, name: str, *elsewhere: str) -> Statement:
     return Statement(
         guards.refusal(
             f"index {name} is invalid: drop it, and run again "
-            "(that of a partitioned table is finished by migrate)"
+            "(migrate completes that of a partitioned table)"
         ),
         Lock.NONE,
         site.table,

@@ -157,7 +157,7 @@ def require_owned(operation: Operation, site: Site, found: Table) -> None:
             raise Refused(
                 operation.describe(),
                 site.table,
-                f"the partition {part.table} belongs to another role, which alone may index it",
+                f"the partition {part.table} belongs to another role, and only that role may index it",
                 f"migrate as a member of that role, or ALTER TABLE {part.table} OWNER TO ...",
             )
 
@@ -175,7 +175,7 @@ def require_unique(operation: Operation, site: Site, found: Table, columns: list
             raise Refused(
                 operation.describe(),
                 site.table,
-                f"the partition {part.table} is a foreign table, and PostgreSQL makes none unique",
+                f"the partition {part.table} is a foreign table, which PostgreSQL cannot make unique",
                 "detach it, or make each other partition unique by a unique index of its own",
             )
         lacking = [

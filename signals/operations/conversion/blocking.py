@@ -25,11 +25,11 @@ from .source import is_installed
 from .writer import MODULE_NAME, written
 
 _BUILT = "writers wait while the index is built"
-_CHECKED = "nobody reads or writes while the rows are looked at"
+_CHECKED = "nobody reads or writes while the rows are scanned"
 _UNIQUE = "nobody reads or writes while the index is built"
 _REFERS = "nobody reads or writes while its foreign key is checked and its index built"
-_ALTERED = "nobody reads or writes while the rows are looked at or written anew"
-_QUEUED = "whoever comes waits behind it for as long as it waits for its lock"
+_ALTERED = "nobody reads or writes while the rows are scanned or rewritten"
+_QUEUED = "while it waits for its lock, every other session queues behind it"
 # Arguments of a field whose change takes an instant.
 _AT_ONCE = {"default", "db_default", "db_comment"}
 # Arguments whose growth takes an instant, because the stored values fit.

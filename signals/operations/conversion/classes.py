@@ -10,7 +10,7 @@ from django.db.migrations.state import ProjectState
 from .. import OPERATIONS
 from .fields import SENT_AGAIN
 
-_NAME = "by its names alone a database does not tell whether it is done"
+_NAME = "the names in a database do not tell whether it is done"
 _STAYS: dict[type[Operation], str] = {
     migrations.RenameModel: _NAME,
     migrations.RenameField: _NAME,
@@ -20,9 +20,9 @@ _STAYS: dict[type[Operation], str] = {
     migrations.AlterIndexTogether: "declare an Index instead, for CreateIndexConcurrentlyIfMissing",
     AlterOrderWithRespectTo: "no field declares its column",
     migrations.AlterModelTableComment: SENT_AGAIN,
-    migrations.DeleteModel: "nothing tells whether a table of that name, with its rows, is the declared one",
-    migrations.RunPython: "nobody knows what it does (BackfillInBatches fills a column)",
-    migrations.RunSQL: "nobody knows what it does",
+    migrations.DeleteModel: "a table of that name, with its rows, may not be the declared one",
+    migrations.RunPython: "its effect is unknown (BackfillInBatches fills a column)",
+    migrations.RunSQL: "its effect is unknown",
     postgres.AddConstraintNotValid: "its check is to stay NOT VALID (AddCheckIfMissing validates it too)",
     postgres.ValidateConstraint: SENT_AGAIN,
 }

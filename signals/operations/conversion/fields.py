@@ -23,11 +23,11 @@ from ..site import AnyField
 
 SENT_AGAIN = "it is one short statement, which may be sent again"
 _MANY_TO_MANY = "it changes the table behind a ManyToManyField"
-_COLUMN = "it gives the column another name, or makes or undoes one"
-_NUMBERING = "it makes or undoes a numbering or a generated column"
-_GONE = "it undoes {} of the column"
-_REFERENCE = "it undoes a foreign key, or leads it elsewhere"
-_FUNCTION = "a function makes the value of its NULLs (fill them by BackfillInBatches before)"
+_COLUMN = "it renames, adds or removes the column"
+_NUMBERING = "it adds, changes or removes an identity, a sequence or a generated column"
+_GONE = "it removes {} of the column"
+_REFERENCE = "it removes a foreign key, or changes its target"
+_FUNCTION = "a function computes the value for its NULLs (fill them by BackfillInBatches before)"
 
 # Values that psycopg adapts without being told the type; a list or a dict may be an array or JSON.
 _PLAIN = (

@@ -21,7 +21,7 @@ _KINDS: dict[Status, tuple[type[Error | Warning], str, str]] = {
     Status.DIFFERENT: (Error, "E011", "is different"),
     Status.UNFINISHED: (Warning, "W012", "is unfinished"),
     Status.BUILDING: (Warning, "W013", "is being built by another session"),
-    Status.LEFTOVER: (Warning, "W014", "was removed by a migration, and is there"),
+    Status.LEFTOVER: (Warning, "W014", "was removed by a migration, and still exists"),
 }
 _UNREADABLE, _MISCONFIGURED = f"{TAG}.E015", f"{TAG}.E016"
 

@@ -78,7 +78,7 @@ def schemas_summary(schemas: Schemas) -> str:
     place = f"{schemas.database}, {number:,} {what} like {schemas.pattern}"
     parts = [f"{number - wrong:,} right", *([f"{wrong:,} not"] if wrong else [])]
     if schemas.unmigrated:
-        parts.append(f"{len(schemas.unmigrated):,} without a migration that is applied")
+        parts.append(f"{len(schemas.unmigrated):,} without an applied migration")
     components = "; ".join(_count_texts(schemas.counts))
     return f"{place}: {', '.join(parts)}; {components}"
 
@@ -272,7 +272,7 @@ def _steps(row: Row) -> Iterator[str]:
         try:
             steps = statements(row)
             if any(step.part for step in steps):  # a script cannot know the partitions
-                yield _comment("the indexes of a partitioned table are finished by --repair")
+                yield _comment("the indexes of a partitioned table are built by --repair")
             else:
                 yield from map(guarded, steps)
         except ConvergenceError as error:

@@ -14,10 +14,10 @@ from .rows import Survey
 from .schemas import Schemas
 
 _HELP = {
-    "components": "Declared components of the applied migrations, by what the database has of them.",
+    "components": "Components that the applied migrations declare, by their status in the database.",
     "findings": "Components that are not as declared.",
     "clean": "Whether there is no finding.",
-    "schemas": "Schemas that were judged together, by the pattern of their names.",
+    "schemas": "Schemas that were surveyed together, by the pattern of their names.",
     "applied_migrations": "Migrations that the database has recorded as applied.",
     "run_success": "Whether the last run could read the database.",
     "run_timestamp_seconds": "When the last run ended, in seconds since 1970.",

@@ -197,8 +197,8 @@ def in_existing_schema(connection: BaseDatabaseWrapper, name: str) -> Iterator[N
     """
     with in_schema(connection, name):
         if current_place(connection).schema != name:
-            reason = "it is not there any more, or may not be used"
-            raise Refused(f"schema {name}", "", reason, "name the schemas that there are")
+            reason = "it no longer exists, or the role may not use it"
+            raise Refused(f"schema {name}", "", reason, "name schemas that exist")
         yield
 
 
@@ -393,7 +393,7 @@ def _broken_survey(
 ) -> Survey:
     """Return the survey of a schema for which migrations are recorded that do not fit together."""
     table = quoted(MigrationRecorder.Migration._meta.db_table)
-    wanted = "with each migration those that it depends on"
+    wanted = "each migration with those that it depends on"
     row = Row(Finding("declaration", "migrations", table, Status.DIFFERENT, str(error), wanted), "")
     return Survey(connection.alias, schema.name, 0, (row,))
 

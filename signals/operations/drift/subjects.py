@@ -107,7 +107,7 @@ class JudgedModel:
             Status.DIFFERENT,
             f"migrations that contradict themselves: {error}",
             "each index and constraint on fields that the model has",
-            "correct the migrations by one that removes what names that field",
+            "add a migration that removes the index or constraint on that field",
         )
         return Row(finding, self._origin(TABLE_SOURCE))
 

@@ -72,7 +72,7 @@ class Watch:
                 with self._connect() as observer:
                     self._look_while_due(observer)
             except Exception:
-                logger.debug("nobody watches for the next %s s", self._retry, exc_info=True)
+                logger.debug("no observer for the next %s s", self._retry, exc_info=True)
                 self._done.wait(self._retry)
 
     def _look_while_due(self, observer: BaseDatabaseWrapper) -> None:

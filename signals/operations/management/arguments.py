@@ -73,6 +73,6 @@ def any_postgresql() -> BaseDatabaseWrapper:
         if connection.vendor == "postgresql":
             return connection
     raise CommandError(
-        "none of the databases is a PostgreSQL, for which convergent operations are (--no-convergent)",
+        "none of the databases is a PostgreSQL, which convergent operations need (use --no-convergent)",
         returncode=ExitCode.CONFIGURATION,
     )

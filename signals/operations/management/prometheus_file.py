@@ -28,7 +28,7 @@ def written_at_the_end(options: Mapping[str, Any]) -> Iterator[Textfile]:
     path = Path(name) if name else None
     if path and (path.suffix != SUFFIX or options["app_label"]):
         fix = f"name a file *{SUFFIX}" if path.suffix != SUFFIX else "name no app"
-        what = f"--prometheus is of whole databases, for the files that node_exporter reads ({fix})"
+        what = f"--prometheus writes about whole databases, to a file for node_exporter ({fix})"
         raise CommandError(what, returncode=ExitCode.USAGE)
     textfile = Textfile(strict=options["strict"])
     try:

@@ -28,11 +28,11 @@ def add_verify_arguments(parser: CommandParser) -> None:
     parser.add_argument("--database", help="alias of the database, by default 'default'")
     for name, text in {
         "all-databases": "each database of the settings that is a PostgreSQL",
-        "all": "every row, not only what is not right",
-        "json": "one JSON object on stdout",
-        "sql": "on stdout the SQL that reconciles, guarded, for psql",
-        "quiet": "nothing on stdout; the exit code says it",
-        "strict": "what no migration declares is a finding too",
+        "all": "show every row, not only findings",
+        "json": "print one JSON object",
+        "sql": "print the SQL that repairs, for psql; it may run twice",
+        "quiet": "print nothing; the exit code has the result",
+        "strict": "count undeclared components as findings too",
         "repair": "build what is missing or unfinished, and verify again",
         "replace": "with --repair: replace what differs, where that is possible without a gap",
         "dry-run": "with --repair: print the statements, and change nothing",
@@ -41,14 +41,19 @@ def add_verify_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--prometheus", metavar="FILE", help="what was found, for node_exporter, in FILE.prom"
     )
-    parser.add_argument("--schema", help="this schema, in front of the search_path")
+    parser.add_argument(
+        "--schema", help="the schema to survey; it is put in front of the search_path"
+    )
     parser.add_argument(
         "--schemas",
         metavar="PATTERN",
         help="each schema whose name is LIKE it, as in 'tenant_%%'; shows what is not right",
     )
     parser.add_argument(
-        "--jobs", type=int, default=1, help="with --schemas and --repair: so many at a time"
+        "--jobs",
+        type=int,
+        default=1,
+        help="with --schemas and --repair: the number of schemas to repair at a time",
     )
     parser.add_argument(
         "--no-input",
@@ -98,7 +103,7 @@ def refuse_contradictions(options: dict[str, Any]) -> None:
     pattern = options["schemas"] or ""
     if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
         raise CommandError(
-            f"--schemas {pattern!r} ends with a backslash, which stands before another character "
+            f"--schemas {pattern!r} ends with a backslash, which must escape another character "
             "(write it twice)",
             returncode=ExitCode.USAGE,
         )

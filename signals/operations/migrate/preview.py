@@ -181,7 +181,7 @@ def _preview_stock(
                 operation.database_forwards(label, editor, before, after)
     except (DatabaseError, ValueError):  # Django looks up names in tables that do not exist yet
         return OperationPreview(
-            name, (StatementPreview("-- depends on what comes before it, and is not shown"),)
+            name, (StatementPreview("-- depends on earlier operations, and is not shown"),)
         )
     return (
         OperationPreview(name, tuple(map(StatementPreview, editor.collected_sql)))

@@ -83,7 +83,7 @@ def test_rows_that_violate_are_reported_new_ones_are_refused_and_the_next_run_go
     assert caught.value.sql == 'ALTER TABLE "part" VALIDATE CONSTRAINT "wanted"'
     assert "wanted" in caught.value.reason
     assert str(caught.value) == (
-        'existing rows stand against: ALTER TABLE "part" VALIDATE CONSTRAINT "wanted"\n'
+        'existing rows violate: ALTER TABLE "part" VALIDATE CONSTRAINT "wanted"\n'
         f"  because: {caught.value.reason}\n  rows:    1, the first with id 1\n"
         "  to fix: correct those rows, and run again; the next run continues from here"
     )

@@ -123,7 +123,7 @@ def test_a_default_that_differs_from_row_to_row_is_refused_on_a_table_with_rows(
     with pytest.raises(operations.Refused) as caught:
         forwards(operation, project_state(part_model()))
     assert str(caught.value) == (
-        'Add column c to part if missing: the default of c writes table "part" anew while nobody '
+        'Add column c to part if missing: the default of c rewrites table "part" while nobody '
         "can read it; nothing was changed. To fix: leave_existing_null=True and BackfillInBatches, "
         "or insist: allow_rewrite=True"
     )

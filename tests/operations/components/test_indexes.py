@@ -231,7 +231,7 @@ HELD: dict[str, tuple[str, str]] = {
     ),
     "what foreign keys rest on": (
         "CREATE UNIQUE INDEX wanted ON part (amount); CREATE TABLE k (a integer REFERENCES part (amount))",
-        "(foreign keys rest on it)",
+        "(foreign keys depend on it)",
     ),
 }
 

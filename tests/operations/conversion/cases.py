@@ -125,7 +125,7 @@ CASES: dict[str, Case] = {
     "not null with a function": Case(
         *altered(lambda: INTEGER(null=True), lambda: INTEGER(default=seven)),
         "AlterField",
-        "a function makes the value of its NULLs (fill them by BackfillInBatches before)",
+        "a function computes the value for its NULLs (fill them by BackfillInBatches before)",
     ),
     "type and not null": Case(
         *altered(lambda: text(null=True), lambda: models.TextField(default="x")),
@@ -159,27 +159,27 @@ CASES: dict[str, Case] = {
     "one to one": Case(
         *altered(lambda: to("shapes.B"), lambda: to("shapes.B", models.OneToOneField)),
         "AlterField",
-        "it undoes the index of the column",
+        "it removes the index of the column",
     ),
     "foreign key elsewhere": Case(
         *altered(lambda: to("shapes.B"), lambda: to("shapes.A")),
         "AlterField",
-        "it undoes a foreign key, or leads it elsewhere",
+        "it removes a foreign key, or changes its target",
     ),
     "no index": Case(
         *altered(lambda: INTEGER(db_index=True), INTEGER),
         "AlterField",
-        "it undoes the index of the column",
+        "it removes the index of the column",
     ),
     "no check, no uniqueness": Case(
         *altered(lambda: models.PositiveIntegerField(unique=True), INTEGER),
         "AlterField",
-        "it undoes the check and the uniqueness of the column",
+        "it removes the check and the uniqueness of the column",
     ),
     "another column": Case(
         *altered(INTEGER, lambda: INTEGER(db_column="y")),
         "AlterField",
-        "it gives the column another name, or makes or undoes one",
+        "it renames, adds or removes the column",
     ),
     "primary key of another type": Case(
         lambda: table(("x", to("shapes.B"))),
@@ -190,7 +190,7 @@ CASES: dict[str, Case] = {
         table,
         lambda: [migrations.AlterField("A", "id", models.BigIntegerField(primary_key=True))],
         "AlterField",
-        "it makes or undoes a numbering or a generated column",
+        "it adds, changes or removes an identity, a sequence or a generated column",
     ),
     "comment": Case(
         *altered(INTEGER, lambda: INTEGER(db_comment="x")),
@@ -320,7 +320,7 @@ CASES: dict[str, Case] = {
     "renamed": Case(
         *over(migrations.RenameField("A", "x", "y")),
         "RenameField",
-        "by its names alone a database does not tell whether it is done",
+        "the names in a database do not tell whether it is done",
     ),
     "order": Case(
         lambda: table(("b", to("shapes.B"))),
@@ -331,7 +331,7 @@ CASES: dict[str, Case] = {
     "table gone": Case(
         *over(migrations.DeleteModel("A")),
         "DeleteModel",
-        "nothing tells whether a table of that name, with its rows, is the declared one",
+        "a table of that name, with its rows, may not be the declared one",
     ),
     "extension": Case(
         *over(postgres.BtreeGinExtension()),
@@ -346,9 +346,9 @@ CASES: dict[str, Case] = {
     "code": Case(
         *over(migrations.RunPython(migrations.RunPython.noop)),
         "RunPython",
-        "nobody knows what it does (BackfillInBatches fills a column)",
+        "its effect is unknown (BackfillInBatches fills a column)",
     ),
-    "SQL": Case(*over(migrations.RunSQL("SELECT 1")), "RunSQL", "nobody knows what it does"),
+    "SQL": Case(*over(migrations.RunSQL("SELECT 1")), "RunSQL", "its effect is unknown"),
     "apart": Case(
         *over(
             migrations.SeparateDatabaseAndState(
@@ -365,7 +365,7 @@ CASES: dict[str, Case] = {
             )
         ),
         "[RunSQL AddIndex]",
-        "one of its operations on the database stays as it is: nobody knows what it does",
+        "one of its operations on the database stays as it is: its effect is unknown",
     ),
     "state alone": Case(
         *over(migrations.SeparateDatabaseAndState([], [migrations.RemoveField("A", "x")])), "[]"

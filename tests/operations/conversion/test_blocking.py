@@ -35,17 +35,17 @@ class Migration(migrations.Migration):
 FOUND = [
     "Add field code to item: nobody reads or writes while the index is built",
     "Add field shelf to item: nobody reads or writes while its foreign key is checked and its index built",
-    "Alter field kind on item: nobody reads or writes while the rows are looked at or written anew",
-    "Create constraint thing_check on model thing: nobody reads or writes while the rows are looked at",
+    "Alter field kind on item: nobody reads or writes while the rows are scanned or rewritten",
+    "Create constraint thing_check on model thing: nobody reads or writes while the rows are scanned",
     "Create constraint thing_key on model thing: nobody reads or writes while the index is built",
     "Create index thing_kind on field(s) kind of model thing: writers wait while the index is built",
     (
         "Remove field more from thing: "
-        "whoever comes waits behind it for as long as it waits for its lock"
+        "while it waits for its lock, every other session queues behind it"
     ),
     (
         "Remove index beside from thing: "
-        "whoever comes waits behind it for as long as it waits for its lock"
+        "while it waits for its lock, every other session queues behind it"
     ),
 ]
 HINT = (
@@ -137,8 +137,8 @@ def test_tables_that_are_not_touched_and_columns_that_grow_are_no_warning(
     run_command(unmigrated_project, "migrate", "mill", "0001", "-v0", "--skip-checks")
     _, told = run_command(unmigrated_project, *CHECK)
     assert warned(told) == [
-        "Alter field name on item: nobody reads or writes while the rows are looked at or written anew",
-        "Alter field price on item: nobody reads or writes while the rows are looked at or written anew",
+        "Alter field name on item: nobody reads or writes while the rows are scanned or rewritten",
+        "Alter field price on item: nobody reads or writes while the rows are scanned or rewritten",
         "Create index apart on field(s) kind of model item: writers wait while the index is built",
     ]
 

@@ -156,4 +156,6 @@ def test_a_generated_column_is_not_altered() -> None:
         )
 
     (change,) = converted(table(("x", doubled(2))), [migrations.AlterField("A", "x", doubled(3))])
-    assert change.reason == "it makes or undoes a numbering or a generated column"
+    assert (
+        change.reason == "it adds, changes or removes an identity, a sequence or a generated column"
+    )

@@ -71,7 +71,7 @@ def test_each_finding_is_a_message_with_what_puts_it_right(stock_project: Projec
     )
     assert shown["W014"] == (
         'default: (convergent_migrations.W014) column obsolete of "shop_things" was removed by a migration,'
-        " and is there (schema public; shop.0003_parting; found: integer)"
+        " and still exists (schema public; shop.0003_parting; found: integer)"
     )
     assert "\tHINT: Run manage.py verify_schema --repair" in lines
     assert 'ALTER COLUMN "first_name" TYPE' in done.stderr

@@ -227,7 +227,7 @@ def test_an_index_of_a_partitioned_table_is_repaired_and_no_script_is_printed_fo
     assert stock_project.not_as_declared() == {NOTE, ("index", name, "missing")}
     stock_project.psql(f"CREATE INDEX {name} ON ONLY django_session (expire_date)")
     assert ("index", name, "unfinished") in stock_project.not_as_declared()
-    assert "-- the indexes of a partitioned table are finished by --repair" in (
+    assert "-- the indexes of a partitioned table are built by --repair" in (
         stock_project.verify("--sql").stdout
     )
     assert stock_project.verify("--repair", "--no-input").returncode == 0

@@ -141,7 +141,7 @@ def test_a_migration_by_hand_keeps_all_that_is_no_operation_in_three_parts(
         "mill.0002_mixed: Creates extension btree_gin: stays as it is, "
         "it is one short statement, which may be sent again\n"
         "mill.0002_mixed: Raw Python operation: stays as it is, "
-        "nobody knows what it does (BackfillInBatches fills a column)\n"
+        "its effect is unknown (BackfillInBatches fills a column)\n"
     )
     assert migration_names(unmigrated_project) == ["0001_initial", "0002_mixed"]
     assert migration_text(unmigrated_project, "0002_mixed") == MIXED
@@ -197,8 +197,8 @@ def test_a_migration_by_hand_keeps_all_that_is_no_operation_in_three_parts(
     run_command(unmigrated_project, "verify_schema", "--strict")
     _, told = run_command(unmigrated_project, "convergent_migration", "mill", "0001", code=2)
     assert told == (
-        "CommandError: mill.0001_initial is applied in the database 'default'; what has run is not "
-        "rewritten (take it back there, or write a new migration)\n"
+        "CommandError: mill.0001_initial is applied in the database 'default', so it is not "
+        "rewritten (unapply it there, or write a new migration)\n"
     )
     unmigrated_project.database.run("DELETE FROM mill_item")
     run_command(unmigrated_project, "migrate", "mill", "zero", "-v0")
@@ -265,8 +265,8 @@ def test_wrong_words_and_what_is_not_the_projects_are_refused(unmigrated_project
         ): "there is no database 'other' (use one of default)",
         ("contenttypes", "0001"): "contenttypes.0001_initial belongs to an installed package",
         ("mill", "0002"): (
-            "mill.0002_mixed would have to be 3 migrations, and is a squash or part of one "
-            "(convert before squashing, or part it by hand)"
+            "mill.0002_mixed would have to be split into 3 migrations, and is a squash or part of "
+            "one (convert before squashing, or split it by hand)"
         ),
     }.items():
         _, err = run_command(unmigrated_project, "convergent_migration", *words, code=2)

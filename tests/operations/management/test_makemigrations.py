@@ -109,8 +109,9 @@ def test_the_files_migrate_heal_go_back_and_leave_nothing_to_find(
 
     _, told = run_command(unmigrated_project, *MAKE, "--convergent", "--check", code=1)
     assert migration_names(unmigrated_project) == ["0001_initial"]
+    kept = "stays as it is, it removes the uniqueness of the column"
     assert told.splitlines() == [
-        f"mill.{TOGETHER}: Alter field code on shelf: stays as it is, it undoes the uniqueness of the column",
+        f"mill.{TOGETHER}: Alter field code on shelf: {kept}",
         f"mill.{TOGETHER}: Alter unique_together for shelf (1 constraint(s)): {REASON}",
     ]
     out, _ = run_command(unmigrated_project, *MAKE, "--convergent", "--dry-run", "-v3")
@@ -167,7 +168,7 @@ def test_the_rest_of_the_command_is_djangos(unmigrated_project: Project) -> None
     grown(unmigrated_project)
     _, told = run_command(unmigrated_project, *MAKE, "mill", "--convergent", "--update", code=2)
     assert told.splitlines()[-1] == (
-        "CommandError: the updated migration of mill would have to be two, one of them with "
+        "CommandError: the updated migration of mill would have to be split in two, one of them with "
         "atomic = False (write a new one, without --update)"
     )
     assert migration_names(unmigrated_project) == [updated]
@@ -197,8 +198,8 @@ def test_without_the_option_it_writes_djangos_and_without_a_postgresql_it_refuse
     assert "+ Create model Shelf" in out
     _, told = run_command(unmigrated_project, *MAKE, "mill", **on, LITE="1", code=3)
     assert told == (
-        "CommandError: none of the databases is a PostgreSQL, for which convergent operations are "
-        "(--no-convergent)\n"
+        "CommandError: none of the databases is a PostgreSQL, which convergent operations need "
+        "(use --no-convergent)\n"
     )
     _, told = run_command(
         unmigrated_project, *MAKE, "mill", CONVERGENT_MIGRATIONS_CONVERT_NEW_MIGRATIONS="7", code=3

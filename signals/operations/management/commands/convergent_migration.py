@@ -25,8 +25,8 @@ from ..arguments import ExitCode, any_postgresql, find_migration, load_migration
 
 class Command(BaseCommand):
     help = (
-        "Rewrites a migration that is not applied with convergent operations, where they stand in "
-        "its file; nothing else in it is touched."
+        "Rewrites an unapplied migration with convergent operations, in its file; leaves the rest of "
+        "the file as it is."
     )
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django reads it from the class
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("app_label", help="as in signals")
         parser.add_argument("migration_name", help="the migration, or a unique beginning of it")
         parser.add_argument(
-            "--database", help="ask this database alone whether it is applied, not every PostgreSQL"
+            "--database", help="check only in this database that the migration is not applied"
         )
         parser.add_argument("--dry-run", action="store_true", help="print the files, write nothing")
 
@@ -99,8 +99,8 @@ class Command(BaseCommand):
             if applied:
                 app, name = min(applied)
                 raise CommandError(
-                    f"{app}.{name} is applied in the database {connection.alias!r}; what has run is "
-                    "not rewritten (take it back there, or write a new migration)",
+                    f"{app}.{name} is applied in the database {connection.alias!r}, so it is not "
+                    "rewritten (unapply it there, or write a new migration)",
                     returncode=ExitCode.USAGE,
                 )
 
@@ -141,8 +141,8 @@ def _require_partable(loader: MigrationLoader, migration: Migration, count: int)
     squashes = [each for each in loader.disk_migrations.values() if key in each.replaces]
     if count > 1 and (migration.replaces or squashes):
         raise CommandError(
-            f"{migration} would have to be {count} migrations, and is a squash or part of one "
-            "(convert before squashing, or part it by hand)",
+            f"{migration} would have to be split into {count} migrations, and is a squash or part of "
+            "one (convert before squashing, or split it by hand)",
             returncode=ExitCode.USAGE,
         )
 

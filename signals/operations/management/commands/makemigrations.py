@@ -26,8 +26,8 @@ class Command(makemigrations.Command):
         parser.add_argument(
             "--convergent",
             action=BooleanOptionalAction,
-            help="Write convergent operations, or Django's; CONVERGENT_MIGRATIONS['CONVERT_NEW_MIGRATIONS'] "
-            "says which without it.",
+            help="Write convergent operations, or Django's; without this option "
+            "CONVERGENT_MIGRATIONS['CONVERT_NEW_MIGRATIONS'] decides.",
         )
 
     def handle(self, *app_labels: str, **options: Any) -> None:
@@ -53,7 +53,7 @@ class Command(makemigrations.Command):
         for app in updated:
             if len(planned.migrations[app]) > 1:
                 raise CommandError(
-                    f"the updated migration of {app} would have to be two, one of them with "
+                    f"the updated migration of {app} would have to be split in two, one of them with "
                     "atomic = False (write a new one, without --update)",
                     returncode=ExitCode.USAGE,
                 )

@@ -26,7 +26,7 @@ class Command(BaseCommand):
             "migration_name", nargs="?", help="the migration, a unique beginning of it, or zero"
         )
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="alias of the database")
-        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias = options["database"]

@@ -119,8 +119,9 @@ class Command(BaseCommand):
         schema = options["schema"]
         if options["repair"] and (schema or options["schemas"]) and is_pooled(connection):
             raise CommandError(
-                f"a pooler stands before the database {alias!r}, and would give the search_path of a "
-                "schema to somebody else; nothing was changed (repair over a direct connection)",
+                f"the connection to the database {alias!r} goes through a pooler, which would give the "
+                "search_path of a schema to another client; nothing was changed (repair over a direct "
+                "connection)",
                 returncode=ExitCode.CONFIGURATION,
             )
         if schema:

@@ -206,14 +206,14 @@ def test_a_reading_is_found_again_where_the_backend_fills_in_the_address(
 ) -> None:
     connection = connections[drifted.alias]
     place = connection.settings_dict
-    monkeypatch.setitem(cached_reading._configured, drifted.alias, cached_reading._place(place))
+    monkeypatch.setitem(cached_reading._configured, drifted.alias, cached_reading._identity(place))
     reading = cached_reading.renew(connection)
     assert isinstance(reading, cached_reading.Reading)
     monkeypatch.setitem(place, "HOST", "/filled/in")
     assert cached_reading.last(connection) == (reading, None)
     monkeypatch.setitem(place, "NAME", "another")
     assert cached_reading.last(connection) == (None, None)
-    assert "PASSWORD" not in cached_reading._place({**place, "PASSWORD": "secret"})
+    assert "PASSWORD" not in cached_reading._identity({**place, "PASSWORD": "secret"})
 
 
 def test_a_cache_of_the_project_that_processes_share_is_used(
