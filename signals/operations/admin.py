@@ -117,9 +117,8 @@ class SchemaAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptab
         try:
             done = renew(connections[alias])
         except BeingRead as busy:
-            text = (
-                f"Somebody reads the database {alias} since {busy.at:%H:%M:%S %Z}; look again soon."
-            )
+            since = f"{busy.at:%H:%M:%S %Z}"
+            text = f"Somebody has been reading the database {alias} since {since}; look again soon."
             messages.warning(request, text)
         else:
             if isinstance(done, Reading):

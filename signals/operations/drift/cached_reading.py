@@ -57,7 +57,7 @@ class BeingRead(Exception):
     """Raised if another request has been surveying the database since `at`."""
 
     def __init__(self, at: datetime) -> None:
-        super().__init__(f"the database is being read since {at:%H:%M:%S}")
+        super().__init__(f"another request has been reading the database since {at:%H:%M:%S}")
         self.at = at
 
 

@@ -11,7 +11,7 @@ from ..base import Convergent
 from ..findings import Finding, Status
 from ..migrate.walk import operation_findings, steps
 from .printing import in_encoding
-from .survey import patient_survey
+from .survey import survey_with_retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def report(
     )
     if not all(isinstance(each, Convergent) for each in migration.operations):
         known = {(each.component, each.name, each.table) for each in findings}
-        rows = patient_survey(connection, migration.app_label, migration.name).rows
+        rows = survey_with_retry(connection, migration.app_label, migration.name).rows
         others = (row.finding for row in rows)
         findings += tuple(
             each for each in others if (each.component, each.name, each.table) not in known

@@ -15,7 +15,7 @@ from django.db.migrations.exceptions import (
 
 from ..execution.settings import with_lock_timeout
 from .rows import Survey
-from .survey import patient_survey, survey
+from .survey import survey, survey_with_retry
 
 _MISCONFIGURED = (
     BadMigrationError,
@@ -51,7 +51,7 @@ def read_survey(
     """
     with errors_as_unreadable(connection.alias):
         if lock_timeout is None:
-            return patient_survey(connection, app_label)
+            return survey_with_retry(connection, app_label)
         with with_lock_timeout(connection, lock_timeout):
             return survey(connection, app_label)
 

@@ -27,7 +27,7 @@ from ..names import NAME
 from .history import migration_graph, replay
 from .repair import Repaired, repair
 from .rows import Row, Survey
-from .subjects import JudgedTable, Subject
+from .subjects import DeclaredTable, Subject
 from .survey import Declared, snapshots_for
 
 logger = logging.getLogger(NAME)
@@ -217,7 +217,7 @@ class _Shape:
     @property
     def needs_own_look(self) -> bool:
         """Return whether each of the schemas has to be surveyed by itself."""
-        return isinstance(self.subject, JudgedTable) and self.subject.needs_own_look(self.answer)
+        return isinstance(self.subject, DeclaredTable) and self.subject.needs_own_look(self.answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ _TABLES = ("r", "p")  # ordinary and partitioned
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedEnum:
+class DeclaredEnum:
     """An enum, as declared by the last migration that declares it."""
 
     operation: Any  # CreateEnumIfMissing
@@ -65,7 +65,7 @@ class DroppedTable:
             yield Row(Finding("table", name, table, Status.LEFTOVER, fix=fix), self.migration)
 
 
-class JudgedModel:
+class DeclaredModel:
     """A model of the replayed state, on a connection."""
 
     def __init__(
@@ -74,7 +74,7 @@ class JudgedModel:
         self.connection, self.history, self.key, self.state = connection, history, key, state
         self.past = history.models.get(key, ModelHistory())
 
-    def tables(self) -> "Iterator[JudgedTable]":
+    def tables(self) -> "Iterator[DeclaredTable]":
         """Yield the table of the model and those of its ManyToManyFields.
 
         Yield none if the routers or the model's options keep it out of this database.
@@ -87,7 +87,7 @@ class JudgedModel:
         table = table.altered(declared_by=dict(self._declared_by()))
         site = Site(self.connection, model, model._meta.db_table)
         (operation, _), *through = table.targets(site)
-        yield JudgedTable(self, table, site, self._origin, is_own=True)
+        yield DeclaredTable(self, table, site, self._origin, is_own=True)
         for operation, place in through:
             name = next(
                 each.name
@@ -95,7 +95,7 @@ class JudgedModel:
                 if each.remote_field.through is place.model
             )
             origin = self._origin(Source("field", name))
-            yield JudgedTable(self, operation, place, _always(origin))
+            yield DeclaredTable(self, operation, place, _always(origin))
 
     def contradiction(self, error: Exception) -> Row:
         """Return a row for migrations that contradict themselves, as by an index on a missing field."""
@@ -140,12 +140,12 @@ def _always(origin: str) -> Callable[[Source], str]:
     return lambda _: origin
 
 
-class JudgedTable:
+class DeclaredTable:
     """One table of a model: its own, or that of a ManyToManyField."""
 
     def __init__(
         self,
-        owner: JudgedModel,
+        owner: DeclaredModel,
         operation: Any,
         site: Site,
         origin: Callable[[Source], str],
@@ -352,4 +352,4 @@ def _is_for_patterns(operation: Convergent) -> bool:
     return any(each.endswith("_pattern_ops") for each in classes)
 
 
-Subject: TypeAlias = JudgedEnum | JudgedTable | DroppedTable
+Subject: TypeAlias = DeclaredEnum | DeclaredTable | DroppedTable

@@ -17,7 +17,7 @@ from ..findings import Finding, Status
 from ..site import Site
 from .history import History, ModelHistory, ModelKey, migration_graph, replay, table_of
 from .rows import Row, Survey
-from .subjects import DroppedTable, JudgedEnum, JudgedModel, JudgedTable, Subject
+from .subjects import DeclaredEnum, DeclaredModel, DeclaredTable, DroppedTable, Subject
 
 
 def survey(
@@ -41,7 +41,7 @@ def survey(
     )
 
 
-def patient_survey(
+def survey_with_retry(
     connection: BaseDatabaseWrapper, app_label: str | None = None, migration: str | None = None
 ) -> Survey:
     """Return survey(); if it fails, call it once more without timeouts, as `retry_without_timeouts` does."""
@@ -93,13 +93,13 @@ class Declared:
         for operation, app, migration in self.history.enums.values():
             site = operation.locate(app, self.connection, state, state)
             if site and self.app_label in (None, app):
-                yield JudgedEnum(operation, site, migration)
+                yield DeclaredEnum(operation, site, migration)
 
     def _tables(self) -> "Iterator[Subject]":
         for key, model in self.history.state.models.items():
             if self.app_label not in (None, key[0]) or not self._is_of(key):
                 continue
-            judged = JudgedModel(self.connection, self.history, key, model)
+            judged = DeclaredModel(self.connection, self.history, key, model)
             try:
                 tables = list(judged.tables())
                 for table in tables:
@@ -135,11 +135,11 @@ def snapshots_for(
     cases = [
         subject.case(answer, path)
         for subject, answer, path in asked
-        if isinstance(subject, JudgedTable)
+        if isinstance(subject, DeclaredTable)
     ]
     snapshots = iter(compare(connection, cases))
     return [
-        next(snapshots) if isinstance(subject, JudgedTable) else answer
+        next(snapshots) if isinstance(subject, DeclaredTable) else answer
         for subject, answer, _ in asked
     ]
 

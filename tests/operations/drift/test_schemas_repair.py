@@ -14,7 +14,7 @@ from signals.operations.catalog.query import quoted
 from signals.operations.catalog.schemas import current_place
 from signals.operations.drift.rows import Survey
 from signals.operations.drift.schemas import Result, SurveyMaker, repair_schemas
-from signals.operations.drift.survey import patient_survey
+from signals.operations.drift.survey import survey_with_retry
 from signals.operations.execution import migrators_lock
 from tests.deadline import DEADLINE
 from tests.operations.drift.tenant_schemas import (
@@ -114,7 +114,7 @@ def test_a_schema_that_was_dropped_is_not_repaired_in_the_next_one_of_the_path(
 ) -> None:
     database = copy("clean")
     database.run(f"DROP INDEX {STATE_INDEX}")
-    (result,) = repairing(database, ["tenant_gone"], patient_survey)
+    (result,) = repairing(database, ["tenant_gone"], survey_with_retry)
     assert "schema tenant_gone: it is not there any more" in result.failure
     assert not database.rows("SELECT FROM pg_class WHERE relname = %s", [STATE_INDEX])
 
@@ -134,7 +134,7 @@ def test_no_failure_of_one_schema_is_one_of_the_next(
                     cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
             case "tenant_3":
                 raise KeyError("unforeseen")
-        return patient_survey(connection)
+        return survey_with_retry(connection)
 
     results = {each.schema: each.failure for each in repairing(database, names, look, jobs)}
     assert sorted(results) == list(names)
@@ -152,7 +152,9 @@ def test_a_repair_that_is_ended_waits_for_no_migrator(
     with database.connect(autocommit=False) as other:
         for name in ("tenant_2", "tenant_3"):
             other.execute("SELECT pg_advisory_xact_lock(%s)", [migrators_lock.lock_key(name)])
-        results = repairing(database, ["tenant_1", "tenant_2", "tenant_3"], patient_survey, jobs=3)
+        results = repairing(
+            database, ["tenant_1", "tenant_2", "tenant_3"], survey_with_retry, jobs=3
+        )
         assert next(results).schema == "tenant_1"
         begin = time.monotonic()
         results.close()

@@ -25,7 +25,7 @@ from ...drift.prometheus import Textfile
 from ...drift.reading import Unreadable, errors_as_unreadable
 from ...drift.rows import Survey
 from ...drift.schemas import Schemas, in_existing_schema, survey_schemas
-from ...drift.survey import patient_survey
+from ...drift.survey import survey_with_retry
 from ...execution.settings import in_schema, is_pooled
 from ...findings import Status
 from ..arguments import ExitCode, find_migration, load_migrations
@@ -145,7 +145,7 @@ class Command(BaseCommand):
 
     def _survey_one(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Survey:
         """Survey what the applied migrations declare, repair it if asked to, and print the survey."""
-        look = partial(patient_survey, connection, *named_migration(options))
+        look = partial(survey_with_retry, connection, *named_migration(options))
         found = look()
         if options["repair"]:
             found = self.dialogue.repair(connection, found, look)
@@ -171,7 +171,7 @@ class Command(BaseCommand):
             if not options["all_databases"]:
                 raise CommandError(what, returncode=ExitCode.USAGE)
             self.stderr.write(what)
-        each = partial(patient_survey, app_label=asked[0], migration=asked[1])
+        each = partial(survey_with_retry, app_label=asked[0], migration=asked[1])
         if options["repair"]:
             found = self.dialogue.repair_each(connection, found, look, each)
         if options["quiet"] or options["json"] or options["dry_run"]:

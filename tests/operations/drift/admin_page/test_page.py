@@ -176,7 +176,7 @@ def test_who_presses_while_another_one_reads_is_told_so(watcher: Client, drifted
         thread.start()
         wait_until(lock_waiter(drifted, ""), "the first one waits for the lock")
         page = read(watcher, drifted)
-        assert f"Somebody reads the database {drifted.alias} since " in page
+        assert f"Somebody has been reading the database {drifted.alias} since " in page
         assert "This database was not read yet." in page
         migrator.rollback()
     thread.join(30)
