@@ -215,7 +215,7 @@ def _send(operation: Contract, site: Site, statement: Statement) -> None:
 
 
 def _keeps_builds_out(before: Statement | None, statement: Statement) -> bool:
-    """Return whether the statement before got a lock that no build of an index lets others have."""
+    """Return whether the statement before held a lock of the table that conflicts with index builds."""
     lock = Lock.SHARE_UPDATE_EXCLUSIVE
     return before is not None and before.table == statement.table and lock in before.lock.conflicts
 

@@ -94,12 +94,12 @@ def query_scripts(
 def execute_in_transaction(
     connection: BaseDatabaseWrapper, statement: str, *preparations: str
 ) -> None:
-    """Execute the statement in a READ COMMITTED transaction of its own, after the preparations.
+    """Execute the preparations and the statement in a READ COMMITTED transaction; none may be open before.
 
-    In READ COMMITTED a statement sees what others committed while it waited for its lock. COMMIT is sent with
-    the statement, so that its lock is held for no round trip; the preparations are sent before, so that
-    pg_stat_activity shows the statement. No transaction may be open. Raise DatabaseError if one of them
-    fails; nothing of them remains.
+    In READ COMMITTED the statement sees what others committed while it waited for its lock. COMMIT is sent
+    together with the statement, so that the lock is not held during a round trip. The preparations are sent
+    separately, so that pg_stat_activity shows the statement. Raise DatabaseError if one of them fails;
+    nothing of them remains then.
     """
     with connection.cursor() as cursor:
         try:

@@ -41,7 +41,7 @@ class Question:
     family: int = 0
 
     def joined(self, other: "Question") -> "Question":
-        """Return the question for all that this one and another about the same name ask for."""
+        """Return a question that asks for the same as this one and another one about the same name."""
         return replace(
             self,
             indexes=_union(self.indexes, other.indexes),
@@ -228,7 +228,7 @@ def _union(names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
 
 
 def _narrowed(answer: Any, question: Question) -> Any:
-    """Return the answer to a joined question without what this one does not ask for."""
+    """Return the answer to a joined question, without the parts that this question does not ask for."""
     if not isinstance(answer, Table):
         return answer
     return replace(

@@ -112,7 +112,7 @@ def schemas_like(
 
 
 def recorded_migrations(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:
-    """Return the migrations that the session's recorder table has, as (app, name); none without a table."""
+    """Return the migrations in the session's recorder table, as (app, name); none if there is no table."""
     is_open = connection.in_atomic_block
     try:
         with transaction.atomic(using=connection.alias) if is_open else nullcontext():

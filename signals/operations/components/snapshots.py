@@ -51,7 +51,7 @@ def read_all(
 ) -> list[Snapshot]:
     """Return a snapshot for each operation at its site, in the same order.
 
-    In a run of `migrate`, ask only for what the run has not read since it sent something.
+    In a run of `migrate`, query only what the run has not read since it changed something.
     """
     answers = run_of(connection).answers
     questions = [question(operation, site) for operation, site in declared]

@@ -25,11 +25,13 @@ logger = logging.getLogger(NAME)
 LONGEST_PAUSE = 1.0
 BETWEEN_LINES = 10.0
 
-# One message: a transaction that takes the lock, or does not, and the number of its session where it does.
-# READ COMMITTED and idle, it has no snapshot, and READ ONLY no number: neither a concurrent build nor vacuum
-# waits for it. It pins a pooler's connection, as a session-level lock would not. Nothing may end an idle
-# transaction that is as old as the run; transaction_timeout came with PostgreSQL 17. The keepalives tell a
-# server whose migrator's machine is gone, and a firewall that the connection is not.
+# Begin a transaction, try the lock and, if it is granted, return the pid of the session; all in one message.
+#
+# Neither concurrent builds nor vacuum wait for this transaction: READ COMMITTED and idle it has no snapshot,
+# and READ ONLY it has no transaction ID. The lock belongs to the transaction and not to the session, because
+# a transaction keeps a pooler from giving the connection to another client. The timeouts are off, because
+# the transaction is idle for the whole run; transaction_timeout came with PostgreSQL 17. By the keepalives
+# the server notices that the migrator's machine is gone, and a firewall keeps the connection open.
 _TRY = """
 BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
 SELECT pg_catalog.pg_backend_pid(),
@@ -171,7 +173,7 @@ def _try(own: BaseDatabaseWrapper, number: int) -> int:
 
 
 def _give_back(own: BaseDatabaseWrapper) -> None:
-    """End the transaction, at once for whoever waits, and the session; warn if it has ended before."""
+    """Release the lock and close the session; log a warning if the session has ended before."""
     if own.connection is None:
         return
     try:

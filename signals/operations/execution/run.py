@@ -1,4 +1,4 @@
-"""What a run of `migrate` or of a repair knows, for whoever reads or sends a statement in it."""
+"""The context of a `migrate` or repair run, for the code that reads the catalog or sends statements in it."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -19,21 +19,21 @@ class Plan(Protocol):
         """Return the label of the operation's migration; empty if the operation is not in the plan."""
 
     def read_ahead(self, operation: Any, before: ProjectState) -> None:
-        """Read what the operation and those that follow it will ask for; before: the state without it."""
+        """Read the catalog for the operation and those that follow it; before: the state without it."""
 
     def look_ahead(self, operation: Any, before: ProjectState) -> None:
-        """Raise what would stop the operation or a later one; before: the state without the operation."""
+        """Raise the error that would stop the operation or a later one; before: the state without it."""
 
 
-# Answers are used for as long as nothing was sent, and in no case for longer than this, in seconds.
+# Seconds for which answers are used at most, even if the run changes nothing.
 ANSWERS_LAST = 1.0
 
 
 class Answers:
-    """What the server has answered in a run, until the run changes something.
+    """The answers of the server in a run, kept until the run changes something.
 
-    Other sessions may change what was read at any time; what they change within a second after a reading is
-    found as it would be had they changed it within a second after the run.
+    They are kept for ANSWERS_LAST seconds at most. A change that another session makes in that time may go
+    unnoticed, like a change that it makes shortly after the run.
     """
 
     def __init__(self) -> None:
@@ -41,15 +41,15 @@ class Answers:
         self._until = 0.0
 
     def begin(self) -> None:
-        """Remember what is answered from now on."""
+        """Forget the answers so far, and keep those from now on."""
         self._known, self._until = {}, time.monotonic() + ANSWERS_LAST
 
     def forget(self) -> None:
-        """Ask for everything anew, and remember no answer."""
+        """Forget the answers so far, and keep none."""
         self._known, self._until = {}, 0.0
 
     def to_all(self, keys: Iterable[Any], ask: Callable[[list[Any]], Iterable[Any]]) -> list[Any]:
-        """Return the answer to each key; ask once for all that are not known, each once."""
+        """Return the answer to each key; call ask() once, with all keys that have no answer yet."""
         given = list(keys)
         if time.monotonic() > self._until:
             self.forget()
@@ -64,9 +64,9 @@ class Answers:
 class Run:
     """The context of a run on one connection.
 
-    still_alone: raises MigratorsLockLost once the migrators' lock is gone.
-    verbosity: of `migrate`; 0 is silent.
-    answers: those of the server, as long as nothing was sent.
+    still_alone: raises MigratorsLockLost if the migrators' lock is lost.
+    verbosity: that of `migrate`; 0 is silent.
+    answers: the answers of the server since the last change of the run.
     has_sent: whether the run has changed something.
     """
 
@@ -78,7 +78,7 @@ class Run:
     _at: tuple[Any, ProjectState] | None = None
 
     def begin(self, plan: Plan, verbosity: int) -> None:
-        """Take in the plan, and how much to say."""
+        """Store the plan and the verbosity of a run."""
         self._plan, self._at, self.verbosity = plan, None, verbosity
         self.has_sent = False
 
@@ -92,15 +92,16 @@ class Run:
         return self._plan.migration_of(operation) if self._plan else ""
 
     def enter(self, operation: Any, before: ProjectState) -> None:
-        """Take in that the operation begins, forwards; before: the state without it."""
+        """Note that the operation begins, going forwards, and read ahead; before: the state without it."""
         self._at = operation, before
         if self._plan:
             self._plan.read_ahead(operation, before)
 
     def about_to_change(self) -> None:
-        """Check that the run may go on; before its first change look ahead at the rest of the plan.
+        """Check, before a change, that the run may go on; before the first change look ahead at the plan.
 
-        Raise MigratorsLockLost if the run has lost the migrators' lock, and what would stop a later step.
+        Raise MigratorsLockLost if the run has lost the migrators' lock, or the error that would stop a later
+        step.
         """
         if self.still_alone is not None:
             self.still_alone()

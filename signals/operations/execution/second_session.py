@@ -38,7 +38,8 @@ def second_connection(connection: BaseDatabaseWrapper, **defaults: object) -> Ba
 def is_open(connection: BaseDatabaseWrapper) -> bool:
     """Return whether the idle session still exists, as far as this machine knows; send nothing.
 
-    A server that ends a session says so and closes the connection, which the driver sees when it reads.
+    A server that ends a session sends a last message and closes the connection. The driver notices both when
+    it reads.
     """
     driver: Any = connection.connection
     try:

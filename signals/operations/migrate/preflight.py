@@ -1,4 +1,4 @@
-"""Read the catalog for several operations of a plan at once, and look ahead before its first change."""
+"""Read the catalog for several operations of a plan at once, and check the plan before its first change."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,15 +30,15 @@ _PLAIN = Convergent.database_forwards
 def remember(
     *, using: str, plan: Sequence[tuple[Migration, bool]], verbosity: int = 1, **_unused: Any
 ) -> None:
-    """Begin the run of a plan; the receiver of pre_migrate.
+    """Handle pre_migrate: begin the run of a plan.
 
-    Read nothing yet: a run that only records (--fake) reads nothing at all.
+    Read nothing yet, so that a run that only records migrations (--fake) reads nothing at all.
     """
     run_of(connections[using]).begin(MigratePlan(connections[using], plan), verbosity)
 
 
 def forget(*, using: str, **_unused: Any) -> None:
-    """End the run of a plan; the receiver of post_migrate."""
+    """Handle post_migrate: end the run of the plan."""
     run_of(connections[using]).end()
 
 
@@ -62,9 +62,10 @@ class MigratePlan:
         return f"{migration.app_label}.{migration.name}" if migration else ""
 
     def read_ahead(self, operation: Any, before: ProjectState) -> None:
-        """Read what the operation and the convergent ones right behind it ask for, in a few round trips.
+        """Read the catalog for the operation and the convergent ones right after it, in a few round trips.
 
-        Do so once for a row of such operations. An operation that something else may precede asks by itself.
+        Do so once for each unbroken row of such operations. An operation in no such row reads by itself,
+        because others may change the database before it.
         """
         answers = run_of(self._connection).answers
         _, migration = self._labels.get(id(operation), (None, None))
@@ -84,7 +85,7 @@ class MigratePlan:
             ]
             read_all(self._connection, targets)
         except (ConvergenceError, DatabaseError):
-            # The operation that this is about says so in its turn, unless one before it mends it.
+            # The operation in question will raise the error itself, unless one before it removes the cause.
             answers.forget()
             if self._connection.needs_rollback:
                 raise
@@ -101,14 +102,14 @@ class MigratePlan:
     def _rest(
         self, operation: Any, before: ProjectState
     ) -> tuple[ProjectState, list[tuple[Migration, Sequence[Operation]]]]:
-        """Return what is left of the plan, from the operation on, and the state before that."""
+        """Return the rest of the plan, beginning with the operation, and the state before the operation."""
         for number, migration in enumerate(self._forwards):
             for place, each in enumerate(migration.operations):
                 if _begins_with(each, operation):
                     later = [(other, other.operations) for other in self._forwards[number + 1 :]]
                     rest = (migration, migration.operations[place:])
                     return before.clone(), [rest, *later]
-        # A part of another operation, whose own state is not that of the plan.
+        # The operation is a part of another one, whose state is not that of the plan.
         executor: Any = MigrationExecutor(self._connection)
         applied = executor.loader.applied_migrations
         state = executor._create_project_state(with_applied_migrations=True)
@@ -140,7 +141,7 @@ def _row_of(operation: Operation, operations: Sequence[Operation]) -> list[Opera
 
 
 def _begins_with(operation: Operation, first: Operation) -> bool:
-    """Return whether the first thing that the operation does on the database is the other one."""
+    """Return whether the operation is `first`, or a SeparateDatabaseAndState that begins with it."""
     if isinstance(operation, SeparateDatabaseAndState):
         return any(_begins_with(each, first) for each in operation.database_operations[:1])
     return operation is first
@@ -153,9 +154,9 @@ def _require_no_stops(
 ) -> None:
     """Raise DifferentDefinition for the first component at which the rest of the plan would stop.
 
-    Each app's migrations are judged up to the first operation that is not convergent, because what follows
-    that cannot be known yet; nor can a column of a type that the plan is going to make, or a component that
-    an earlier operation of the plan is going to change.
+    Check each app's migrations up to the first operation that is not convergent, because its effect on the
+    later ones is unknown. Leave out columns of a type that the plan creates, and components that an earlier
+    operation of the plan changes.
     """
     opaque: set[str] = set()
     types: set[str] = set()
@@ -183,7 +184,7 @@ def _findings_by_then(
     states: tuple[ProjectState, ProjectState],
     changes: PlannedChanges,
 ) -> list[Finding]:
-    """Return the operation's findings, with the columns that the plan is going to add as if they existed."""
+    """Return the operation's findings; columns that the plan will add count as existing."""
     before, after = states
     site = operation.locate(label, connection, after, before)
     if site is None:
@@ -199,7 +200,7 @@ def _targets(
     before: ProjectState,
     after: ProjectState,
 ) -> list[tuple[Contract, Site]]:
-    """Return what the operation reads of tables, and where."""
+    """Return the targets of the operation that read a table, each with its site."""
     site = operation.locate(label, connection, after, before)
     targets = operation.targets(site) if site else ()
     return [(each, place) for each, place in targets if each.reads_table]

@@ -14,7 +14,7 @@ from ..findings import Finding
 
 
 class LoaderOfRecorded(MigrationLoader):
-    """A loader of migrations that is given the applied ones, and asks no database."""
+    """A migration loader that is given the applied migrations and queries no database."""
 
     def __init__(self, applied: Iterable[tuple[str, str]]) -> None:
         self._applied = dict.fromkeys(applied)
@@ -26,11 +26,11 @@ class LoaderOfRecorded(MigrationLoader):
 
     @applied_migrations.setter
     def applied_migrations(self, value: object) -> None:
-        """Ignore the empty dict that `build_graph` assigns to a loader without a connection."""
+        """Ignore the assignment: `build_graph` sets {} if the loader has no connection."""
 
 
 def in_plan_order(loader: MigrationLoader) -> list[tuple[str, str]]:
-    """Return the keys of the graph's migrations in the order in which `migrate` applies all of them."""
+    """Return the keys of all migrations in the order in which `migrate` applies them to an empty database."""
     leaves = loader.graph.leaf_nodes()
     return list(dict.fromkeys(key for leaf in leaves for key in loader.graph.forwards_plan(leaf)))
 
@@ -47,9 +47,10 @@ def convergent(operations: Sequence[Operation]) -> Iterator[Convergent]:
 def steps(
     operations: Sequence[Operation], app_label: str, state: ProjectState
 ) -> Iterator[tuple[Operation, ProjectState, ProjectState]]:
-    """Yield the operations on the database, each with the state before and after it.
+    """Yield each operation that works on the database, with the state before and after it.
 
-    The state is the caller's; it is left as it is after the operations.
+    The state after it is changed in place by the next step, so clone it to keep it. In the end `state` is
+    the state after the operations.
     """
     for operation in operations:
         if isinstance(operation, SeparateDatabaseAndState):
@@ -68,6 +69,6 @@ def operation_findings(
     before: ProjectState,
     after: ProjectState,
 ) -> list[Finding]:
-    """Return the operation's findings; none if the routers or the model's options keep this database out."""
+    """Return the operation's findings; none if the routers or the model's options exclude this database."""
     site = operation.locate(app_label, connection, after, before)
     return operation.findings(site) if site else []
