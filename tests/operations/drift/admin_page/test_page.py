@@ -65,7 +65,7 @@ def test_a_post_without_the_token_is_refused(login: Callable[..., Client]) -> No
 def test_a_database_is_read_when_the_button_is_pressed_and_else_never(
     watcher: Client, drifted: Database
 ) -> None:
-    assert "This database was not read yet." in text(watcher, drifted)
+    assert "This database has not been read yet." in text(watcher, drifted)
     assert cached_reading.last(connections[drifted.alias]) == (None, None)
     before = catalog_versions(drifted)
     page = read(watcher, drifted)
@@ -128,7 +128,7 @@ def test_a_database_that_is_down_is_told_in_words_and_the_reading_before_it_stay
     connections[drifted.alias].close()
     Database("postgres").run(f"ALTER DATABASE {drifted.name} ALLOW_CONNECTIONS false")
     page = read(watcher, drifted)
-    assert "failed, and what follows is the reading before it: the database " in page
+    assert "failed (below is the reading before it): the database " in page
     assert f"database &#x27;{drifted.alias}&#x27; cannot be read: connection" in page
     assert "<strong>3 of " in page
     assert str(place.get("PASSWORD") or "\0") not in page
@@ -144,7 +144,7 @@ def test_a_lock_and_a_statement_timeout_end_a_reading_in_words(
         migrator.execute("LOCK TABLE signals")
         page = read(watcher, drifted)
     assert "lock timeout" in page
-    assert "This database was not read yet." in page
+    assert "This database has not been read yet." in page
     monkeypatch.setattr(cached_reading, "_LOCK_TIMEOUT", DEADLINE)
     connections[drifted.alias].close()
     drifted.run(f"ALTER DATABASE {drifted.name} SET statement_timeout = '500ms'")
@@ -177,7 +177,7 @@ def test_who_presses_while_another_one_reads_is_told_so(watcher: Client, drifted
         wait_until(lock_waiter(drifted, ""), "the first one waits for the lock")
         page = read(watcher, drifted)
         assert f"Somebody has been reading the database {drifted.alias} since " in page
-        assert "This database was not read yet." in page
+        assert "This database has not been read yet." in page
         migrator.rollback()
     thread.join(30)
     assert "<strong>3 of " in text(watcher, drifted)
