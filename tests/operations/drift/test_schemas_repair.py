@@ -115,7 +115,7 @@ def test_a_schema_that_was_dropped_is_not_repaired_in_the_next_one_of_the_path(
     database = copy("clean")
     database.run(f"DROP INDEX {STATE_INDEX}")
     (result,) = repairing(database, ["tenant_gone"], survey_with_retry)
-    assert "schema tenant_gone: it is not there any more" in result.failure
+    assert "schema tenant_gone: it no longer exists" in result.failure
     assert not database.rows("SELECT FROM pg_class WHERE relname = %s", [STATE_INDEX])
 
 
