@@ -5,13 +5,11 @@ A message is a statement, or several that are sent together.
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-
-import pytest
+from collections.abc import Callable
 
 from tests.deadline import DEADLINE
+from tests.operations.drift.round_trips import counting_relay
 from tests.postgres.databases import ROOT, Database, process_environment
-from tests.postgres.wire import Wire, wire
 
 STOCK = (
     "import sys, django; django.setup();"
@@ -22,46 +20,38 @@ TARGET = ("signals", "0012_signal_state")
 ROWS = 20_000  # more than a plan takes for an empty or a small table
 
 
-@pytest.fixture
-def counted() -> Iterator[Wire]:
-    with wire() as made:
-        yield made
+def messages(database: Database, *words: str) -> int:
+    """Return how many messages a process of this interpreter sends to the database."""
+    with counting_relay(database) as (relay, _):
+        environment = process_environment(relay.url)
+        subprocess.run(
+            [sys.executable, *words],
+            cwd=ROOT,
+            env=environment | {"DJANGO_SETTINGS_MODULE": "project.settings"},
+            capture_output=True,
+            timeout=DEADLINE,
+            check=True,
+        )
+        return relay.round_trips - relay.sessions
 
 
-def messages(counted: Wire, database: Database, *words: str) -> list[str]:
-    """Return what a process of this interpreter sends to the database."""
-    counted.texts.clear()
-    environment = process_environment(counted.url(database))
-    subprocess.run(
-        [sys.executable, *words],
-        cwd=ROOT,
-        env=environment | {"DJANGO_SETTINGS_MODULE": "project.settings"},
-        capture_output=True,
-        timeout=DEADLINE,
-        check=True,
-    )
-    return list(counted.texts)
+def migrate(database: Database, *words: str) -> int:
+    return messages(database, "manage.py", "migrate", *words)
 
 
-def migrate(counted: Wire, database: Database, *words: str) -> int:
-    return len(messages(counted, database, "manage.py", "migrate", *words))
-
-
-def stock_migrate(counted: Wire, database: Database, *words: str) -> int:
+def stock_migrate(database: Database, *words: str) -> int:
     """Return the number of messages of Django's own command."""
-    return len(messages(counted, database, "-c", STOCK, *words))
+    return messages(database, "-c", STOCK, *words)
 
 
-def test_with_nothing_to_do_three_more_than_djangos_own(
-    counted: Wire, copy: Callable[[str], Database]
-) -> None:
+def test_with_nothing_to_do_three_more_than_djangos_own(copy: Callable[[str], Database]) -> None:
     """All for the lock of the migrators: its place, the lock, and its end."""
     database = copy("empty")
     database.manage("migrate")
-    assert migrate(counted, database) == stock_migrate(counted, database) + 3
+    assert migrate(database) == stock_migrate(database) + 3
 
 
-def test_a_fresh_run_and_a_rerun_of_0012(counted: Wire, copy: Callable[[str], Database]) -> None:
+def test_a_fresh_run_and_a_rerun_of_0012(copy: Callable[[str], Database]) -> None:
     """Read, send and read again three components, one of them in two steps; or read once."""
     database = copy("empty")
     database.migrate("0011")
@@ -70,9 +60,9 @@ def test_a_fresh_run_and_a_rerun_of_0012(counted: Wire, copy: Callable[[str], Da
         f"SELECT now(), now(), now() FROM generate_series(1, {ROWS})",
         "VACUUM ANALYZE signals",
     )
-    fresh = migrate(counted, database, *TARGET)
+    fresh = migrate(database, *TARGET)
     database.run("DELETE FROM django_migrations WHERE name = '0012_signal_state'")
-    rerun = migrate(counted, database, *TARGET)
+    rerun = migrate(database, *TARGET)
     database.run("DELETE FROM django_migrations WHERE name = '0012_signal_state'")
-    recorded = stock_migrate(counted, database, *TARGET, "--fake")
+    recorded = stock_migrate(database, *TARGET, "--fake")
     assert (fresh - recorded, rerun - recorded) == (22, 5)

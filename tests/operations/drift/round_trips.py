@@ -13,10 +13,14 @@ from tests.postgres.databases import Database
 
 
 class Relay:
-    """Pass on what a client and the server say; `round_trips` counts those that the server has ended."""
+    """Pass on what clients and the server say.
+
+    round_trips: those that the server has ended, the beginning of each session included. sessions: the
+    number of sessions that began. url: a DATABASE_URL by way of the relay.
+    """
 
     def __init__(self, server: str) -> None:
-        self.round_trips = 0
+        self.round_trips, self.sessions, self.url = 0, 0, ""
         self._server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -31,6 +35,7 @@ class Relay:
                 client, _ = self._listener.accept()
             except OSError:  # closed
                 return
+            self.sessions += 1
             server = self._dial()
             threading.Thread(target=_pass_on, args=(client, server), daemon=True).start()
             threading.Thread(target=self._count, args=(server, client), daemon=True).start()
@@ -84,8 +89,8 @@ def counting_relay(database: Database) -> Iterator[tuple[Relay, str]]:
     server = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else f"{host}:{port}"
     relay = Relay(server)
     user = url.netloc.rpartition("@")[0]
-    relayed = f"postgresql://{user}@127.0.0.1:{relay.port}{url.path}?sslmode=disable"
-    defaults = connections.configure_settings({"default": database_from_url(relayed)})
+    relay.url = f"postgresql://{user}@127.0.0.1:{relay.port}{url.path}?sslmode=disable"
+    defaults = connections.configure_settings({"default": database_from_url(relay.url)})
     alias = f"relayed {relay.port}"
     connections.databases[alias] = defaults["default"]
     try:
