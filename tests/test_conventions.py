@@ -138,6 +138,21 @@ def test_every_operation_states_its_promise(path: Path) -> None:
 
 
 @each_module
+def test_docstrings_of_functions_begin_with_an_imperative(path: Path) -> None:
+    """No article, question word or third person: it would name no subject, or be read twice."""
+    no_verbs = (
+        "A|An|The|No|What|Who|How|Where|When|Whether|If|As|Each|Every|It|This|That|For|Receiver"
+    )
+    for node in ast.walk(tree(path)):
+        text = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
+        first = text.split()[0].rstrip(",:;.") if text else "Return"
+        assert re.fullmatch(rf"(?!(?:{no_verbs})$)[A-Z][a-z]*(?:[^s]|ss)", first), (
+            f"{path.name}: begin the docstring of {node.name} with an imperative, "
+            f'such as "Return …" or "Raise … if …", not with "{first}"'
+        )
+
+
+@each_module
 def test_only_the_catalog_and_the_execution_send_sql(path: Path) -> None:
     """In the others a schema editor that collects may be called, to learn Django's SQL."""
     lines = [
