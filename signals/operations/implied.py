@@ -12,7 +12,7 @@ from .add_check import AddCheckIfMissing
 from .add_unique import AddUniqueIfMissing
 from .base import Convergent
 from .catalog.indexes import Index as CatalogIndex
-from .catalog.tables import Column, Constraint, Table
+from .catalog.tables import Constraint, Table
 from .components import guards
 from .components.constraints import drop_constraint, same_check
 from .create_index import CreateIndexConcurrentlyIfMissing
@@ -78,7 +78,7 @@ def implied_index(
     columns = [site.column(name) for name in names]
     name = site.name_for(columns, suffix)
     if not _has_another(name, found, columns):
-        yield CreateIndexConcurrentlyIfMissing(model_name, Index(fields=names, name=name))
+        yield _ImpliedIndex(model_name, Index(fields=names, name=name))
 
 
 def _implied_pattern(
@@ -99,7 +99,16 @@ def _implied_pattern(
     name = site.name_for([column], "_like")
     if not _has_another(name, found, [column], operator_class=operator_class):
         index = Index(fields=[field.name], name=name, opclasses=[operator_class])
-        yield CreateIndexConcurrentlyIfMissing(model_name, index)
+        yield _ImpliedIndex(model_name, index)
+
+
+class _ImpliedIndex(CreateIndexConcurrentlyIfMissing):
+    """A field's index; its printed script, too, accepts an index of any name."""
+
+    def script(self, site: Site) -> list[Statement]:
+        columns = [site.column(name) for name in self.index.fields]
+        another = guards.has_index_on(site.table, columns, *self.index.opclasses)
+        return _unless(another, super().script(site))
 
 
 class _ImpliedUnique(AddUniqueIfMissing):
@@ -107,9 +116,7 @@ class _ImpliedUnique(AddUniqueIfMissing):
 
     def script(self, site: Site) -> list[Statement]:
         columns = [site.column(name) for name in self.constraint.fields]
-        refuse, build, *rest = super().script(site)
-        another = guards.has_unique_on(site.table, columns)
-        return [refuse, replace(build, unless=guards.either(build.unless, another)), *rest]
+        return _unless(guards.has_unique_on(site.table, columns), super().script(site))
 
 
 class _ImpliedCheck(AddCheckIfMissing):
@@ -191,6 +198,12 @@ class _ImpliedCheck(AddCheckIfMissing):
         return [self.column]
 
 
+def _unless(another: str, steps: Sequence[Statement]) -> list[Statement]:
+    """Return the steps of a script, of which the second builds, unless another index meets the condition."""
+    refuse, build, *rest = steps
+    return [refuse, replace(build, unless=guards.either(build.unless, another)), *rest]
+
+
 def _same_number_check(found: Constraint, wanted: Constraint) -> bool:
     """Return whether two checks are equal, with or without the casts of numbers in the found one.
 
@@ -208,20 +221,33 @@ def _has_another(
     unique: bool = False,
     operator_class: str = "",
 ) -> bool:
-    """Return whether another index serves, if the table has none of that name.
+    """Return whether another index serves, if the table has none of that name on these columns.
 
-    Such an index is a valid B-tree without a condition, on exactly these columns, ascending, in their
-    collation and with the operator class; if none is given, with any class but those for patterns.
+    An index of that name on other columns is that of a field that had the name of this one before.
     """
-    if found is None or found.index(name) is not None:
+    if found is None:
         return False
-    return bool(serving(found, columns, unique=unique, operator_class=operator_class))
+    others = serving(name, found, columns, unique=unique, operator_class=operator_class)
+    return any(index.name != name for index in others)
 
 
 def serving(
-    found: Table, columns: Sequence[str], *, unique: bool = False, operator_class: str = ""
+    name: str,
+    found: Table,
+    columns: Sequence[str],
+    *,
+    unique: bool = False,
+    operator_class: str = "",
 ) -> list[CatalogIndex]:
-    """Return the table's indexes that serve in the place of an implied one on the columns."""
+    """Return the table's indexes that do for the columns what the implied one of that name would.
+
+    If the table has one of that name on these columns, it is the only one. Otherwise they are valid B-trees
+    without a condition, on exactly these columns, for a uniqueness in any order, ascending, in their
+    collation and with the operator class; if none is given, with any class but those for patterns.
+    """
+    named = found.index(name)
+    if named is not None and _is_on(named, columns):
+        return [named]
 
     def serves(index: CatalogIndex) -> bool:
         constraint = found.constraint(index.constraint or "")
@@ -231,30 +257,28 @@ def serving(
             and index.method == "btree"
             and index.predicate is None
             and ((index.unique and is_immediate) or not unique)
-            and len(index.keys) == len(columns)
-            and all(
-                _is_key(key, found.column(column), operator_class)
-                for key, column in zip(index.keys, columns, strict=True)
-            )
+            and _is_on(index, columns, in_order=not unique)
+            and all(_is_key(key, found, operator_class) for key in index.keys)
         )
 
     return [index for index in found.indexes if serves(index)]
 
 
-def _is_key(key: tuple[str, ...], column: Column | None, operator_class: str) -> bool:
-    """Return whether an index key is the plain column, ascending, in its collation and the operator class."""
+def _is_on(index: CatalogIndex, columns: Sequence[str], *, in_order: bool = True) -> bool:
+    """Return whether the keys of the index are these columns, whatever else it is."""
+    keys = [_bare(key[0]) for key in index.keys]
+    return keys == list(columns) if in_order else sorted(keys) == sorted(columns)
+
+
+def _is_key(key: tuple[str, ...], found: Table, operator_class: str) -> bool:
+    """Return whether an index key is a plain column, ascending, in its collation and the operator class."""
     expression, its_class, collation, order, *_ = key
+    column = found.column(_bare(expression))
     is_class = (
         its_class == operator_class if operator_class else not its_class.endswith("_pattern_ops")
     )
     is_collated = column is not None and collation in (None, column.collation or '"default"')
-    return (
-        column is not None
-        and _bare(expression) == column.name
-        and is_class
-        and is_collated
-        and order == "0"
-    )
+    return column is not None and is_class and is_collated and order == "0"
 
 
 def _bare(name: str) -> str:

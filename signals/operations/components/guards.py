@@ -12,6 +12,13 @@ from ..statements import Statement
 NEVER = "false"  # for a step that leaves nothing in the catalog by which to tell that it is done
 _CURRENT_SCHEMA = "pg_catalog.current_schema()::pg_catalog.regnamespace"
 
+# The names of the columns that are keys of the index `i`; a key that is an expression has none.
+_KEYS = (
+    "ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.generate_series(1, i.indnkeyatts) u "
+    "JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[u - 1] "
+    "ORDER BY u)"
+)
+
 
 def literal(text: str) -> str:
     """Return the text as an SQL string that means the same whatever standard_conforming_strings is."""
@@ -54,14 +61,32 @@ def has_not_null(table: str, column: str) -> str:
 
 
 def has_unique_on(table: str, columns: Sequence[str]) -> str:
-    """Return the condition that a valid index, whatever its name, makes exactly these columns unique."""
-    keys = ", ".join(literal(column) for column in columns)
+    """Return the condition that a valid index makes the columns unique, in any order and of any name."""
+    keys = ", ".join(map(literal, columns))
+    kind = f"i.indisunique AND i.indimmediate AND i.indnkeyatts = {len(columns)}"
+    return _has_keys(table, f"{kind} AND {_KEYS} @> ARRAY[{keys}]")
+
+
+def has_index_on(table: str, columns: Sequence[str], operator_class: str = "") -> str:
+    """Return the condition that a valid B-tree has the columns as its ascending keys, whatever its name.
+
+    operator_class: that of its first key; if none is given, any but those for patterns will do.
+    """
+    keys = ", ".join(map(literal, columns))
+    its_class = f"= {literal(operator_class)}" if operator_class else "NOT LIKE '%pattern_ops'"
+    return _has_keys(
+        table,
+        f"0 = ALL (i.indoption) AND {_KEYS} = ARRAY[{keys}] AND EXISTS (SELECT FROM "
+        f"pg_catalog.pg_opclass o WHERE o.oid = i.indclass[0] AND o.opcname {its_class}) "
+        "AND EXISTS (SELECT FROM pg_catalog.pg_class x JOIN pg_catalog.pg_am m ON m.oid = x.relam "
+        "WHERE x.oid = i.indexrelid AND m.amname = 'btree')",
+    )
+
+
+def _has_keys(table: str, condition: str) -> str:
     return (
-        "EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indisunique AND i.indisvalid "
-        f"AND i.indpred IS NULL AND i.indrelid = pg_catalog.to_regclass({literal(table)}) "
-        "AND ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.generate_series(1, i.indnkeyatts) u "
-        "JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[u - 1] "
-        f"ORDER BY u) = ARRAY[{keys}])"
+        "EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indisvalid AND i.indpred IS NULL "
+        f"AND i.indrelid = pg_catalog.to_regclass({literal(table)}) AND {condition})"
     )
 
 

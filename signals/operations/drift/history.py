@@ -60,6 +60,7 @@ class ModelHistory:
                 known[new] = known.pop(old)
         if old in self.retyped:
             self.retyped.add(new)
+        self.parts.pop(Source("field", old), None)  # another field may take the name
         former = self.operations.pop(Source("field", old), None)
         if former is not None:
             self.operations[Source("field", new)] = former

@@ -74,14 +74,10 @@ class Undeclared:
         """Yield the names of indexes and constraints that are declared, or accepted in the place of these."""
         site = self.site
         for source, part in self.operation.sources(site, None):
-            for name in part.names(site):
+            is_named = source.kind in ("index", "constraint")
+            for name in part.names(site) if is_named else self._serving_names(found, part):
                 yield name
                 yield from (spare.name for spare in replacement_leftovers(name, found))
-            if source.kind in ("index", "constraint"):
-                continue
-            declared = getattr(part, "index", None) or getattr(part, "constraint", None)
-            if isinstance(declared, Index | UniqueConstraint):
-                yield from self._accepted_for(found, declared)
         for field in self.operation.declared(site):
             if not field.null:  # a check that a killed run left is compared with the column
                 yield BUILDERS["not null"](self.operation.name, field.name, field).proof_name(site)
@@ -94,13 +90,17 @@ class Undeclared:
             if _pattern_column(index) in keys:
                 yield index.name
 
-    def _accepted_for(self, found: Table, declared: Any) -> Iterator[str]:
-        if found.index(declared.name) is not None:
+    def _serving_names(self, found: Table, implied: Any) -> Iterator[str]:
+        """Yield the names of the indexes that do what a field implies, and of their constraints."""
+        declared = getattr(implied, "index", None) or getattr(implied, "constraint", None)
+        if not isinstance(declared, Index | UniqueConstraint):
             return
         columns = [self.site.column(name) for name in declared.fields]
         operator_class = next(iter(getattr(declared, "opclasses", ())), "")
         unique = isinstance(declared, UniqueConstraint)
-        for index in serving(found, columns, unique=unique, operator_class=operator_class):
+        for index in serving(
+            declared.name, found, columns, unique=unique, operator_class=operator_class
+        ):
             yield index.name
             if index.constraint:
                 yield index.constraint

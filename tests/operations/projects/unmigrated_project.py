@@ -86,3 +86,37 @@ def write_migration(project: Project, name: str, source: str, app: str = "mill")
     folder.mkdir(exist_ok=True)
     (folder / "__init__.py").touch()
     (folder / f"{name}.py").write_text(source)
+
+
+HISTORY = """\
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    initial = {initial}
+    dependencies = {dependencies}
+    operations = [{operations}]
+"""
+
+KEY = '("id", models.BigAutoField(primary_key=True))'
+
+
+def write_history(project: Project, *migrations: str) -> None:
+    """Write a migration of mill for each list of operations, which follow those written before."""
+    before = migration_names(project)
+    for number, operations in enumerate(migrations, len(before) + 1):
+        name = f"{number:04}_step"
+        dependencies = [("mill", before[-1])] if before else []
+        source = HISTORY.format(
+            initial=not before, dependencies=dependencies, operations=operations
+        )
+        write_migration(project, name, source)
+        before.append(name)
+
+
+def migrate_history(project: Project, *migrations: str) -> None:
+    """Write the migrations of mill and apply them."""
+    write_history(project, *migrations)
+    run_command(project, "migrate", "mill", "-v0")
