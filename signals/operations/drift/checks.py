@@ -71,6 +71,7 @@ def _message(survey: "Survey", row: "Row") -> CheckMessage:
     if finding.status in (Status.DIFFERENT, Status.LEFTOVER):
         definitions = {"found": finding.found, "wanted": finding.wanted}
         facts += [f"{word}: {fact}" for word, fact in definitions.items() if fact]
+    facts += [finding.note] if finding.status is Status.UNFINISHED and finding.note else []
     text = f"{facts[0]} ({'; '.join(facts[1:])})"
     return kind(text, hint=_hint(survey.database, row), obj=survey.database, id=f"{TAG}.{number}")
 

@@ -22,12 +22,12 @@ from ..errors import ConvergenceError, Refused
 from ..execution.second_session import cancel
 from ..execution.settings import has_tenants, in_schema
 from ..execution.waiting import retry_without_timeouts
-from ..findings import Finding, Snapshot, Status
+from ..findings import Finding, Status
 from ..names import NAME
 from .history import migration_graph, replay
 from .repair import Repaired, repair
 from .rows import Row, Survey
-from .subjects import DeclaredTable, Subject
+from .subjects import JudgedTable, KnownTable, Subject
 from .survey import Declared, snapshots_for
 
 logger = logging.getLogger(NAME)
@@ -362,7 +362,7 @@ def _schema_context(
     That is so for a table that cannot take its declaration as a whole, because its parts are then compared
     one by one.
     """
-    if isinstance(answer, Snapshot) and answer.failure:
+    if isinstance(answer, KnownTable) and answer.snapshot.failure:
         return in_schema(connection, shape.first.name)
     return nullcontext()
 

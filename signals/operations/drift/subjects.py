@@ -1,6 +1,6 @@
 """The subjects of a survey: enums, tables and dropped tables, each of which gives its rows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ from ..components.snapshots import Case, case, question
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
 from ..site import AnyField, Site
 from .history import TABLE_SOURCE, History, ModelHistory, ModelKey, table_of
+from .renaming import Candidate, Renaming, candidates
 from .rows import Row
 from .undeclared import Undeclared
 
@@ -160,16 +161,22 @@ class DeclaredTable:
         """Return the question that asks the catalog about the table."""
         return question(self.operation, self.site, family)
 
-    def case(self, answer: Any, path: str = "") -> Case:
+    def compared(self, answer: Any, path: str = "") -> "ComparedTable":
         """Return the table that was found and its declaration, for the comparison.
 
         path: the search_path in which the table was found, if not the session's.
         """
         try:
-            return case(self.operation, self.site, answer, path)
+            own = case(self.operation, self.site, answer, path)
+            found = own.copy.found if own.copy else None
+            if found is None or found.kind not in _TABLES:
+                return ComparedTable(own)
+            names = self._undeclared.accepted_names(found)
+            others = tuple(candidates(self.operation, self.site, found, names))
+            return ComparedTable(own, others, [each.case(self.site, path) for each in others])
         except (FieldDoesNotExist, FieldError) as error:
             self._contradiction = self.owner.contradiction(error)
-            return Case(self.operation, self.site, None)
+            return ComparedTable(Case(self.operation, self.site, None))
 
     def needs_own_look(self, found: Table | None) -> bool:
         """Return whether the rows depend on more than the definition: on partitions, builds or values."""
@@ -180,17 +187,27 @@ class DeclaredTable:
         is_filling = not all(is_done for _, _, is_done in fills)
         return found.kind == "p" or is_building or is_filling
 
-    def rows(self, snapshot: Snapshot) -> Iterator[Row]:
+    def rows(self, known: "KnownTable") -> Iterator[Row]:
         """Yield a row for the table and each of its parts, or one if the model contradicts itself."""
         if self._contradiction:
             yield self._contradiction
             return
         try:
-            yield from list(self._rows(self._collated(snapshot)))
+            snapshot = self._collated(known.snapshot)
+            renamings: dict[str, Renaming] = {}
+            for candidate, pretended in known.candidates:
+                renaming = candidate.renaming(self.site, self._collated(pretended))
+                if renaming and renaming.former not in {each.former for each in renamings.values()}:
+                    renamings.setdefault(renaming.name, renaming)
+            yield from list(self._rows(snapshot, renamings))
         except (FieldDoesNotExist, FieldError) as error:
             yield self.owner.contradiction(error)
 
-    def _rows(self, snapshot: Snapshot) -> Iterator[Row]:
+    @property
+    def _undeclared(self) -> Undeclared:
+        return Undeclared(self.operation, self.site, self.owner.past.removed)
+
+    def _rows(self, snapshot: Snapshot, renamings: Mapping[str, Renaming]) -> Iterator[Row]:
         site, operation, found = self.site, self.operation, snapshot.found
         (first, *_) = operation.inspect(site, snapshot)
         yield Row(first, self.origin(TABLE_SOURCE), operation if found is None else None, site)
@@ -203,11 +220,18 @@ class DeclaredTable:
         )
         rows = []
         for part in parts:
-            row = self._row(part, snapshot)
+            renaming = renamings.get(part.finding.name)
+            if renaming is not None and part.finding.status is Status.MISSING:
+                row: Row | None = Row(
+                    renaming.finding(site), self.origin(part.source), renaming, site
+                )
+            else:
+                row = self._row(part, snapshot)
             if row is not None:
                 rows.append(row)
         yield from rows
-        yield from Undeclared(operation, site, self.owner.past.removed).rows(found, rows)
+        names = {row.finding.name for row in rows} | {each.former for each in renamings.values()}
+        yield from self._undeclared.rows(found, names)
         for fill, migration, is_done in self.owner.fills(site, found) if self.is_own else ():
             fill_snapshot = Snapshot(found) if is_done else fill.read(site)
             for finding in fill.compare(site, fill_snapshot):
@@ -352,4 +376,29 @@ def _is_for_patterns(operation: Convergent) -> bool:
     return any(each.endswith("_pattern_ops") for each in classes)
 
 
-Subject: TypeAlias = DeclaredEnum | DeclaredTable | DroppedTable
+@dataclass(frozen=True, slots=True)
+class ComparedTable:
+    """The cases by which PostgreSQL compares a table with its declaration.
+
+    own: that of the table. candidates, others: what may be there under another name, and the cases of those.
+    """
+
+    own: Case
+    candidates: Sequence[Candidate] = ()
+    others: Sequence[Case] = ()
+
+    def known(self, snapshots: Iterator[Snapshot]) -> "KnownTable":
+        """Take the snapshots of the cases, in their order."""
+        own = next(snapshots)
+        return KnownTable(own, [(each, next(snapshots)) for each in self.candidates])
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTable:
+    """The snapshot of a table, and those in which a candidate has the name that is declared."""
+
+    snapshot: Snapshot
+    candidates: Sequence[tuple[Candidate, Snapshot]] = ()
+
+
+Subject: TypeAlias = JudgedEnum | JudgedTable | DroppedTable

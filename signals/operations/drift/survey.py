@@ -128,19 +128,19 @@ class Declared:
 def snapshots_for(
     connection: BaseDatabaseWrapper, asked: Sequence[tuple["Subject", Any, str]]
 ) -> list[Any]:
-    """Return the value from which each subject makes its rows: a snapshot of a table, else the answer itself.
+    """Return what each subject makes its rows from: a table's snapshots, any other answer as it is.
 
     asked: each subject with its answer, and with the search_path of that, empty if it is the session's.
     """
-    cases = [
-        subject.case(answer, path)
+    compared = [
+        subject.compared(answer, path) if isinstance(subject, JudgedTable) else None
         for subject, answer, path in asked
-        if isinstance(subject, DeclaredTable)
     ]
+    cases = [case for each in compared if each for case in (each.own, *each.others)]
     snapshots = iter(compare(connection, cases))
     return [
-        next(snapshots) if isinstance(subject, DeclaredTable) else answer
-        for subject, answer, _ in asked
+        each.known(snapshots) if each else answer
+        for each, (_, answer, _) in zip(compared, asked, strict=True)
     ]
 
 

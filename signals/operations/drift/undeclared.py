@@ -1,6 +1,6 @@
 """The parts of a table that no migration declares."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,14 +32,14 @@ class Undeclared:
     site: Site
     removed: Mapping[tuple[str, str], str]
 
-    def rows(self, found: Table, rows: Sequence[Row]) -> Iterator[Row]:
+    def rows(self, found: Table, known: Iterable[str]) -> Iterator[Row]:
         """Yield a row for each part that no migration declares, or that one removed and that is still there.
 
-        rows: those of the declared parts.
+        known: the names of the components that have a row.
         """
         site = self.site
         columns = {site.column(each.name) for each in self.operation.declared(site)}
-        names = {row.finding.name for row in rows} | set(self._accepted_names(found))
+        names = {*known, *self.accepted_names(found)}
         for column in found.columns:
             if column.name not in columns:
                 drop = f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column.name)};"
@@ -55,22 +55,7 @@ class Undeclared:
                 drop = f"{drop_index(site, index.name, found).sql};"
                 yield self._row("index", index.name, index.definition, drop)
 
-    def _row(self, component: str, name: str, found: str, drop: str) -> Row:
-        removed = self.removed
-        kinds = ["column"] if component == "column" else ["constraint", "index"]
-        origin = next((removed[kind, name] for kind in kinds if (kind, name) in removed), "")
-        status = Status.LEFTOVER if origin else Status.UNDECLARED
-        return Row(Finding(component, name, self.site.table, status, found, fix=drop), origin)
-
-    def _is_declared_key(self, columns: tuple[str, ...]) -> bool:
-        """Return whether the columns have a declared foreign key, for which one of any name is accepted."""
-        return any(
-            (each.column,) == columns and getattr(each, "db_constraint", False)
-            for each in self.operation.declared(self.site)
-            if each.is_relation
-        )
-
-    def _accepted_names(self, found: Table) -> Iterator[str]:
+    def accepted_names(self, found: Table) -> Iterator[str]:
         """Yield the names of indexes and constraints that are declared, or accepted in the place of these."""
         site = self.site
         for source, part in self.operation.sources(site, None):
@@ -89,6 +74,21 @@ class Undeclared:
         for index in found.indexes:
             if _pattern_column(index) in keys:
                 yield index.name
+
+    def _row(self, component: str, name: str, found: str, drop: str) -> Row:
+        removed = self.removed
+        kinds = ["column"] if component == "column" else ["constraint", "index"]
+        origin = next((removed[kind, name] for kind in kinds if (kind, name) in removed), "")
+        status = Status.LEFTOVER if origin else Status.UNDECLARED
+        return Row(Finding(component, name, self.site.table, status, found, fix=drop), origin)
+
+    def _is_declared_key(self, columns: tuple[str, ...]) -> bool:
+        """Return whether the columns have a declared foreign key, for which one of any name is accepted."""
+        return any(
+            (each.column,) == columns and getattr(each, "db_constraint", False)
+            for each in self.operation.declared(self.site)
+            if each.is_relation
+        )
 
     def _serving_names(self, found: Table, implied: Any) -> Iterator[str]:
         """Yield the names of the indexes that do what a field implies, and of their constraints."""
