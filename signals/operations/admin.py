@@ -42,6 +42,11 @@ class Line:
         return Status[self.component["status"].upper()]
 
     @property
+    def is_shown_first(self) -> bool:
+        """Return whether the component is not as declared, and nobody accepts that."""
+        return not (self.status.is_right or self.component["accepted"])
+
+    @property
     def label(self) -> str:
         return f"{self.status.value} {self.component['progress']}".rstrip()
 
@@ -154,20 +159,21 @@ def _context(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[s
         "page": pages.get_page(request.GET.get("page")),
         "query": query.without("page"),
         "components": len(counted),
-        "findings": sum(not line.status.is_right for line in counted),
+        "findings": sum(line.component["finding"] for line in lines),
+        "accepted": sum(bool(line.component["accepted"]) for line in lines),
         "notes": sum(bool(line.component["note"]) for line in lines),
     }
 
 
 def _matches(status: str) -> Callable[[Line], bool]:
     if status == _WRONG:
-        return lambda line: not line.status.is_right
+        return lambda line: line.is_shown_first
     return lambda line: status in (_EVERY, line.status.name.lower())
 
 
 def _statuses(query: "_Query", lines: Sequence[Line]) -> Iterator[Choice]:
     counts = Counter(line.status for line in lines)
-    wrong = sum(count for status, count in counts.items() if not status.is_right)
+    wrong = sum(line.is_shown_first for line in lines)
     texts = {_WRONG: f"Not as declared ({wrong})", _EVERY: f"Every row ({len(lines)})"}
     known = {each.name.lower(): f"{each.value} ({counts[each]})" for each in Status}
     asked = (query.status, *(each.name.lower() for each in counts))

@@ -19,6 +19,7 @@ from .catalog.tables import Column, Table
 from .components import guards
 from .components.columns import (
     add_field_ddl,
+    as_declared,
     bare_field,
     compare_column,
     compare_existence,
@@ -28,6 +29,7 @@ from .components.columns import (
     same_column,
     same_default,
     type_of,
+    with_default,
 )
 from .components.foreign_keys import has_db_constraint, referenced
 from .errors import Refused, is_impossible, one_line
@@ -131,7 +133,8 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         ddl = probe_column(site, field, found, add_field_ddl(site, field))
         if not ddl:
             return []
-        ddl += add_field_ddl(site, former)
+        column = found.column(site.column(self.name))
+        ddl += with_default(former, column, add_field_ddl(site, former))
         for part in self._parts(site, found):
             ddl += part.probe(site, found)
         return ddl
@@ -304,10 +307,24 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     def _columns(
         self, site: Site, snapshot: Snapshot
     ) -> tuple[Column | None, Column | None, Column | None]:
-        """Return the column as found, as wanted, and as it was before the migration."""
+        """Return the column as found, as wanted, and as it was before the migration.
+
+        A default that plain SQL set, and that the field has in Python, goes along with the type.
+        """
         found, wanted = snapshot.columns(site.column(self.name))
         _, former = snapshot.columns(_BEFORE)
-        return found, wanted, former
+        if found is None or wanted is None or former is None:
+            return found, wanted, former
+        ends = [(site.field(self.name), wanted), (self._former(site), former)]
+        after, before = (as_declared(field, found, column) for field, column in ends)
+        if (after.default is None) is not (before.default is None) and not any(
+            field.has_db_default() for field, _ in ends
+        ):
+            after, before = (
+                column if end.default is None else end
+                for end, column in ((after, wanted), (before, former))
+            )
+        return found, after, before
 
     def _former(self, site: Site) -> AnyField:
         """Return the field as it was before the migration."""

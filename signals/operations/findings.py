@@ -35,6 +35,7 @@ class Finding:
     fix: SQL, or advice, that makes a different component equal.
     note: a difference that does not stop a run.
     replaceable: whether `on_different="replace"` can replace the found definition by the wanted one.
+    refuses_writes: whether something undeclared refuses rows that the models allow.
     """
 
     component: str
@@ -46,6 +47,7 @@ class Finding:
     fix: str = ""
     note: str = ""
     replaceable: bool = False
+    refuses_writes: bool = False
 
     @property
     def label(self) -> str:

@@ -43,6 +43,10 @@ _SERIAL_TYPES = {
 }
 
 
+# Callables that Django's documentation gives as defaults, and that return the same each time.
+_CONSTANTS = (dict, list, set, tuple, str, int, float, bool)
+
+
 def same_column(found: Column, wanted: Column) -> bool:
     """Return whether two columns have the same type, nullability, collation, generation and default.
 
@@ -72,8 +76,12 @@ def compare_column(
         different = replace(finding, status=Status.DIFFERENT, wanted=f"{kind} (no such type)")
         fix = "create the type before (CreateEnumIfMissing, CREATE EXTENSION ...), and run again"
         return replace(different, fix=fix)
-    if target is None or same_column(column, target):
+    if target is None:
         return finding
+    note = _default_note(field, column, target)
+    target = as_declared(field, column, target)
+    if same_column(column, target):
+        return replace(finding, note=note if column.default == target.default else "")
     fix = reconciling(site.table, site.quote(finding.name), column, target)
     different = replace(finding, status=Status.DIFFERENT, wanted=definition(target))
     return replace(different, fix=fix)
@@ -124,7 +132,30 @@ def probe_column(site: Site, field: AnyField, found: Table, ddl: Sequence[str]) 
     column = site.column(field.name)
     if found.column(column) is None or type_of(site, field) in found.unknown:
         return []
-    return [f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column)} CASCADE", *ddl]
+    drop = f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column)} CASCADE"
+    return [drop, *with_default(field, found.column(column), ddl)]
+
+
+def with_default(field: AnyField, found: Column | None, ddl: Sequence[str]) -> list[str]:
+    """Return the ADD COLUMN; it leaves the field's default in Python there if the column found has a default.
+
+    Then PostgreSQL tells whether the two are the same, see `as_declared`.
+    """
+    is_kept = found is not None and found.default is not None and _is_of_python(field)
+    return [sql for sql in ddl if not (is_kept and sql.endswith(" DROP DEFAULT"))]
+
+
+def as_declared(field: AnyField, found: Column, wanted: Column) -> Column:
+    """Return the wanted column as the one found is compared with it, in its default.
+
+    A default that plain SQL set on a column whose field has the same default in Python, as for code that
+    does not know the column, is no difference. A default in Python that varies, as a time does, is the same
+    as any.
+    """
+    if not _is_of_python(field) or found.numbered or wanted.default is None:
+        return wanted
+    is_same = _varies(field) or same_default(found, wanted)
+    return replace(wanted, default=found.default if is_same else None, folded="")
 
 
 def bare_field(site: Site, field: AnyField) -> AnyField:
@@ -236,6 +267,25 @@ def require_no_other_change(
             f"the declaration makes {after.name} {' and '.join(changes)} too",
             "leave that to an operation of its own (AddForeignKeyIfMissing, RenameField, AlterField ...)",
         )
+
+
+def _default_note(field: AnyField, found: Column, wanted: Column) -> str:
+    """Return the note on a default that only the database has, though the field has it in Python."""
+    if not _is_of_python(field) or wanted.default is None or found.numbered:
+        return ""
+    return f"DEFAULT {found.default} in the database, in the declaration in Python alone"
+
+
+def _is_of_python(field: AnyField) -> bool:
+    """Return whether the field's default, if it has one, is known to Python alone."""
+    return not (field.has_db_default() or field.generated)
+
+
+def _varies(field: Any) -> bool:
+    """Return whether the field's default in Python may be another one each time."""
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return True
+    return field.has_default() and callable(field.default) and field.default not in _CONSTANTS
 
 
 def _may_rewrite(field: AnyField) -> bool:

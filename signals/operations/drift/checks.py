@@ -21,9 +21,10 @@ _KINDS: dict[Status, tuple[type[Error | Warning], str, str]] = {
     Status.DIFFERENT: (Error, "E011", "is different"),
     Status.UNFINISHED: (Warning, "W012", "is unfinished"),
     Status.BUILDING: (Warning, "W013", "is being built by another session"),
-    Status.LEFTOVER: (Warning, "W014", "was removed by a migration, and still exists"),
+    Status.LEFTOVER: (Warning, "W014", "was removed by a migration, and is there"),
+    Status.UNDECLARED: (Error, "E017", "is declared by no migration, and refuses rows"),
 }
-_UNREADABLE, _MISCONFIGURED = f"{TAG}.E015", f"{TAG}.E016"
+_UNREADABLE, _MISCONFIGURED, _STALE = (f"{TAG}.{number}" for number in ("E015", "E016", "W018"))
 
 
 @register(TAG, Tags.database, deploy=True)
@@ -33,7 +34,9 @@ def check_findings(
     databases: Sequence[str] | None = None,
     **_unused: Any,
 ) -> list[CheckMessage]:
-    """Return E010 to W014 for the findings, E015 for an unreadable server, E016 for unusable migrations.
+    """Return E010 to W014 and E017 for the findings, and W018 for stale entries of those that are accepted.
+
+    Return E015 for an unreadable server, and E016 for unusable migrations or settings.
 
     The check is a deployment check, because it judges what `migrate` is about to change: `migrate` and the
     test runners never run deployment checks. `check` runs them with `--deploy`, or if it is given this tag.
@@ -55,6 +58,9 @@ def _of_database(alias: str, app_configs: Sequence[AppConfig] | None) -> Iterato
         for label in labels:
             found = read_survey(connections[alias], label)
             yield from (_message(found, row) for row in found.rows if row.is_wrong())
+            for line in found.stale:
+                text, hint = f"stale accepted finding: {line}", "Correct the file."
+                yield Warning(text, hint=hint, obj=alias, id=_STALE)
     except Unreadable as error:
         hint = f"Start the server, or correct DATABASES[{alias!r}]; then check again."
         if error.is_misconfigured:
@@ -68,7 +74,7 @@ def _message(survey: "Survey", row: "Row") -> CheckMessage:
     kind, number, what = _KINDS[finding.status]
     facts = [f"{finding.label} {what} {row.progress}".rstrip(), f"schema {survey.schema}"]
     facts += [row.migration] if row.migration else []
-    if finding.status in (Status.DIFFERENT, Status.LEFTOVER):
+    if finding.status in (Status.DIFFERENT, Status.LEFTOVER, Status.UNDECLARED):
         definitions = {"found": finding.found, "wanted": finding.wanted}
         facts += [f"{word}: {fact}" for word, fact in definitions.items() if fact]
     facts += [finding.note] if finding.status is Status.UNFINISHED and finding.note else []

@@ -88,8 +88,11 @@ def summary(survey: Survey) -> str:
     counts = Counter(row.finding.status for row in survey.rows)
     place = f"{survey.database}, schema {survey.schema}"
     parts = _count_texts(counts, f" of {survey.migrations} migrations")
-    notes = sum(1 for row in survey.rows if row.finding.note and not row.is_wrong())
+    right = [row for row in survey.rows if row.finding.status.is_right]
+    notes = sum(1 for row in right if row.finding.note)
     parts += [f"{notes} with a note (--all shows it)"] if notes else []
+    accepted = sum(1 for row in survey.rows if row.accepted)
+    parts += [f"{accepted} accepted (--all shows it)"] if accepted else []
     return f"{place}: {'; '.join(parts)}"
 
 
@@ -110,6 +113,7 @@ def schemas_as_json(
         )
         for schemas in surveyed
         for each in schemas.surveys
+        if not each.is_clean(strict=True)
     ]
     sets = [
         {
@@ -120,6 +124,7 @@ def schemas_as_json(
             "counts": _counts_as_json(each.counts),
             "unreadable": list(each.unreadable),
             "unmigrated": list(each.unmigrated),
+            "stale_accepted": list(each.stale),
         }
         for each in surveyed
     ]
@@ -219,12 +224,15 @@ def detail_lines(status: Status, component: Mapping[str, Any]) -> list[tuple[str
             listed.append(("to fix", component["fix"]))
         if status is Status.DIFFERENT and component["replaceable"]:
             listed.append(("or", "--repair --replace"))
-    return [(word, text) for word, text in [*listed, ("note", component["note"])] if text]
+    listed.append(("note", component["note"]))
+    if entry := component["accepted"]:
+        listed.append(("accepted", f"until {entry['until']} by {entry['who']}: {entry['reason']}"))
+    return [(word, text) for word, text in listed if text]
 
 
 def _details(row: Row) -> list[str]:
-    labelled = detail_lines(row.finding.status, row_as_json(row))
-    lines = [f"  {f'{label}:':<8}{text}" for label, text in labelled]
+    labelled = facts(row.finding.status, row_as_json(row))
+    lines = [f"  {f'{label}:':<7} {text}" for label, text in labelled]
     return [*_title(row), *lines] if lines else []
 
 
@@ -239,7 +247,8 @@ def _survey_as_json(survey: Survey, rows: Iterable[Row], *, strict: bool) -> dic
         "clean": survey.is_clean(strict=strict),
         "migrations": survey.migrations,
         "counts": _counts_as_json(Counter(row.finding.status for row in survey.rows)),
-        "components": [row_as_json(row) for row in rows],
+        "stale_accepted": list(survey.stale),
+        "components": [row_as_json(row, strict=strict) for row in rows],
     }
 
 
@@ -247,9 +256,9 @@ def _counts_as_json(counts: Counter[Status]) -> dict[str, int]:
     return {status.name.lower(): counts[status] for status in Status}
 
 
-def row_as_json(row: Row) -> dict[str, Any]:
+def row_as_json(row: Row, *, strict: bool = False) -> dict[str, Any]:
     """Return the component as an object of the JSON output."""
-    finding = row.finding
+    finding, entry = row.finding, row.accepted
     return {
         "component": finding.component,
         "name": finding.name,
@@ -262,6 +271,9 @@ def row_as_json(row: Row) -> dict[str, Any]:
         "note": finding.note,
         "progress": row.progress,
         "replaceable": finding.replaceable,
+        "finding": row.is_wrong(strict=strict),
+        "accepted": entry
+        and {"until": entry.until.isoformat(), "who": entry.who, "reason": entry.reason},
     }
 
 

@@ -17,7 +17,9 @@ _HELP = {
     "components": "Components that the applied migrations declare, by their status in the database.",
     "findings": "Components that are not as declared.",
     "clean": "Whether there is no finding.",
-    "schemas": "Schemas that were surveyed together, by the pattern of their names.",
+    "accepted": "Findings that the file of accepted findings takes out until a day.",
+    "stale_accepted": "Entries of that file that are over, or that no finding meets.",
+    "schemas": "Schemas that were judged together, by the pattern of their names.",
     "applied_migrations": "Migrations that the database has recorded as applied.",
     "run_success": "Whether the last run could read the database.",
     "run_timestamp_seconds": "When the last run ended, in seconds since 1970.",
@@ -107,6 +109,7 @@ class Textfile:
             labels = {"database": survey.database, "schema": survey.schema}
             yield from _of_components(labels, counts)
             yield from self._of_findings(labels, [survey])
+            yield "stale_accepted", labels, len(survey.stale)
             yield "applied_migrations", labels, survey.migrations
 
     def _of_schemas(self, schemas: Schemas) -> Iterator[Sample]:
@@ -114,6 +117,7 @@ class Textfile:
         labels = {"database": schemas.database, "schema": schemas.pattern}
         yield from _of_components(labels, schemas.counts)
         yield from self._of_findings(labels, schemas.surveys)
+        yield "stale_accepted", labels, len(schemas.stale)
         yield "schemas", labels, len(schemas.names)
         for survey in schemas.surveys:
             # A series that occurs twice makes node_exporter reject the file.
@@ -127,6 +131,7 @@ class Textfile:
         findings = sum(row.is_wrong(strict=self.strict) for each in surveys for row in each.rows)
         yield "findings", labels, findings
         yield "clean", labels, not findings
+        yield "accepted", labels, sum(bool(row.accepted) for each in surveys for row in each.rows)
 
 
 def _of_components(labels: Mapping[str, str], counts: Counter[Status]) -> Iterator[Sample]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ..base import Convergent
 from ..findings import Finding, Status
 from ..site import Site
+from .accepted import Accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class Row:
 
     site: where the operation would run.
     progress: how far another session has built the component, as in 42 %.
+    accepted: who accepts the finding, why and until when, if anybody does.
     """
 
     finding: Finding
@@ -20,11 +22,19 @@ class Row:
     operation: Convergent | None = None
     site: Site | None = None
     progress: str = ""
+    accepted: Accepted | None = None
 
     def is_wrong(self, *, strict: bool = False) -> bool:
-        """Return whether the row is a finding; an undeclared component is one only if `strict`."""
+        """Return whether the row is a finding that nobody accepts.
+
+        What no migration declares is one if it refuses rows that the models allow, or if `strict`.
+        """
         status = self.finding.status
-        return strict if status is Status.UNDECLARED else not status.is_right
+        if self.accepted:
+            return False
+        if status is Status.UNDECLARED:
+            return strict or self.finding.refuses_writes
+        return not status.is_right
 
     def is_repairable(self, *, replacing: bool = False) -> bool:
         """Return whether running the operation would repair the component.
@@ -32,7 +42,7 @@ class Row:
         replacing: whether a component that differs may be replaced.
         """
         status = self.finding.status
-        if self.operation is None:
+        if self.operation is None or self.accepted:
             return False
         if status is Status.DIFFERENT:
             return replacing and self.finding.replaceable
@@ -41,12 +51,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The rows of one schema of one database."""
+    """The rows of one schema of one database.
+
+    stale: a line for each accepted finding that is over or not found, if the whole schema was surveyed.
+    """
 
     database: str
     schema: str
     migrations: int
     rows: tuple[Row, ...]
+    stale: tuple[str, ...] = ()
 
     def is_clean(self, *, strict: bool = False) -> bool:
         """Return whether every component exists, or is absent, as declared."""

@@ -41,10 +41,11 @@ class Schemas:
     """The survey of the schemas whose names are LIKE a pattern.
 
     names: the schemas that were surveyed.
-    surveys: those of the schemas in which something is not right, or undeclared.
+    surveys: those of the schemas in which something is not right, undeclared or accepted.
     counts: the components of all schemas, by status.
     unreadable: the schemas that the role may not read.
     unmigrated: the schemas for which no migration is recorded.
+    stale: a line for each accepted finding that is over, or found in none of the schemas.
     """
 
     database: str
@@ -54,6 +55,7 @@ class Schemas:
     counts: Counter[Status]
     unreadable: tuple[str, ...]
     unmigrated: tuple[str, ...]
+    stale: tuple[str, ...] = ()
 
     def is_clean(self, *, strict: bool = False) -> bool:
         """Return whether every component of every schema exists, or is absent, as declared."""
@@ -262,7 +264,9 @@ def _survey_together(
             else:
                 each = _own_survey(connection, schema, declared, rows_of[schema.name])
             counts.update(row.finding.status for row in each.rows)
-            surveys += [] if each.is_clean(strict=True) else [each]
+            is_told = any(row.accepted or row.is_wrong(strict=True) for row in each.rows)
+            surveys += [each] if is_told else []
+    stale = [set(declared.stale()) for declared, _ in families]
     return Schemas(
         connection.alias,
         pattern,
@@ -271,6 +275,7 @@ def _survey_together(
         counts,
         tuple(schema.name for schema in found if not schema.readable),
         tuple(each.name for known, schemas in families if not known.migrations for each in schemas),
+        tuple(sorted(set.intersection(*stale))) if stale else (),
     )
 
 

@@ -16,7 +16,7 @@ from ..catalog.query import quoted
 from ..catalog.questions import PLACED, Question
 from ..catalog.sessions import builds_on
 from ..catalog.tables import Column, Table
-from ..components.columns import same_column
+from ..components.columns import as_declared, same_column
 from ..components.snapshots import Case, case, question
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
 from ..site import AnyField, Site
@@ -300,10 +300,13 @@ class DeclaredTable:
         """Return the finding on a column or foreign key, and the operation that would build it."""
         finding, field, site = part.finding, part.subject, self.site
         column, wanted = snapshot.columns(finding.name)
+        if column is not None and wanted is not None:
+            wanted = as_declared(field, column, wanted)
         declares_none = not self._declares_collation(field)
         if finding.component == "column" and declares_none and column and column.collation:
-            note = f"COLLATE {column.collation} in the database, none in the declaration"
-            finding = replace(finding, note=note)
+            notes = [f"COLLATE {column.collation} in the database, none in the declaration"]
+            notes += [finding.note] if finding.note else []
+            finding = replace(finding, note="; ".join(notes))
         name = self.operation.name
         if finding.component == "foreign key" and isinstance(field, ForeignKey):
             return finding, BUILDERS["foreign key"](name, field.name, field, altered_later=True)

@@ -1,6 +1,7 @@
 """Compare what the applied migrations declare with the database of one connection."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..components.snapshots import compare
 from ..execution.waiting import retry_without_timeouts
 from ..findings import Finding, Status
 from ..site import Site
+from .accepted import AcceptedFindings
 from .history import History, ModelHistory, ModelKey, migration_graph, replay, table_of
 from .rows import Row, Survey
 from .subjects import DeclaredEnum, DeclaredModel, DeclaredTable, DroppedTable, Subject
@@ -33,12 +35,9 @@ def survey(
     """
     history = replay(connection, migration_graph(connection))
     declared = Declared(connection, history, app_label, migration)
-    return Survey(
-        connection.alias,
-        current_place(connection).schema or "",
-        declared.migrations,
-        tuple(declared.rows()),
-    )
+    place = current_place(connection).schema or ""
+    rows = tuple(declared.rows())
+    return Survey(connection.alias, place, declared.migrations, rows, tuple(declared.stale()))
 
 
 def survey_with_retry(
@@ -66,6 +65,7 @@ class Declared:
     ) -> None:
         self.connection, self.history = connection, history
         self.app_label, self.migration = app_label, migration
+        self.accepted = AcceptedFindings.of_settings(connection.alias)
         self.fixed_rows: list[Row] = list(self.asked_for(_unknown(history)))
         self.subjects: list[Subject] = [*self._enums(), *self._tables(), *self._dropped()]
         applied = [each for each in history.applied if app_label in (None, each.app_label)]
@@ -82,11 +82,20 @@ class Declared:
             yield from self.asked_for(subject.rows(known))
 
     def asked_for(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yield those of the rows that belong to the app and to the migration."""
+        """Yield those of the rows that belong to the app and to the migration, with who accepts them."""
         for row in rows:
             app, _, name = row.migration.partition(".")
             if self.app_label in (None, app or self.app_label) and self.migration in (None, name):
-                yield row
+                entry = None if row.finding.status.is_right else self.accepted.entry(row.finding)
+                yield replace(row, accepted=entry) if entry else row
+
+    def stale(self) -> Iterator[str]:
+        """Yield a line for each accepted finding that the rows so far lack, or that is over.
+
+        Yield none if the rows are those of an app or a migration alone.
+        """
+        if self.app_label is None:
+            yield from self.accepted.stale()
 
     def _enums(self) -> "Iterator[Subject]":
         state = self.history.state

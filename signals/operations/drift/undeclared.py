@@ -1,7 +1,7 @@
 """The parts of a table that no migration declares."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Index, UniqueConstraint
@@ -17,6 +17,7 @@ from ..implied import serving
 from ..site import Site
 from .rows import Row
 
+_EXCLUDING = ("u", "x")  # pg_constraint.contype of those that compare rows with each other
 _KINDS = {"c": "check", "f": "foreign key", "u": "unique", "x": "exclusion", "p": "primary key"}
 
 
@@ -43,17 +44,28 @@ class Undeclared:
         for column in found.columns:
             if column.name not in columns:
                 drop = f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column.name)};"
-                yield self._row("column", column.name, definition(column), drop)
+                is_needed = column.not_null and column.default is None and not column.numbered
+                yield self._row(
+                    "column", column.name, definition(column), drop, refuses_writes=is_needed
+                )
         for each in found.constraints:
             if each.kind in _KINDS and each.kind != "p" and each.name not in names:
                 if each.kind == "f" and self._is_declared_key(each.columns):
                     continue
                 drop = f"{drop_constraint(site, each.name).sql};"
-                yield self._row(_KINDS[each.kind], each.name, each.definition, drop)
+                yield self._row(
+                    _KINDS[each.kind],
+                    each.name,
+                    each.definition,
+                    drop,
+                    refuses_writes=each.kind in _EXCLUDING,
+                )
         for index in found.indexes:
             if index.constraint is None and index.name not in names:
                 drop = f"{drop_index(site, index.name, found).sql};"
-                yield self._row("index", index.name, index.definition, drop)
+                yield self._row(
+                    "index", index.name, index.definition, drop, refuses_writes=index.unique
+                )
 
     def accepted_names(self, found: Table) -> Iterator[str]:
         """Yield the names of indexes and constraints that are declared, or accepted in the place of these."""
@@ -75,12 +87,18 @@ class Undeclared:
             if _pattern_column(index) in keys:
                 yield index.name
 
-    def _row(self, component: str, name: str, found: str, drop: str) -> Row:
+    def _row(
+        self, component: str, name: str, found: str, drop: str, *, refuses_writes: bool
+    ) -> Row:
         removed = self.removed
         kinds = ["column"] if component == "column" else ["constraint", "index"]
         origin = next((removed[kind, name] for kind in kinds if (kind, name) in removed), "")
         status = Status.LEFTOVER if origin else Status.UNDECLARED
-        return Row(Finding(component, name, self.site.table, status, found, fix=drop), origin)
+        finding = Finding(component, name, self.site.table, status, found, fix=drop)
+        if refuses_writes:
+            note = "it refuses rows that the models allow"
+            finding = replace(finding, note=note, refuses_writes=True)
+        return Row(finding, origin)
 
     def _is_declared_key(self, columns: tuple[str, ...]) -> bool:
         """Return whether the columns have a declared foreign key, for which one of any name is accepted."""

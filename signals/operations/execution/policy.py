@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -32,8 +33,9 @@ class LockPolicy:
     batch_time: the time that a batch of a backfill should take, from which its number of rows follows.
     progress_interval: the time between two log lines about a long step or the sessions that block it.
     show_queries: whether log lines and errors show the queries of blocking sessions.
-    migrators_wait: the longest wait for another run of `migrate` in the same schema to end.
-    convert_new_migrations: whether `makemigrations` writes convergent operations without an option.
+    migrators_wait: how long a run of `migrate` waits for another run in the same schema to end.
+    convert_new_migrations: whether `makemigrations` writes convergent operations without being asked.
+    accepted_findings: the path of the file of accepted findings; none if empty.
     """
 
     lock_timeout: float = 0.1
@@ -45,6 +47,7 @@ class LockPolicy:
     show_queries: bool = True
     migrators_wait: float = 3600.0
     convert_new_migrations: bool = False
+    accepted_findings: str = ""
 
     @classmethod
     def from_settings(cls) -> "LockPolicy":
@@ -68,6 +71,11 @@ class LockPolicy:
             if key not in known:
                 raise ImproperlyConfigured(f"{what} is not a setting (use {', '.join(known)})")
             field = known[key]
+            if isinstance(field.default, str):
+                if not isinstance(value, str | Path):
+                    raise ImproperlyConfigured(f"{what} is {value!r} (use the path of a file)")
+                values[field.name] = str(value)
+                continue
             is_switch = isinstance(field.default, bool)
             if is_switch and not isinstance(value, bool):
                 raise ImproperlyConfigured(f"{what} is {value!r} (use True or False)")

@@ -79,6 +79,8 @@ class Command(BaseCommand):
                 survey = self._survey_many if options["schemas"] else self._survey_one
                 surveys.append(survey(connection, options))
                 self.textfile.surveys.append(surveys[-1])
+                for line in surveys[-1].stale:
+                    self.stderr.write(f"stale accepted finding: {line}")
                 is_clean &= surveys[-1].is_clean(strict=options["strict"])
         self._end(surveys, options)
         if not is_clean:
@@ -178,6 +180,8 @@ class Command(BaseCommand):
             return found
         if options["sql"]:
             for wrong in found.surveys:
+                if wrong.is_clean(strict=True):
+                    continue  # all of it is accepted
                 with in_existing_schema(connection, wrong.schema):
                     path = search_path(connection)
                     self.stdout.write(as_sql(each(connection), path=path))

@@ -100,6 +100,29 @@ def test_rows_are_filtered_by_status_and_app_and_all_of_them_can_be_seen(
     assert watcher.get(PAGE, {"database": "nonsense"}).status_code == 404
 
 
+def test_an_accepted_finding_is_none_and_a_stale_entry_is_shown(
+    watcher: Client, drifted: Database, tmp_path: Path, settings: Any
+) -> None:
+    entry = """[[accepted]]
+row = 'index {}'
+status = "missing"
+reason = "it is <built> at night"
+who = "Ada"
+until = 9999-12-31
+"""
+    file = tmp_path / "accepted.toml"
+    name = 'idx_signals_state_created_at of "signals"'
+    file.write_text(entry.format(name) + entry.format("gone"))
+    settings.CONVERGENT_MIGRATIONS = {"ACCEPTED_FINDINGS": file}
+    page = read(watcher, drifted)
+    assert "<strong>2 of " in page
+    assert "1 is accepted." in page
+    assert "Stale accepted finding: missing: index gone: is not found any more" in page
+    assert "Not as declared (3)" in page
+    every = text(watcher, drifted, status="all")
+    assert "<dd>until 9999-12-31 by Ada: it is &lt;built&gt; at night</dd>" in every
+
+
 def test_many_rows_are_on_several_pages(
     watcher: Client, drifted: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
