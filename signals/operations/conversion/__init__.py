@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 from django.contrib.postgres import operations as postgres
@@ -76,16 +77,34 @@ def flat(changes: Iterable[Change]) -> list[Operation]:
 
 
 def is_same_state(one: ProjectState, other: ProjectState) -> bool:
-    """Return whether two states declare the same models; fields within fields are compared too."""
+    """Return whether two states declare the same models; fields within fields are compared too.
+
+    Functions and classes are the same by their names, because those of a module that was loaded anew are
+    other objects.
+    """
     deep = MigrationAutodetector(ProjectState(), ProjectState()).deep_deconstruct
 
     def declarations(state: ProjectState) -> dict[Any, Any]:
         return {
-            key: (deep([model.fields, model.options, list(model.bases)]), model.managers)
+            key: (
+                _by_name(deep([model.fields, model.options, list(model.bases)])),
+                model.managers,
+            )
             for key, model in state.models.items()
         }
 
     return one == other or declarations(one) == declarations(other)
+
+
+def _by_name(value: Any) -> Any:
+    match value:
+        case FunctionType() | type():
+            return value.__module__, value.__qualname__
+        case dict():
+            return {key: _by_name(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_by_name(each) for each in value]
+    return value
 
 
 def _change(

@@ -1,11 +1,12 @@
 """manage.py convergent_migration: rewrite an unapplied migration with convergent operations."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.utils import run_formatters
 from django.db import DatabaseError, connections
@@ -18,6 +19,7 @@ from django.db.migrations.state import ProjectState
 
 from ...conversion import convert, flat
 from ...conversion.parts import Batch, batches
+from ...conversion.reloading import Unloadable, loading_as_before
 from ...conversion.source import Unwritable, is_installed, rewritten, source_of
 from ...conversion.writer import MODULE_NAME, written
 from ..arguments import ExitCode, any_postgresql, find_migration, load_migrations, require_alias
@@ -47,8 +49,16 @@ class Command(BaseCommand):
             )
         self._require_unapplied(loader, migration, options["database"])
         app, name = key = (migration.app_label, migration.name)
-        before = loader.project_state(key, at_end=False)
-        changes = convert(migration.operations, app, before, any_postgresql())
+        connection = any_postgresql()
+        try:
+            before = loader.project_state(key, at_end=False)
+            changes = convert(migration.operations, app, before, connection)
+        except (LookupError, ValueError, FieldDoesNotExist) as error:
+            raise CommandError(
+                f"{migration} cannot be replayed on the migrations that it depends on: "
+                f"{type(error).__name__}: {error} (add to its dependencies the one that brings this)",
+                returncode=ExitCode.CONFIGURATION,
+            ) from error
         for change in changes:
             if change.reason:
                 self.stderr.write(f"{app}.{name}: {change.describe()}", self.style.NOTICE)
@@ -59,7 +69,10 @@ class Command(BaseCommand):
         _require_partable(loader, migration, len(own))
         texts = self._texts(migration, own, list(_names(loader, migration, own)), before)
         files = {source_of(migration).with_name(f"{each}.py"): texts[each] for each in texts}
-        (self._show if options["dry_run"] else self._write)(files)
+        if options["dry_run"]:
+            self._show(files)
+        else:
+            self._write(files, loader)
 
     def _texts(
         self, migration: Migration, own: Sequence[Batch], names: Sequence[str], before: ProjectState
@@ -108,22 +121,31 @@ class Command(BaseCommand):
         for path, text in files.items():
             self.stdout.write(f"# {path}\n{text}")
 
-    def _write(self, files: dict[Path, str]) -> None:
+    def _write(self, files: dict[Path, str], loader: MigrationLoader) -> None:
         """Write all of the files, or none of them.
 
         Each is written under another name and then moved into place, the new files before the changed one.
-        If that fails, the new files are removed again; raise CommandError then.
+        If that fails, or if the project's migrations then do not load or declare something else, the files
+        are as before; raise CommandError then.
         """
         new = [path for path in files if not path.exists()]
+        former = {path: path.read_bytes() for path in files if path.exists()}
         aside = {path: path.with_name(f".{path.name}.convergent") for path in files}
         try:
             for path, text in files.items():
                 aside[path].write_text(text, encoding="utf-8", newline="")
-            for path, beside in aside.items():
-                beside.replace(path)
+            with loading_as_before(loader):
+                for path, beside in aside.items():
+                    beside.replace(path)
+        except Unloadable as error:
+            _put_back(new, former)
+            raise CommandError(
+                f"nothing was changed: with the converted operations {error} (does another migration "
+                "or module use those of the file? write them out there)",
+                returncode=ExitCode.FINDINGS,
+            ) from error
         except OSError as error:
-            for path in new:
-                path.unlink(missing_ok=True)
+            _put_back(new, former)
             raise CommandError(
                 f"nothing was changed: {error}", returncode=ExitCode.UNAVAILABLE
             ) from error
@@ -133,6 +155,14 @@ class Command(BaseCommand):
         run_formatters(list(map(str, files)), stderr=self.stderr)
         for path in files:
             self.stdout.write(str(path))
+
+
+def _put_back(new: Sequence[Path], former: Mapping[Path, bytes]) -> None:
+    for path in new:
+        path.unlink(missing_ok=True)
+    for path, data in former.items():
+        if path.read_bytes() != data:
+            path.write_bytes(data)
 
 
 def _require_partable(loader: MigrationLoader, migration: Migration, count: int) -> None:
