@@ -14,6 +14,7 @@ class OperationsConfig(AppConfig):
     def ready(self) -> None:
         from . import checks  # noqa: F401 - registers the checks
         from .drift import checks as finding_checks  # noqa: F401 - the same
+        from .management import checks as installation_checks  # noqa: F401 - the same
         from .migrate import preflight
 
         pre_migrate.connect(preflight.remember, dispatch_uid=f"{NAME}.remember")

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any, NoReturn, TypeVar
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, NotSupportedError
 from django.db.migrations.operations.base import Operation
 
@@ -18,7 +19,7 @@ from .errors import (
     sqlstate,
 )
 from .findings import Finding, Snapshot
-from .names import MAX_NAME_BYTES, NAME
+from .names import MAX_NAME_BYTES, NAME, PACKAGE
 from .site import Site
 
 logger = logging.getLogger(NAME)
@@ -97,8 +98,18 @@ def require_choice(on_different: str) -> str:
     return on_different
 
 
+def require_driver(connection: Any) -> None:
+    """Raise ImproperlyConfigured if Django talks to PostgreSQL by psycopg2."""
+    if connection.vendor == "postgresql" and connection.Database.__name__ == "psycopg2":
+        raise ImproperlyConfigured(
+            f"Django talks to the database {connection.alias!r} by psycopg2, and {PACKAGE} needs psycopg 3 "
+            '(pip install "psycopg[binary]"; Django then uses it for the whole project)'
+        )
+
+
 def require_postgresql(connection: Any, operation: Operation) -> None:
     """Raise NotSupportedError unless the connection is to PostgreSQL."""
+    require_driver(connection)
     if connection.vendor != "postgresql":
         raise NotSupportedError(
             f"{operation.describe()}: {type(operation).__name__} needs PostgreSQL, and the database "

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS, Error
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import (
     BadMigrationError,
@@ -14,6 +14,7 @@ from django.db.migrations.exceptions import (
 )
 
 from ..execution.settings import with_lock_timeout
+from ..refusals import require_driver
 from .rows import Survey
 from .survey import survey, survey_with_retry
 
@@ -60,6 +61,7 @@ def read_survey(
 def errors_as_unreadable(alias: str) -> Iterator[None]:
     """Raise Unreadable, within the block, for an error of the server or of the migrations."""
     try:
+        require_driver(connections[alias])
         yield
     except Error as error:
         what = f"the database {alias!r} cannot be read: {str(error).strip()}"

@@ -5,7 +5,6 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg import Error
 
 from .settings import OBSERVER_SETTINGS, change_settings
 
@@ -16,7 +15,7 @@ def cancel(connection: BaseDatabaseWrapper) -> None:
     Do nothing if the connection is closed, or if the request fails or takes longer than 5 seconds.
     """
     if connection.connection is not None:
-        with suppress(Error):
+        with suppress(_driver(connection).Error):
             connection.connection.cancel_safe(timeout=5)
 
 
@@ -45,7 +44,7 @@ def is_open(connection: BaseDatabaseWrapper) -> bool:
     try:
         for _ in ("the last words of the server", "the end of the connection"):
             driver.pgconn.consume_input()
-    except Error:
+    except _driver(connection).Error:
         return False
     return not driver.closed
 
@@ -64,3 +63,8 @@ def observer_session(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWr
         yield second
     finally:
         second.close()
+
+
+def _driver(connection: Any) -> Any:
+    """Return the module of the driver, whose errors Django does not wrap where its cursors are passed by."""
+    return connection.Database

@@ -1,14 +1,18 @@
 """manage.py check: Django's command, which reports the findings if the library's tag is named."""
 
 from collections.abc import Sequence
-from typing import Any
-
-from django.core.management.commands import check
+from typing import TYPE_CHECKING, Any
 
 from ...drift.checks import TAG
+from ..inheritance import next_command
+
+if TYPE_CHECKING:
+    from django.core.management.commands.check import Command as NextCommand
+else:
+    NextCommand = next_command("check")
 
 
-class Command(check.Command):
+class Command(NextCommand):
     def check(
         self,
         app_configs: Any = None,

@@ -4,7 +4,7 @@ from argparse import BooleanOptionalAction
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
@@ -16,9 +16,15 @@ from ...conversion.parts import plan_migrations, state_without
 from ...conversion.writer import ConvergentWriter
 from ...execution.policy import LockPolicy
 from ..arguments import ExitCode, any_postgresql
+from ..inheritance import next_command
+
+if TYPE_CHECKING:
+    from django.core.management.commands.makemigrations import Command as NextCommand
+else:
+    NextCommand = next_command("makemigrations")
 
 
-class Command(makemigrations.Command):
+class Command(NextCommand):
     connection: BaseDatabaseWrapper | None = None
 
     def add_arguments(self, parser: CommandParser) -> None:

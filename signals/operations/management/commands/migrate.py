@@ -2,32 +2,39 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
-from django.core.management.commands import migrate
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...execution import migrators_lock
 from ...execution.policy import LockPolicy
+from ...refusals import require_driver
 from ..arguments import ExitCode
+from ..inheritance import next_command
+
+if TYPE_CHECKING:
+    from django.core.management.commands.migrate import Command as NextCommand
+else:
+    NextCommand = next_command("migrate")
 
 
-class Command(migrate.Command):
+class Command(NextCommand):
     still_alone: Callable[[], None] | None = None
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run Django's command under the migrators' lock.
+        """Run Django's command, or the next app's, under the migrators' lock.
 
         The command makes its plan once the lock is granted, so that it leaves out what another run applied.
         """
+        connection = connections[options["database"]]
         try:
             LockPolicy.from_settings()
+            require_driver(connection)
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=ExitCode.CONFIGURATION) from error
-        connection = connections[options["database"]]
         only_looks = options["plan"] or options["check_unapplied"]
         with ExitStack() as stack:
             if connection.vendor == "postgresql" and not only_looks:

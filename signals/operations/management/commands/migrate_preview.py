@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.template.defaultfilters import filesizeformat, pluralize
 
 from ...migrate.preview import MigrationPreview, StatementPreview, preview
+from ...refusals import require_driver
 from ..arguments import ExitCode, find_migration, require_alias, require_app
 
 
@@ -36,9 +38,12 @@ class Command(BaseCommand):
             what = f"the database {alias!r} is {connection.display_name}, and no PostgreSQL"
             raise CommandError(what, returncode=ExitCode.USAGE)
         try:
+            require_driver(connection)
             executor = MigrationExecutor(connection)
             targets = _targets(executor, options["app_label"], options["migration_name"])
             found = list(preview(connection, executor.migration_plan(targets)))
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error), returncode=ExitCode.CONFIGURATION) from error
         except DatabaseError as error:
             what = f"the database {alias!r} cannot be read: {error}"
             raise CommandError(what, returncode=ExitCode.UNAVAILABLE) from error
