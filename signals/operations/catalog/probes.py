@@ -4,6 +4,7 @@ PostgreSQL rewrites what it stores (`IN (...)` becomes `= ANY (ARRAY[...])`), so
 be compared with the catalog. The copy is temporary and always rolled back.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,29 @@ class Probe:
     path: str = ""
 
 
+# The statements of a script that return rows, of one column.
+_QUESTIONS = ("SELECT ", "EXPLAIN ")
+
+_ANSWER = "SELECT pg_catalog.current_setting('convergent_migrations.answer')"
+
+_ASK = """lines := '[]';
+FOR line IN EXECUTE %s LOOP lines := lines || pg_catalog.jsonb_build_array(line); END LOOP;
+answers := answers || pg_catalog.jsonb_build_array(lines);"""
+
+# A cancelled script is not caught: it ends them all.
+_CATCH = """DECLARE
+  line text; lines jsonb; answers jsonb := '[]'; state text; message text; detail text; hint text;
+BEGIN
+<steps>
+PERFORM pg_catalog.set_config('convergent_migrations.answer', answers::text, true);
+EXCEPTION WHEN OTHERS THEN
+GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
+  detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+PERFORM pg_catalog.set_config('convergent_migrations.answer', pg_catalog.jsonb_build_object('state', state,
+  'text', pg_catalog.concat(message, E'\\nDETAIL:  ' || NULLIF(detail, ''),
+    E'\\nHINT:  ' || NULLIF(hint, '')))::text, true);
+END"""
+
 _FILENODE = "SELECT pg_catalog.pg_relation_filenode(%s::pg_catalog.regclass)"
 
 
@@ -36,12 +60,11 @@ def probe_tables(
 ) -> list[Table | DatabaseError]:
     """Return a copy of each table after the DDL ran on it, or the error with which PostgreSQL refused it.
 
-    Make all copies in one round trip and roll them back: that takes ACCESS SHARE on the tables, and leaves
-    nothing, even if the run dies. Each DDL that PostgreSQL refuses costs a few round trips more. name: the
-    quoted name of the copies.
+    Make all copies in one round trip, whatever PostgreSQL refuses, and roll them back: that takes ACCESS
+    SHARE on the tables, and leaves nothing, even if the run dies. name: the quoted name of the copies.
     """
     question = facts_of_one(connection, Question(name))
-    scripts = [(probe, [*probe.ddl, question], 1) for probe in probes]
+    scripts = [(probe, [*probe.ddl, question]) for probe in probes]
     return [
         answer if isinstance(answer, DatabaseError) else parse_table(answer[0][0][0])
         for answer in _run_on_copies(connection, name, scripts)
@@ -65,7 +88,7 @@ def fold_constants_in(
             f"EXPLAIN (VERBOSE, COSTS OFF) SELECT {text} FROM {name}"  # noqa: S608 - its own
             for text in texts
         ]
-        scripts.append((probe, [*probe.ddl, *questions], len(questions)))
+        scripts.append((probe, [*probe.ddl, *questions]))
     return [
         plans if isinstance(plans, DatabaseError) else [_output_line(plan) for plan in plans]
         for plans in _run_on_copies(connection, name, scripts)
@@ -82,7 +105,7 @@ def rewrites_table(
     """
     question = compose(connection, _FILENODE, [name])
     script = [question, *ddl, question]
-    (files,) = _run_on_copies(connection, name, [(Probe(found, ()), script, 2)])
+    (files,) = _run_on_copies(connection, name, [(Probe(found, ()), script)])
     if isinstance(files, DatabaseError):
         raise files
     before, after = files
@@ -90,28 +113,54 @@ def rewrites_table(
 
 
 def _run_on_copies(
-    connection: BaseDatabaseWrapper,
-    name: str,
-    scripts: Sequence[tuple[Probe, Sequence[str], int]],
+    connection: BaseDatabaseWrapper, name: str, scripts: Sequence[tuple[Probe, Sequence[str]]]
 ) -> list[list[list[tuple[Any, ...]]] | DatabaseError]:
     """Run each script on an empty copy of its table; return the rows of its questions, or its error.
 
-    scripts: for each copy its probe, the statements, and how many of these are questions, that is, return
-    rows. All answers arrive in one list, which these numbers divide.
+    Of several scripts each catches its error on the server, so that one that fails stops no other.
     """
-    if not scripts:
-        return []
-    try:
-        texts = (_copy_script(name, probe, script) for probe, script, _ in scripts)
-        rows = iter(query_scripts(connection, *texts))
-    except DatabaseError as error:
-        if len(scripts) == 1:
+    texts = [_copy_script(name, probe, script) for probe, script in scripts]
+    if len(texts) == 1:
+        try:
+            return [query_scripts(connection, *texts)]
+        except DatabaseError as error:
             return [error]
-        # The error does not say which script failed, so run each half again.
-        middle = len(scripts) // 2
-        halves = (scripts[:middle], scripts[middle:])
-        return [answer for half in halves for answer in _run_on_copies(connection, name, half)]
-    return [[next(rows) for _ in range(number)] for _, _, number in scripts]
+    caught = ([_caught(connection, text), _ANSWER] for text in texts)
+    answers = query_scripts(connection, *caught) if texts else []
+    return [_parsed(connection, json.loads(text)) for ((text,),) in answers]
+
+
+def _caught(connection: BaseDatabaseWrapper, script: Sequence[str]) -> str:
+    """Return a statement that runs the script, and puts what it answers, or its error, into a setting."""
+    steps = [
+        compose(connection, _ASK if sql.startswith(_QUESTIONS) else "EXECUTE %s;", [sql])
+        for sql in script
+    ]
+    return compose(connection, "DO %s", [_CATCH.replace("<steps>", "\n".join(steps))])
+
+
+def _parsed(
+    connection: BaseDatabaseWrapper, answer: Any
+) -> list[list[tuple[Any, ...]]] | DatabaseError:
+    if isinstance(answer, list):
+        return [[(line,) for line in lines] for lines in answer]
+    return _error(connection, answer["state"], answer["text"])
+
+
+def _error(connection: Any, state: str, text: str) -> DatabaseError:
+    """Return the error of Django that a statement with this SQLSTATE and text would have raised."""
+    driver = connection.Database
+    try:
+        kind = driver.errors.lookup(state)
+    except KeyError:  # of a trigger, which may take any
+        kind = driver.errors.lookup("P0001")
+    cause = kind(text)
+    cause.sqlstate = state
+    try:
+        with connection.wrap_database_errors:
+            raise cause
+    except DatabaseError as error:
+        return error
 
 
 def _copy_script(name: str, probe: Probe, script: Sequence[str]) -> list[str]:

@@ -27,7 +27,7 @@ from ..names import NAME
 from .history import migration_graph, replay
 from .repair import Repaired, repair
 from .rows import Row, Survey
-from .subjects import JudgedTable, KnownTable, Subject
+from .subjects import JudgedTable, Subject
 from .survey import Declared, snapshots_for
 
 logger = logging.getLogger(NAME)
@@ -354,22 +354,7 @@ def _rows_of_shapes(
 ) -> Iterator[tuple[_Shape, _ShapeRows]]:
     asked = [(shape.subject, shape.answer, shape.first.path) for shape in shapes]
     for shape, known in zip(shapes, snapshots_for(connection, asked), strict=True):
-        with _schema_context(connection, shape, known):
-            rows = list(shape.subject.rows(known))
-        yield shape, _shape_rows(shape.first, rows)
-
-
-def _schema_context(
-    connection: BaseDatabaseWrapper, shape: _Shape, answer: Any
-) -> AbstractContextManager[None]:
-    """Return a context that enters the shape's first schema if the database is still to be asked there.
-
-    That is so for a table that cannot take its declaration as a whole, because its parts are then compared
-    one by one.
-    """
-    if isinstance(answer, KnownTable) and answer.snapshot.failure:
-        return in_schema(connection, shape.first.name)
-    return nullcontext()
+        yield shape, _shape_rows(shape.first, list(shape.subject.rows(known)))
 
 
 def _shape_rows(first: FoundSchema | None, rows: Sequence[Row]) -> _ShapeRows:

@@ -178,6 +178,19 @@ class DeclaredTable:
             self._contradiction = self.owner.contradiction(error)
             return ComparedTable(Case(self.operation, self.site, None))
 
+    def parts_alone(self, found: Table) -> list["PartAlone"]:
+        """Return the parts by themselves, for a table that cannot take the declaration as a whole."""
+        site, fields = self.site, self.operation.declared(self.site)
+        name = self.operation.name
+        parts = [
+            PartAlone(Source("field", each.name), each, BUILDERS["column"](name, each.name, each))
+            for each in fields
+        ]
+        parts += [
+            PartAlone(source, part, part) for source, part in self.operation.sources(site, found)
+        ]
+        return parts
+
     def needs_own_look(self, found: Table | None) -> bool:
         """Return whether the rows depend on more than the definition: on partitions, builds or values."""
         if found is None or found.kind not in _TABLES:
@@ -199,7 +212,12 @@ class DeclaredTable:
                 renaming = candidate.renaming(self.site, self._collated(pretended))
                 if renaming and renaming.former not in {each.former for each in renamings.values()}:
                     renamings.setdefault(renaming.name, renaming)
-            yield from list(self._rows(snapshot, renamings))
+            parts = [
+                ComparedPart(each.source, each.subject, finding)
+                for each, alone in known.alone
+                for finding in each.findings(self.site, alone)
+            ]
+            yield from list(self._rows(snapshot, renamings, parts))
         except (FieldDoesNotExist, FieldError) as error:
             yield self.owner.contradiction(error)
 
@@ -207,19 +225,19 @@ class DeclaredTable:
     def _undeclared(self) -> Undeclared:
         return Undeclared(self.operation, self.site, self.owner.past.removed)
 
-    def _rows(self, snapshot: Snapshot, renamings: Mapping[str, Renaming]) -> Iterator[Row]:
+    def _rows(
+        self,
+        snapshot: Snapshot,
+        renamings: Mapping[str, Renaming],
+        parts: Sequence[ComparedPart] = (),
+    ) -> Iterator[Row]:
         site, operation, found = self.site, self.operation, snapshot.found
         (first, *_) = operation.inspect(site, snapshot)
         yield Row(first, self.origin(TABLE_SOURCE), operation if found is None else None, site)
         if found is None or found.kind not in _TABLES:
             return
-        parts = (
-            self._one_by_one(found)
-            if snapshot.failure
-            else operation.compared_parts(site, snapshot)
-        )
         rows = []
-        for part in parts:
+        for part in parts or operation.compared_parts(site, snapshot):
             renaming = renamings.get(part.finding.name)
             if renaming is not None and part.finding.status is Status.MISSING:
                 row: Row | None = Row(
@@ -268,21 +286,6 @@ class DeclaredTable:
     def _declares_collation(self, field: AnyField) -> bool:
         """Return whether the field, or the column that a foreign key refers to, declares a collation."""
         return bool(field.db_parameters(self.site.connection).get("collation"))
-
-    def _one_by_one(self, found: Table) -> Iterator[ComparedPart]:
-        """Yield the finding on each part by itself.
-
-        For a table that cannot take the declaration as a whole.
-        """
-        site = self.site
-        for field in self.operation.declared(site):
-            alone = BUILDERS["column"](self.operation.name, field.name, field)
-            for finding in alone.compare(site, alone.read(site))[:2]:
-                if finding.component in ("column", "foreign key", "declaration"):
-                    yield ComparedPart(Source("field", field.name), field, finding)
-        for source, part in self.operation.sources(site, found):
-            for finding in part.compare(site, part.read(site)):
-                yield ComparedPart(source, part, finding)
 
     def _row(self, part: ComparedPart, snapshot: Snapshot) -> Row | None:
         finding, operation = part.finding, part.subject
@@ -397,11 +400,31 @@ class ComparedTable:
 
 
 @dataclass(frozen=True, slots=True)
+class PartAlone:
+    """A part of a table that is compared by itself; subject as in ComparedPart, operation: what builds it."""
+
+    source: Source
+    subject: Any
+    operation: Convergent
+
+    def findings(self, site: Site, snapshot: Snapshot) -> Iterator[Finding]:
+        """Yield the findings on the part; of a field those on its column and foreign key."""
+        for finding in self.operation.compare(site, snapshot):
+            is_own = finding.component in ("column", "foreign key", "declaration")
+            if self.subject is self.operation or is_own:
+                yield finding
+
+
+@dataclass(frozen=True, slots=True)
 class KnownTable:
-    """The snapshot of a table, and those in which a candidate has the name that is declared."""
+    """The snapshot of a table, and those in which a candidate has the name that is declared.
+
+    alone: the parts with their snapshots, if the table cannot take the declaration as a whole.
+    """
 
     snapshot: Snapshot
     candidates: Sequence[tuple[Candidate, Snapshot]] = ()
+    alone: Sequence[tuple[PartAlone, Snapshot]] = ()
 
 
 Subject: TypeAlias = JudgedEnum | JudgedTable | DroppedTable

@@ -12,7 +12,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from ..catalog.query import quoted
 from ..catalog.questions import ask
 from ..catalog.schemas import current_place
-from ..components.snapshots import compare
+from ..components.snapshots import case, compare
 from ..execution.waiting import retry_without_timeouts
 from ..findings import Finding, Status
 from ..site import Site
@@ -147,9 +147,35 @@ def snapshots_for(
     ]
     cases = [case for each in compared if each for case in (each.own, *each.others)]
     snapshots = iter(compare(connection, cases))
-    return [
+    known = [
         each.known(snapshots) if each else answer
         for each, (_, answer, _) in zip(compared, asked, strict=True)
+    ]
+    return _with_parts_alone(connection, asked, known)
+
+
+def _with_parts_alone(
+    connection: BaseDatabaseWrapper,
+    asked: Sequence[tuple["Subject", Any, str]],
+    known: Sequence[Any],
+) -> list[Any]:
+    """Return what is known, with each part by itself of tables that cannot take their whole declaration."""
+    parts = {
+        place: subject.parts_alone(each.snapshot.found)
+        for place, ((subject, *_), each) in enumerate(zip(asked, known, strict=True))
+        if isinstance(subject, JudgedTable) and each.snapshot.failure
+    }
+    cases = [
+        case(part.operation, asked[place][0].site, known[place].snapshot.found, asked[place][2])
+        for place, each in parts.items()
+        for part in each
+    ]
+    snapshots = iter(compare(connection, cases))
+    return [
+        replace(each, alone=[(part, next(snapshots)) for part in parts[place]])
+        if place in parts
+        else each
+        for place, each in enumerate(known)
     ]
 
 

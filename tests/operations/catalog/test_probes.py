@@ -10,6 +10,7 @@ from signals import operations
 from signals.operations.catalog.probes import Probe, probe_tables
 from signals.operations.catalog.questions import find_table
 from signals.operations.catalog.tables import Table
+from signals.operations.errors import sqlstate
 from tests.operations import scratch_schema
 from tests.operations.scratch_schema import (
     PART_TABLE,
@@ -53,7 +54,7 @@ def test_the_failure_of_a_probe_leaves_the_transaction_usable() -> None:
         assert scratch_schema.value("SELECT count(*) FROM part") == 3
 
 
-def test_one_refused_probe_of_many_costs_few_further_round_trips(
+def test_refused_probes_of_many_cost_no_further_round_trip(
     copy: Callable[[str], Database],
 ) -> None:
     database = copy("clean")
@@ -61,7 +62,8 @@ def test_one_refused_probe_of_many_costs_few_further_round_trips(
     found = find_table(connection, '"signals"')
     assert found is not None
     copies = [Probe(found, (f"ALTER TABLE probe ADD extra {kind}",)) for kind in ["int"] * 32]
-    copies[7] = Probe(found, ("ALTER TABLE probe ADD extra unknown_type",))
+    for place in (7, 20):
+        copies[place] = Probe(found, ("ALTER TABLE probe ADD extra unknown_type",))
     asked: list[str] = []
 
     def count(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
@@ -69,8 +71,14 @@ def test_one_refused_probe_of_many_costs_few_further_round_trips(
         return execute(sql, *rest)
 
     with connection.execute_wrapper(count):
-        answers = probe_tables(connection, copies, "probe")
+        answers: list[Any] = probe_tables(connection, copies, "probe")
     refused = [place for place, each in enumerate(answers) if isinstance(each, DatabaseError)]
-    assert refused == [7]
+    assert refused == [7, 20]
+    (alone,) = probe_tables(connection, [copies[7]], "probe")
+    assert isinstance(alone, DatabaseError)
+    assert type(answers[7]) is type(alone)
+    assert isinstance(alone, type(answers[20]))
+    assert [sqlstate(each) for each in (answers[7], alone)] == ["42704", "42704"]
+    assert str(answers[7]).startswith('type "unknown_type" does not exist')
     assert all(each.column("extra") for each in answers if isinstance(each, Table))
-    assert len(asked) < 20
+    assert len(asked) == 1
