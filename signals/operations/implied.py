@@ -239,7 +239,7 @@ def serving(
     unique: bool = False,
     operator_class: str = "",
 ) -> list[CatalogIndex]:
-    """Return the table's indexes that do for the columns what the implied one of that name would.
+    """Return the table's indexes that serve in the place of the implied one of that name on the columns.
 
     If the table has one of that name on these columns, it is the only one. Otherwise they are valid B-trees
     without a condition, on exactly these columns, for a uniqueness in any order, ascending, in their

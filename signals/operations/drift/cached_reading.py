@@ -147,5 +147,5 @@ def _key(connection: BaseDatabaseWrapper) -> str:
     found = _identity(connection.settings_dict)
     database = {**_configured.get(connection.alias, found), "NAME": found["NAME"]}  # tests set NAME
     project = (os.environ.get("DJANGO_SETTINGS_MODULE"), str(settings.ROOT_URLCONF))
-    text = json.dumps([project, connection.alias, place], sort_keys=True)
+    text = json.dumps([project, connection.alias, database], sort_keys=True)
     return f"{CACHE}.2.{hashlib.sha256(text.encode()).hexdigest()[:32]}"

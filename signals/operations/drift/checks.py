@@ -21,7 +21,7 @@ _KINDS: dict[Status, tuple[type[Error | Warning], str, str]] = {
     Status.DIFFERENT: (Error, "E011", "is different"),
     Status.UNFINISHED: (Warning, "W012", "is unfinished"),
     Status.BUILDING: (Warning, "W013", "is being built by another session"),
-    Status.LEFTOVER: (Warning, "W014", "was removed by a migration, and is there"),
+    Status.LEFTOVER: (Warning, "W014", "was removed by a migration, and still exists"),
     Status.UNDECLARED: (Error, "E017", "is declared by no migration, and refuses rows"),
 }
 _UNREADABLE, _MISCONFIGURED, _STALE = (f"{TAG}.{number}" for number in ("E015", "E016", "W018"))
@@ -34,7 +34,7 @@ def check_findings(
     databases: Sequence[str] | None = None,
     **_unused: Any,
 ) -> list[CheckMessage]:
-    """Return E010 to W014 and E017 for the findings, and W018 for stale entries of those that are accepted.
+    """Return E010 to W014 and E017 for the findings, and W018 for stale entries of the accepted ones.
 
     Return E015 for an unreadable server, and E016 for unusable migrations or settings.
 

@@ -19,7 +19,7 @@ _HELP = {
     "clean": "Whether there is no finding.",
     "accepted": "Findings that the file of accepted findings takes out until a day.",
     "stale_accepted": "Entries of that file that are over, or that no finding meets.",
-    "schemas": "Schemas that were judged together, by the pattern of their names.",
+    "schemas": "Schemas that were surveyed together, by the pattern of their names.",
     "applied_migrations": "Migrations that the database has recorded as applied.",
     "run_success": "Whether the last run could read the database.",
     "run_timestamp_seconds": "When the last run ended, in seconds since 1970.",

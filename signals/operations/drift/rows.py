@@ -27,7 +27,7 @@ class Row:
     def is_wrong(self, *, strict: bool = False) -> bool:
         """Return whether the row is a finding that nobody accepts.
 
-        What no migration declares is one if it refuses rows that the models allow, or if `strict`.
+        An undeclared component is one if it refuses rows that the models allow, or if `strict`.
         """
         status = self.finding.status
         if self.accepted:

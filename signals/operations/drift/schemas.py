@@ -27,7 +27,7 @@ from ..names import NAME
 from .history import migration_graph, replay
 from .repair import Repaired, repair
 from .rows import Row, Survey
-from .subjects import JudgedTable, Subject
+from .subjects import DeclaredTable, Subject
 from .survey import Declared, snapshots_for
 
 logger = logging.getLogger(NAME)

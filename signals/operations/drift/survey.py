@@ -137,12 +137,12 @@ class Declared:
 def snapshots_for(
     connection: BaseDatabaseWrapper, asked: Sequence[tuple["Subject", Any, str]]
 ) -> list[Any]:
-    """Return what each subject makes its rows from: a table's snapshots, any other answer as it is.
+    """Return the value from which each subject makes its rows: snapshots of a table, else the answer itself.
 
     asked: each subject with its answer, and with the search_path of that, empty if it is the session's.
     """
     compared = [
-        subject.compared(answer, path) if isinstance(subject, JudgedTable) else None
+        subject.compared(answer, path) if isinstance(subject, DeclaredTable) else None
         for subject, answer, path in asked
     ]
     cases = [case for each in compared if each for case in (each.own, *each.others)]
@@ -163,7 +163,7 @@ def _with_parts_alone(
     parts = {
         place: subject.parts_alone(each.snapshot.found)
         for place, ((subject, *_), each) in enumerate(zip(asked, known, strict=True))
-        if isinstance(subject, JudgedTable) and each.snapshot.failure
+        if isinstance(subject, DeclaredTable) and each.snapshot.failure
     }
     cases = [
         case(part.operation, asked[place][0].site, known[place].snapshot.found, asked[place][2])

@@ -33,8 +33,8 @@ class LockPolicy:
     batch_time: the time that a batch of a backfill should take, from which its number of rows follows.
     progress_interval: the time between two log lines about a long step or the sessions that block it.
     show_queries: whether log lines and errors show the queries of blocking sessions.
-    migrators_wait: how long a run of `migrate` waits for another run in the same schema to end.
-    convert_new_migrations: whether `makemigrations` writes convergent operations without being asked.
+    migrators_wait: the longest wait for another run of `migrate` in the same schema to end.
+    convert_new_migrations: whether `makemigrations` writes convergent operations without an option.
     accepted_findings: the path of the file of accepted findings; none if empty.
     """
 

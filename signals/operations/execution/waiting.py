@@ -149,8 +149,8 @@ def retry_without_timeouts(connection: BaseDatabaseWrapper, ask: Callable[[], An
     Call it again if a timeout cancelled it, or if another session dropped an object while ask() read the
     catalog: the query still sees the object's row, but functions that print a definition no longer find it.
 
-    Raise the error if it has ended an open transaction. If a statement of ask() takes long, log the
-    sessions that have locked what it reads.
+    Raise the error at once if it has ended an open transaction. If a statement of ask() takes long, log the
+    sessions that block it.
     """
     with _report_blockers(connection):
         try:
@@ -164,7 +164,7 @@ def retry_without_timeouts(connection: BaseDatabaseWrapper, ask: Callable[[], An
 
 @contextmanager
 def _report_blockers(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Run the block; log the sessions that block one of its statements, once that takes long."""
+    """Run the block; if one of its statements takes long, log the sessions that block it."""
     policy = LockPolicy.from_settings()
     silent = Display("", policy.progress_interval, quiet=True)
     report = WaitReport(policy, silent, "a table that is read", quiet=is_quiet(connection))
