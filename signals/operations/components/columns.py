@@ -326,7 +326,8 @@ def definition(column: Column) -> str:
         kept = "STORED" if column.generated == "s" else "VIRTUAL"
         parts.append(f"GENERATED ALWAYS AS ({column.default}) {kept}")
     elif column.numbered:
-        parts.append("numbered by a sequence")
+        is_identity = column.default is None
+        parts.append("GENERATED AS IDENTITY" if is_identity else "numbered by a sequence")
     elif column.default is not None:
         parts.append(f"DEFAULT {column.default}")
     if column.not_null:

@@ -148,7 +148,7 @@ def _reason(operation: Any, before: ProjectState, app: str) -> str:
         has_index = field.unique or getattr(field, "db_index", False)
         if has_db_constraint(field):
             return _REFERS
-        return _UNIQUE if has_index else ""
+        return _UNIQUE if has_index else "" if field.many_to_many else _QUEUED
     if isinstance(operation, migrations.AlterField):
         former = before.models[app, operation.model_name_lower].fields[operation.name]
         return _ALTERED if _differences(former, operation.field) - _AT_ONCE else ""

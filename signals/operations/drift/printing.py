@@ -22,12 +22,6 @@ _HEADINGS = ("Component", "Name", "Table", "Migration", "Status")
 
 _MAX_NAMES = 10  # schema names in a line, without --all
 
-# A change of the catalog alone, which reads and writes no row and loses nothing.
-_CATALOG_ONLY = re.compile(
-    r'ALTER TABLE \S+ (ALTER COLUMN "(?:[^"]|"")+" '
-    r"(DROP DEFAULT|SET DEFAULT [^;,]+|DROP NOT NULL)(, )?)+;"
-)
-
 
 def as_table(survey: Survey, paint: Paint, *, every: bool = False) -> str:
     """Return a table of the rows that are not right, then what differs, then a line of counts.
@@ -231,7 +225,7 @@ def detail_lines(status: Status, component: Mapping[str, Any]) -> list[tuple[str
 
 
 def _details(row: Row) -> list[str]:
-    labelled = facts(row.finding.status, row_as_json(row))
+    labelled = detail_lines(row.finding.status, row_as_json(row))
     lines = [f"  {f'{label}:':<7} {text}" for label, text in labelled]
     return [*_title(row), *lines] if lines else []
 
@@ -289,8 +283,6 @@ def _steps(row: Row) -> Iterator[str]:
                 yield from map(guarded, steps)
         except ConvergenceError as error:
             yield _comment(str(error))
-    elif finding.status is Status.DIFFERENT and _CATALOG_ONLY.fullmatch(finding.fix):
-        yield finding.fix
     elif finding.status is not Status.BUILDING:
         facts = {"found": finding.found, "wanted": finding.wanted, "to fix": finding.fix}
         yield from (_comment(f"{name}: {fact}") for name, fact in facts.items() if fact)

@@ -21,6 +21,7 @@ from ..components.snapshots import Case, case, question
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
 from ..site import AnyField, Site
 from .history import TABLE_SOURCE, History, ModelHistory, ModelKey, table_of
+from .reconciling import Reconciling, is_catalog_only
 from .renaming import Candidate, Renaming, candidates
 from .rows import Row
 from .undeclared import Undeclared
@@ -320,6 +321,8 @@ class DeclaredTable:
                     return replace(finding, status=Status.UNFINISHED), strict
             elif finding.status is Status.DIFFERENT and _lacks_not_null(column, wanted):
                 return replace(finding, replaceable=True), strict
+        if finding.status is Status.DIFFERENT and is_catalog_only(finding.fix):
+            return replace(finding, replaceable=True), Reconciling(finding.name, finding.fix)
         return finding, self._column(field)
 
     def _column(self, field: AnyField) -> Convergent:
@@ -427,4 +430,4 @@ class KnownTable:
     alone: Sequence[tuple[PartAlone, Snapshot]] = ()
 
 
-Subject: TypeAlias = JudgedEnum | JudgedTable | DroppedTable
+Subject: TypeAlias = DeclaredEnum | DeclaredTable | DroppedTable

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..catalog.sessions import Activity
+from .open_line import open_line
 from .policy import LockPolicy
 from .run import run_of
 
@@ -123,7 +124,7 @@ class Display:
             return
         is_first, now = not self._next, time.monotonic()
         if is_first:
-            _begin_line()
+            open_line.leave()
             self._is_drawing = _terminal_lock.acquire(blocking=False)
             self._bar = _create_bar() if self._is_drawing else None
         if self._bar is not None:
@@ -143,12 +144,6 @@ class Display:
         bar.update(task.id, completed=share or 0.0, text=text)
         bar.start()
         bar.refresh()
-
-
-def _begin_line() -> None:
-    """Begin a new line on a terminal, where `migrate` has printed "Applying ..." and will add its OK."""
-    if sys.stdout.isatty() and sys.stderr.isatty():
-        sys.stderr.write("\n")
 
 
 def _create_bar() -> "Progress | None":

@@ -60,7 +60,7 @@ def test_a_key_that_is_numbered_otherwise_is_seen_and_shown(what: str) -> None:
     sql, found = UNNUMBERED[what]
     recreate(f"CREATE TABLE piece (id {sql})")
     error = assert_different(piece(SERIAL), project_state())
-    assert (error.found, error.wanted) == (found, "bigint numbered by a sequence NOT NULL")
+    assert (error.found, error.wanted) == (found, "bigint GENERATED AS IDENTITY NOT NULL")
     scratch_schema.execute(f"INSERT INTO piece (id) VALUES (7); {error.fix}")
     assert_nothing_is_sent(piece(SERIAL), project_state())
     following = 1 if "serial" in sql else 8  # a sequence that is there counts on as it did

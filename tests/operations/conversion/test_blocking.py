@@ -34,6 +34,7 @@ class Migration(migrations.Migration):
 
 FOUND = [
     "Add field code to item: nobody reads or writes while the index is built",
+    "Add field more to item: while it waits for its lock, every other session queues behind it",
     "Add field shelf to item: nobody reads or writes while its foreign key is checked and its index built",
     "Alter field kind on item: nobody reads or writes while the rows are scanned or rewritten",
     "Create constraint thing_check on model thing: nobody reads or writes while the rows are scanned",

@@ -88,6 +88,11 @@ def test_the_same_default_is_a_note(project: Project) -> None:
 def test_another_default_is_a_difference(project: Project) -> None:
     set_defaults(project, CONTRARY)
     assert project.not_as_declared() == {("column", name, "different") for name in CONTRARY}
+    run_command(project, "verify_schema", "--repair", "--no-input", code=1)
+    assert project.not_as_declared() == {("column", name, "different") for name in CONTRARY}
+    run_command(project, "verify_schema", "--repair", "--replace", "--no-input")
+    assert project.not_as_declared("--strict") == set()
+    set_defaults(project, CONTRARY)
     out, _ = run_command(project, "verify_schema", "--sql", code=1)
     project.psql(out)
     assert project.not_as_declared("--strict") == set()

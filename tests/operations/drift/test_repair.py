@@ -289,7 +289,15 @@ def test_the_json_has_stable_keys(stock_project: Project) -> None:
     assert list(shown) == ["version", "clean", "databases"]
     assert (shown["version"], shown["clean"]) == (2, False)
     (one,) = shown["databases"]
-    assert list(one) == ["database", "schema", "clean", "migrations", "counts", "components"]
+    assert list(one) == [
+        "database",
+        "schema",
+        "clean",
+        "migrations",
+        "counts",
+        "stale_accepted",
+        "components",
+    ]
     assert list(one["counts"]) == [
         *("exists", "absent", "missing", "unfinished", "building", "different", "leftover"),
         "undeclared",
@@ -307,6 +315,8 @@ def test_the_json_has_stable_keys(stock_project: Project) -> None:
         "note": "",
         "progress": "",
         "replaceable": False,
+        "finding": True,
+        "accepted": None,
     }
 
 

@@ -1,5 +1,6 @@
 """manage.py migrate: Django's command, one run at a time in each schema of a PostgreSQL database."""
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...execution import migrators_lock
+from ...execution.open_line import open_line
 from ...execution.policy import LockPolicy
+from ...names import NAME
 from ...refusals import require_driver
 from ..arguments import ExitCode
 from ..inheritance import next_command
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from django.core.management.commands.migrate import Command as NextCommand
 else:
     NextCommand = next_command("migrate")
+
+
+logger = logging.getLogger(NAME)
 
 
 class Command(NextCommand):
@@ -37,6 +43,8 @@ class Command(NextCommand):
             raise CommandError(str(error), returncode=ExitCode.CONFIGURATION) from error
         only_looks = options["plan"] or options["check_unapplied"]
         with ExitStack() as stack:
+            logger.addFilter(open_line)
+            stack.callback(logger.removeFilter, open_line)
             if connection.vendor == "postgresql" and not only_looks:
                 self.still_alone = _enter(stack, connection)
             super().handle(*args, **options)
@@ -48,6 +56,10 @@ class Command(NextCommand):
         if self.still_alone and action in ("apply_start", "unapply_start"):
             self.still_alone()
         super().migration_progress_callback(action, migration, fake)
+        if self.verbosity and action in ("apply_start", "unapply_start"):
+            open_line.begin(self.stdout)
+        elif self.verbosity:
+            open_line.end()
 
 
 def _enter(stack: ExitStack, connection: BaseDatabaseWrapper) -> Callable[[], None]:

@@ -1,0 +1,43 @@
+"""The repair of a column by its catalog alone."""
+
+import re
+
+from ..base import Convergent
+from ..components import guards
+from ..convergence import send_all
+from ..site import Site
+from ..statements import Lock, Statement
+
+# A change of the catalog alone, which reads and writes no row and loses nothing.
+_CATALOG_ONLY = re.compile(
+    r'ALTER TABLE \S+ (ALTER COLUMN "(?:[^"]|"")+" '
+    r"(DROP DEFAULT|SET DEFAULT [^;,]+|DROP NOT NULL)(, )?)+;"
+)
+
+
+class Reconciling(Convergent):
+    """Give a column its declared default, or let it be NULL as declared; no row is read or written.
+
+    A run that dies leaves the column as it was, or as declared.
+    """
+
+    component = "column"
+    has_safe_script = True
+
+    def __init__(self, name: str, fix: str) -> None:
+        self.name, self.fix = name, fix
+
+    def describe(self) -> str:
+        return f"Reconcile column {self.name}"
+
+    def converge(self, site: Site, *, forwards: bool) -> None:
+        send_all(self, site, self.script(site))
+
+    def script(self, site: Site) -> list[Statement]:
+        sql = self.fix.rstrip(";")
+        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guards.NEVER)]
+
+
+def is_catalog_only(fix: str) -> bool:
+    """Return whether the fix of a finding changes the catalog alone."""
+    return _CATALOG_ONLY.fullmatch(fix) is not None
