@@ -176,7 +176,7 @@ def test_a_watcher_that_is_refused_changes_nothing(
     assert connected.wait(DEADLINE)
     closed_door()
     go.set()
-    logged_lines.until("nobody watches for the next 0.2 s")
+    logged_lines.until("no observer for the next 0.2 s")
     holder.rollback()
     future.result(timeout=DEADLINE)
     assert [row[4] for row in facts() if row[0] == "index" and row[2] == "wanted"] == [
@@ -192,7 +192,7 @@ def test_a_watcher_that_is_terminated_changes_nothing_and_another_follows(
     future = background(forwards, add_index(), STATE)
     ((pid,),) = wait_until(lambda: scratch_schema.rows(WATCHERS), "watched")
     scratch_schema.rows("SELECT pg_terminate_backend(%s)", [pid])
-    logged_lines.until("nobody watches for the next 0.2 s")
+    logged_lines.until("no observer for the next 0.2 s")
     wait_until(
         lambda: [row for row in scratch_schema.rows(WATCHERS) if row[0] != pid], "watched again"
     )
