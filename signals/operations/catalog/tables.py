@@ -160,12 +160,10 @@ _TARGETS = """(SELECT pg_catalog.json_object_agg(u.name, pg_catalog.json_build_o
 
 _TAKEN = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', r.relname, 'kind', r.relkind,
-      'table', COALESCE((SELECT i.indrelid::pg_catalog.regclass::pg_catalog.text
-                         FROM pg_catalog.pg_index i WHERE i.indexrelid = r.oid), '')))
-    FROM pg_catalog.pg_class r
+      'table', COALESCE(i.indrelid::pg_catalog.regclass::pg_catalog.text, '')))
+    FROM pg_catalog.pg_class r LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = r.oid
     WHERE r.relnamespace = c.relnamespace AND r.relname = ANY(q.indexes)
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i
-                    WHERE i.indexrelid = r.oid AND i.indrelid = c.oid))"""
+    AND i.indrelid IS DISTINCT FROM c.oid)"""
 
 # `q` is a question, a row of questions.py's _QUESTIONS. `digits` and `kind` come first, where that module
 # looks for them. `parse_table` writes the definitions of NOT NULL constraints; a table may have many of them.
@@ -198,9 +196,10 @@ SELECT pg_catalog.json_build_object(
       'enforced', <conenforced>,
       'columns', k.conkey,
       'target', NULLIF(k.confrelid::pg_catalog.int8, 0),
-      'target_columns', CASE WHEN k.contype = 'f' THEN (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
-                  FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY u (number, place)
-                  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number) END,
+      'target_key', k.confkey,
+      'target_names', CASE WHEN k.contype = 'f' THEN (
+          SELECT pg_catalog.json_object_agg(a.attnum, a.attname) FROM pg_catalog.pg_attribute a
+          WHERE a.attrelid = k.confrelid AND a.attnum = ANY(k.confkey)) END,
       'deferral', CASE WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED'
                        WHEN k.condeferrable THEN 'DEFERRABLE' ELSE '' END
     ) ORDER BY k.conname)
@@ -247,7 +246,8 @@ def parse_table(text: str) -> Table:
     for constraint in lists["constraints"]:
         numbers = constraint["columns"] or ()
         constraint["columns"] = tuple(names[each] for each in numbers if each in names)
-        constraint["target_columns"] = tuple(constraint["target_columns"] or ())
+        theirs, key = constraint.pop("target_names") or {}, constraint.pop("target_key") or ()
+        constraint["target_columns"] = tuple(theirs[str(each)] for each in key)
         if constraint["kind"] == "n":
             (name,) = constraint["columns"]
             constraint["definition"] = f"NOT NULL {quoted(name)}"
