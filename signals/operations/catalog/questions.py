@@ -19,6 +19,7 @@ from .query import (
     query_rows_in_full,
     query_scripts,
 )
+from .records import TABLE_STANDING, Standing
 from .tables import Table, parse_table, table_facts
 
 
@@ -61,14 +62,12 @@ class SameInSchemas:
     answer: Any
 
 
-# Whether the table exists where CREATE TABLE would put it: in the schema that the name contains, or else in
-# current_schema().
-_PLACED = """
-SELECT 'true' FROM pg_catalog.pg_class c
+# How the table stands to current_schema(), where CREATE TABLE would put it.
+_PLACED = f"""
+SELECT pg_catalog.to_json(({TABLE_STANDING})::pg_catalog.text)::pg_catalog.text FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass(q.name) AND c.relkind IN ('r', 'p')
-AND (c.relnamespace::pg_catalog.regnamespace::pg_catalog.text = pg_catalog.quote_ident(
-    pg_catalog.current_schema()) OR pg_catalog.strpos(q.name, '.') > 0)
-"""
+"""  # noqa: S608 - a constant
 
 TABLE, ENUM, PLACED = "table", "enum", "placed"
 
@@ -115,7 +114,7 @@ def find_table(connection: BaseDatabaseWrapper, name: str) -> Table | None:
 
 
 def ask(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[Any]:
-    """Return the answer to each question: a Table, an Enum, or True for PLACED; None if there is none.
+    """Return the answer to each question: a Table, an Enum, or a Standing for PLACED; None if there is none.
 
     Look up each name once. Take one round trip, and one more for each partitioned table that a question wants
     indexes of, to read its partitions. A question about a table with an invalid index, which may be being
@@ -245,7 +244,7 @@ def _answer(question: Question, text: str | None) -> Any:
         return None
     if question.kind == ENUM:
         return parse_enum(text)
-    return parse_table(text) if question.kind == TABLE else True
+    return parse_table(text) if question.kind == TABLE else Standing(json.loads(text))
 
 
 def _is_rounded(text: str | None) -> bool:

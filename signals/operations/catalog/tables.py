@@ -8,6 +8,7 @@ from typing import Any
 from .indexes import Index, indexes_json, parse_index
 from .partitions import Tree
 from .query import quoted
+from .records import TABLE_STANDING, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Table:
     """A table with its columns, constraints and indexes.
 
     kind: pg_class.relkind.
-    current: whether the table is in current_schema(), where CREATE TABLE would put it.
+    standing: whether the table is in current_schema(), or how else its schema stands to that one.
     hides_rows: whether row level security may hide rows from the current role.
     pages: about how many pages of 8 KiB the table has on disk, by the last VACUUM or ANALYZE.
     targets: those of Question.tables that exist, by the names in the question.
@@ -104,7 +105,7 @@ class Table:
     schema: str
     name: str
     kind: str
-    current: bool
+    standing: Standing
     temporary: bool
     unlogged: bool
     hides_rows: bool
@@ -171,7 +172,7 @@ _FACTS = """
 SELECT pg_catalog.json_build_object(
   'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
   'kind', c.relkind, 'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname,
-  'current', n.nspname = pg_catalog.current_schema(),
+  'standing', <standing>,
   'temporary', c.relpersistence = 't', 'unlogged', c.relpersistence = 'u',
   'hides_rows', pg_catalog.row_security_active(c.oid), 'pages', c.relpages,
   'unknown', <unknown>,
@@ -222,6 +223,7 @@ def table_facts(*, types: bool, tables: bool, indexes: bool, building: bool) -> 
         "targets": _TARGETS if tables else "NULL",
         "taken": _TAKEN if indexes else "NULL",
         "indexes": indexes_json(building=building),
+        "standing": TABLE_STANDING,
     }
     sql = _FACTS
     for name, part in parts.items():
@@ -233,6 +235,7 @@ def parse_table(text: str) -> Table:
     """Return the Table that the JSON text of the facts describes."""
     facts = json.loads(text)
     del facts["digits"]
+    facts["standing"] = Standing(facts["standing"])
     facts["unknown"] = tuple(facts["unknown"] or ())
     targets = facts["targets"] or {}
     facts["targets"] = {

@@ -23,7 +23,7 @@ _KINDS: dict[Status, tuple[type[Error | Warning], str, str]] = {
     Status.BUILDING: (Warning, "W013", "is being built by another session"),
     Status.LEFTOVER: (Warning, "W014", "was removed by a migration, and still exists"),
 }
-_UNREADABLE, _MISCONFIGURED = f"{TAG}.E015", f"{TAG}.E016"
+_UNREADABLE, _MISCONFIGURED, _UNSEEN = f"{TAG}.E015", f"{TAG}.E016", f"{TAG}.E017"
 
 
 @register(TAG, Tags.database, deploy=True)
@@ -33,7 +33,9 @@ def check_findings(
     databases: Sequence[str] | None = None,
     **_unused: Any,
 ) -> list[CheckMessage]:
-    """Return E010 to W014 for the findings, E015 for an unreadable server, E016 for unusable migrations.
+    """Return E010 to W014 for the findings, and E015 to E017 for what keeps a database from being judged.
+
+    E015 is an unreadable server, E016 unusable migrations, E017 a database that records no migration.
 
     The check is a deployment check, because it judges what `migrate` is about to change: `migrate` and the
     test runners never run deployment checks. `check` runs them with `--deploy`, or if it is given this tag.
@@ -48,13 +50,19 @@ def check_findings(
 
 
 def _of_database(alias: str, app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:
-    from .reading import Unreadable, read_survey
+    from .reading import read_survey
+    from .records import NothingRecorded, Unreadable
 
     labels = [None] if app_configs is None else [each.label for each in app_configs]
     try:
         for label in labels:
             found = read_survey(connections[alias], label)
             yield from (_message(found, row) for row in found.rows if row.is_wrong())
+    except NothingRecorded as error:
+        hint = (
+            f"Run migrate --database {alias}, or silence {_UNSEEN} where that is as it should be."
+        )
+        yield Error(str(error), hint=hint, obj=alias, id=_UNSEEN)
     except Unreadable as error:
         hint = f"Start the server, or correct DATABASES[{alias!r}]; then check again."
         if error.is_misconfigured:

@@ -107,17 +107,15 @@ class History:
         return operation if is_current else None
 
 
-def migration_graph(
-    connection: BaseDatabaseWrapper, applied: Iterable[ModelKey] | None = None
-) -> MigrationLoader:
+def migration_graph(applied: Iterable[ModelKey]) -> MigrationLoader:
     """Return the migrations on disk, and which of them are applied.
 
-    applied: the keys of the applied migrations; without them, the database is asked.
+    applied: the keys of the applied migrations.
 
     Raise BadMigrationError if the migrations form no graph.
     """
     try:
-        return MigrationLoader(connection) if applied is None else LoaderOfRecorded(applied)
+        return LoaderOfRecorded(applied)
     except ValueError as error:  # Django's, for an app in the graph without migrations
         raise BadMigrationError(str(error)) from error
 

@@ -41,12 +41,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The rows of one schema of one database."""
+    """The rows of one schema of one database.
+
+    unseen: why the database declares nothing, if it does not.
+    """
 
     database: str
     schema: str
     migrations: int
     rows: tuple[Row, ...]
+    unseen: str = ""
 
     def is_clean(self, *, strict: bool = False) -> bool:
         """Return whether every component exists, or is absent, as declared."""

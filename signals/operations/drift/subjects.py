@@ -18,6 +18,7 @@ from ..catalog.sessions import builds_on
 from ..catalog.tables import Column, Table
 from ..components.columns import same_column
 from ..components.snapshots import Case, case, question
+from ..execution.settings import is_own
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
 from ..site import AnyField, Site
 from .history import TABLE_SOURCE, History, ModelHistory, ModelKey, table_of
@@ -42,7 +43,7 @@ class DeclaredEnum:
 
     def rows(self, answer: Any) -> Iterator[Row]:
         """Yield a row for the type."""
-        for finding in self.operation.compare(self.site, self.operation.placed(answer)):
+        for finding in self.operation.compare(self.site, self.operation.placed(self.site, answer)):
             yield Row(finding, self.migration, self.operation, self.site)
 
 
@@ -59,7 +60,7 @@ class DroppedTable:
 
     def rows(self, answer: Any) -> Iterator[Row]:
         """Yield a row if the table exists."""
-        if answer:
+        if answer and ("." in self.site.table or is_own(self.site.connection, answer)):
             name, table = self.site.db_table, self.site.table
             fix = f"DROP TABLE {table};"
             yield Row(Finding("table", name, table, Status.LEFTOVER, fix=fix), self.migration)

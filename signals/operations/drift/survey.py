@@ -10,12 +10,17 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from ..catalog.query import quoted
 from ..catalog.questions import ask
-from ..catalog.schemas import current_place
 from ..components.snapshots import compare
 from ..execution.waiting import retry_without_timeouts
 from ..findings import Finding, Status
 from ..site import Site
 from .history import History, ModelHistory, ModelKey, migration_graph, replay, table_of
+from .records import (
+    judged_migrations,
+    judged_schema,
+    readable_records,
+    why_nothing_is_seen,
+)
 from .rows import Row, Survey
 from .subjects import DeclaredEnum, DeclaredModel, DeclaredTable, DroppedTable, Subject
 
@@ -29,15 +34,19 @@ def survey(
 
     app_label, migration: limit the survey to one app, or to the migration of that name in the app.
 
-    Raise BadMigrationError if the migrations form no graph.
+    Raise BadMigrationError if the migrations form no graph, and Unreadable if a right or a setting hides
+    where they are recorded.
     """
-    history = replay(connection, migration_graph(connection))
+    records = readable_records(connection)
+    loader = migration_graph(judged_migrations(connection, records))
+    history = replay(connection, loader)
     declared = Declared(connection, history, app_label, migration)
     return Survey(
         connection.alias,
-        current_place(connection).schema or "",
+        judged_schema(connection, records),
         declared.migrations,
         tuple(declared.rows()),
+        why_nothing_is_seen(connection, records, loader, history),
     )
 
 
