@@ -14,6 +14,7 @@ from django.db.migrations.exceptions import (
     NodeNotFoundError,
 )
 
+from ..errors import is_failure_of_server, remedy, sqlstate
 from ..execution.settings import with_lock_timeout
 from .one_migration import Report
 from .records import NothingRecorded, Unreadable
@@ -66,6 +67,8 @@ def errors_as_unreadable(alias: str) -> Iterator[None]:
         yield
     except Error as error:
         what = f"the database {alias!r} cannot be read: {str(error).strip()}"
+        if is_failure_of_server(error):
+            what += f" ({remedy(sqlstate(error))}, and run again)"
         raise Unreadable(what) from error
     except _MISCONFIGURED as error:
         raise Unreadable(str(error), is_misconfigured=True) from error

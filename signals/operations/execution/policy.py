@@ -89,15 +89,20 @@ class LockPolicy:
         return LETTERS if self.show_queries else 0
 
 
-def batch_time(connection: BaseDatabaseWrapper, own: float | None = None) -> float:
+def batch_time(timeout: float | None, own: float | None = None) -> float:
     """Return the seconds that a batch should take: the operation's own, or else those of the setting.
 
-    Return at most half of the session's timeouts, so that they do not cancel a batch that takes longer than
-    the one before.
+    Return at most half of the session's timeout, so that it does not cancel a batch that takes longer than the
+    one before.
     """
     wanted = own or LockPolicy.from_settings().batch_time
-    ((timeout,),) = query_rows(connection, _SHORTEST_TIMEOUT)
     return wanted if timeout is None else min(wanted, timeout / 2)
+
+
+def shortest_timeout(connection: BaseDatabaseWrapper) -> float | None:
+    """Return after how many seconds a timeout of the session ends a batch; None if it has none."""
+    ((timeout,),) = query_rows(connection, _SHORTEST_TIMEOUT)
+    return None if timeout is None else float(timeout)
 
 
 def _parse_value(text: str) -> object:
