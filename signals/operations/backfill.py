@@ -246,8 +246,8 @@ class BackfillInBatches(Convergent, Operation):
     def _write(self, site: Site, batch: KeyRange, limit: float | None) -> int | None:
         """Fill one range and return the number of rows; try again after conflicts with other transactions.
 
-        Return None if the session's timeout of `limit` seconds ended the batch. The statement is ended before a
-        transaction_timeout would end the session.
+        Return None if the session's timeout of `limit` seconds ended the batch. The statement is ended before
+        a transaction_timeout would end the session.
         """
         (statement,) = self.script(site)
         longest = LockPolicy.from_settings().limited(self.limits or site.limits).lock_wait

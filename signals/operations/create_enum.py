@@ -18,7 +18,7 @@ from .components import guards
 from .components.guards import literal
 from .findings import Finding, Snapshot, Status
 from .further_back import missing_part, own_or_behind
-from .refusals import keep, require_postgresql
+from .refusals import keep, require_name, require_postgresql
 from .site import Site
 from .statements import Lock, Statement
 
@@ -55,6 +55,7 @@ class CreateEnumIfMissing(Convergent, Operation):
     ) -> None:
         if not values:
             raise ValueError(f"the enum {name} has no values (give at least one)")
+        require_name(name)
         labels = [*values, *later_values]
         if len(set(labels)) < len(labels):
             raise ValueError(f"the enum {name} names a value twice: {', '.join(labels)}")

@@ -21,7 +21,7 @@ from .errors import (
     sqlstate,
 )
 from .findings import Finding, Snapshot
-from .names import MAX_NAME_BYTES, NAME
+from .names import IN_NAMES, MAX_NAME_BYTES, NAME, why_unusable
 from .site import Site
 
 logger = logging.getLogger(NAME)
@@ -72,10 +72,13 @@ def refuse_statement(operation: Operation, sql: str, error: DatabaseError) -> No
 
 
 def require_name(name: str) -> None:
-    """Raise ValueError if the name is too long for PostgreSQL.
+    """Raise ValueError if Django or psql breaks at the name, or if it is too long for PostgreSQL.
 
     PostgreSQL would cut it, so that the state and the database would have different names.
     """
+    reason = why_unusable(name, IN_NAMES)
+    if reason:
+        raise ValueError(f"the name {name!r} {reason} (choose another one)")
     length = len(name.encode())
     if length > MAX_NAME_BYTES:
         raise ValueError(

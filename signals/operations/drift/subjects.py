@@ -168,7 +168,7 @@ class DeclaredTable:
         """
         try:
             return case(self.operation, self.site, answer, path)
-        except (FieldDoesNotExist, FieldError) as error:
+        except (FieldDoesNotExist, FieldError, ValueError) as error:
             self._contradiction = self.owner.contradiction(error)
             return Case(self.operation, self.site, None)
 
@@ -188,7 +188,7 @@ class DeclaredTable:
             return
         try:
             yield from list(self._rows(self._collated(snapshot)))
-        except (FieldDoesNotExist, FieldError) as error:
+        except (FieldDoesNotExist, FieldError, ValueError) as error:
             yield self.owner.contradiction(error)
 
     def _rows(self, snapshot: Snapshot) -> Iterator[Row]:

@@ -113,7 +113,7 @@ class Declared:
                 tables = list(judged.tables())
                 for table in tables:
                     table.question()
-            except (FieldDoesNotExist, FieldError) as error:
+            except (FieldDoesNotExist, FieldError, ValueError) as error:
                 self.fixed_rows += self.asked_for([judged.contradiction(error)])
             else:
                 yield from tables
