@@ -42,6 +42,9 @@ WHEN pg_catalog.current_schema() = CURRENT_USER
 WHEN <is_filled> THEN 'filled' ELSE 'empty' END
 """.replace("<recorder_table>", RECORDER_TABLE)
 
+# Enough to know whether to ask for more.
+QUICK_STANDING = "CASE WHEN n.nspname = pg_catalog.current_schema() THEN 'current' ELSE 'empty' END"
+
 TYPE_STANDING = _STANDING.replace("<is_filled>", "false")
 
 # The size needs no right to read the rows. A partitioned table has none of its own.

@@ -8,7 +8,7 @@ from typing import Any
 from .indexes import Index, indexes_json, parse_index
 from .partitions import Tree
 from .query import quoted
-from .records import TABLE_STANDING, Standing
+from .records import QUICK_STANDING, TABLE_STANDING, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,17 +213,18 @@ WHERE c.oid = pg_catalog.to_regclass(q.name)
 """
 
 
-def table_facts(*, types: bool, tables: bool, indexes: bool, building: bool) -> str:
+def table_facts(*, types: bool, tables: bool, indexes: bool, thorough: bool) -> str:
     """Return the SQL of a table's facts.
 
-    types, tables, indexes: whether a question has any. building: as in `indexes_json`.
+    types, tables, indexes: whether a question has any. thorough: whether to find out which of the indexes are
+    being built, and how a table further back on the search_path stands to the current schema.
     """
     parts = {
         "unknown": _UNKNOWN if types else "NULL",
         "targets": _TARGETS if tables else "NULL",
         "taken": _TAKEN if indexes else "NULL",
-        "indexes": indexes_json(building=building),
-        "standing": TABLE_STANDING,
+        "indexes": indexes_json(building=thorough),
+        "standing": TABLE_STANDING if thorough else QUICK_STANDING,
     }
     sql = _FACTS
     for name, part in parts.items():
