@@ -28,6 +28,7 @@ from .errors import (
     Refused,
     RowsViolate,
     RowsViolateCheck,
+    ServerFailed,
     StatementRefused,
     TableMissing,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "RemoveUniqueIfPresent",
     "RowsViolate",
     "RowsViolateCheck",
+    "ServerFailed",
     "SetNotNullIfNullable",
     "StatementRefused",
     "Status",

@@ -27,16 +27,18 @@ from .catalog.query import compose
 from .catalog.questions import find_table
 from .catalog.tables import Table
 from .errors import (
+    QUERY_CANCELED,
     ROWS_IN_THE_WAY,
     LockWaitExceeded,
     NeedsAutocommit,
     RowsViolate,
+    ServerFailed,
     one_line,
     sqlstate,
 )
 from .execution import progress
 from .execution.limits import seconds
-from .execution.policy import LockPolicy, batch_time
+from .execution.policy import LockPolicy, batch_time, shortest_timeout
 from .execution.progress import Walk, display_of
 from .execution.run import run_of
 from .execution.settings import change_settings, with_statement_timeout
@@ -50,6 +52,7 @@ from .statements import Lock, Statement
 logger = logging.getLogger(NAME)
 
 _MAX_BATCH_ROWS = 1_000_000
+_SHARE_OF_TIMEOUT = 0.9  # after which a batch is ended
 
 
 class BackfillInBatches(Convergent, Operation):
@@ -61,7 +64,8 @@ class BackfillInBatches(Convergent, Operation):
 
     model_name, name: the column's field.
     value: the expression for the new value; if it gives NULL for a row, the run ends with RowsViolate.
-    batch_size: the rows of the first batch; later batches adapt to target_time.
+    batch_size: the rows of the first batch; later batches adapt to target_time, and are halved if a timeout
+        of the session ends one.
     target_time: the seconds that a batch should take; by default the setting BATCH_TIME.
     pause: the seconds between two batches.
     """
@@ -201,14 +205,18 @@ class BackfillInBatches(Convergent, Operation):
 
     def _fill(self, site: Site, table: Table) -> None:
         """Fill range after range, in the order of the primary key."""
-        target = batch_time(site.connection, self.target_time)
+        limit = shortest_timeout(site.connection)
+        target = batch_time(limit, self.target_time)
         size, filled, last = self.batch_size, 0, None
         walk = Walk(partial(self._left, site), after=progress.LONG_STEP)
         with display_of(site.connection, self.describe()) as shown:
             while batch := self._next(site, table, last, size):
                 run_of(site.connection).about_to_change()
                 begin = time.monotonic()
-                written = self._write(site, batch)
+                written = self._write(site, batch, limit)
+                if written is None:
+                    size = self._smaller(batch, filled, limit)
+                    continue
                 size = _next_size(size, written, (time.monotonic() - begin) / target)
                 filled, last = filled + written, batch.last
                 key = last[0] if len(last) == 1 else f"({', '.join(last)})"
@@ -221,15 +229,40 @@ class BackfillInBatches(Convergent, Operation):
         ask = partial(next_range, site.connection, table, column, key, after=last, most=size)
         return retry_without_timeouts(site.connection, ask)
 
-    def _write(self, site: Site, batch: KeyRange) -> int:
-        """Fill one range and return the number of rows; try again after conflicts with other transactions."""
+    def _smaller(self, batch: KeyRange, filled: int, limit: float | None) -> int:
+        """Return a number of rows below that of a batch which a timeout ended; raise ServerFailed below 1."""
+        if batch.rows == 1:
+            reason = (
+                f"a batch of a single row takes longer than the session's timeout of {limit:g} s"
+            )
+            kept = f"the {filled:,} rows filled so far; the next run continues from there"
+            raise ServerFailed(self.describe(), QUERY_CANCELED, reason, kept)
+        text = (
+            "%s: %s rows do not fit into the session's timeout of %g s; going on with %s at a time"
+        )
+        logger.warning(text, self.describe(), batch.rows, limit, batch.rows // 2)
+        return batch.rows // 2
+
+    def _write(self, site: Site, batch: KeyRange, limit: float | None) -> int | None:
+        """Fill one range and return the number of rows; try again after conflicts with other transactions.
+
+        Return None if the session's timeout of `limit` seconds ended the batch. The statement is ended before
+        a transaction_timeout would end the session.
+        """
         (statement,) = self.script(site)
         longest = LockPolicy.from_settings().limited(self.limits or site.limits).lock_wait
         fields = [field.name for field in site.model._meta.pk_fields]
         manager = site.model._base_manager.using(site.connection.alias)
         rows = manager.filter(_is_null(self.name), *_within(fields, batch))
 
+        begin = 0.0
+
         def update() -> int:
+            nonlocal begin
+            begin = time.monotonic()
+            if limit is not None:
+                milliseconds = max(1, round(limit * _SHARE_OF_TIMEOUT * 1000))
+                change_settings(site.connection, {"statement_timeout": str(milliseconds)})
             if batch.first[:-1] != batch.last[:-1]:
                 # The planner overestimates a range of a composite key, and would scan the whole table.
                 change_settings(site.connection, {"enable_seqscan": "off"})
@@ -240,6 +273,10 @@ class BackfillInBatches(Convergent, Operation):
         except (IntegrityError, DataError) as error:
             raise RowsViolate(statement.sql, one_line(error)) from error
         except DatabaseError as error:
+            took = time.monotonic() - begin
+            is_cancelled = sqlstate(error) == QUERY_CANCELED  # by the timeout, or by somebody
+            if is_cancelled and limit is not None and took >= limit * _SHARE_OF_TIMEOUT:
+                return None
             if sqlstate(error) not in ROWS_IN_THE_WAY:
                 refuse_statement(self, statement.sql, error)
                 raise

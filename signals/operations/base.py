@@ -19,7 +19,7 @@ from .execution.limits import accept_limits
 from .execution.run import run_of
 from .findings import Finding, Snapshot
 from .names import PACKAGE
-from .refusals import require_postgresql
+from .refusals import failures_in_words, require_postgresql
 from .site import Site
 from .statements import Statement
 
@@ -29,6 +29,11 @@ _REMOVALS = (
     (migrations.AddConstraint, migrations.RemoveConstraint),
     (migrations.CreateModel, migrations.DeleteModel),
 )
+
+
+# What is kept of an operation during which the server fails.
+_IN_ONE = "all migrations before this one; of this one nothing, because it is one transaction"
+_IN_STEPS = "every statement that ended; the next run continues from there"
 
 
 class Convergent(Contract):
@@ -132,10 +137,12 @@ class Convergent(Contract):
                 script = operation.script if forwards else operation.script_backwards
                 _print(editor, script(place))
             return
-        for operation, place in targets[1:] if not forwards else []:
-            needed(operation, place, forwards=False)  # a refusal comes before the first change
-        for operation, place in targets:
-            operation.converge(place, forwards=forwards)
+        what = f"{migration}: {self.describe()}" if migration else self.describe()
+        with failures_in_words(what, _IN_ONE if connection.in_atomic_block else _IN_STEPS):
+            for operation, place in targets[1:] if not forwards else []:
+                needed(operation, place, forwards=False)  # a refusal comes before the first change
+            for operation, place in targets:
+                operation.converge(place, forwards=forwards)
 
 
 def _print(editor: BaseDatabaseSchemaEditor, statements: Sequence[Statement]) -> None:

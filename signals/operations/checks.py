@@ -9,7 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connections, router
-from django.db.migrations import Migration
+from django.db.migrations import Migration, RemoveConstraint, RemoveIndex
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
@@ -17,7 +17,7 @@ from .catalog.schemas import recorded_migrations
 from .conversion.atomicity import needs_autocommit
 from .conversion.blocking import Blocking, blocking, may_block
 from .migrate.walk import LoaderOfRecorded, convergent, steps
-from .names import NAME
+from .names import IN_COLUMNS, IN_NAMES, NAME, why_unusable
 
 # Raised by operations on models or fields that do not exist; `migrate` reports them itself.
 _BROKEN_STATE = (LookupError, ValueError, FieldDoesNotExist)
@@ -63,6 +63,27 @@ def check_atomicity(**_unused: Any) -> list[CheckMessage]:
     ]
 
 
+@register(NAME)
+def check_names(**_unused: Any) -> list[CheckMessage]:
+    """Return E004 for each name in a convergent operation at which Django breaks; no database is asked.
+
+    Names of indexes, constraints and types that are to be made are refused by the operations themselves.
+    """
+    loader = _loaded(partial(MigrationLoader, None, replace_migrations=False))
+    return [
+        Error(
+            f"{app_label}.{name}: the {what} {text!r} {reason}",
+            hint="Rename it in the database, then in the migration; or remove it by Django's own operation.",
+            obj=f"{app_label}.{name}",
+            id=f"{NAME}.E004",
+        )
+        for (app_label, name), migration in sorted(loader.disk_migrations.items() if loader else ())
+        for operation in convergent(migration.operations)
+        for what, text, forbidden in _stored_names(operation)
+        if (reason := why_unusable(text, forbidden))
+    ]
+
+
 @register(NAME, Tags.database)
 def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) -> list[CheckMessage]:
     """Return W003 for each unapplied operation that blocks others on an existing table, with a replacement.
@@ -89,6 +110,21 @@ def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) ->
         )
         for (label, _), each in found.items()
     ]
+
+
+def _stored_names(operation: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield names that the operation declares or removes: what each is, and what it may not contain.
+
+    A db_table may contain a schema, as `"schema"."table"` or as `schema"."table`.
+    """
+    if isinstance(operation, RemoveConstraint | RemoveIndex):
+        yield "constraint or index", str(operation.name), IN_NAMES
+    table = getattr(operation, "options", {}).get("db_table") or ""
+    parts = table.strip('"').split('"."') if '"."' in table else [table]
+    yield from (("table", part, IN_COLUMNS) for part in parts)
+    declared = [getattr(operation, "field", None), *dict(getattr(operation, "fields", ())).values()]
+    columns = [each.db_column for each in declared if each and each.db_column]
+    yield from (("column", column, IN_COLUMNS) for column in columns)
 
 
 def _needing_autocommit(loader: MigrationLoader, migration: Migration) -> Iterator[str]:

@@ -13,10 +13,12 @@ from django.db.models import Model
 from .base import Convergent
 from .catalog.enums import Enum
 from .catalog.questions import ENUM, Question, ask
+from .catalog.records import Standing
 from .components import guards
 from .components.guards import literal
 from .findings import Finding, Snapshot, Status
-from .refusals import keep, require_postgresql
+from .further_back import missing_part, own_or_behind
+from .refusals import keep, require_name, require_postgresql
 from .site import Site
 from .statements import Lock, Statement
 
@@ -31,7 +33,7 @@ class CreateEnumIfMissing(Convergent, Operation):
     Backwards drops the type unless something uses it. PostgreSQL cannot remove a value from a type, so
     values that were added to an existing one stay.
 
-    name: the type's name in current_schema().
+    name: the type's name.
     values: the labels in order.
     later_values: labels that later migrations add, which are accepted here.
     keep_on_reverse: backwards keeps the type, for a migration that only adds values.
@@ -53,6 +55,7 @@ class CreateEnumIfMissing(Convergent, Operation):
     ) -> None:
         if not values:
             raise ValueError(f"the enum {name} has no values (give at least one)")
+        require_name(name)
         labels = [*values, *later_values]
         if len(set(labels)) < len(labels):
             raise ValueError(f"the enum {name} names a value twice: {', '.join(labels)}")
@@ -101,12 +104,12 @@ class CreateEnumIfMissing(Convergent, Operation):
         return {"enum": self.name}
 
     def read(self, site: Site) -> Snapshot:
-        return self.placed(ask(site.connection, [self.question(site)])[0])
+        return self.placed(site, ask(site.connection, [self.question(site)])[0])
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         wanted, enum = ", ".join(self.values), snapshot.enum
         if enum is None:
-            return [Finding("enum", self.name, "", Status.MISSING, "", wanted)]
+            return [missing_part("enum", self.name, "", snapshot, wanted)]
         known = [label for label in enum.labels if label not in self.later_values]
         found = ", ".join(enum.labels)
         if enum.kind != "e":
@@ -168,14 +171,15 @@ class CreateEnumIfMissing(Convergent, Operation):
         """Return the question that asks the catalog about the type."""
         return Question(site.quote(self.name), kind=ENUM, family=family)
 
-    def placed(self, enum: Enum | None) -> Snapshot:
-        """Return the snapshot with the type, if that is in the schema where CREATE TYPE would create it."""
-        return Snapshot(None, enum=enum if enum and enum.current else None)
+    def placed(self, site: Site, found: Enum | None) -> Snapshot:
+        """Return the snapshot with the type, if that is the declared one, as for a table."""
+        enum, behind = own_or_behind(site, site.quote(self.name), found)
+        return Snapshot(None, enum=enum, behind=behind)
 
     def outcome(self, snapshot: Snapshot) -> Snapshot:
         known = snapshot.enum.labels if snapshot.enum else ()
         labels = [*self.values, *(each for each in known if each not in self.values)]
-        made = Enum("e", current=True, labels=tuple(labels), used=False)
+        made = Enum("e", "", Standing.CURRENT, labels=tuple(labels), used=False)
         return replace(snapshot, enum=made)
 
     def _first(self, site: Site, labels: Sequence[str] = ()) -> Statement:

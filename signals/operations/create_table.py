@@ -41,6 +41,7 @@ from .create_index import CreateIndexConcurrentlyIfMissing
 from .errors import Refused
 from .exclusion import Exclusion
 from .findings import ComparedPart, Finding, Snapshot, Source, Status
+from .further_back import missing_part, own_or_behind
 from .implied import implied, implied_index, implied_unique
 from .refusals import keep, require_rows
 from .site import AnyField, Site
@@ -136,8 +137,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return list(self._fields(site).values())
 
     def accepts(self, site: Site, found: Table) -> bool:
-        """Return whether the table is where CREATE TABLE would put it; a name with a schema always is."""
-        return found.current or "." in site.table
+        """Return whether the table is where CREATE TABLE would put it, or the records of migrations are."""
+        return own_or_behind(site, site.table, found)[0] is not None
 
     def probe(self, site: Site, found: Table) -> list[str]:
         ddl: list[str] = []
@@ -168,7 +169,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         found = snapshot.found
         if found is None:
-            return [Finding("table", site.model._meta.db_table, site.table, Status.MISSING)]
+            return [missing_part("table", site.model._meta.db_table, site.table, snapshot)]
         findings = [self._compare_table(site, found)]
         if findings[0].status is Status.DIFFERENT:
             return findings

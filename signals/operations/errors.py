@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from django.core.management.base import CommandError
+from django.db import InterfaceError, OperationalError
 
 UNDEFINED_TABLE = "42P01"
 TABLE_FILLED = "SO001"  # raised by a plan for an empty table that has got rows meanwhile
@@ -186,9 +187,27 @@ class StatementRefused(ConvergenceError):
         self.sql = sql
         self.sqlstate = sqlstate
         self.reason = reason
+        fix = remedy(sqlstate) if sqlstate == QUERY_CANCELED else "change what it names"
         super().__init__(
             f"{operation}: PostgreSQL refuses: {sql}\n  because: {reason}\n"
-            "  to fix: change what it names, and run again; the next run continues from here"
+            f"  to fix: {fix}, and run again; the next run continues from here"
+        )
+
+
+class ServerFailed(ConvergenceError):
+    """The server ended a statement or a session for a reason of its own, or the connection was lost.
+
+    Attributes: what (the operation or migration), sqlstate (empty if the connection was lost), reason, kept.
+    """
+
+    def __init__(self, what: str, sqlstate: str, reason: str, kept: str) -> None:
+        self.what = what
+        self.sqlstate = sqlstate
+        self.reason = reason
+        self.kept = kept
+        super().__init__(
+            f"{what}: the server did not go on: {reason}\n  kept:   {kept}\n"
+            f"  to fix: {remedy(sqlstate)}, and run migrate again"
         )
 
 
@@ -280,6 +299,37 @@ def is_overtaken(error: BaseException | None) -> bool:
     diagnosis = getattr(getattr(error, "__cause__", None), "diag", None)
     is_of_catalog = getattr(diagnosis, "schema_name", None) == "pg_catalog"
     return error is not None and (is_of_catalog or sqlstate(error) in _OVERTAKEN)
+
+
+# What is to be done about a failure that no migration is the reason of, by the beginning of its SQLSTATE. An
+# error without one is a connection that was lost, or was not to be had.
+_REMEDIES = {
+    "53100": "free disk space at the server",
+    "53300": "end another session, or allow the server or the role more connections",
+    "53": "give the server what it lacks",
+    "57014": "let the role have more time (ALTER ROLE … SET statement_timeout), or ask who cancelled it",
+    "57P05": "let sessions be idle for longer (idle_session_timeout)",
+    "57": "wait until the server takes connections again",
+    "58": "read the server's log",
+    "25P03": "let transactions be idle for longer (idle_in_transaction_session_timeout)",
+    "25P04": "let transactions take longer (transaction_timeout)",
+    "08": "wait until the server can be reached, or correct DATABASES",
+}
+
+
+def is_failure_of_server(error: BaseException) -> bool:
+    """Return whether no statement is the reason, but a full disk, a restart, a timeout or the like."""
+    state = sqlstate(error)
+    return state.startswith(tuple(_REMEDIES)) or (
+        not state and isinstance(error, OperationalError | InterfaceError)
+    )
+
+
+def remedy(state: str) -> str:
+    """Return what is to be done about a failure of the server with that SQLSTATE."""
+    return next(
+        (text for start, text in _REMEDIES.items() if state.startswith(start)), _REMEDIES["08"]
+    )
 
 
 def is_impossible(error: BaseException) -> bool:

@@ -93,6 +93,7 @@ class Snapshot:
     failure: why PostgreSQL could not build the declaration on the copy; empty if it could.
     declaration: the SQL that failed.
     enum: the type, for an operation that declares one.
+    behind: what has the name of a missing table or type, further back on the search_path.
     """
 
     found: Table | None
@@ -102,6 +103,7 @@ class Snapshot:
     failure: str = ""
     declaration: str = ""
     enum: Enum | None = None
+    behind: Table | Enum | None = None
 
     def columns(self, name: str) -> tuple[Column | None, Column | None]:
         """Return the column of that name as found and as wanted."""

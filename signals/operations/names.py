@@ -10,8 +10,22 @@ PACKAGE: str = __name__.rpartition(".")[0]
 
 MAX_NAME_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1
 
+# Characters at which Django or the driver breaks, in names of indexes and constraints, of columns and tables.
+IN_NAMES, IN_COLUMNS = '"%', '"%$'
+
 PROBE_TABLE = f"{NAME}_probe"
 PROBE = f'"pg_temp"."{PROBE_TABLE}"'
+
+
+def why_unusable(name: str, forbidden: str) -> str:
+    """Return why Django, the driver or psql breaks at a name that has one of the characters; '' if none does.
+
+    None may have a character that ends the line, because Django prints names in comments of a script.
+    """
+    if any(not each.isprintable() for each in name):
+        return "has a character that cannot be printed, as the end of a line is"
+    found = next((each for each in name if each in forbidden), "")
+    return f"has the character {found}, at which Django breaks" if found else ""
 
 
 def shortened(name: str) -> str:

@@ -1,25 +1,28 @@
 """Raise or log, before anything is changed, why an operation stops or keeps something."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, NotSupportedError
+from django.db import DatabaseError, Error, NotSupportedError
 from django.db.migrations.operations.base import Operation
 
 from .catalog.tables import Column, Table
 from .errors import (
     DifferentDefinition,
     Refused,
+    ServerFailed,
     StatementRefused,
     TableMissing,
+    is_failure_of_server,
     is_overtaken,
     one_line,
     sqlstate,
 )
 from .findings import Finding, Snapshot
-from .names import MAX_NAME_BYTES, NAME, PACKAGE
+from .names import IN_NAMES, MAX_NAME_BYTES, NAME, PACKAGE, why_unusable
 from .site import Site
 
 logger = logging.getLogger(NAME)
@@ -31,6 +34,20 @@ logger = logging.getLogger(NAME)
 _REFUSALS = ("42", "0A", "2B", "54", "55000", "55006", "57014", "22023", "25006", "P0")
 
 _Part = TypeVar("_Part")
+
+
+@contextmanager
+def failures_in_words(what: str, kept: str) -> Iterator[None]:
+    """Raise ServerFailed, within the block, if the server or the connection to it fails.
+
+    what: the operation or migration. kept: what stands then.
+    """
+    try:
+        yield
+    except Error as error:
+        if not is_failure_of_server(error):
+            raise
+        raise ServerFailed(what, sqlstate(error), one_line(error), kept) from error
 
 
 def refuse_different(operation: Any, finding: Finding, migration: str = "") -> NoReturn:
@@ -56,10 +73,13 @@ def refuse_statement(operation: Operation, sql: str, error: DatabaseError) -> No
 
 
 def require_name(name: str) -> None:
-    """Raise ValueError if the name is too long for PostgreSQL.
+    """Raise ValueError if Django or psql breaks at the name, or if it is too long for PostgreSQL.
 
     PostgreSQL would cut it, so that the state and the database would have different names.
     """
+    reason = why_unusable(name, IN_NAMES)
+    if reason:
+        raise ValueError(f"the name {name!r} {reason} (choose another one)")
     length = len(name.encode())
     if length > MAX_NAME_BYTES:
         raise ValueError(

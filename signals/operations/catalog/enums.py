@@ -3,19 +3,22 @@
 import json
 from dataclasses import dataclass
 
+from .records import TYPE_STANDING, Standing
+
 
 @dataclass(frozen=True, slots=True)
 class Enum:
     """A type that has the name of a wanted enum.
 
     kind: pg_type.typtype; 'e' for an enum.
-    current: whether the type is in current_schema(), where CREATE TYPE would put it.
+    standing: whether the type is in current_schema(), or how else its schema stands to that one.
     labels: in the order of the enum.
     used: whether a column, a function or another object depends on the type or on its array type.
     """
 
     kind: str
-    current: bool
+    schema: str
+    standing: Standing
     labels: tuple[str, ...]
     used: bool
 
@@ -23,7 +26,7 @@ class Enum:
 # `q` is a question, a row of questions.py's _QUESTIONS.
 ENUM_FACTS = """
 SELECT pg_catalog.json_build_object(
-  'kind', t.typtype, 'current', n.nspname = pg_catalog.current_schema(),
+  'kind', t.typtype, 'standing', <standing>, 'schema', n.nspname,
   'labels', (SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder)
              FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
   'used', EXISTS (SELECT FROM pg_catalog.pg_depend d
@@ -32,10 +35,11 @@ SELECT pg_catalog.json_build_object(
 )::pg_catalog.text
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 WHERE t.oid = pg_catalog.to_regtype(q.name)
-"""
+""".replace("<standing>", TYPE_STANDING)
 
 
 def parse_enum(text: str) -> Enum:
     """Return the Enum that the JSON text of ENUM_FACTS describes."""
     facts = json.loads(text)
-    return Enum(**{**facts, "labels": tuple(facts["labels"] or ())})
+    labels = tuple(facts["labels"] or ())
+    return Enum(**{**facts, "standing": Standing(facts["standing"]), "labels": labels})

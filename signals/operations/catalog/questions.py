@@ -19,6 +19,7 @@ from .query import (
     query_rows_in_full,
     query_scripts,
 )
+from .records import TABLE_STANDING, Standing
 from .tables import Table, parse_table, table_facts
 
 
@@ -61,14 +62,12 @@ class SameInSchemas:
     answer: Any
 
 
-# Whether the table exists where CREATE TABLE would put it: in the schema that the name contains, or else in
-# current_schema().
-_PLACED = """
-SELECT 'true' FROM pg_catalog.pg_class c
+# How the table stands to current_schema(), where CREATE TABLE would put it.
+_PLACED = f"""
+SELECT pg_catalog.to_json(({TABLE_STANDING})::pg_catalog.text)::pg_catalog.text FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass(q.name) AND c.relkind IN ('r', 'p')
-AND (c.relnamespace::pg_catalog.regnamespace::pg_catalog.text = pg_catalog.quote_ident(
-    pg_catalog.current_schema()) OR pg_catalog.strpos(q.name, '.') > 0)
-"""
+"""  # noqa: S608 - a constant
 
 TABLE, ENUM, PLACED = "table", "enum", "placed"
 
@@ -115,11 +114,11 @@ def find_table(connection: BaseDatabaseWrapper, name: str) -> Table | None:
 
 
 def ask(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[Any]:
-    """Return the answer to each question: a Table, an Enum, or True for PLACED; None if there is none.
+    """Return the answer to each question: a Table, an Enum, or a Standing for PLACED; None if there is none.
 
     Look up each name once. Take one round trip, and one more for each partitioned table that a question wants
-    indexes of, to read its partitions. A question about a table with an invalid index, which may be being
-    built, is sent twice, and so is a single one to a session that rounds doubles.
+    indexes of, to read its partitions. Questions are sent twice if a table has an invalid index, which may
+    be being built, or is further back on the search_path, and a single one if the session rounds doubles.
     """
     joined: dict[tuple[str, str], Question] = {}
     for question in questions:
@@ -133,9 +132,9 @@ def _ask_once(connection: BaseDatabaseWrapper, questions: Sequence[Question]) ->
     """Return the answer to each question; no two of them are about the same name."""
     if not questions:
         return []
-    answers = _answers(connection, questions, building=False)
-    if any(isinstance(each, Table) and not each.is_valid for each in answers):
-        answers = _answers(connection, questions, building=True)
+    answers = _answers(connection, questions, thorough=False)
+    if not all(map(_is_enough, questions, answers)):
+        answers = _answers(connection, questions, thorough=True)
     for place, (question, answer) in enumerate(zip(questions, answers, strict=True)):
         if isinstance(answer, Table) and answer.kind == "p" and question.indexes:
             tree = partition_tree(connection, answer.oid, question.indexes)
@@ -143,11 +142,19 @@ def _ask_once(connection: BaseDatabaseWrapper, questions: Sequence[Question]) ->
     return answers
 
 
+def _is_enough(question: Question, answer: Any) -> bool:
+    """Return whether the answer of a question that is not thorough tells all."""
+    if not isinstance(answer, Table):
+        return True
+    is_placed = answer.standing is Standing.CURRENT or "." in question.name
+    return answer.is_valid and is_placed
+
+
 def _answers(
-    connection: BaseDatabaseWrapper, questions: Sequence[Question], *, building: bool
+    connection: BaseDatabaseWrapper, questions: Sequence[Question], *, thorough: bool
 ) -> list[Any]:
     """Return the answer to each question, without the partitions of tables."""
-    facts, parameters = facts_of(connection, questions, building=building), [as_records(questions)]
+    facts, parameters = facts_of(connection, questions, thorough=thorough), [as_records(questions)]
     if len(questions) == 1:
         # A plain SELECT needs no transaction; only a session that rounds doubles is asked again, in one.
         text = f"SELECT {facts} FROM {_QUESTION}"  # noqa: S608 - its own
@@ -175,7 +182,7 @@ def ask_in_schemas(
     answers: list[list[SameInSchemas]] = [[] for _ in questions]
     if not questions:
         return answers
-    facts = facts_of(connection, questions, building=True)
+    facts = facts_of(connection, questions, thorough=True)
     text = _IN_SCHEMAS.replace("<facts>", facts)
     families = [
         {"family": family, "schema": schema, "path": path} for family, schema, path in schemas
@@ -189,24 +196,24 @@ def ask_in_schemas(
 
 def facts_of_one(connection: BaseDatabaseWrapper, question: Question) -> str:
     """Return a SELECT of one row that answers the question when it runs, without parameters."""
-    facts = facts_of(connection, [question], building=False)
+    facts = facts_of(connection, [question], thorough=False)
     text = f"SELECT {facts} FROM {_QUESTION}"  # noqa: S608 - its own
     return compose(connection, text, [as_records([question])])
 
 
 def facts_of(
-    connection: BaseDatabaseWrapper, questions: Sequence[Question], *, building: bool
+    connection: BaseDatabaseWrapper, questions: Sequence[Question], *, thorough: bool
 ) -> str:
     """Return the SQL expression that answers each question `q`: JSON as text, NULL if there is none.
 
-    building: whether to find out which indexes are being built.
+    thorough: as in `table_facts`.
     """
     facts = {
         TABLE: table_facts(
             types=any(each.types for each in questions),
             tables=any(each.tables for each in questions),
             indexes=any(each.indexes for each in questions),
-            building=building,
+            thorough=thorough,
         ),
         ENUM: ENUM_FACTS,
         PLACED: _PLACED,
@@ -245,7 +252,7 @@ def _answer(question: Question, text: str | None) -> Any:
         return None
     if question.kind == ENUM:
         return parse_enum(text)
-    return parse_table(text) if question.kind == TABLE else True
+    return parse_table(text) if question.kind == TABLE else Standing(json.loads(text))
 
 
 def _is_rounded(text: str | None) -> bool:

@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..errors import UNDEFINED_TABLE, sqlstate
 from .query import query_rows
+from .records import RECORDER_TABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +17,14 @@ class Place:
     """The database of a session and the schema in which it creates tables.
 
     schema: current_schema(); None if no schema of the search_path exists. backend: the
-    number of the process at the server; behind a pooler, of one of them.
+    number of the process at the server; behind a pooler, of one of them. records: the
+    schema in which the session finds the records of applied migrations, if there are any.
     """
 
     database: str
     schema: str | None
     backend: int
+    records: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,11 @@ class FoundSchema:
     readable: bool
 
 
-_PLACE = """
-SELECT pg_catalog.current_database(), pg_catalog.current_schema(), pg_catalog.pg_backend_pid()
-"""
+_PLACE = f"""
+SELECT pg_catalog.current_database(), pg_catalog.current_schema(), pg_catalog.pg_backend_pid(),
+  (SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.oid = pg_catalog.to_regclass('{RECORDER_TABLE}') AND c.relkind IN ('f', 'p', 'r'))
+"""  # noqa: S608 - a constant
 
 _PATH = "SELECT pg_catalog.current_setting('search_path')"
 

@@ -1,8 +1,10 @@
 """Look up other sessions: the locks that they hold, their activity, and the sessions that they wait for."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -10,10 +12,39 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..names import NAME
 from .query import query_rows
 
-LETTERS = 200  # characters of another session's query that are shown
+_LETTERS = 200  # characters of another session's query that are shown
 
 # The end of a session's application_name while the session runs a statement of this library.
 MARK = f" {NAME}"
+
+
+# A literal, also one that is cut off. Names and comments are matched too, and kept, so that nothing in them
+# is taken for a literal.
+_LITERAL = re.compile(
+    r"""[eE]'(?:[^'\\]|''|\\.)*(?:'|$) | (?:[bBxX]|[uU]&)?'(?:[^']|'')*(?:'|$)
+    | \$(\w*)\$.*?(?:\$\1\$|$) | \d[\w.]*
+    | (?P<kept> "(?:[^"]|"")*(?:"|$) | --[^\n]* | /\*.*?(?:\*/|$) | \$\d+ | [^\W\d][\w$]* )""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class ShownQueries(Enum):
+    """How much of other sessions' queries is shown."""
+
+    NOTHING = False
+    WITHOUT_LITERALS = None
+    EVERYTHING = True
+
+    @property
+    def letters(self) -> int:
+        """Return how many characters of a query are asked for."""
+        return 0 if self is ShownQueries.NOTHING else _LETTERS
+
+    def shown(self, query: str | None) -> str | None:
+        """Return the query as it may be shown: each literal is a question mark, unless all is shown."""
+        if query is None or self is ShownQueries.EVERYTHING:
+            return query
+        return _LITERAL.sub(lambda found: found["kept"] or "?", query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,38 +202,44 @@ def lock_holders(
     connection: BaseDatabaseWrapper,
     tables: Sequence[str],
     modes: Sequence[str],
-    letters: int = LETTERS,
+    queries: ShownQueries = ShownQueries.WITHOUT_LITERALS,
 ) -> tuple[Blocker, ...]:
     """Return the other sessions that hold one of the lock modes on one of the quoted tables.
 
-    modes: as pg_locks spells them. letters: how many characters of a query to return.
+    modes: as pg_locks spells them. queries: how much of their queries to return.
     """
-    parameters = [letters, list(tables), list(modes)]
-    return tuple(Blocker(*row) for row in query_rows(connection, _LOCK_HOLDERS, parameters))
+    parameters = [queries.letters, list(tables), list(modes)]
+    rows = query_rows(connection, _LOCK_HOLDERS, parameters)
+    return tuple(_blocker(row, queries) for row in rows)
 
 
 def activity_of(
-    connection: BaseDatabaseWrapper, pid: int, letters: int = LETTERS
+    connection: BaseDatabaseWrapper,
+    pid: int,
+    queries: ShownQueries = ShownQueries.WITHOUT_LITERALS,
 ) -> Activity | None:
     """Return the activity of the backend with that pid; None if it has ended."""
-    found = query_rows(connection, _BY_PID, [letters, pid])
-    return _parse_activity(found[0]) if found else None
+    found = query_rows(connection, _BY_PID, [queries.letters, pid])
+    return _parse_activity(found[0], queries) if found else None
 
 
 def builds_on(
-    connection: BaseDatabaseWrapper, table: str, letters: int = LETTERS
+    connection: BaseDatabaseWrapper,
+    table: str,
+    queries: ShownQueries = ShownQueries.WITHOUT_LITERALS,
 ) -> list[Activity]:
     """Return the activity of each other session that builds an index of the quoted table."""
-    return [
-        _parse_activity(row) for row in query_rows(connection, _BUILDS, [letters, [table], [table]])
-    ]
+    rows = query_rows(connection, _BUILDS, [queries.letters, [table], [table]])
+    return [_parse_activity(row, queries) for row in rows]
 
 
 def snapshot_holders(
-    connection: BaseDatabaseWrapper, letters: int = LETTERS
+    connection: BaseDatabaseWrapper,
+    queries: ShownQueries = ShownQueries.WITHOUT_LITERALS,
 ) -> tuple[Blocker, ...]:
     """Return the other sessions of the database that have a snapshot, for which a concurrent build waits."""
-    return tuple(Blocker(*row) for row in query_rows(connection, _SNAPSHOT_HOLDERS, [letters]))
+    rows = query_rows(connection, _SNAPSHOT_HOLDERS, [queries.letters])
+    return tuple(_blocker(row, queries) for row in rows)
 
 
 def advisory_lock_holders(connection: BaseDatabaseWrapper, key: int) -> tuple[Blocker, ...]:
@@ -210,6 +247,10 @@ def advisory_lock_holders(connection: BaseDatabaseWrapper, key: int) -> tuple[Bl
     return tuple(Blocker(*row) for row in query_rows(connection, _ADVISORY_LOCK_HOLDERS, [key]))
 
 
-def _parse_activity(row: tuple[Any, ...]) -> Activity:
-    own, *others = (Blocker(*each) for each in json.loads(row[-1]))
+def _blocker(row: Sequence[Any], queries: ShownQueries) -> Blocker:
+    return Blocker(*[*row[:-1], queries.shown(row[-1])])
+
+
+def _parse_activity(row: tuple[Any, ...], queries: ShownQueries) -> Activity:
+    own, *others = (_blocker(each, queries) for each in json.loads(row[-1]))
     return Activity(own, tuple(others), *row[:-1])

@@ -8,6 +8,7 @@ from typing import Any
 from .indexes import Index, indexes_json, parse_index
 from .partitions import Tree
 from .query import quoted
+from .records import QUICK_STANDING, TABLE_STANDING, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Table:
     """A table with its columns, constraints and indexes.
 
     kind: pg_class.relkind.
-    current: whether the table is in current_schema(), where CREATE TABLE would put it.
+    standing: whether the table is in current_schema(), or how else its schema stands to that one.
     hides_rows: whether row level security may hide rows from the current role.
     pages: about how many pages of 8 KiB the table has on disk, by the last VACUUM or ANALYZE.
     targets: those of Question.tables that exist, by the names in the question.
@@ -104,7 +105,7 @@ class Table:
     schema: str
     name: str
     kind: str
-    current: bool
+    standing: Standing
     temporary: bool
     unlogged: bool
     hides_rows: bool
@@ -160,12 +161,10 @@ _TARGETS = """(SELECT pg_catalog.json_object_agg(u.name, pg_catalog.json_build_o
 
 _TAKEN = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', r.relname, 'kind', r.relkind,
-      'table', COALESCE((SELECT i.indrelid::pg_catalog.regclass::pg_catalog.text
-                         FROM pg_catalog.pg_index i WHERE i.indexrelid = r.oid), '')))
-    FROM pg_catalog.pg_class r
+      'table', COALESCE(i.indrelid::pg_catalog.regclass::pg_catalog.text, '')))
+    FROM pg_catalog.pg_class r LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = r.oid
     WHERE r.relnamespace = c.relnamespace AND r.relname = ANY(q.indexes)
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i
-                    WHERE i.indexrelid = r.oid AND i.indrelid = c.oid))"""
+    AND i.indrelid IS DISTINCT FROM c.oid)"""
 
 # `q` is a question, a row of questions.py's _QUESTIONS. `digits` and `kind` come first, where that module
 # looks for them. `parse_table` writes the definitions of NOT NULL constraints; a table may have many of them.
@@ -173,7 +172,7 @@ _FACTS = """
 SELECT pg_catalog.json_build_object(
   'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
   'kind', c.relkind, 'oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname,
-  'current', n.nspname = pg_catalog.current_schema(),
+  'standing', <standing>,
   'temporary', c.relpersistence = 't', 'unlogged', c.relpersistence = 'u',
   'hides_rows', pg_catalog.row_security_active(c.oid), 'pages', c.relpages,
   'unknown', <unknown>,
@@ -198,9 +197,10 @@ SELECT pg_catalog.json_build_object(
       'enforced', <conenforced>,
       'columns', k.conkey,
       'target', NULLIF(k.confrelid::pg_catalog.int8, 0),
-      'target_columns', CASE WHEN k.contype = 'f' THEN (SELECT pg_catalog.json_agg(a.attname ORDER BY u.place)
-                  FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY u (number, place)
-                  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number) END,
+      'target_key', k.confkey,
+      'target_names', CASE WHEN k.contype = 'f' THEN (
+          SELECT pg_catalog.json_object_agg(a.attnum, a.attname) FROM pg_catalog.pg_attribute a
+          WHERE a.attrelid = k.confrelid AND a.attnum = ANY(k.confkey)) END,
       'deferral', CASE WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED'
                        WHEN k.condeferrable THEN 'DEFERRABLE' ELSE '' END
     ) ORDER BY k.conname)
@@ -213,16 +213,18 @@ WHERE c.oid = pg_catalog.to_regclass(q.name)
 """
 
 
-def table_facts(*, types: bool, tables: bool, indexes: bool, building: bool) -> str:
+def table_facts(*, types: bool, tables: bool, indexes: bool, thorough: bool) -> str:
     """Return the SQL of a table's facts.
 
-    types, tables, indexes: whether a question has any. building: as in `indexes_json`.
+    types, tables, indexes: whether a question has any. thorough: whether to find out which of the indexes are
+    being built, and how a table further back on the search_path stands to the current schema.
     """
     parts = {
         "unknown": _UNKNOWN if types else "NULL",
         "targets": _TARGETS if tables else "NULL",
         "taken": _TAKEN if indexes else "NULL",
-        "indexes": indexes_json(building=building),
+        "indexes": indexes_json(building=thorough),
+        "standing": TABLE_STANDING if thorough else QUICK_STANDING,
     }
     sql = _FACTS
     for name, part in parts.items():
@@ -234,6 +236,7 @@ def parse_table(text: str) -> Table:
     """Return the Table that the JSON text of the facts describes."""
     facts = json.loads(text)
     del facts["digits"]
+    facts["standing"] = Standing(facts["standing"])
     facts["unknown"] = tuple(facts["unknown"] or ())
     targets = facts["targets"] or {}
     facts["targets"] = {
@@ -247,7 +250,8 @@ def parse_table(text: str) -> Table:
     for constraint in lists["constraints"]:
         numbers = constraint["columns"] or ()
         constraint["columns"] = tuple(names[each] for each in numbers if each in names)
-        constraint["target_columns"] = tuple(constraint["target_columns"] or ())
+        theirs, key = constraint.pop("target_names") or {}, constraint.pop("target_key") or ()
+        constraint["target_columns"] = tuple(theirs[str(each)] for each in key)
         if constraint["kind"] == "n":
             (name,) = constraint["columns"]
             constraint["definition"] = f"NOT NULL {quoted(name)}"

@@ -6,11 +6,17 @@ indexes, and labels, are plain, because they are compared with the catalog.
 
 from collections.abc import Sequence
 
+from ..catalog.records import RECORDER_TABLE
 from ..names import PROBE_TABLE
 from ..statements import Statement
 
 NEVER = "false"  # for a step that leaves nothing in the catalog by which to tell that it is done
-_CURRENT_SCHEMA = "pg_catalog.current_schema()::pg_catalog.regnamespace"
+
+# The place where CREATE would put it, or any place of the search_path unless that one has records of its own.
+_IS_OWN = (
+    "n.nspname = pg_catalog.current_schema() OR NOT EXISTS (SELECT FROM pg_catalog.pg_tables "
+    f"WHERE tablename = {RECORDER_TABLE!r} AND schemaname = pg_catalog.current_schema())"
+)
 
 # The names of the columns that are keys of the index `i`; a key that is an expression has none.
 _KEYS = (
@@ -27,12 +33,15 @@ def literal(text: str) -> str:
 
 
 def has_table(table: str) -> str:
-    """Return the condition that the table exists where CREATE TABLE would put it."""
+    """Return the condition that the table exists where CREATE TABLE would put it, or further back.
+
+    Further back it is another one if the migrations of the current schema are recorded there.
+    """
     if "." in table:
         return f"pg_catalog.to_regclass({literal(table)}) IS NOT NULL"
     return (
-        f"EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({literal(table)}) "
-        f"AND relnamespace = {_CURRENT_SCHEMA})"
+        "EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        f"WHERE c.oid = pg_catalog.to_regclass({literal(table)}) AND ({_IS_OWN}))"
     )
 
 
@@ -155,10 +164,10 @@ def index_of(table: str, name: str) -> str:
 
 
 def has_enum(name: str) -> str:
-    """Return the condition that the type exists where CREATE TYPE would put it."""
+    """Return the condition that the type exists where CREATE TYPE would put it, or further back."""
     return (
-        f"EXISTS (SELECT FROM pg_catalog.pg_type WHERE oid = pg_catalog.to_regtype({literal(name)}) "
-        f"AND typnamespace = {_CURRENT_SCHEMA})"
+        "EXISTS (SELECT FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace "
+        f"WHERE t.oid = pg_catalog.to_regtype({literal(name)}) AND ({_IS_OWN}))"
     )
 
 

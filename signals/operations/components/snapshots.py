@@ -27,11 +27,13 @@ class Case:
     """A declaration, and the probe on which PostgreSQL is to build it.
 
     copy: the probe of the table found; None if the table does not exist or is not the declared one.
+    behind: the table found, if it is not the declared one.
     """
 
     operation: Contract
     site: Site
     copy: Probe | None
+    behind: Table | None = None
 
 
 def question(operation: Contract, site: Site, family: int = 0) -> Question:
@@ -83,7 +85,7 @@ def case(operation: Contract, site: Site, found: Table | None, path: str = "") -
             "drop the temporary table, or migrate in another session",
         )
     if not operation.accepts(site, found):
-        return Case(operation, site, None)
+        return Case(operation, site, None, found)
     with site.on_probe():
         return Case(operation, site, Probe(found, tuple(operation.probe(site, found)), path))
 
@@ -121,7 +123,7 @@ def _snapshots(
         elif id(copy) in folded:
             yield Snapshot(*folded[id(copy)])
         else:
-            yield Snapshot(copy.found if copy else None)
+            yield Snapshot(copy.found if copy else None, behind=each.behind)
 
 
 def _snapshot_of_failure(of: Case, copy: Probe, error: DatabaseError) -> Snapshot:

@@ -23,7 +23,8 @@ from django.utils import timezone
 
 from ..names import NAME
 from .printing import as_json
-from .reading import Unreadable, read_survey
+from .reading import read_survey
+from .records import Unreadable
 
 CACHE = NAME  # takes precedence over "default" if the settings have it
 

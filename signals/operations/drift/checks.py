@@ -22,9 +22,11 @@ _KINDS: dict[Status, tuple[type[Error | Warning], str, str]] = {
     Status.UNFINISHED: (Warning, "W012", "is unfinished"),
     Status.BUILDING: (Warning, "W013", "is being built by another session"),
     Status.LEFTOVER: (Warning, "W014", "was removed by a migration, and still exists"),
-    Status.UNDECLARED: (Error, "E017", "is declared by no migration, and refuses rows"),
+    Status.UNDECLARED: (Error, "E019", "is declared by no migration, and refuses rows"),
 }
-_UNREADABLE, _MISCONFIGURED, _STALE = (f"{TAG}.{number}" for number in ("E015", "E016", "W018"))
+_UNREADABLE, _MISCONFIGURED, _UNSEEN, _STALE = (
+    f"{TAG}.{number}" for number in ("E015", "E016", "E017", "W018")
+)
 
 
 @register(TAG, Tags.database, deploy=True)
@@ -34,9 +36,10 @@ def check_findings(
     databases: Sequence[str] | None = None,
     **_unused: Any,
 ) -> list[CheckMessage]:
-    """Return E010 to W014 and E017 for the findings, and W018 for stale entries of the accepted ones.
+    """Return E010 to W014 and E019 for the findings, and W018 for stale entries of the accepted ones.
 
-    Return E015 for an unreadable server, and E016 for unusable migrations or settings.
+    Return E015 to E017 for what keeps a database from being judged: E015 is an unreadable server, E016
+    unusable migrations or settings, E017 a database that records no migration.
 
     The check is a deployment check, because it judges what `migrate` is about to change: `migrate` and the
     test runners never run deployment checks. `check` runs them with `--deploy`, or if it is given this tag.
@@ -51,7 +54,8 @@ def check_findings(
 
 
 def _of_database(alias: str, app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:
-    from .reading import Unreadable, read_survey
+    from .reading import read_survey
+    from .records import NothingRecorded, Unreadable
 
     labels = [None] if app_configs is None else [each.label for each in app_configs]
     try:
@@ -61,6 +65,11 @@ def _of_database(alias: str, app_configs: Sequence[AppConfig] | None) -> Iterato
             for line in found.stale:
                 text, hint = f"stale accepted finding: {line}", "Correct the file."
                 yield Warning(text, hint=hint, obj=alias, id=_STALE)
+    except NothingRecorded as error:
+        hint = (
+            f"Run migrate --database {alias}, or silence {_UNSEEN} where that is as it should be."
+        )
+        yield Error(str(error), hint=hint, obj=alias, id=_UNSEEN)
     except Unreadable as error:
         hint = f"Start the server, or correct DATABASES[{alias!r}]; then check again."
         if error.is_misconfigured:

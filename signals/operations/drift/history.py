@@ -20,7 +20,7 @@ from django.db.models.options import normalize_together
 from ..base import Convergent
 from ..findings import Source
 from ..migrate.walk import LoaderOfRecorded, in_plan_order
-from ..names import MAX_NAME_BYTES
+from ..names import IN_NAMES, MAX_NAME_BYTES, why_unusable
 from ..site import AnyField
 
 ModelKey: TypeAlias = tuple[str, str]
@@ -108,17 +108,15 @@ class History:
         return operation if is_current else None
 
 
-def migration_graph(
-    connection: BaseDatabaseWrapper, applied: Iterable[ModelKey] | None = None
-) -> MigrationLoader:
+def migration_graph(applied: Iterable[ModelKey]) -> MigrationLoader:
     """Return the migrations on disk, and which of them are applied.
 
-    applied: the keys of the applied migrations; without them, the database is asked.
+    applied: the keys of the applied migrations.
 
     Raise BadMigrationError if the migrations form no graph.
     """
     try:
-        return MigrationLoader(connection) if applied is None else LoaderOfRecorded(applied)
+        return LoaderOfRecorded(applied)
     except ValueError as error:  # Django's, for an app in the graph without migrations
         raise BadMigrationError(str(error)) from error
 
@@ -361,8 +359,11 @@ def _as_stored(state: ProjectState, connection: BaseDatabaseWrapper) -> None:
 def _is_comparable(part: Any, connection: BaseDatabaseWrapper) -> bool:
     """Return whether the index or constraint can be compared with the database.
 
-    Before PostgreSQL 15 Django creates no constraint that declares nulls_distinct.
+    No operation has a name at which Django or psql breaks. Before PostgreSQL 15 Django creates no constraint
+    that declares nulls_distinct.
     """
+    if isinstance(part, _PARTS) and why_unusable(part.name, IN_NAMES):
+        return False
     features: Any = connection.features
     says = getattr(part, "nulls_distinct", None) is not None
     return isinstance(part, _PARTS) and not (

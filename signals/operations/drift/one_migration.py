@@ -11,17 +11,22 @@ from ..base import Convergent
 from ..findings import Finding, Status
 from ..migrate.walk import operation_findings, steps
 from .printing import in_encoding
+from .records import judged_migrations, readable_records
 from .survey import survey_with_retry
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The findings of one migration on one database."""
+    """The findings of one migration on one database.
+
+    unseen: why nothing of the migration can be judged, if that is so.
+    """
 
     app_label: str
     migration: str
     database: str
     findings: tuple[Finding, ...]
+    unseen: str = ""
 
     @property
     def is_clean(self) -> bool:
@@ -98,4 +103,18 @@ def report(
         findings += tuple(
             each for each in others if (each.component, each.name, each.table) not in known
         )
-    return Report(migration.app_label, migration.name, connection.alias, findings)
+    unseen = "" if findings else _why_nothing_is_seen(connection, migration)
+    return Report(migration.app_label, migration.name, connection.alias, findings, unseen)
+
+
+def _why_nothing_is_seen(connection: BaseDatabaseWrapper, migration: Migration) -> str:
+    """Return why nothing is seen of a migration that is not applied; '' if there is nothing in it."""
+    key = (migration.app_label, migration.name)
+    if not migration.operations or key in judged_migrations(
+        connection, readable_records(connection)
+    ):
+        return ""
+    return (
+        f"{'.'.join(key)} is not recorded as applied in the database {connection.alias!r}, and what Django's "
+        "own operations declare is judged once it is (run migrate)"
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, Error, connections
@@ -13,10 +14,16 @@ from django.db.migrations.exceptions import (
     NodeNotFoundError,
 )
 
+from ..errors import is_failure_of_server, remedy, sqlstate
 from ..execution.settings import with_lock_timeout
 from ..refusals import require_driver
+from .one_migration import Report
+from .records import NothingRecorded, Unreadable
 from .rows import Survey
+from .schemas import Schemas
 from .survey import survey, survey_with_retry
+
+AnySurvey = TypeVar("AnySurvey", Survey, Schemas, Report)
 
 _MISCONFIGURED = (
     BadMigrationError,
@@ -25,17 +32,6 @@ _MISCONFIGURED = (
     InvalidBasesError,
     NodeNotFoundError,
 )
-
-
-class Unreadable(Exception):
-    """The database cannot be surveyed.
-
-    is_misconfigured: whether the project's migrations or settings are the reason, and not the server.
-    """
-
-    def __init__(self, text: str, *, is_misconfigured: bool = False) -> None:
-        super().__init__(text)
-        self.is_misconfigured = is_misconfigured
 
 
 def read_survey(
@@ -48,13 +44,21 @@ def read_survey(
 
     lock_timeout: in seconds, for a caller that somebody is waiting for; the survey is then tried once only.
 
-    Raise Unreadable for an error of the server or of the migrations.
+    Raise Unreadable for an error of the server or of the migrations, and NothingRecorded if none is recorded
+    as applied.
     """
     with errors_as_unreadable(connection.alias):
         if lock_timeout is None:
-            return survey_with_retry(connection, app_label)
+            return require_records(survey_with_retry(connection, app_label))
         with with_lock_timeout(connection, lock_timeout):
-            return survey(connection, app_label)
+            return require_records(survey(connection, app_label))
+
+
+def require_records(found: AnySurvey) -> AnySurvey:
+    """Return the survey; raise NothingRecorded if it saw nothing, because no migration is recorded."""
+    if found.unseen:
+        raise NothingRecorded(found.unseen)
+    return found
 
 
 @contextmanager
@@ -65,6 +69,8 @@ def errors_as_unreadable(alias: str) -> Iterator[None]:
         yield
     except Error as error:
         what = f"the database {alias!r} cannot be read: {str(error).strip()}"
+        if is_failure_of_server(error):
+            what += f" ({remedy(sqlstate(error))}, and run again)"
         raise Unreadable(what) from error
     except _MISCONFIGURED as error:
         raise Unreadable(str(error), is_misconfigured=True) from error

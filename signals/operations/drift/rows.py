@@ -53,6 +53,7 @@ class Row:
 class Survey:
     """The rows of one schema of one database.
 
+    unseen: why the database declares nothing, if it does not.
     stale: a line for each accepted finding that is over or not found, if the whole schema was surveyed.
     """
 
@@ -60,6 +61,7 @@ class Survey:
     schema: str
     migrations: int
     rows: tuple[Row, ...]
+    unseen: str = ""
     stale: tuple[str, ...] = ()
 
     def is_clean(self, *, strict: bool = False) -> bool:

@@ -20,7 +20,7 @@ from ..catalog.questions import ask_in_schemas
 from ..catalog.schemas import FoundSchema, applied_migrations, current_place, schemas_like
 from ..errors import ConvergenceError, Refused
 from ..execution.second_session import cancel
-from ..execution.settings import has_tenants, in_schema
+from ..execution.settings import has_tenants, in_schema, naming_schemas
 from ..execution.waiting import retry_without_timeouts
 from ..findings import Finding, Status
 from ..names import NAME
@@ -45,6 +45,7 @@ class Schemas:
     counts: the components of all schemas, by status.
     unreadable: the schemas that the role may not read.
     unmigrated: the schemas for which no migration is recorded.
+    unseen: why none of the schemas declares anything, if none does.
     stale: a line for each accepted finding that is over, or found in none of the schemas.
     """
 
@@ -55,6 +56,7 @@ class Schemas:
     counts: Counter[Status]
     unreadable: tuple[str, ...]
     unmigrated: tuple[str, ...]
+    unseen: str = ""
     stale: tuple[str, ...] = ()
 
     def is_clean(self, *, strict: bool = False) -> bool:
@@ -94,9 +96,10 @@ def survey_schemas(
     surveyed by itself.
     """
     declare = partial(Declared, app_label=app_label, migration=migration)
-    return retry_without_timeouts(
-        connection, partial(_survey_together, connection, pattern, declare)
-    )
+    with naming_schemas(connection):
+        return retry_without_timeouts(
+            connection, partial(_survey_together, connection, pattern, declare)
+        )
 
 
 def repair_schemas(  # noqa: PLR0913 - what `repair` takes, for many
@@ -275,7 +278,19 @@ def _survey_together(
         counts,
         tuple(schema.name for schema in found if not schema.readable),
         tuple(each.name for known, schemas in families if not known.migrations for each in schemas),
+        _why_nothing_is_seen(connection, pattern, [known for known, _ in families]),
         tuple(sorted(set.intersection(*stale))) if stale else (),
+    )
+
+
+def _why_nothing_is_seen(
+    connection: BaseDatabaseWrapper, pattern: str, families: Sequence[Declared]
+) -> str:
+    if not families or any(each.history.applied for each in families):
+        return ""
+    return (
+        f"no migration is recorded as applied in any schema like {pattern} of the database "
+        f"{connection.alias!r}, as before the first migrate (run migrate)"
     )
 
 
@@ -292,7 +307,7 @@ def _families(
     broken: list[tuple[Exception, list[FoundSchema]]] = []
     for applied, schemas in _by_applied(connection, found).items():
         try:
-            history = replay(connection, migration_graph(connection, applied))
+            history = replay(connection, migration_graph(applied))
         except (BadMigrationError, NodeNotFoundError) as error:
             broken.append((error, schemas))
             continue

@@ -18,6 +18,7 @@ from ..catalog.sessions import builds_on
 from ..catalog.tables import Column, Table
 from ..components.columns import as_declared, same_column
 from ..components.snapshots import Case, case, question
+from ..execution.settings import is_own
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
 from ..site import AnyField, Site
 from .history import TABLE_SOURCE, History, ModelHistory, ModelKey, table_of
@@ -44,7 +45,7 @@ class DeclaredEnum:
 
     def rows(self, answer: Any) -> Iterator[Row]:
         """Yield a row for the type."""
-        for finding in self.operation.compare(self.site, self.operation.placed(answer)):
+        for finding in self.operation.compare(self.site, self.operation.placed(self.site, answer)):
             yield Row(finding, self.migration, self.operation, self.site)
 
 
@@ -61,7 +62,7 @@ class DroppedTable:
 
     def rows(self, answer: Any) -> Iterator[Row]:
         """Yield a row if the table exists."""
-        if answer:
+        if answer and ("." in self.site.table or is_own(self.site.connection, answer)):
             name, table = self.site.db_table, self.site.table
             fix = f"DROP TABLE {table};"
             yield Row(Finding("table", name, table, Status.LEFTOVER, fix=fix), self.migration)
@@ -175,7 +176,7 @@ class DeclaredTable:
             names = self._undeclared.accepted_names(found)
             others = tuple(candidates(self.operation, self.site, found, names))
             return ComparedTable(own, others, [each.case(self.site, path) for each in others])
-        except (FieldDoesNotExist, FieldError) as error:
+        except (FieldDoesNotExist, FieldError, ValueError) as error:
             self._contradiction = self.owner.contradiction(error)
             return ComparedTable(Case(self.operation, self.site, None))
 
@@ -219,7 +220,7 @@ class DeclaredTable:
                 for finding in each.findings(self.site, alone)
             ]
             yield from list(self._rows(snapshot, renamings, parts))
-        except (FieldDoesNotExist, FieldError) as error:
+        except (FieldDoesNotExist, FieldError, ValueError) as error:
             yield self.owner.contradiction(error)
 
     @property

@@ -11,13 +11,18 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from ..catalog.query import quoted
 from ..catalog.questions import ask
-from ..catalog.schemas import current_place
 from ..components.snapshots import case, compare
 from ..execution.waiting import retry_without_timeouts
 from ..findings import Finding, Status
 from ..site import Site
 from .accepted import AcceptedFindings
 from .history import History, ModelHistory, ModelKey, migration_graph, replay, table_of
+from .records import (
+    judged_migrations,
+    judged_schema,
+    readable_records,
+    why_nothing_is_seen,
+)
 from .rows import Row, Survey
 from .subjects import DeclaredEnum, DeclaredModel, DeclaredTable, DroppedTable, Subject
 
@@ -31,13 +36,22 @@ def survey(
 
     app_label, migration: limit the survey to one app, or to the migration of that name in the app.
 
-    Raise BadMigrationError if the migrations form no graph.
+    Raise BadMigrationError if the migrations form no graph, and Unreadable if a right or a setting hides
+    where they are recorded.
     """
-    history = replay(connection, migration_graph(connection))
+    records = readable_records(connection)
+    loader = migration_graph(judged_migrations(connection, records))
+    history = replay(connection, loader)
     declared = Declared(connection, history, app_label, migration)
-    place = current_place(connection).schema or ""
     rows = tuple(declared.rows())
-    return Survey(connection.alias, place, declared.migrations, rows, tuple(declared.stale()))
+    return Survey(
+        connection.alias,
+        judged_schema(connection, records),
+        declared.migrations,
+        rows,
+        why_nothing_is_seen(connection, records, loader, history),
+        tuple(declared.stale()),
+    )
 
 
 def survey_with_retry(
@@ -113,7 +127,7 @@ class Declared:
                 tables = list(judged.tables())
                 for table in tables:
                     table.question()
-            except (FieldDoesNotExist, FieldError) as error:
+            except (FieldDoesNotExist, FieldError, ValueError) as error:
                 self.fixed_rows += self.asked_for([judged.contradiction(error)])
             else:
                 yield from tables

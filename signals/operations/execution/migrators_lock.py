@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -16,7 +17,7 @@ from ..names import NAME
 from .policy import LockPolicy
 from .run import run_of
 from .second_session import is_open, second_connection
-from .settings import is_pooled, note_backend
+from .settings import is_pooled, is_schema_named, note_backend
 from .waiting import pauses
 
 logger = logging.getLogger(NAME)
@@ -70,6 +71,8 @@ def hold_migrators_lock(connection: BaseDatabaseWrapper) -> Iterator[Callable[[]
     """
     place = current_place(connection)
     note_backend(connection, place.backend)
+    if place.records and not is_schema_named(connection):
+        place = replace(place, schema=place.records)
     mine = (connection, lock_key(place.schema))
     if mine in _held:
         yield _held[mine]

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..catalog.query import query_rows
-from ..catalog.sessions import LETTERS
+from ..catalog.sessions import ShownQueries
 from .limits import seconds
 
 PREFIX = "CONVERGENT_MIGRATIONS_"  # of the environment variables
+
+_SWITCHES = (bool, bool | None)  # the types of settings that are on or off
+_SPELLINGS = {
+    **dict.fromkeys(("true", "on", "yes", "1"), True),
+    **dict.fromkeys(("false", "off", "no", "0"), False),
+}
 
 _SHORTEST_TIMEOUT = """
 SELECT pg_catalog.min(s.setting::pg_catalog.float8) / 1000 FROM pg_catalog.pg_settings s
@@ -32,7 +38,7 @@ class LockPolicy:
     lock_wait: the time for all tries, after which the run stops and names the blocking sessions.
     batch_time: the time that a batch of a backfill should take, from which its number of rows follows.
     progress_interval: the time between two log lines about a long step or the sessions that block it.
-    show_queries: whether log lines and errors show the queries of blocking sessions.
+    show_queries: whether log lines and errors show the queries of blocking sessions; None: without literals.
     migrators_wait: the longest wait for another run of `migrate` in the same schema to end.
     convert_new_migrations: whether `makemigrations` writes convergent operations without an option.
     accepted_findings: the path of the file of accepted findings; none if empty.
@@ -44,7 +50,7 @@ class LockPolicy:
     lock_wait: float = 600.0
     batch_time: float = 0.5
     progress_interval: float = 10.0
-    show_queries: bool = True
+    show_queries: bool | None = None
     migrators_wait: float = 3600.0
     convert_new_migrations: bool = False
     accepted_findings: str = ""
@@ -62,7 +68,7 @@ class LockPolicy:
             for key, value in getattr(settings, "CONVERGENT_MIGRATIONS", {}).items()
         }
         given |= {
-            name: (name.removeprefix(PREFIX), _parse_value(text))
+            name: (key := name.removeprefix(PREFIX), _parse_value(text, known.get(key)))
             for name, text in os.environ.items()
             if name.startswith(PREFIX) and text
         }
@@ -76,7 +82,7 @@ class LockPolicy:
                     raise ImproperlyConfigured(f"{what} is {value!r} (use the path of a file)")
                 values[field.name] = str(value)
                 continue
-            is_switch = isinstance(field.default, bool)
+            is_switch = field.type in _SWITCHES
             if is_switch and not isinstance(value, bool):
                 raise ImproperlyConfigured(f"{what} is {value!r} (use True or False)")
             if not is_switch and seconds(value) is None:
@@ -92,26 +98,35 @@ class LockPolicy:
         return replace(self, **values)
 
     @property
-    def letters(self) -> int:
-        """Return how many characters to show of another session's query."""
-        return LETTERS if self.show_queries else 0
+    def queries(self) -> ShownQueries:
+        """Return how much of other sessions' queries is shown."""
+        return ShownQueries(self.show_queries)
 
 
-def batch_time(connection: BaseDatabaseWrapper, own: float | None = None) -> float:
+def batch_time(timeout: float | None, own: float | None = None) -> float:
     """Return the seconds that a batch should take: the operation's own, or else those of the setting.
 
-    Return at most half of the session's timeouts, so that they do not cancel a batch that takes longer than
+    Return at most half of the session's timeout, so that it does not cancel a batch that takes longer than
     the one before.
     """
     wanted = own or LockPolicy.from_settings().batch_time
-    ((timeout,),) = query_rows(connection, _SHORTEST_TIMEOUT)
     return wanted if timeout is None else min(wanted, timeout / 2)
 
 
-def _parse_value(text: str) -> object:
-    """Return the bool or the number that the text of an environment variable spells, else the text."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
+def shortest_timeout(connection: BaseDatabaseWrapper) -> float | None:
+    """Return after how many seconds a timeout of the session ends a batch; None if it has none."""
+    ((timeout,),) = query_rows(connection, _SHORTEST_TIMEOUT)
+    return None if timeout is None else float(timeout)
+
+
+def _parse_value(text: str, field: Field[Any] | None) -> object:
+    """Return the bool or the number that the text of an environment variable spells, else the text.
+
+    field: that of the setting, if there is one; 1 and 0 are numbers unless it is a switch.
+    """
+    is_switch = field is not None and field.type in _SWITCHES
+    if text.lower() in _SPELLINGS and (is_switch or not text.isdigit()):
+        return _SPELLINGS[text.lower()]
     try:
         return float(text)
     except ValueError:

@@ -66,12 +66,14 @@ class Run:
 
     still_alone: raises MigratorsLockLost if the migrators' lock is lost.
     verbosity: that of `migrate`; 0 is silent.
+    names_schema: whether the schema to work in was named, as by --schema.
     answers: the answers of the server since the last change of the run.
     has_sent: whether the run has changed something.
     """
 
     still_alone: Callable[[], None] | None = None
     verbosity: int = 1
+    names_schema: bool = False
     answers: Answers = field(default_factory=Answers)
     has_sent: bool = False
     _plan: Plan | None = None

@@ -145,8 +145,8 @@ class _Sending:
         if not is_done and not self.blockers:
             tables = [self._statement.table, *self._statement.also]
             conflicts = self._statement.lock.conflicts
-            letters = self._policy.letters
-            self.blockers = lock_holders(self._connection, tables, conflicts, letters)
+            queries = self._policy.queries
+            self.blockers = lock_holders(self._connection, tables, conflicts, queries)
         return is_done
 
     def _watch(self, after: float) -> Watch:
@@ -158,7 +158,7 @@ class _Sending:
         if was_found_pooled(self._connection):
             return progress.LONG_STEP  # the pid that the pooler reports belongs to no backend
         pid = self._connection.connection.info.backend_pid
-        activity = activity_of(observer, pid, self._policy.letters)
+        activity = activity_of(observer, pid, self._policy.queries)
         is_long = (
             activity is not None and activity.active and (activity.age or 0) >= progress.LONG_STEP
         )

@@ -10,9 +10,11 @@ from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..catalog.query import compose, query_rows, quoted
+from ..catalog.records import Standing
 from ..catalog.schemas import search_path
 from ..catalog.sessions import MARK
 from ..errors import INVALID_PARAMETER_VALUE, QUERY_CANCELED, sqlstate
+from .run import run_of
 
 NO_TIMEOUTS = {"lock_timeout": "0", "statement_timeout": "0", "transaction_timeout": "0"}
 # How often the server checks, during a statement, whether its client still exists. If the client was killed,
@@ -160,6 +162,38 @@ def in_schema(connection: BaseDatabaseWrapper, schema: str) -> Iterator[None]:
     instead. Through a pooler, which would give the session with that path to other clients, run the block in
     a transaction.
     """
+    with naming_schemas(connection), _with_schema_in_front(connection, schema):
+        yield
+
+
+@contextmanager
+def naming_schemas(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Run the block in schemas that were named; no table further back on the search_path is theirs."""
+    run = run_of(connection)
+    before, run.names_schema = run.names_schema, True
+    try:
+        yield
+    finally:
+        run.names_schema = before
+
+
+def is_schema_named(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the session works in a schema that was named, as by --schema or as the tenant."""
+    return has_tenants(connection) or run_of(connection).names_schema
+
+
+def is_own(connection: BaseDatabaseWrapper, standing: Standing) -> bool:
+    """Return whether a table or type that stands so is the one that the migrations of the session declare.
+
+    It is further back on the search_path if the migrations are recorded there too and no schema was named.
+    """
+    if standing is Standing.RECORDED:
+        return not is_schema_named(connection)
+    return standing is Standing.CURRENT
+
+
+@contextmanager
+def _with_schema_in_front(connection: BaseDatabaseWrapper, schema: str) -> Iterator[None]:
     if has_tenants(connection):
         backend: Any = connection
         tenant = backend.tenant

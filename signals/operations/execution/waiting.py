@@ -104,7 +104,7 @@ class OthersBuild:
 
         Query over the migrator's own connection, which is idle meanwhile.
         """
-        builds = builds_on(self._connection, table, self._policy.letters)
+        builds = builds_on(self._connection, table, self._policy.queries)
         for activity in builds:
             builder = activity.session
             if builder.pid not in self._reports:
@@ -172,7 +172,7 @@ def _report_blockers(connection: BaseDatabaseWrapper) -> Iterator[None]:
     def look(observer: BaseDatabaseWrapper) -> float:
         driver: Any = connection.connection
         if driver is not None and not was_found_pooled(connection):
-            activity = activity_of(observer, driver.info.backend_pid, policy.letters)
+            activity = activity_of(observer, driver.info.backend_pid, policy.queries)
             if activity is not None and activity.blockers:
                 report.look(activity)
         return progress.LONG_STEP

@@ -24,14 +24,14 @@ _HIDDEN = {
 
 @register(NAME)
 def check_commands(**_unused: Any) -> list[CheckMessage]:
-    """Return W004 for each of the app's commands that is hidden by that of an app in front of it."""
+    """Return W007 for each of the app's commands that is hidden by that of an app in front of it."""
     return [
         checks.Warning(
             f"manage.py {name} is the command of {app!r}, so that {lack}",
             hint=f"Put {PACKAGE!r} before {app!r} in INSTALLED_APPS: its command derives from that one, and "
             "both work.",
             obj=app,
-            id=f"{NAME}.W004",
+            id=f"{NAME}.W007",
         )
         for name, app, lack in _hidden_commands()
     ]

@@ -8,6 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..catalog.indexes import Index
 from ..catalog.questions import find_table
+from ..catalog.records import Standing
 from ..catalog.tables import Column, Constraint, Table, Target
 from ..components.columns import type_of
 from ..components.foreign_keys import referenced
@@ -160,7 +161,7 @@ def _empty_table(site: Site) -> Table:
         schema="",
         name=site.db_table,
         kind="r",
-        current=True,
+        standing=Standing.CURRENT,
         temporary=False,
         unlogged=False,
         hides_rows=False,

@@ -191,13 +191,13 @@ def _preview_stock(
 
 
 def _step(connection: BaseDatabaseWrapper, statement: Statement) -> StatementPreview:
-    letters = LockPolicy.from_settings().letters
+    queries = LockPolicy.from_settings().queries
     tables = [statement.table, *statement.also] if statement.lock is not Lock.NONE else []
-    blockers = lock_holders(connection, tables, _conflicts(statement), letters) if tables else ()
+    blockers = lock_holders(connection, tables, _conflicts(statement), queries) if tables else ()
     if not statement.transactional and not statement.sql.startswith("DROP"):
         seen = {blocker.pid for blocker in blockers}
         blockers += tuple(
-            each for each in snapshot_holders(connection, letters) if each.pid not in seen
+            each for each in snapshot_holders(connection, queries) if each.pid not in seen
         )
     size = table_size(connection, statement.table) if tables else None
     return StatementPreview(

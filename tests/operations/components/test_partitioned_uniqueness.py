@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q, UniqueConstraint
 from django.db.models.functions import Lower
 
@@ -121,6 +121,10 @@ def test_a_deferrable_constraint_and_nulls_not_distinct_hold_on_each_partition()
     for text, wanted in texts.items():
         operation = operations.AddUniqueIfMissing("part", wanted)
         recreate(TREE, "ALTER TABLE part_1 ADD CONSTRAINT theirs UNIQUE (id, label)")
+        if wanted is strict and connection.pg_version < 150000:  # type: ignore[attr-defined]
+            with pytest.raises(operations.Refused, match="came with PostgreSQL 15"):
+                forwards(operation, STATE)
+            continue
         forwards(operation, STATE)
         assert attached_indexes() == all_valid()
         definitions = [row[4] for row in facts() if row[0] == "constraint" and row[2] != "theirs"]

@@ -67,7 +67,7 @@ def test_what_refuses_rows_that_the_models_allow_is_a_finding(
     assert found[0]["note"] == "it refuses rows that the models allow"
     assert stock_project.verify("--quiet").returncode == 1
     done = stock_project.manage(*CHECK)
-    assert (done.returncode, "convergent_migrations.E017" in done.stderr) == (1, True)
+    assert (done.returncode, "convergent_migrations.E019" in done.stderr) == (1, True)
 
 
 def test_an_undeclared_column_that_fills_itself_is_none(stock_project: Project) -> None:

@@ -111,7 +111,9 @@ def test_what_cannot_be_judged_is_said_in_one_message(
     copy: Callable[[str], Database], sqlite_database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing_applied = copy("empty").alias
-    assert found(nothing_applied) == []
+    ((number, text),) = found(nothing_applied)
+    assert number == "E017"
+    assert text.endswith("as before the first migrate (run migrate)")
     assert [number for number, _ in found(sqlite_database.alias)] == ["E001"]
     assert found() == []
     gone = Database("test_mig_gone")
@@ -123,7 +125,7 @@ def test_what_cannot_be_judged_is_said_in_one_message(
     def broken(*_: Any) -> None:
         raise NodeNotFoundError("no such migration", ("shop", "0001"))
 
-    monkeypatch.setattr(history, "MigrationLoader", broken)
+    monkeypatch.setattr(history, "LoaderOfRecorded", broken)
     assert found(nothing_applied) == [("E016", "no such migration")]
 
 

@@ -68,7 +68,7 @@ def test_who_blocks_is_said_while_it_waits(sessions: Any) -> None:
         f'waiting for AccessExclusiveLock on "part": pid {pid}, nightly report, user '
     )
     assert "idle in transaction, transaction " in waits.lines[0]
-    assert waits.lines[0].endswith("""s: "SET application_name = 'nightly report'\"""")
+    assert waits.lines[0].endswith("s: 'SET application_name = ?'")
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_a_command_in_front_of_this_ones_is_told(unmigrated_project: Project) ->
     add_commands(unmigrated_project, FRONT)
     _, err = run_command(unmigrated_project, *CHECK)
     assert (
-        "barn: (convergent_migrations.W004) manage.py migrate is the command of 'barn', so that the "
+        "barn: (convergent_migrations.W007) manage.py migrate is the command of 'barn', so that the "
         "migrators' lock does not keep two runs apart, and the settings of the lock policy are not "
         "checked first\n"
         "\tHINT: Put 'signals.operations' before 'barn' in INSTALLED_APPS: its command derives from "

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
-from django.db import connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.exceptions import MigrationSchemaMissing
+from django.db.migrations.migration import Migration
 
+from ...errors import ServerFailed, StatementRefused, is_failure_of_server, one_line, sqlstate
 from ...execution import migrators_lock
 from ...execution.open_line import open_line
 from ...execution.policy import LockPolicy
@@ -23,18 +26,36 @@ if TYPE_CHECKING:
 else:
     NextCommand = next_command("migrate")
 
+_FORBIDDEN = ("25006", "42501")  # a standby or a read-only role; a right that is missing
+_NOT_SHOWN = "a statement of Django's own operations"
+
 
 logger = logging.getLogger(NAME)
 
 
 class Command(NextCommand):
     still_alone: Callable[[], None] | None = None
+    running: Migration | None = None
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run Django's command, or the next app's, under the migrators' lock.
 
+        Raise CommandError if the server fails.
+
         The command makes its plan once the lock is granted, so that it leaves out what another run applied.
         """
+        try:
+            self._run(*args, **options)
+        except (MigrationSchemaMissing, Error) as error:
+            words = self._in_words(connections[options["database"]], error)
+            if words is None:
+                raise
+            raise words from error
+        except ServerFailed as error:
+            error.returncode = ExitCode.UNAVAILABLE
+            raise
+
+    def _run(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         try:
             LockPolicy.from_settings()
@@ -55,11 +76,43 @@ class Command(NextCommand):
         # Asked before each migration, because the lock ends with the connection that holds it.
         if self.still_alone and action in ("apply_start", "unapply_start"):
             self.still_alone()
+        if action in ("apply_start", "unapply_start", "apply_success", "unapply_success"):
+            self.running = migration if action.endswith("start") else None
         super().migration_progress_callback(action, migration, fake)
         if self.verbosity and action in ("apply_start", "unapply_start"):
             open_line.begin(self.stdout)
         elif self.verbosity:
             open_line.end()
+
+    def _in_words(self, connection: BaseDatabaseWrapper, error: Exception) -> CommandError | None:
+        """Return the error for people if the server or a right is its reason; None for one of a migration."""
+        if isinstance(error, MigrationSchemaMissing):
+            fix = "set the search_path, or GRANT CREATE ON SCHEMA … to the role"
+            return CommandError(f"{error}; {fix}", returncode=ExitCode.CONFIGURATION)
+        if sqlstate(error) in _FORBIDDEN:
+            return StatementRefused(self._label, _NOT_SHOWN, sqlstate(error), one_line(error))
+        if connection.vendor != "postgresql" or not is_failure_of_server(error):
+            return None
+        failed = ServerFailed(self._label, sqlstate(error), one_line(error), self._kept)
+        failed.returncode = ExitCode.UNAVAILABLE
+        return failed
+
+    @property
+    def _label(self) -> str:
+        return f"{self.running.app_label}.{self.running.name}" if self.running else "migrate"
+
+    @property
+    def _kept(self) -> str:
+        if self.running is None:
+            return "the migrations that ran, which are recorded as applied"
+        if self.running.atomic:
+            return (
+                "all migrations before this one; of this one nothing, because it is one transaction"
+            )
+        return (
+            "all migrations before this one, and each of its statements that ended; convergent operations "
+            "continue from there, others begin again"
+        )
 
 
 def _enter(stack: ExitStack, connection: BaseDatabaseWrapper) -> Callable[[], None]:

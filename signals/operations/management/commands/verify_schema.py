@@ -4,14 +4,16 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.color import no_style
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ...catalog.schemas import current_place, search_path
+from ...catalog.query import quoted
+from ...catalog.records import RECORDER_TABLE, records_of
+from ...catalog.schemas import current_place, schemas_like, search_path
 from ...drift.one_migration import report
 from ...drift.printing import (
     as_json,
@@ -22,7 +24,8 @@ from ...drift.printing import (
     schemas_as_table,
 )
 from ...drift.prometheus import Textfile
-from ...drift.reading import Unreadable, errors_as_unreadable
+from ...drift.reading import AnySurvey, errors_as_unreadable, require_records
+from ...drift.records import NothingRecorded, Unreadable, readable_records
 from ...drift.rows import Survey
 from ...drift.schemas import Schemas, in_existing_schema, survey_schemas
 from ...drift.survey import survey_with_retry
@@ -129,17 +132,15 @@ class Command(BaseCommand):
         if schema:
             stack.enter_context(in_schema(connection, schema))
             if current_place(connection).schema != schema:
-                raise CommandError(
-                    f"there is no schema {schema} in the database {alias!r}, or no right to use it",
-                    returncode=ExitCode.USAGE,
-                )
+                _refuse_schema(connection, schema)
         return connection
 
     def _report_one(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> bool:
         """Print the report of one migration, applied or not; return whether it is clean."""
         loader = load_migrations()
         migration = find_migration(loader, options["app_label"], options["migration_name"])
-        findings = report(connection, loader, migration)
+        readable_records(connection)
+        findings = _require_seen(report(connection, loader, migration), options)
         text = findings.as_json() if options["json"] else findings.as_table(self._encoding)
         if not options["quiet"]:
             self.stdout.write(text)
@@ -148,7 +149,7 @@ class Command(BaseCommand):
     def _survey_one(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Survey:
         """Survey what the applied migrations declare, repair it if asked to, and print the survey."""
         look = partial(survey_with_retry, connection, *named_migration(options))
-        found = look()
+        found = _require_seen(look(), options)
         if options["repair"]:
             found = self.dialogue.repair(connection, found, look)
         if options["quiet"] or options["json"] or options["dry_run"]:
@@ -173,6 +174,7 @@ class Command(BaseCommand):
             if not options["all_databases"]:
                 raise CommandError(what, returncode=ExitCode.USAGE)
             self.stderr.write(what)
+        _require_seen(found, options)
         each = partial(survey_with_retry, app_label=asked[0], migration=asked[1])
         if options["repair"]:
             found = self.dialogue.repair_each(connection, found, look, each)
@@ -201,6 +203,24 @@ class Command(BaseCommand):
         return getattr(self.stdout, "encoding", None) or "utf-8"
 
 
+def _require_seen(found: AnySurvey, options: dict[str, Any]) -> AnySurvey:
+    """Return the survey; raise NothingRecorded if it saw nothing, unless that is accepted."""
+    return found if options["allow_empty"] else require_records(found)
+
+
+def _refuse_schema(connection: BaseDatabaseWrapper, schema: str) -> NoReturn:
+    """Raise Unreadable, with the right to grant, if the role may not use the schema, else CommandError."""
+    literal = schema.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
+    what = f"there is no schema {schema} in the database {connection.alias!r}"
+    if not schemas_like(connection, literal, RECORDER_TABLE):
+        raise CommandError(what, returncode=ExitCode.USAGE)
+    role = records_of(connection).role
+    raise Unreadable(
+        f"role {role} may not use schema {schema} of the database {connection.alias!r} "
+        f"(GRANT USAGE ON SCHEMA {quoted(schema)} TO {role})"
+    )
+
+
 @contextmanager
 def errors_as_exit_codes(alias: str) -> Iterator[None]:
     """Raise CommandError with the exit code of its kind, within the block, for what prevents a survey."""
@@ -211,4 +231,5 @@ def errors_as_exit_codes(alias: str) -> Iterator[None]:
         raise SystemExit(ExitCode.INTERRUPTED) from None
     except Unreadable as error:
         code = ExitCode.CONFIGURATION if error.is_misconfigured else ExitCode.UNAVAILABLE
-        raise CommandError(str(error), returncode=code) from error
+        way_out = "; --allow-empty accepts it" if isinstance(error, NothingRecorded) else ""
+        raise CommandError(f"{error}{way_out}", returncode=code) from error
