@@ -163,17 +163,20 @@ class TableMissing(ConvergenceError):
 
 
 class Refused(ConvergenceError):
-    """The request would lose data or rewrite a table, or it is impossible; nothing was changed.
+    """The request would lose data or rewrite a table, or it is impossible; it changed nothing.
 
-    Attributes: operation, table, reason, fix.
+    Attributes: operation, table, reason, fix, kept (what an earlier step may have changed).
     """
 
-    def __init__(self, operation: str, table: str, reason: str, fix: str) -> None:
+    def __init__(
+        self, operation: str, table: str, reason: str, fix: str, kept: str = "nothing was changed"
+    ) -> None:
         self.operation = operation
         self.table = table
         self.reason = reason
         self.fix = fix
-        super().__init__(f"{operation}: {reason}; nothing was changed. To fix: {fix}")
+        self.kept = kept
+        super().__init__(f"{operation}: {reason}; {kept}. To fix: {fix}")
 
 
 class StatementRefused(ConvergenceError):

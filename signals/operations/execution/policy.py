@@ -40,6 +40,7 @@ class LockPolicy:
     progress_interval: the time between two log lines about a long step or the sessions that block it.
     show_queries: whether log lines and errors show the queries of blocking sessions; None: without literals.
     migrators_wait: the longest wait for another run of `migrate` in the same schema to end.
+    session_pooler: whether a pooler before the server keeps a session for each client while it is connected.
     convert_new_migrations: whether `makemigrations` writes convergent operations without an option.
     accepted_findings: the path of the file of accepted findings; none if empty.
     """
@@ -52,6 +53,7 @@ class LockPolicy:
     progress_interval: float = 10.0
     show_queries: bool | None = None
     migrators_wait: float = 3600.0
+    session_pooler: bool = False
     convert_new_migrations: bool = False
     accepted_findings: str = ""
 

@@ -33,11 +33,11 @@ from .settings import (
     NO_TIMEOUTS,
     NO_TIMEOUTS_IN_TRANSACTION,
     change_settings,
-    is_pooled,
+    is_shared,
+    known_backend,
     local_settings,
     session_timeouts,
     set_settings,
-    was_found_pooled,
     with_settings,
 )
 from .waiting import WaitReport, pauses
@@ -155,9 +155,9 @@ class _Sending:
 
     def _look(self, observer: BaseDatabaseWrapper) -> float:
         """Observe the backend over the observer's connection; return the seconds until the next look."""
-        if was_found_pooled(self._connection):
-            return progress.LONG_STEP  # the pid that the pooler reports belongs to no backend
-        pid = self._connection.connection.info.backend_pid
+        pid = known_backend(self._connection)
+        if pid is None:
+            return progress.LONG_STEP
         activity = activity_of(observer, pid, self._policy.queries)
         is_long = (
             activity is not None and activity.active and (activity.age or 0) >= progress.LONG_STEP
@@ -187,18 +187,27 @@ def _try(connection: BaseDatabaseWrapper, statement: Statement, timeout: float) 
     return True
 
 
-def _require_no_timeouts(connection: BaseDatabaseWrapper, statement: Statement) -> None:
-    """Raise Refused if the session has timeouts, which cannot be lifted through a pooler.
+_KEPT = "the statement was not sent; what was done before it stays, and the next run continues from there"
 
-    They might cut off a concurrent build, which would leave an invalid index.
+
+def require_no_timeouts(connection: BaseDatabaseWrapper, statement: Statement) -> None:
+    """Raise Refused if the session has timeouts that would have to be lifted, and a pooler shares it.
+
+    They might cut off a concurrent build, which would leave an invalid index. Other statements run in a
+    transaction, with which their settings end.
     """
+    if statement.transactional or not is_shared(connection):
+        return
     timeouts = session_timeouts(connection)
     if timeouts:
         raise Refused(
             statement.sql,
             statement.table,
             f"a pooler stands before the server, and {', '.join(timeouts)} would cut the statement off",
-            "migrate over a direct connection, or as a role without these timeouts",
+            "migrate over a direct connection, or as a role without these timeouts; or, if the pooler gives "
+            "each client a session of its own (pool_mode = session), set SESSION_POOLER "
+            "(CONVERGENT_MIGRATIONS_SESSION_POOLER=on)",
+            kept=_KEPT,
         )
 
 
@@ -208,8 +217,8 @@ def _wait(connection: BaseDatabaseWrapper, statement: Statement) -> None:
         is_open = connection.in_atomic_block
         _execute(connection, statement, NO_TIMEOUTS_IN_TRANSACTION if is_open else NO_TIMEOUTS)
         return
-    if is_pooled(connection):
-        _require_no_timeouts(connection, statement)
+    if is_shared(connection):
+        require_no_timeouts(connection, statement)
         with connection.cursor() as cursor:
             cursor.execute(statement.sql)
         return

@@ -14,6 +14,7 @@ from ..catalog.records import Standing
 from ..catalog.schemas import search_path
 from ..catalog.sessions import MARK
 from ..errors import INVALID_PARAMETER_VALUE, QUERY_CANCELED, sqlstate
+from .policy import LockPolicy
 from .run import run_of
 
 NO_TIMEOUTS = {"lock_timeout": "0", "statement_timeout": "0", "transaction_timeout": "0"}
@@ -56,36 +57,48 @@ FROM pg_catalog.unnest(%s::pg_catalog.text[]) t (name)
 WHERE pg_catalog.current_setting(t.name, true) <> '0'
 """
 
-# The answers of `is_pooled`, by the driver's connection.
-_pooled: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+# The pids that the server reported, by the driver's connection.
+_backends: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
 
 def is_pooled(connection: BaseDatabaseWrapper) -> bool:
     """Return whether the connection goes through a pooler, such as PgBouncer.
 
-    A pooler invents the pid that it reports to the client, so that pid is not the backend's. Settings of the
-    session must then not be changed: the pooler would give the session, settings included, to other clients.
+    A pooler invents the pid that it reports to the client, so that pid is not the backend's.
     """
     connection.ensure_connection()
     driver: Any = connection.connection
-    if driver not in _pooled:
-        ((pid,),) = query_rows(connection, "SELECT pg_catalog.pg_backend_pid()")
-        _pooled[driver] = pid != driver.info.backend_pid
-    return _pooled[driver]
+    if driver not in _backends:
+        ((_backends[driver],),) = query_rows(connection, "SELECT pg_catalog.pg_backend_pid()")
+    return bool(_backends[driver] != driver.info.backend_pid)
+
+
+def is_shared(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a pooler may give the session to another client between two transactions.
+
+    Settings of the session must then not be changed, because the other client would get them too. Nothing
+    tells a pooler of transactions from one of sessions, except the setting SESSION_POOLER.
+    """
+    return is_pooled(connection) and not LockPolicy.from_settings().session_pooler
 
 
 def note_backend(connection: BaseDatabaseWrapper, pid: int) -> None:
     """Store the pid that the server reported in another query, so that `is_pooled` sends none of its own."""
     driver: Any = connection.connection
-    _pooled.setdefault(driver, pid != driver.info.backend_pid)
+    _backends.setdefault(driver, pid)
 
 
-def was_found_pooled(connection: BaseDatabaseWrapper) -> bool:
-    """Return the stored answer of `is_pooled` for the open connection; False if there is none.
+def known_backend(connection: BaseDatabaseWrapper) -> int | None:
+    """Return the pid of the open connection's backend; None if a pooler may have given it to another client.
 
     Query nothing, so that another thread can call this while the connection is busy.
     """
-    return _pooled.get(connection.connection, False)
+    driver: Any = connection.connection
+    if driver is None:
+        return None
+    reported = int(driver.info.backend_pid)
+    pid = _backends.get(driver, reported)
+    return pid if pid == reported or LockPolicy.from_settings().session_pooler else None
 
 
 def session_timeouts(connection: BaseDatabaseWrapper) -> list[str]:
@@ -116,7 +129,7 @@ def no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
     Outside a transaction, a session that a pooler shares keeps its timeouts.
     """
     is_within = connection.in_atomic_block
-    if not is_within and is_pooled(connection):
+    if not is_within and is_shared(connection):
         yield
         return
     with with_settings(connection, NO_TIMEOUTS_IN_TRANSACTION if is_within else NO_TIMEOUTS):
@@ -129,7 +142,7 @@ def with_lock_timeout(connection: BaseDatabaseWrapper, lock_timeout: float) -> I
 
     Outside a transaction, a session that a pooler shares keeps its own.
     """
-    if not connection.in_atomic_block and is_pooled(connection):
+    if not connection.in_atomic_block and is_shared(connection):
         yield
         return
     with with_settings(connection, {"lock_timeout": str(round(lock_timeout * 1000))}):
@@ -203,8 +216,8 @@ def _with_schema_in_front(connection: BaseDatabaseWrapper, schema: str) -> Itera
         finally:
             backend.set_tenant(tenant)
         return
-    is_shared = not connection.in_atomic_block and is_pooled(connection)
-    with transaction.atomic(using=connection.alias) if is_shared else nullcontext():
+    needs_transaction = not connection.in_atomic_block and is_shared(connection)
+    with transaction.atomic(using=connection.alias) if needs_transaction else nullcontext():
         before = search_path(connection)
         with with_settings(connection, {"search_path": f"{quoted(schema)}, {before}".rstrip(", ")}):
             yield

@@ -18,7 +18,7 @@ from . import progress
 from .policy import LockPolicy
 from .progress import Display, Meter, is_quiet
 from .second_session import observer_session
-from .settings import no_timeouts, read_committed, was_found_pooled
+from .settings import known_backend, no_timeouts, read_committed
 from .watch import Watch
 
 logger = logging.getLogger(NAME)
@@ -170,9 +170,9 @@ def _report_blockers(connection: BaseDatabaseWrapper) -> Iterator[None]:
     report = WaitReport(policy, silent, "a table that is read", quiet=is_quiet(connection))
 
     def look(observer: BaseDatabaseWrapper) -> float:
-        driver: Any = connection.connection
-        if driver is not None and not was_found_pooled(connection):
-            activity = activity_of(observer, driver.info.backend_pid, policy.queries)
+        pid = known_backend(connection)
+        if pid is not None:
+            activity = activity_of(observer, pid, policy.queries)
             if activity is not None and activity.blockers:
                 report.look(activity)
         return progress.LONG_STEP

@@ -16,8 +16,9 @@ from ..catalog.contents import Size, table_size
 from ..catalog.sessions import Blocker, lock_holders, snapshot_holders
 from ..contract import Contract
 from ..convergence import plan, require_no_stop
-from ..errors import ConvergenceError, NeedsAutocommit
+from ..errors import ConvergenceError, NeedsAutocommit, Refused
 from ..execution.policy import LockPolicy
+from ..execution.send import require_no_timeouts
 from ..site import Site
 from ..statements import Lock, Statement
 from .planned_changes import PlannedChanges
@@ -121,7 +122,18 @@ def _preview_operation(
         ]
     except ConvergenceError as error:
         return OperationPreview(operation.describe(), stops=str(error))
-    return OperationPreview(operation.describe(), tuple(_step(connection, each) for each in sent))
+    shown = tuple(_step(connection, each) for each in sent)
+    return OperationPreview(operation.describe(), shown, _why_not_sent(connection, sent))
+
+
+def _why_not_sent(connection: BaseDatabaseWrapper, statements: Sequence[Statement]) -> str:
+    """Return why the run would stop before one of the statements; '' if it would send all of them."""
+    try:
+        for statement in statements:
+            require_no_timeouts(connection, statement)
+    except Refused as error:
+        return str(error)
+    return ""
 
 
 def _needed(

@@ -29,7 +29,7 @@ from ...drift.records import NothingRecorded, Unreadable, readable_records
 from ...drift.rows import Survey
 from ...drift.schemas import Schemas, in_existing_schema, survey_schemas
 from ...drift.survey import survey_with_retry
-from ...execution.settings import in_schema, is_pooled
+from ...execution.settings import in_schema, is_shared
 from ...findings import Status
 from ..arguments import ExitCode, find_migration, load_migrations
 from ..prometheus_file import written_at_the_end
@@ -122,7 +122,7 @@ class Command(BaseCommand):
             self.stderr.write(f"{what}; left out")
             return None
         schema = options["schema"]
-        if options["repair"] and (schema or options["schemas"]) and is_pooled(connection):
+        if options["repair"] and (schema or options["schemas"]) and is_shared(connection):
             raise CommandError(
                 f"the connection to the database {alias!r} goes through a pooler, which would give the "
                 "search_path of a schema to another client; nothing was changed (repair over a direct "
