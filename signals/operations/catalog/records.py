@@ -28,6 +28,10 @@ class Standing(StrEnum):
     EMPTY = "empty"
 
 
+# Whether current_schema() is the role's own schema, which "$user" puts before all others.
+_IS_ROLES = """pg_catalog.current_schema() = CURRENT_USER
+    AND pg_catalog.current_setting('search_path') ~ '^ *"?[$]user'"""
+
 # `n` is the schema of the table or type. format() ignores n.oid, which makes the question one of each row:
 # PostgreSQL would ask another one only once, though questions.py changes the search_path from row to row.
 _STANDING = """
@@ -37,10 +41,9 @@ WHEN EXISTS (SELECT FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace h ON
     AND r.relkind IN ('f', 'p', 'r') AND h.nspname <> pg_catalog.current_schema()) THEN 'recorded'
 WHEN EXISTS (SELECT FROM pg_catalog.pg_class r WHERE r.relnamespace = n.oid
     AND r.relname = '<recorder_table>' AND r.relkind IN ('f', 'p', 'r')) THEN 'another'
-WHEN pg_catalog.current_schema() = CURRENT_USER
-    AND pg_catalog.current_setting('search_path') ~ '^ *"?[$]user' THEN 'roles'
+WHEN <is_roles> THEN 'roles'
 WHEN <is_filled> THEN 'filled' ELSE 'empty' END
-""".replace("<recorder_table>", RECORDER_TABLE)
+""".replace("<recorder_table>", RECORDER_TABLE).replace("<is_roles>", _IS_ROLES)
 
 # Enough to know whether to ask for more.
 QUICK_STANDING = "CASE WHEN n.nspname = pg_catalog.current_schema() THEN 'current' ELSE 'empty' END"
@@ -59,6 +62,7 @@ class Records:
 
     role, path: the current role, and the search_path as SQL.
     schema: current_schema(); None if no schema of the path exists or may be used.
+    is_roles: whether that is the role's own schema, which "$user" puts before all others.
     table: the table's quoted name with its schema; '' if the path leads to none.
     place: the name of its schema.
     kind: pg_class.relkind of the relation of that name.
@@ -71,6 +75,7 @@ class Records:
     role: str
     path: str
     schema: str | None
+    is_roles: bool
     table: str
     place: str
     kind: str
@@ -82,6 +87,7 @@ class Records:
 
 _RECORDS = f"""
 SELECT CURRENT_USER, pg_catalog.current_setting('search_path'), pg_catalog.current_schema(),
+  COALESCE({_IS_ROLES}, false),
   COALESCE(pg_catalog.quote_ident(n.nspname) || '.' || c.relname, ''), COALESCE(n.nspname, ''),
   COALESCE(c.relkind, ''), COALESCE(pg_catalog.has_table_privilege(c.oid, 'SELECT'), false),
   COALESCE(pg_catalog.row_security_active(c.oid), false), e.closed, e.open

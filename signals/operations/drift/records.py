@@ -1,6 +1,7 @@
 """Read which migrations are recorded as applied, and say why where none can be seen."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.apps import apps
 from django.db import router
@@ -9,7 +10,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from ..catalog.records import RECORDER_TABLE, Records, records_of
 from ..catalog.schemas import applied_migrations
-from ..execution.settings import has_tenants, is_schema_named
+from ..execution.settings import has_tenants, in_schema, is_schema_named, is_shared
 from .history import History, ModelKey
 
 _TABLES = ("f", "p", "r")  # in which Django looks for its records
@@ -72,6 +73,22 @@ def why_nothing_is_seen(
         return f"{what}: {lead} (set the search_path, or run migrate)"
     place = f"schema {records.schema} has no table {RECORDER_TABLE}"
     return f"{what}: {place}, as before the first migrate (run migrate)"
+
+
+@contextmanager
+def beside_records(connection: BaseDatabaseWrapper) -> Iterator[bool]:
+    """Run the block such that new tables are created beside the records of migrations.
+
+    If the role's own schema stands before that of the records by "$user" alone, put the latter in front.
+    Yield whether that was so.
+    """
+    found = records_of(connection)
+    is_apart = found.is_roles and found.kind in _TABLES and found.place != found.schema
+    if not is_apart or is_schema_named(connection) or is_shared(connection):
+        yield False
+        return
+    with in_schema(connection, found.place):
+        yield True
 
 
 def _hidden(found: Records) -> Iterator[str]:

@@ -65,6 +65,8 @@ def test_tables_beside_their_records_are_judged_and_repaired_there(
     assert "\ndefault, schema public: " in done.stdout
     database.run("DROP INDEX thing_lower")
     assert stock_project.verify(**env).returncode == 1
+    database.run("DROP TABLE django_session")
+    assert 'SET search_path TO "public", ' in stock_project.verify("--sql", **env).stdout
     assert stock_project.verify("--repair", "--no-input", **env).returncode == 0
     assert database.value("SELECT schemaname FROM pg_indexes WHERE indexname = 'thing_lower'")
     assert stock_project.not_as_declared() == {NOTE}

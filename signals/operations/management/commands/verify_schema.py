@@ -25,7 +25,12 @@ from ...drift.printing import (
 )
 from ...drift.prometheus import Textfile
 from ...drift.reading import AnySurvey, errors_as_unreadable, require_records
-from ...drift.records import NothingRecorded, Unreadable, readable_records
+from ...drift.records import (
+    NothingRecorded,
+    Unreadable,
+    beside_records,
+    readable_records,
+)
 from ...drift.rows import Survey
 from ...drift.schemas import Schemas, in_existing_schema, survey_schemas
 from ...drift.survey import survey_with_retry
@@ -57,6 +62,7 @@ class Command(BaseCommand):
     )
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django reads it from the class
     textfile: Textfile
+    is_beside = False  # whether the schema of the records was put in front of the role's own
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         with written_at_the_end(options) as self.textfile:
@@ -133,6 +139,8 @@ class Command(BaseCommand):
             stack.enter_context(in_schema(connection, schema))
             if current_place(connection).schema != schema:
                 _refuse_schema(connection, schema)
+        if not options["schemas"]:
+            self.is_beside = stack.enter_context(beside_records(connection))
         return connection
 
     def _report_one(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> bool:
@@ -155,7 +163,7 @@ class Command(BaseCommand):
         if options["quiet"] or options["json"] or options["dry_run"]:
             return found
         if options["sql"]:
-            path = search_path(connection) if options["schema"] else ""
+            path = search_path(connection) if options["schema"] or self.is_beside else ""
             self.stdout.write(as_sql(found, path=path))
         else:
             text = as_table(found, self._paint, every=options["all"])
