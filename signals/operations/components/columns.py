@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.models import Field, Value
 from django.utils.functional import cached_property
@@ -277,8 +278,13 @@ def _default_note(field: AnyField, found: Column, wanted: Column) -> str:
 
 
 def _is_of_python(field: AnyField) -> bool:
-    """Return whether the field's default, if it has one, is known to Python alone."""
-    return not (field.has_db_default() or field.generated)
+    """Return whether the field has a default that is known to Python alone.
+
+    One that the field puts behind its type is the database's.
+    """
+    editor: Any = BaseDatabaseSchemaEditor
+    has_another = field.has_db_default() or field.generated
+    return not has_another and editor._effective_default(field) is not None
 
 
 def _varies(field: Any) -> bool:
