@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.operations.base import Operation
 from django.db.models import Field, Value
 from django.utils.functional import cached_property
@@ -139,8 +141,12 @@ def bare_field(site: Site, field: AnyField) -> AnyField:
         if isinstance(getattr(type(bare), name, None), cached_property):
             del vars(bare)[name]
     vars(bare)["_unique"] = False  # what the property `unique` reads
-    vars(bare)["db_check"] = lambda _: None
+    vars(bare)["db_parameters"] = partial(_parameters_without_check, field)
     return bare
+
+
+def _parameters_without_check(field: AnyField, connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    return {**field.db_parameters(connection), "check": None}
 
 
 def add_field_ddl(site: Site, field: AnyField) -> tuple[str, ...]:
@@ -218,7 +224,7 @@ def require_no_other_change(
         return {
             "unique": field.unique,
             "indexed": bool(getattr(field, "db_index", False)),
-            "checked": bool(field.db_check(site.connection)),
+            "checked": bool(field.db_parameters(site.connection)["check"]),
         }
 
     then, now = asks(before), asks(after)
@@ -258,12 +264,22 @@ def same_default(found: Column, wanted: Column) -> bool:
     return bool(found.folded) and found.folded == wanted.folded
 
 
+def db_type(site: Site, field: AnyField) -> str | None:
+    """Return what Django writes as the type of the field's column; None if the field has no column.
+
+    The method db_type() does not tell it of every field: a GeneratedField has the type of its output_field
+    in db_parameters() alone, which Django asks.
+    """
+    kind: str | None = field.db_parameters(site.connection)["type"]
+    return kind if field.column else None
+
+
 def type_of(site: Site, field: AnyField) -> str:
     """Return the type that Django declares for the field's column; of a serial the integer type.
 
     Clauses that the field puts behind the type are left out.
     """
-    kind, *_ = _COLUMN_CLAUSE.split(str(field.db_type(site.connection)), maxsplit=1)
+    kind, *_ = _COLUMN_CLAUSE.split(str(db_type(site, field)), maxsplit=1)
     return _SERIAL_TYPES.get(kind.lower(), kind)
 
 

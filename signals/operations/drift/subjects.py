@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.state import ModelState
 from django.db.models import ForeignKey
@@ -18,6 +19,7 @@ from ..catalog.sessions import builds_on
 from ..catalog.tables import Column, Table
 from ..components.columns import same_column
 from ..components.snapshots import Case, case, question
+from ..errors import ConvergenceError
 from ..execution.settings import is_own
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
 from ..site import AnyField, Site
@@ -99,17 +101,23 @@ class DeclaredModel:
             yield DeclaredTable(self, operation, place, _always(origin))
 
     def contradiction(self, error: Exception) -> Row:
-        """Return a row for migrations that contradict themselves, as by an index on a missing field."""
+        """Return a row for a model that cannot be judged, and why.
+
+        Its migrations contradict themselves, as by an index on a missing field, or a third party's class
+        cannot say what it declares. Raise the error if it is the database's.
+        """
+        if isinstance(error, (Error, ConvergenceError)):
+            raise error
+        found = f"a declaration that cannot be made into SQL: {type(error).__name__}: {error}"
+        wanted = "fields, indexes and constraints that can"
+        fix = "correct what the error names, or upgrade the package that it comes from"
+        if isinstance(error, (FieldDoesNotExist, FieldError)):
+            found = f"migrations that contradict themselves: {error}"
+            wanted = "each index and constraint on fields that the model has"
+            fix = "add a migration that removes the index or constraint on that field"
         table = quoted(table_of(self.state, self.connection))
-        finding = Finding(
-            "declaration",
-            self.state.name,
-            table,
-            Status.DIFFERENT,
-            f"migrations that contradict themselves: {error}",
-            "each index and constraint on fields that the model has",
-            "add a migration that removes the index or constraint on that field",
-        )
+        name = self.state.name
+        finding = Finding("declaration", name, table, Status.DIFFERENT, found, wanted, fix)
         return Row(finding, self._origin(TABLE_SOURCE))
 
     def _origin(self, source: Source) -> str:
@@ -168,7 +176,7 @@ class DeclaredTable:
         """
         try:
             return case(self.operation, self.site, answer, path)
-        except (FieldDoesNotExist, FieldError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a field may be of any class
             self._contradiction = self.owner.contradiction(error)
             return Case(self.operation, self.site, None)
 
@@ -188,7 +196,7 @@ class DeclaredTable:
             return
         try:
             yield from list(self._rows(self._collated(snapshot)))
-        except (FieldDoesNotExist, FieldError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a field may be of any class
             yield self.owner.contradiction(error)
 
     def _rows(self, snapshot: Snapshot) -> Iterator[Row]:

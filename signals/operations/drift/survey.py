@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -113,7 +112,7 @@ class Declared:
                 tables = list(judged.tables())
                 for table in tables:
                     table.question()
-            except (FieldDoesNotExist, FieldError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - a field may be of any class
                 self.fixed_rows += self.asked_for([judged.contradiction(error)])
             else:
                 yield from tables
