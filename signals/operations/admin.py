@@ -38,6 +38,13 @@ class Line:
     component: dict[str, Any]
 
     @property
+    def problem(self) -> str:
+        """The reason why the component cannot be judged, and what to do; else empty."""
+        if self.status is not Status.UNJUDGED:
+            return ""
+        return f"{self.component['note']}. To fix: {self.component['fix']}"
+
+    @property
     def status(self) -> Status:
         return Status[self.component["status"].upper()]
 
@@ -154,7 +161,10 @@ def _context(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[s
         "page": pages.get_page(request.GET.get("page")),
         "query": query.without("page"),
         "components": len(counted),
-        "findings": sum(not line.status.is_right for line in counted),
+        "findings": sum(
+            not line.status.is_right and line.status is not Status.UNJUDGED for line in counted
+        ),
+        "problems": sorted({line.problem for line in lines} - {""}),
         "notes": sum(bool(line.component["note"]) for line in lines),
     }
 

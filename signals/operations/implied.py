@@ -132,6 +132,10 @@ class _ImpliedCheck(AddCheckIfMissing):
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         found = self._found(snapshot)
+        if found is None and snapshot.obstacle and snapshot.found and self._rivals(snapshot.found):
+            return [
+                Finding("check", self._rivals(snapshot.found)[0].name, site.table, Status.EXISTS)
+            ]
         if found is None:
             return [Finding("check", self.name, site.table, Status.MISSING)]
         status = Status.EXISTS if found.validated else Status.UNFINISHED

@@ -31,8 +31,8 @@ OLDER = Path("/usr/lib/postgresql/15/bin")
 
 
 @dataclass(frozen=True, slots=True)
-class OlderDatabase(Database):
-    """A database on a server that listens on the socket in the folder."""
+class DatabaseAt(Database):
+    """A database on the server that listens on the socket in the folder."""
 
     folder: str = ""
 
@@ -70,12 +70,20 @@ class Judged:
         """Return the database with other migrations: one for each operation."""
         return Judged(self.database, migrations_of(*operations))
 
-    def migrate(self, *, back: bool = False) -> None:
-        """Run the migrations as `migrate` does, or take them back, the last one first."""
+    def run(self, script: str) -> None:
+        """Run the script in the session that judges."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(script)
+
+    def migrate(self, *, back: bool = False, start: int = 0) -> None:
+        """Run the migrations as `migrate` does, or take them back, the last one first.
+
+        start: the number of migrations that are left alone.
+        """
         states = [ProjectState()]
         for migration in self.migrations:
             states.append(migration.mutate_state(states[-1]))
-        steps = list(zip(self.migrations, states[:-1], strict=True))
+        steps = list(zip(self.migrations, states[:-1], strict=True))[start:]
         for migration, before in reversed(steps) if back else steps:
             with self.connection.schema_editor(atomic=migration.atomic) as editor:
                 (migration.unapply if back else migration.apply)(before.clone(), editor)
@@ -125,8 +133,8 @@ def older_database() -> Iterator[Judged]:
     with pytest.MonkeyPatch.context() as patch, run_server.data_dir() as data_dir:
         patch.setenv("PGBINDIR", str(OLDER))
         folder = str(cluster.join(data_dir, run_server.SETTINGS))
-    with psycopg.connect(OlderDatabase("postgres", "", folder).url, autocommit=True) as session:
-        database = OlderDatabase("judged", "", folder)
+    with psycopg.connect(DatabaseAt("postgres", "", folder).url, autocommit=True) as session:
+        database = DatabaseAt("judged", "", folder)
         name = sql.Identifier(database.name)
         session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
         try:

@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..catalog.indexes import Index
-from ..catalog.probes import Probe, fold_constants_in
+from ..catalog.probes import Obstacle, Probe, fold_constants_in
 from ..catalog.tables import Column, Constraint, Table
 from ..errors import sqlstate
 from ..names import PROBE
@@ -83,12 +83,17 @@ def _pairs_to_fold(found: Table, wanted: Table) -> list[_Pair]:
 
 
 def _with_answer(
-    found: Table, wanted: Table, pairs: Sequence[_Pair], answer: list[str] | DatabaseError
+    found: Table,
+    wanted: Table,
+    pairs: Sequence[_Pair],
+    answer: list[str] | DatabaseError | Obstacle,
 ) -> tuple[Table, Table]:
     """Return both tables, with the planner's answer in `folded` of their components.
 
     answer: two texts for each pair, first for the component found; or the error of PostgreSQL.
     """
+    if isinstance(answer, Obstacle):
+        return found, wanted
     if isinstance(answer, DatabaseError):
         if sqlstate(answer)[:2] in ("42", "22"):  # an expression that the probe cannot take
             return found, wanted

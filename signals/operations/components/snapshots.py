@@ -7,15 +7,14 @@ from functools import partial
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..catalog.probes import Probe, probe_tables
+from ..catalog.probes import Obstacle, Probe, probe_tables
 from ..catalog.questions import Question, ask
 from ..catalog.tables import Table
 from ..contract import Contract
-from ..errors import Refused, is_impossible, one_line
+from ..errors import Refused, one_line
 from ..execution.run import run_of
 from ..findings import Snapshot
 from ..names import PROBE
-from ..refusals import refuse_statement
 from ..site import Site
 from .columns import type_of
 from .constant_folding import fold_constants
@@ -98,11 +97,7 @@ def compare(connection: BaseDatabaseWrapper, cases: Sequence[Case]) -> list[Snap
     """
     asked = [each.copy for each in cases if each.copy and each.copy.ddl]
     probed = dict(zip(map(id, asked), probe_tables(connection, asked, PROBE), strict=True))
-    compared = [
-        (copy, wanted)
-        for copy in asked
-        if not isinstance(wanted := probed[id(copy)], DatabaseError)
-    ]
+    compared = [(copy, wanted) for copy in asked if isinstance(wanted := probed[id(copy)], Table)]
     folded = dict(
         zip((id(copy) for copy, _ in compared), fold_constants(connection, compared), strict=True)
     )
@@ -111,7 +106,7 @@ def compare(connection: BaseDatabaseWrapper, cases: Sequence[Case]) -> list[Snap
 
 def _snapshots(
     cases: Sequence[Case],
-    probed: dict[int, Table | DatabaseError],
+    probed: dict[int, Table | DatabaseError | Obstacle],
     folded: dict[int, tuple[Table, Table]],
 ) -> Iterator[Snapshot]:
     """Yield the snapshot of each case; probed, folded: the answers, by the id() of the case's probe."""
@@ -120,6 +115,8 @@ def _snapshots(
         answer = probed.get(id(copy))
         if isinstance(answer, DatabaseError) and copy is not None:
             yield _snapshot_of_failure(each, copy, answer)
+        elif isinstance(answer, Obstacle) and copy is not None:
+            yield Snapshot(copy.found, obstacle=answer)
         elif id(copy) in folded:
             yield Snapshot(*folded[id(copy)])
         else:
@@ -127,12 +124,8 @@ def _snapshots(
 
 
 def _snapshot_of_failure(of: Case, copy: Probe, error: DatabaseError) -> Snapshot:
-    """Return a snapshot with PostgreSQL's reason why the table cannot take the declaration.
-
-    Raise StatementRefused, or the error itself, if the declaration is not the reason.
-    """
-    declaration = "; ".join(copy.ddl).replace(PROBE, of.site.table)
-    if not is_impossible(error):
-        refuse_statement(of.operation, declaration, error)
-        raise error
+    """Return a snapshot with PostgreSQL's reason why the table cannot take the declaration."""
+    # What makes room on the copy is no part of the declaration.
+    declared = (sql for sql in copy.ddl if not sql.startswith(f"ALTER TABLE {PROBE} DROP COLUMN"))
+    declaration = "; ".join(declared).replace(PROBE, of.site.table)
     return Snapshot(copy.found, failure=one_line(error), declaration=declaration)

@@ -26,7 +26,7 @@ from ..findings import Finding, Snapshot, Status
 from ..names import NAME
 from .history import migration_graph, replay
 from .repair import Repaired, repair
-from .rows import Row, Survey
+from .rows import Problem, Row, Survey, unjudged
 from .subjects import DeclaredTable, Subject
 from .survey import Declared, snapshots_for
 
@@ -60,6 +60,12 @@ class Schemas:
     def is_clean(self, *, strict: bool = False) -> bool:
         """Return whether every component of every schema exists, or is absent, as declared."""
         return all(each.is_clean(strict=strict) for each in self.surveys)
+
+    @property
+    def unjudged(self) -> list[Problem]:
+        """The reasons why components could not be judged."""
+        rows = (row for each in self.surveys for row in each.rows)
+        return unjudged(self.database, (row.finding for row in rows))
 
 
 @dataclass(frozen=True, slots=True)

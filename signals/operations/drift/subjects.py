@@ -270,6 +270,7 @@ class DeclaredTable:
                 yield ComparedPart(source, part, finding)
 
     def _row(self, part: ComparedPart, snapshot: Snapshot) -> Row | None:
+        part = replace(part, finding=snapshot.judged(part.finding))
         finding, operation = part.finding, part.subject
         origin = self.origin(part.source)
         if not isinstance(operation, Convergent):
@@ -286,6 +287,8 @@ class DeclaredTable:
         finding, field, site = part.finding, part.subject, self.site
         column, wanted = snapshot.columns(finding.name)
         declares_none = not self._declares_collation(field)
+        if finding.status is Status.UNJUDGED:
+            return finding, self._column(field)
         if finding.component == "column" and declares_none and column and column.collation:
             note = f"COLLATE {column.collation} in the database, none in the declaration"
             finding = replace(finding, note=note)
