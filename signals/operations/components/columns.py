@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from decimal import Decimal
@@ -76,7 +76,9 @@ def compare_column(
         return replace(different, fix=fix)
     if target is None or same_column(column, target):
         return finding
-    fix = reconciling(site.table, site.quote(finding.name), column, target)
+    connection: Any = site.connection  # PostgreSQL's knows its version
+    quoted, version = site.quote(finding.name), connection.pg_version
+    fix = reconciling(site.table, quoted, column, target, version)
     different = replace(finding, status=Status.DIFFERENT, wanted=definition(target))
     return replace(different, fix=fix)
 
@@ -300,30 +302,73 @@ def definition(column: Column) -> str:
     return " ".join(parts)
 
 
-def reconciling(table: str, column: str, found: Column, wanted: Column) -> str:
-    """Return SQL that gives the found column the wanted definition, or advice if ALTER COLUMN cannot.
+def reconciling(table: str, column: str, found: Column, wanted: Column, version: int) -> str:
+    """Return SQL that gives the found column the wanted definition and keeps its values, or advice.
 
-    table, column: quoted names.
+    table, column: quoted names. version: that of the server.
     """
+    if _needs_successor(found, wanted, version):
+        return _RENAME.format(column=column, table=table)
+    changes = list(_changes(column, found, wanted))
+    # PostgreSQL looks at all clauses of a statement before it does the first.
+    alone = [each for each in changes if each in ("DROP EXPRESSION", "DROP IDENTITY")]
+    together = [each for each in changes if each not in alone]
+    statements = [*([each] for each in alone), *([together] if together else [])]
+    sql = " ".join(
+        f"ALTER TABLE {table} {', '.join(f'ALTER COLUMN {column} {each}' for each in clauses)};"
+        for clauses in statements
+    )
     is_lost = wanted.numbered and not found.numbered
-    if found.generated or wanted.generated or (found.numbered and not wanted.numbered):
-        return f"rename or drop column {column} of {table}, and run again"
-    changes = []
-    if (found.type, found.collation) != (wanted.type, wanted.collation):
+    return f"{sql} {_continue_numbering(table, column, found.name)}" if is_lost else sql
+
+
+# The first version that can give a generated column another expression.
+_SET_EXPRESSION = 170000
+
+_RENAME = (
+    "rename column {column} of {table}, and run again, which adds the declared one beside it; drop the "
+    "renamed one when nobody needs its values any more"
+)
+
+
+def _needs_successor(found: Column, wanted: Column, version: int) -> bool:
+    """Return whether no ALTER makes the wanted column of the found one.
+
+    None makes a column generated, and none gives one that is computed when it is read values of its own.
+    """
+    if found.generated != wanted.generated:
+        return bool(wanted.generated) or found.generated == "v"
+    is_recomputed = bool(wanted.generated) and not same_default(found, wanted)
+    return is_recomputed and (version < _SET_EXPRESSION or found.type != wanted.type)
+
+
+def _changes(column: str, found: Column, wanted: Column) -> Iterator[str]:
+    """Yield the clauses of ALTER COLUMN that make the wanted column of the found one, in their order."""
+    is_retyped = (found.type, found.collation) != (wanted.type, wanted.collation)
+    has_identity = found.numbered and found.default is None
+    is_numbered = found.numbered and (wanted.numbered or has_identity)
+    had = None if found.generated or is_numbered else found.default
+    wants = None if wanted.generated or wanted.numbered else wanted.default
+    is_same = same_default(replace(found, default=had), replace(wanted, default=wants))
+    drops = had is not None and (is_retyped or (wants is None and not is_same))
+    if found.generated and not wanted.generated:
+        yield "DROP EXPRESSION"
+    if has_identity and not wanted.numbered:
+        yield "DROP IDENTITY"
+    if drops:
+        yield "DROP DEFAULT"  # PostgreSQL casts a default to another type only if it needs no USING
+    if is_retyped:
         collation = f" COLLATE {wanted.collation}" if wanted.collation else ""
-        changes.append(f"TYPE {wanted.type}{collation} USING {column}::{wanted.type}")
-    if is_lost and found.default is not None:
-        changes.append("DROP DEFAULT")
-    elif not (wanted.numbered or same_default(found, wanted)):
-        default = wanted.default
-        changes.append("DROP DEFAULT" if default is None else f"SET DEFAULT {default}")
+        using = "" if wanted.generated else f" USING {column}::{wanted.type}"
+        yield f"TYPE {wanted.type}{collation}{using}"
+    if wanted.generated and not same_default(found, wanted):
+        yield f"SET EXPRESSION AS ({wanted.default})"
+    if wants is not None and (drops or not is_same):
+        yield f"SET DEFAULT {wants}"
     if found.not_null != wanted.not_null:
-        changes.append(f"{'SET' if wanted.not_null else 'DROP'} NOT NULL")
-    if is_lost:
-        changes.append("ADD GENERATED BY DEFAULT AS IDENTITY")
-    clauses = ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)
-    alter = f"ALTER TABLE {table} {clauses};"
-    return f"{alter} {_continue_numbering(table, column, found.name)}" if is_lost else alter
+        yield f"{'SET' if wanted.not_null else 'DROP'} NOT NULL"
+    if wanted.numbered and not found.numbered:
+        yield "ADD GENERATED BY DEFAULT AS IDENTITY"
 
 
 def _continue_numbering(table: str, column: str, name: str) -> str:
