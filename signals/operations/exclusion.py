@@ -10,7 +10,7 @@ from .catalog.contents import has_rows
 from .catalog.tables import Table
 from .components import guards
 from .components.constraints import drop_constraint
-from .components.indexes import compare_index, same_index
+from .components.indexes import compare_index, index_note, same_index
 from .errors import Refused
 from .findings import Finding, Snapshot, Status
 from .refusals import require_rows, require_table
@@ -57,7 +57,11 @@ class Exclusion(Convergent):
         status = Status.EXISTS if self._is_same(snapshot) else Status.DIFFERENT
         declared = wanted.definition if wanted else ""
         fix = f"{drop_constraint(site, name).sql}; and run again"
-        return [Finding("exclusion", name, site.table, status, found.definition, declared, fix)]
+        finding = Finding("exclusion", name, site.table, status, found.definition, declared, fix)
+        if status is Status.EXISTS and snapshot.found is not None:
+            note = index_note(name, snapshot.found, snapshot.wanted)
+            finding = replace(finding, note=note)
+        return [finding]
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         if not self.is_missing(require_table(self, site, snapshot)):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS, Error
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import (
     BadMigrationError,
@@ -14,6 +14,7 @@ from django.db.migrations.exceptions import (
     NodeNotFoundError,
 )
 
+from ..catalog.sessions import read_blockers
 from ..errors import (
     LOCK_NOT_AVAILABLE,
     Refused,
@@ -22,6 +23,7 @@ from ..errors import (
     remedy,
     sqlstate,
 )
+from ..execution.policy import LockPolicy
 from ..execution.settings import with_lock_timeout
 from .one_migration import Report
 from .records import NothingRecorded, Unreadable
@@ -76,6 +78,10 @@ def errors_as_unreadable(alias: str) -> Iterator[None]:
         what = f"the database {alias!r} cannot be read: {str(error).strip()}"
         fix = _fix(error)
         what += f" ({fix})" if is_failure_of_server(error) else ""
+        if sqlstate(error) == LOCK_NOT_AVAILABLE:
+            letters = LockPolicy.from_settings().letters
+            blockers = read_blockers(connections[alias], letters)
+            what += "".join(f"\n  blocked by {each}" for each in blockers)
         raise Unreadable(what, fix=fix) from error
     except _MISCONFIGURED as error:
         fix = "correct the migrations or the settings, and run again"

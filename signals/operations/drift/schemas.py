@@ -100,10 +100,9 @@ def survey_schemas(
     surveyed by itself.
     """
     declare = partial(Declared, app_label=app_label, migration=migration)
+    ask = partial(_survey_together, connection, pattern, declare)
     with naming_schemas(connection):
-        return retry_without_timeouts(
-            connection, partial(_survey_together, connection, pattern, declare)
-        )
+        return retry_without_timeouts(connection, ask, heeds_lock_timeout=True)
 
 
 def repair_schemas(  # noqa: PLR0913 - what `repair` takes, for many

@@ -52,8 +52,9 @@ def survey(
 def survey_with_retry(
     connection: BaseDatabaseWrapper, app_label: str | None = None, migration: str | None = None
 ) -> Survey:
-    """Return survey(); if it fails, call it once more without timeouts, as `retry_without_timeouts` does."""
-    return retry_without_timeouts(connection, partial(survey, connection, app_label, migration))
+    """Return survey(); call it once more as `retry_without_timeouts` does, but heed a lock_timeout."""
+    ask = partial(survey, connection, app_label, migration)
+    return retry_without_timeouts(connection, ask, heeds_lock_timeout=True)
 
 
 class Declared:

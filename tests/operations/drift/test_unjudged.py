@@ -242,3 +242,19 @@ def test_a_database_that_cannot_be_read_is_an_error_object(unblocked_database: N
     assert error["database"] == gone.alias
     assert error["reason"].startswith(f"the database {gone.alias!r} cannot be read: connection")
     assert error["fix"] == f"start the server, or correct DATABASES[{gone.alias!r}], and run again"
+
+
+def test_a_lock_timeout_is_heeded_and_who_has_locked_is_told(stock_project: Project) -> None:
+    database = stock_project.database
+    stock_project.psql(f"ALTER DATABASE {database.name} SET lock_timeout = '50ms'")
+    with database.connect(autocommit=False) as other:
+        other.execute("LOCK TABLE auth_group")
+        pid = other.info.backend_pid
+        for words in ((), ("--schemas", "public"), ("auth", "0001")):
+            done = stock_project.verify(*words, "--json")
+            shown = json.loads(done.stdout)
+            assert (done.returncode, shown["clean"], len(shown["errors"])) == (4, False, 1)
+            assert f"\n  blocked by pid {pid}" in shown["errors"][0]["reason"]
+            assert "wait for the session that has locked a table" in done.stderr
+        other.rollback()
+    assert stock_project.verify().returncode == 0
