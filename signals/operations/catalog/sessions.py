@@ -219,9 +219,15 @@ def lock_holders(
     return tuple(_blocker(row, queries) for row in rows)
 
 
-def read_blockers(connection: BaseDatabaseWrapper, letters: int = LETTERS) -> tuple[Blocker, ...]:
-    """Return the other sessions that keep everybody from reading some table of the database."""
-    return tuple(Blocker(*row) for row in query_rows(connection, _READ_BLOCKERS, [letters]))
+def read_blockers(
+    connection: BaseDatabaseWrapper, queries: ShownQueries = ShownQueries.WITHOUT_LITERALS
+) -> tuple[Blocker, ...]:
+    """Return the other sessions that keep everybody from reading some table of the database.
+
+    queries: how much of their queries to return.
+    """
+    rows = query_rows(connection, _READ_BLOCKERS, [queries.letters])
+    return tuple(_blocker(row, queries) for row in rows)
 
 
 def activity_of(

@@ -79,8 +79,7 @@ def errors_as_unreadable(alias: str) -> Iterator[None]:
         fix = _fix(error)
         what += f" ({fix})" if is_failure_of_server(error) else ""
         if sqlstate(error) == LOCK_NOT_AVAILABLE:
-            letters = LockPolicy.from_settings().letters
-            blockers = read_blockers(connections[alias], letters)
+            blockers = read_blockers(connections[alias], LockPolicy.from_settings().queries)
             what += "".join(f"\n  blocked by {each}" for each in blockers)
         raise Unreadable(what, fix=fix) from error
     except _MISCONFIGURED as error:

@@ -241,7 +241,9 @@ def test_a_database_that_cannot_be_read_is_an_error_object(unblocked_database: N
     (error,) = shown["errors"]
     assert error["database"] == gone.alias
     assert error["reason"].startswith(f"the database {gone.alias!r} cannot be read: connection")
-    assert error["fix"] == f"start the server, or correct DATABASES[{gone.alias!r}], and run again"
+    assert (
+        error["fix"] == "wait until the server can be reached, or correct DATABASES, and run again"
+    )
 
 
 def test_a_lock_timeout_is_heeded_and_who_has_locked_is_told(stock_project: Project) -> None:
