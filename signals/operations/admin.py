@@ -39,7 +39,7 @@ class Line:
 
     @property
     def problem(self) -> str:
-        """The reason why the component cannot be judged, and what to do; else empty."""
+        """Return why the component cannot be judged, and what to do; empty if it can."""
         if self.status is not Status.UNJUDGED:
             return ""
         return f"{self.component['note']}. To fix: {self.component['fix']}"

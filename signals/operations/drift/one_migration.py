@@ -36,7 +36,7 @@ class Report:
 
     @property
     def unjudged(self) -> list[Problem]:
-        """The reasons why components could not be judged."""
+        """Return the reasons why components could not be judged."""
         return unjudged(self.database, self.findings)
 
     def as_table(self, encoding: str = "utf-8") -> str:

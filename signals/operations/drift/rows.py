@@ -63,7 +63,7 @@ class Problem:
 
     @property
     def what(self) -> str:
-        """The reason, after the tables that cannot be judged."""
+        """Return the reason, after the tables that cannot be judged."""
         if not self.tables:
             return self.reason
         more = len(self.tables) - _MAX_TABLES
@@ -114,5 +114,5 @@ class Survey:
 
     @property
     def unjudged(self) -> list[Problem]:
-        """The reasons why components could not be judged."""
+        """Return the reasons why components could not be judged."""
         return unjudged(self.database, (row.finding for row in self.rows))

@@ -63,7 +63,7 @@ class Schemas:
 
     @property
     def unjudged(self) -> list[Problem]:
-        """The reasons why components could not be judged."""
+        """Return the reasons why components could not be judged."""
         rows = (row for each in self.surveys for row in each.rows)
         return unjudged(self.database, (row.finding for row in rows))
 
