@@ -93,6 +93,9 @@ class AddCheckIfMissing(Convergent, AddConstraint):
                 found.definition,
                 wanted.definition if wanted else f"CHECK on ({', '.join(self._columns(site))})",
                 f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}; and run again",
+                note=f"beside it in the database: {leftover.name}, which an interrupted replacement has left"
+                if leftover and status is Status.UNFINISHED
+                else "",
                 replaceable=found.kind == "c" and wanted is not None,
             )
         ]

@@ -16,6 +16,7 @@ from .components.columns import (
     bare_field,
     compare_column,
     compare_existence,
+    db_type,
     is_indexed,
     probe_column,
     prove_not_null,
@@ -112,7 +113,7 @@ class AddColumnIfMissing(Convergent, AddField):
         field = site.model._meta.get_field(self.name)
         if field.many_to_many:
             return through_table(site, field, keep_on_reverse=self.keep_on_reverse, with_rows=True)
-        return [(self, site)] if getattr(field, "column", None) else []
+        return [(self, site)] if db_type(site, site.field(self.name)) else []
 
     def names(self, site: Site) -> list[str]:
         return [name for part in self._parts(site, None) for name in part.names(site)]

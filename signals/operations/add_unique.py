@@ -18,6 +18,7 @@ from .components.indexes import (
     compare_index,
     definition_on_table,
     drop_index,
+    index_note,
     plan_index,
     refuse_invalid,
     refuse_partitioned,
@@ -187,6 +188,7 @@ class AddUniqueIfMissing(Convergent, AddConstraint):
             f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(name)}; and run again"
             if existing
             else finding.fix,
+            note="" if status is Status.DIFFERENT else index_note(name, found, snapshot.wanted),
             replaceable=index is not None
             and not why_not_replaceable(index)
             and target is not None

@@ -38,6 +38,13 @@ class Line:
     component: dict[str, Any]
 
     @property
+    def problem(self) -> str:
+        """Return why the component cannot be judged, and what to do; empty if it can."""
+        if self.status is not Status.UNJUDGED:
+            return ""
+        return f"{self.component['note']}. To fix: {self.component['fix']}"
+
+    @property
     def status(self) -> Status:
         return Status[self.component["status"].upper()]
 
@@ -161,6 +168,7 @@ def _context(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[s
         "components": len(counted),
         "findings": sum(line.component["finding"] for line in lines),
         "accepted": sum(bool(line.component["accepted"]) for line in lines),
+        "problems": sorted({line.problem for line in lines} - {""}),
         "notes": sum(bool(line.component["note"]) for line in lines),
     }
 

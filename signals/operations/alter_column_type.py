@@ -19,7 +19,6 @@ from .catalog.tables import Column, Table
 from .components import guards
 from .components.columns import (
     add_field_ddl,
-    as_declared,
     bare_field,
     compare_column,
     compare_existence,
@@ -27,10 +26,10 @@ from .components.columns import (
     probe_column,
     require_no_other_change,
     same_column,
-    same_default,
     type_of,
     with_default,
 )
+from .components.defaults import as_declared, same_default
 from .components.foreign_keys import has_db_constraint, referenced
 from .errors import Refused, is_impossible, one_line
 from .findings import Finding, Snapshot, Status

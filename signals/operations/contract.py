@@ -102,7 +102,7 @@ class Contract(Operation):
     def compare(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         """Return the findings; if the table cannot take the declaration, the one finding that says so."""
         if not snapshot.failure:
-            return self.inspect(site, snapshot)
+            return [snapshot.judged(each) for each in self.inspect(site, snapshot)]
         return [
             Finding(
                 "declaration",

@@ -19,7 +19,7 @@ from .execution.violations import explain_violation
 from .execution.waiting import OthersBuild, pauses, poll, retry_without_timeouts
 from .findings import Finding, Snapshot, Status
 from .names import NAME
-from .refusals import refuse_different, refuse_statement
+from .refusals import refuse_different, refuse_statement, require_judged
 from .site import Site
 from .statements import Lock, Statement
 
@@ -79,6 +79,7 @@ def read(operation: Contract, site: Site, *, forwards: bool) -> Snapshot:
         nonlocal snapshot, findings
         snapshot = operation.read(site)
         before, findings = findings, operation.compare(site, snapshot)
+        require_judged(operation, findings)
         statuses = {finding.status for finding in findings}
         if Status.BUILDING in statuses:
             if site.connection.in_atomic_block:  # which the build may be waiting for
@@ -130,7 +131,9 @@ def plan(  # noqa: PLR0913 - what a plan depends on
 
 
 def require_no_stop(operation: Contract, findings: Iterable[Finding], migration: str = "") -> None:
-    """Raise DifferentDefinition for the first finding at which a run stops."""
+    """Raise DifferentDefinition for the first finding at which a run stops, NotComparable if there is one."""
+    findings = list(findings)
+    require_judged(operation, findings)
     for finding in findings:
         if operation.stops_at(finding):
             refuse_different(operation, finding, migration)

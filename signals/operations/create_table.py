@@ -22,6 +22,7 @@ from .components.columns import (
     add_field_ddl,
     compare_column,
     compare_existence,
+    db_type,
     probe_column,
     prove_not_null,
     refuse_new_columns,
@@ -353,7 +354,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def _fields(self, site: Site) -> dict[str, AnyField]:
         """Return the fields by column; generated columns come last, because they read the others."""
         fields = sorted(site.model._meta.local_fields, key=lambda field: field.generated)
-        return {field.column: field for field in fields if field.column}
+        return {field.column: field for field in fields if field.column and db_type(site, field)}
 
     def _referencing(self, site: Site) -> list[AnyField]:
         """Return the fields whose foreign keys can be made now."""

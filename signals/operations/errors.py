@@ -68,6 +68,23 @@ class DifferentDefinition(ConvergenceError):
         )
 
 
+class NotComparable(ConvergenceError):
+    """The current role cannot compare a table with its declaration; nothing was changed.
+
+    Attributes: operation, table, reason (PostgreSQL's message), fix (the right to grant, or advice).
+    """
+
+    def __init__(self, operation: str, table: str, reason: str, fix: str) -> None:
+        self.operation = operation
+        self.table = table
+        self.reason = reason
+        self.fix = fix
+        super().__init__(
+            f"{operation}: table {table} cannot be compared with its declaration: {reason}; "
+            f"nothing was changed\n  to fix: {fix}"
+        )
+
+
 class NotConverged(ConvergenceError):
     """Every planned statement ran, and the catalog still lacks something.
 

@@ -10,7 +10,7 @@ from .catalog.contents import has_rows
 from .catalog.tables import Table
 from .components import guards
 from .components.constraints import drop_constraint
-from .components.indexes import compare_index
+from .components.indexes import compare_index, index_note, same_index
 from .errors import Refused
 from .findings import Finding, Snapshot, Status
 from .refusals import require_rows, require_table
@@ -54,11 +54,14 @@ class Exclusion(Convergent):
         found, wanted = snapshot.constraints(name)
         if found is None:
             return [self._compare_name(site, snapshot.found)]
-        is_same = wanted is not None and found.definition == wanted.definition
-        status = Status.EXISTS if is_same else Status.DIFFERENT
+        status = Status.EXISTS if self._is_same(snapshot) else Status.DIFFERENT
         declared = wanted.definition if wanted else ""
         fix = f"{drop_constraint(site, name).sql}; and run again"
-        return [Finding("exclusion", name, site.table, status, found.definition, declared, fix)]
+        finding = Finding("exclusion", name, site.table, status, found.definition, declared, fix)
+        if status is Status.EXISTS and snapshot.found is not None:
+            note = index_note(name, snapshot.found, snapshot.wanted)
+            finding = replace(finding, note=note)
+        return [finding]
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         if not self.is_missing(require_table(self, site, snapshot)):
@@ -80,6 +83,18 @@ class Exclusion(Convergent):
     def is_missing(self, found: Table) -> bool:
         """Return whether the table has no constraint of that name."""
         return found.constraint(self.constraint.name) is None
+
+    def _is_same(self, snapshot: Snapshot) -> bool:
+        """Return whether the constraint is as declared: by its definition or, if that is spelled otherwise,
+        by its index and operators.
+        """
+        found, wanted = snapshot.constraints(self.constraint.name)
+        index, target = snapshot.indexes(self.constraint.name)
+        if found is None or wanted is None or found.definition == wanted.definition:
+            return found is not None and wanted is not None
+        comparing = ((each.operators, each.deferral) for each in (found, wanted))
+        is_alike = len(set(comparing)) == 1 and bool(wanted.operators)
+        return is_alike and index is not None and target is not None and same_index(index, target)
 
     def _compare_name(self, site: Site, found: Table | None) -> Finding:
         """Return the finding on a constraint that the table lacks.

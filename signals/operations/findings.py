@@ -1,11 +1,12 @@
 """The status of declared components, and the snapshots from which it follows."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .catalog.enums import Enum
 from .catalog.indexes import Index
+from .catalog.probes import Obstacle
 from .catalog.tables import Column, Constraint, Table
 
 
@@ -20,6 +21,7 @@ class Status(enum.Enum):
     DIFFERENT = "≠ Different"
     LEFTOVER = "? Leftover"
     UNDECLARED = "+ Undeclared"
+    UNJUDGED = "~ Not judged"
 
     @property
     def is_right(self) -> bool:
@@ -83,6 +85,11 @@ class ComparedPart:
     finding: Finding
 
 
+# The components that are judged by the catalog alone, and the statuses that a comparison gives.
+_OF_CATALOG = ("table", "foreign key")
+_COMPARED = (Status.EXISTS, Status.DIFFERENT)
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A table as found in the catalog, and an empty copy on which PostgreSQL built the declaration.
@@ -92,6 +99,7 @@ class Snapshot:
     rewrites: whether the new columns would rewrite the table.
     failure: why PostgreSQL could not build the declaration on the copy; empty if it could.
     declaration: the SQL that failed.
+    obstacle: why the role could compare nothing.
     enum: the type, for an operation that declares one.
     behind: what has the name of a missing table or type, further back on the search_path.
     """
@@ -104,6 +112,16 @@ class Snapshot:
     declaration: str = ""
     enum: Enum | None = None
     behind: Table | Enum | None = None
+    obstacle: Obstacle | None = None
+
+    def judged(self, finding: Finding) -> Finding:
+        """Return the finding, or that its component is not judged, if it needed a comparison."""
+        obstacle = self.obstacle
+        is_fact = finding.component in _OF_CATALOG or finding.status not in _COMPARED
+        if obstacle is None or is_fact:
+            return finding
+        finding = replace(finding, status=Status.UNJUDGED, wanted="", replaceable=False)
+        return replace(finding, fix=obstacle.fix, note=obstacle.reason)
 
     def columns(self, name: str) -> tuple[Column | None, Column | None]:
         """Return the column of that name as found and as wanted."""

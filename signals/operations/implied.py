@@ -36,7 +36,7 @@ def implied(
 
     found: the table, or None to leave out nothing.
     """
-    check = field.db_check(site.connection)
+    check = field.db_parameters(site.connection)["check"]
     if check:
         yield _ImpliedCheck(model_name, site, field, str(check))
     if field.primary_key:
@@ -89,6 +89,7 @@ def _implied_pattern(
     It serves LIKE whatever the collation of the database. A field with a collation of its own gets none:
     whether the collation allows such an index is known to the catalog only.
     """
+    # Django asks db_type() here, so that a generated column of a third party's text has no such index.
     kind = str(field.db_type(site.connection))
     operator_class = _PATTERNS.get(kind.partition("(")[0])
     is_indexed = field.unique or getattr(field, "db_index", False)
@@ -138,6 +139,10 @@ class _ImpliedCheck(AddCheckIfMissing):
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         found = self._found(snapshot)
+        if found is None and snapshot.obstacle and snapshot.found and self._rivals(snapshot.found):
+            return [
+                Finding("check", self._rivals(snapshot.found)[0].name, site.table, Status.EXISTS)
+            ]
         if found is None:
             return [Finding("check", self.name, site.table, Status.MISSING)]
         status = Status.EXISTS if found.validated else Status.UNFINISHED

@@ -12,6 +12,7 @@ from django.db.migrations.operations.base import Operation
 from .catalog.tables import Column, Table
 from .errors import (
     DifferentDefinition,
+    NotComparable,
     Refused,
     ServerFailed,
     StatementRefused,
@@ -21,7 +22,7 @@ from .errors import (
     one_line,
     sqlstate,
 )
-from .findings import Finding, Snapshot
+from .findings import Finding, Snapshot, Status
 from .names import IN_NAMES, MAX_NAME_BYTES, NAME, PACKAGE, why_unusable
 from .site import Site
 
@@ -63,6 +64,13 @@ def refuse_different(operation: Any, finding: Finding, migration: str = "") -> N
         fix=finding.fix,
         replaceable=finding.replaceable and bool(operation.on_different),
     )
+
+
+def require_judged(operation: Operation, findings: Iterable[Finding]) -> None:
+    """Raise NotComparable if a component could not be compared."""
+    for each in findings:
+        if each.status is Status.UNJUDGED:
+            raise NotComparable(operation.describe(), each.table, each.note, each.fix)
 
 
 def refuse_statement(operation: Operation, sql: str, error: DatabaseError) -> None:

@@ -125,6 +125,21 @@ class Site:
             tuple(str(sql) for sql in editor.deferred_sql),
         )
 
+    @contextmanager
+    def for_older_server(self) -> Iterator[None]:
+        """Make SQL, within the block, as Django makes it for a PostgreSQL before 16.
+
+        That lacks the JSON constructors of the standard. A database that such a server dumped keeps the
+        functions in their place.
+        """
+        features = vars(self.connection.features)  # where Django caches what it found out
+        before = self.connection.features.is_postgresql_16  # type: ignore[attr-defined] # PostgreSQL's
+        features["is_postgresql_16"] = False
+        try:
+            yield
+        finally:
+            features["is_postgresql_16"] = before
+
     def on_probe(self) -> AbstractContextManager[None]:
         """Make DDL, within the block, for the temporary probe in place of the table."""
         return self.on(PROBE)

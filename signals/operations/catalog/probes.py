@@ -12,7 +12,8 @@ from typing import Any
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .query import IN_FULL, compose, query_scripts
+from ..errors import UNREADABLE, is_failure_of_server, is_impossible, one_line, sqlstate
+from .query import IN_FULL, compose, query_rows, query_scripts
 from .questions import Question, facts_of_one
 from .tables import Table, name_of, parse_table
 
@@ -27,6 +28,18 @@ class Probe:
     found: Table
     ddl: tuple[str, ...]
     path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """The reason why the current role can compare nothing on a copy of a table, and what removes it.
+
+    reason: the message of PostgreSQL. fix: the right to grant, as SQL, or advice. error: the refusal.
+    """
+
+    reason: str
+    fix: str
+    error: DatabaseError
 
 
 # The statements of a script that return rows, of one column.
@@ -57,8 +70,11 @@ _FILENODE = "SELECT pg_catalog.pg_relation_filenode(%s::pg_catalog.regclass)"
 
 def probe_tables(
     connection: BaseDatabaseWrapper, probes: Sequence[Probe], name: str
-) -> list[Table | DatabaseError]:
-    """Return a copy of each table after the DDL ran on it, or the error with which PostgreSQL refused it.
+) -> list[Table | DatabaseError | Obstacle]:
+    """Return a copy of each table after the DDL ran on it, or why there is none.
+
+    That is the error with which PostgreSQL refused the DDL as wrong, or an Obstacle that the DDL is not to
+    blame for, such as a right that the role lacks.
 
     Make all copies in one round trip, whatever PostgreSQL refuses, and roll them back: that takes ACCESS
     SHARE on the tables, and leaves nothing, even if the run dies. name: the quoted name of the copies.
@@ -66,7 +82,7 @@ def probe_tables(
     question = facts_of_one(connection, Question(name))
     scripts = [(probe, [*probe.ddl, question]) for probe in probes]
     return [
-        answer if isinstance(answer, DatabaseError) else parse_table(answer[0][0][0])
+        parse_table(answer[0][0][0]) if isinstance(answer, list) else answer
         for answer in _run_on_copies(connection, name, scripts)
     ]
 
@@ -76,8 +92,8 @@ def fold_constants_in(
     probes: Sequence[Probe],
     lists: Sequence[Sequence[str]],
     name: str,
-) -> list[list[str] | DatabaseError]:
-    """Return the SELECT lists of each probe after the planner folded their constants, or PostgreSQL's error.
+) -> list[list[str] | DatabaseError | Obstacle]:
+    """Return, for each probe, its SELECT lists as the planner prints them, or as in `probe_tables` why not.
 
     lists: for each probe, the SELECT lists to plan on its copy. Take one round trip, rolled back, as in
     `probe_tables`. EXPLAIN executes nothing but immutable functions with constant arguments.
@@ -90,7 +106,7 @@ def fold_constants_in(
         ]
         scripts.append((probe, [*probe.ddl, *questions]))
     return [
-        plans if isinstance(plans, DatabaseError) else [_output_line(plan) for plan in plans]
+        [_output_line(plan) for plan in plans] if isinstance(plans, list) else plans
         for plans in _run_on_copies(connection, name, scripts)
     ]
 
@@ -106,27 +122,52 @@ def rewrites_table(
     question = compose(connection, _FILENODE, [name])
     script = [question, *ddl, question]
     (files,) = _run_on_copies(connection, name, [(Probe(found, ()), script)])
-    if isinstance(files, DatabaseError):
-        raise files
+    if not isinstance(files, list):
+        raise files.error if isinstance(files, Obstacle) else files
     before, after = files
     return bool(before != after)
 
 
 def _run_on_copies(
     connection: BaseDatabaseWrapper, name: str, scripts: Sequence[tuple[Probe, Sequence[str]]]
+) -> list[list[list[tuple[Any, ...]]] | DatabaseError | Obstacle]:
+    """Run each script on an empty copy of its table; return the rows of its questions, or why it failed.
+
+    Raise DatabaseError for what may pass, such as a timeout.
+    """
+    texts = [_copy_script(name, probe, script) for probe, script in scripts]
+    try:
+        answers = _answers(connection, texts)
+    except DatabaseError as error:
+        if _may_pass(error):
+            raise
+        obstacle = _obstacle_to_all(connection, name)
+        if obstacle is None and len(texts) > 1:
+            raise
+        return [obstacle or _why(error)] * len(texts)
+    for answer in answers:
+        if isinstance(answer, DatabaseError) and _may_pass(answer):
+            raise answer
+    found = [_why(each) if isinstance(each, DatabaseError) else each for each in answers]
+    if any(isinstance(each, Obstacle) for each in found):
+        obstacle = _obstacle_to_all(connection, name)
+        found = [obstacle or each if isinstance(each, Obstacle) else each for each in found]
+    return found
+
+
+def _answers(
+    connection: BaseDatabaseWrapper, texts: Sequence[Sequence[str]]
 ) -> list[list[list[tuple[Any, ...]]] | DatabaseError]:
-    """Run each script on an empty copy of its table; return the rows of its questions, or its error.
+    """Return the rows of each script's questions, or its error, in one round trip.
 
     Of several scripts each catches its error on the server, so that one that fails stops no other.
     """
-    texts = [_copy_script(name, probe, script) for probe, script in scripts]
+    if not texts:
+        return []
     if len(texts) == 1:
-        try:
-            return [query_scripts(connection, *texts)]
-        except DatabaseError as error:
-            return [error]
+        return [query_scripts(connection, *texts, writing=True)]
     caught = ([_caught(connection, text), _ANSWER] for text in texts)
-    answers = query_scripts(connection, *caught) if texts else []
+    answers = query_scripts(connection, *caught, writing=True)
     return [_parsed(connection, json.loads(text)) for ((text,),) in answers]
 
 
@@ -171,6 +212,55 @@ def _copy_script(name: str, probe: Probe, script: Sequence[str]) -> list[str]:
     made = f"CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {original}"
     path = [f"SET LOCAL search_path TO {probe.path}"] if probe.path else []
     return [*path, made, IN_FULL, *script]
+
+
+def _obstacle_to_all(connection: BaseDatabaseWrapper, name: str) -> Obstacle | None:
+    """Return what keeps the role from making a copy of any table; ask by one of no table."""
+    trial = [
+        f"CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS SELECT 1 AS one WITH NO DATA",
+        f"ALTER TABLE {name} ADD COLUMN two integer",
+        f"CREATE INDEX ON {name} (two)",
+    ]
+    try:
+        query_scripts(connection, trial, writing=True)
+    except DatabaseError as error:
+        if _may_pass(error):
+            raise
+        return Obstacle(one_line(error), _fix(connection, error), error)
+    return None
+
+
+def _why(error: DatabaseError) -> DatabaseError | Obstacle:
+    """Return the error if it is that of a declaration, else the obstacle that it tells of."""
+    is_of_declaration = is_impossible(error) and sqlstate(error) != _NO_RIGHT
+    return error if is_of_declaration else Obstacle(one_line(error), _FIX, error)
+
+
+def _fix(connection: BaseDatabaseWrapper, error: DatabaseError) -> str:
+    """Return what lets the role make copies."""
+    ((is_standby, has_right, database, role),) = query_rows(connection, _RIGHTS)
+    if is_standby:
+        return "verify its primary, whose catalog a hot standby has; it makes no temporary table itself"
+    if sqlstate(error) == _NO_RIGHT and not has_right:
+        return f"GRANT TEMPORARY ON DATABASE {database} TO {role};"
+    return _FIX
+
+
+def _may_pass(error: DatabaseError) -> bool:
+    """Return whether no table is the reason, but a timeout, a change of the catalog or the server."""
+    return sqlstate(error) in UNREADABLE or is_failure_of_server(error)
+
+
+_NO_RIGHT = "42501"
+_FIX = (
+    "grant the role what PostgreSQL names; if an event trigger refuses it, let that pass temporary tables, "
+    "or disable it meanwhile"
+)
+_RIGHTS = """
+SELECT pg_catalog.pg_is_in_recovery(),
+  pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY'),
+  pg_catalog.quote_ident(pg_catalog.current_database()), pg_catalog.quote_ident(current_user)
+"""
 
 
 def _output_line(plan: Sequence[tuple[Any, ...]]) -> str:

@@ -61,15 +61,17 @@ def query_rows_in_full(
 
 
 def query_scripts(
-    connection: BaseDatabaseWrapper, *scripts: Sequence[str]
+    connection: BaseDatabaseWrapper, *scripts: Sequence[str], writing: bool = False
 ) -> list[list[tuple[Any, ...]]]:
     """Run the scripts and roll back each; return the rows of every statement in them that returns any.
 
     Send all scripts as one text, without parameters, in one round trip. Each script has a transaction of its
     own, or a savepoint if a transaction is open. Raise the DatabaseError of the first statement that fails;
     the statements after it do not run.
+
+    writing: whether the scripts make something, also in a session that is read-only by default.
     """
-    opening, closing = "BEGIN READ WRITE", "ROLLBACK"
+    opening, closing = "BEGIN READ WRITE" if writing else "BEGIN", "ROLLBACK"
     if connection.in_atomic_block:
         opening = "SAVEPOINT convergent_migrations_probe"
         closing = (

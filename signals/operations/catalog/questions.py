@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..errors import is_impossible
 from .enums import ENUM_FACTS, parse_enum
 from .partitions import partition_tree
 from .query import (
@@ -29,6 +32,7 @@ class Question:
 
     indexes: plain names of wanted indexes, for Table.taken and Table.tree.
     types: quoted names of types to resolve as well, for Table.unknown.
+    unreadable: names of types that PostgreSQL cannot read, and that are not asked for; unknown as well.
     tables: quoted names of tables to resolve as well, for Table.targets.
     kind: TABLE, ENUM or PLACED.
     family: the group of schemas in which `ask_in_schemas` asks the question.
@@ -40,6 +44,7 @@ class Question:
     tables: tuple[str, ...] = ()
     kind: str = "table"
     family: int = 0
+    unreadable: tuple[str, ...] = ()
 
     def joined(self, other: "Question") -> "Question":
         """Return a question that asks for the same as this one and another one about the same name."""
@@ -103,6 +108,8 @@ GROUP BY x.place, pg_catalog.regexp_replace(x.facts,
 ORDER BY 1, 3
 """  # noqa: S608 - a constant
 
+_TYPES = "SELECT pg_catalog.to_regtype(t) FROM pg_catalog.unnest(%s::pg_catalog.text[]) t"
+
 # The facts of a table begin with the setting of the session that asked.
 _DIGITS = re.compile(r'^\{"digits" : (-?\d+)')
 
@@ -124,14 +131,14 @@ def ask(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[
     for question in questions:
         key = question.kind, question.name
         joined[key] = joined[key].joined(question) if key in joined else question
-    answers = dict(zip(joined, _ask_once(connection, list(joined.values())), strict=True))
+    asked = list(joined.values())
+    told = _ask_readable(connection, asked, partial(_ask_once, connection)) if asked else []
+    answers = dict(zip(joined, told, strict=True))
     return [_narrowed(answers[each.kind, each.name], each) for each in questions]
 
 
 def _ask_once(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[Any]:
     """Return the answer to each question; no two of them are about the same name."""
-    if not questions:
-        return []
     answers = _answers(connection, questions, thorough=False)
     if not all(map(_is_enough, questions, answers)):
         answers = _answers(connection, questions, thorough=True)
@@ -179,9 +186,16 @@ def ask_in_schemas(
     the session keeps its search_path. Each partitioned table is an answer of its own, and comes without its
     partitions.
     """
+    ask_them = partial(_ask_in_schemas, connection, schemas)
+    return _ask_readable(connection, questions, ask_them) if questions else []
+
+
+def _ask_in_schemas(
+    connection: BaseDatabaseWrapper,
+    schemas: Sequence[tuple[int, str, str]],
+    questions: Sequence[Question],
+) -> list[list[SameInSchemas]]:
     answers: list[list[SameInSchemas]] = [[] for _ in questions]
-    if not questions:
-        return answers
     facts = facts_of(connection, questions, thorough=True)
     text = _IN_SCHEMAS.replace("<facts>", facts)
     families = [
@@ -250,9 +264,51 @@ def _narrowed(answer: Any, question: Question) -> Any:
 def _answer(question: Question, text: str | None) -> Any:
     if text is None:
         return None
-    if question.kind == ENUM:
-        return parse_enum(text)
-    return parse_table(text) if question.kind == TABLE else Standing(json.loads(text))
+    if question.kind != TABLE:
+        return parse_enum(text) if question.kind == ENUM else Standing(json.loads(text))
+    table = parse_table(text)
+    return replace(table, unknown=(*table.unknown, *question.unreadable))
+
+
+def _ask_readable(
+    connection: BaseDatabaseWrapper,
+    questions: Sequence[Question],
+    ask_them: Callable[[Sequence[Question]], list[Any]],
+) -> list[Any]:
+    """Return the answers; ask again without the types that PostgreSQL cannot read, if there are any.
+
+    to_regtype() raises an error for a name that is no type's by its syntax, as a field of a third party may
+    declare. The error has ended the whole question.
+    """
+    try:
+        return ask_them(questions)
+    except DatabaseError as error:
+        types = sorted({name for question in questions for name in question.types})
+        if connection.needs_rollback or not is_impossible(error):
+            raise
+        if not (unreadable := _unreadable(connection, types)):
+            raise
+    return ask_them([_without(question, unreadable) for question in questions])
+
+
+def _without(question: Question, unreadable: set[str]) -> Question:
+    types = tuple(each for each in question.types if each not in unreadable)
+    left_out = tuple(each for each in question.types if each in unreadable)
+    return replace(question, types=types, unreadable=left_out)
+
+
+def _unreadable(connection: BaseDatabaseWrapper, types: Sequence[str]) -> set[str]:
+    """Return those of the types whose names PostgreSQL cannot read; bisect, for few round trips."""
+    try:
+        query_scripts(connection, [compose(connection, _TYPES, [list(types)])])
+    except DatabaseError as error:
+        if not is_impossible(error):
+            raise
+        middle = len(types) // 2
+        if not middle:
+            return set(types)
+        return _unreadable(connection, types[:middle]) | _unreadable(connection, types[middle:])
+    return set()
 
 
 def _is_rounded(text: str | None) -> bool:

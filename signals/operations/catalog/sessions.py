@@ -124,17 +124,23 @@ _WITH_CHILDREN = """(
     UNION SELECT i.inhrelid FROM tables JOIN pg_catalog.pg_inherits i ON i.inhparent = tables.oid)
   SELECT tables.oid FROM tables)"""
 
-# The sessions that hold one of the lock modes on the tables, or on their partitions and children.
-_LOCK_HOLDERS = f"""
+# The sessions that hold a lock on a table of this database; conditions on the lock follow.
+_HOLDERS = """
 SELECT DISTINCT a.pid, a.application_name, a.usename, a.state,
   EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.xact_start)::pg_catalog.float8,
   pg_catalog.left(a.query, %s)
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
 WHERE l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                     WHERE d.datname = pg_catalog.current_database())
-AND l.relation IN {_WITH_CHILDREN}
-AND l.granted AND l.mode = ANY(%s)
-AND l.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid
+AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
+"""
+
+# The sessions that hold one of the lock modes on the tables, or on their partitions and children.
+_LOCK_HOLDERS = f"{_HOLDERS} AND l.relation IN {_WITH_CHILDREN} AND l.mode = ANY(%s) ORDER BY a.pid"
+
+# The sessions that keep others from reading some table.
+_READ_BLOCKERS = f"""{_HOLDERS} AND l.mode = 'AccessExclusiveLock'
+AND l.relation IN (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p')) ORDER BY a.pid
 """  # noqa: S608 - a constant
 
 # The activity of backends. The last column has the backend itself, then the sessions that it waits for.
@@ -210,6 +216,17 @@ def lock_holders(
     """
     parameters = [queries.letters, list(tables), list(modes)]
     rows = query_rows(connection, _LOCK_HOLDERS, parameters)
+    return tuple(_blocker(row, queries) for row in rows)
+
+
+def read_blockers(
+    connection: BaseDatabaseWrapper, queries: ShownQueries = ShownQueries.WITHOUT_LITERALS
+) -> tuple[Blocker, ...]:
+    """Return the other sessions that keep everybody from reading some table of the database.
+
+    queries: how much of their queries to return.
+    """
+    rows = query_rows(connection, _READ_BLOCKERS, [queries.letters])
     return tuple(_blocker(row, queries) for row in rows)
 
 

@@ -44,6 +44,7 @@ class Constraint:
     enforced: False if it is NOT ENFORCED, as it can be since PostgreSQL 18.
     target, target_columns: the OID and the columns of the table that a foreign key refers to.
     deferral: '', 'DEFERRABLE' or 'DEFERRABLE INITIALLY DEFERRED'.
+    operators: those by which an exclusion constraint compares, with their types.
     folded: the expression of a check after constant folding; empty as in Column.
     """
 
@@ -56,6 +57,7 @@ class Constraint:
     target: int | None
     target_columns: tuple[str, ...]
     deferral: str
+    operators: tuple[str, ...] = ()
     folded: str = ""
 
 
@@ -201,6 +203,9 @@ SELECT pg_catalog.json_build_object(
       'target_names', CASE WHEN k.contype = 'f' THEN (
           SELECT pg_catalog.json_object_agg(a.attnum, a.attname) FROM pg_catalog.pg_attribute a
           WHERE a.attrelid = k.confrelid AND a.attnum = ANY(k.confkey)) END,
+      'operators', CASE WHEN k.contype = 'x' THEN (
+          SELECT pg_catalog.json_agg(u.operator::pg_catalog.regoperator::pg_catalog.text ORDER BY u.place)
+          FROM pg_catalog.unnest(k.conexclop) WITH ORDINALITY u (operator, place)) END,
       'deferral', CASE WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED'
                        WHEN k.condeferrable THEN 'DEFERRABLE' ELSE '' END
     ) ORDER BY k.conname)
@@ -252,6 +257,7 @@ def parse_table(text: str) -> Table:
         constraint["columns"] = tuple(names[each] for each in numbers if each in names)
         theirs, key = constraint.pop("target_names") or {}, constraint.pop("target_key") or ()
         constraint["target_columns"] = tuple(theirs[str(each)] for each in key)
+        constraint["operators"] = tuple(constraint["operators"] or ())
         if constraint["kind"] == "n":
             (name,) = constraint["columns"]
             constraint["definition"] = f"NOT NULL {quoted(name)}"

@@ -1,14 +1,13 @@
 """Compare columns by their meaning, and make the SQL that adds or corrects one."""
 
-import json
 import re
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
-from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.operations.base import Operation
 from django.db.models import Field, Value
 from django.utils.functional import cached_property
@@ -22,12 +21,10 @@ from ..names import PROBE
 from ..refusals import require_rows
 from ..site import AnyField, Site
 from ..statements import Statement
+from .column_changes import reconciling
 from .constraints import validate_constraint
+from .defaults import as_declared, default_note, is_of_python, same_default
 from .foreign_keys import has_db_constraint
-from .guards import literal
-
-_NOW = re.compile(r"^(now\(\)|CURRENT_TIMESTAMP|transaction_timestamp\(\))$")
-_LITERAL = re.compile(r"'((?:[^']|'')*)'::\w+")
 
 # Where the type of a column definition ends. A field's db_type() may have clauses behind the type, because
 # Django copies all of it into the definition.
@@ -42,10 +39,6 @@ _SERIAL_TYPES = {
     **dict.fromkeys(("serial", "serial4"), "integer"),
     **dict.fromkeys(("bigserial", "serial8"), "bigint"),
 }
-
-
-# Callables that Django's documentation gives as defaults, and that return the same each time.
-_CONSTANTS = (dict, list, set, tuple, str, int, float, bool)
 
 
 def same_column(found: Column, wanted: Column) -> bool:
@@ -79,11 +72,13 @@ def compare_column(
         return replace(different, fix=fix)
     if target is None:
         return finding
-    note = _default_note(field, column, target)
+    note = default_note(field, column, target)
     target = as_declared(field, column, target)
     if same_column(column, target):
         return replace(finding, note=note if column.default == target.default else "")
-    fix = reconciling(site.table, site.quote(finding.name), column, target)
+    connection: Any = site.connection  # PostgreSQL's knows its version
+    quoted, version = site.quote(finding.name), connection.pg_version
+    fix = reconciling(site.table, quoted, column, target, version)
     different = replace(finding, status=Status.DIFFERENT, wanted=definition(target))
     return replace(different, fix=fix)
 
@@ -142,21 +137,8 @@ def with_default(field: AnyField, found: Column | None, ddl: Sequence[str]) -> l
 
     Then PostgreSQL tells whether the two are the same, see `as_declared`.
     """
-    is_kept = found is not None and found.default is not None and _is_of_python(field)
+    is_kept = found is not None and found.default is not None and is_of_python(field)
     return [sql for sql in ddl if not (is_kept and sql.endswith(" DROP DEFAULT"))]
-
-
-def as_declared(field: AnyField, found: Column, wanted: Column) -> Column:
-    """Return the wanted column as the one found is compared with it, in its default.
-
-    A default that plain SQL set on a column whose field has the same default in Python, as for code that
-    does not know the column, is no difference. A default in Python that varies, as a time does, is the same
-    as any.
-    """
-    if not _is_of_python(field) or found.numbered or wanted.default is None:
-        return wanted
-    is_same = _varies(field) or same_default(found, wanted)
-    return replace(wanted, default=found.default if is_same else None, folded="")
 
 
 def bare_field(site: Site, field: AnyField) -> AnyField:
@@ -171,8 +153,12 @@ def bare_field(site: Site, field: AnyField) -> AnyField:
         if isinstance(getattr(type(bare), name, None), cached_property):
             del vars(bare)[name]
     vars(bare)["_unique"] = False  # what the property `unique` reads
-    vars(bare)["db_check"] = lambda _: None
+    vars(bare)["db_parameters"] = partial(_parameters_without_check, field)
     return bare
+
+
+def _parameters_without_check(field: AnyField, connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    return {**field.db_parameters(connection), "check": None}
 
 
 def add_field_ddl(site: Site, field: AnyField) -> tuple[str, ...]:
@@ -250,7 +236,7 @@ def require_no_other_change(
         return {
             "unique": field.unique,
             "indexed": bool(getattr(field, "db_index", False)),
-            "checked": bool(field.db_check(site.connection)),
+            "checked": bool(field.db_parameters(site.connection)["check"]),
         }
 
     then, now = asks(before), asks(after)
@@ -270,30 +256,6 @@ def require_no_other_change(
         )
 
 
-def _default_note(field: AnyField, found: Column, wanted: Column) -> str:
-    """Return the note on a default that only the database has, though the field has it in Python."""
-    if not _is_of_python(field) or wanted.default is None or found.numbered:
-        return ""
-    return f"DEFAULT {found.default} in the database, in the declaration in Python alone"
-
-
-def _is_of_python(field: AnyField) -> bool:
-    """Return whether the field has a default that is known to Python alone.
-
-    One that the field puts behind its type is the database's.
-    """
-    editor: Any = BaseDatabaseSchemaEditor
-    has_another = field.has_db_default() or field.generated
-    return not has_another and editor._effective_default(field) is not None
-
-
-def _varies(field: Any) -> bool:
-    """Return whether the field's default in Python may be another one each time."""
-    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
-        return True
-    return field.has_default() and callable(field.default) and field.default not in _CONSTANTS
-
-
 def _may_rewrite(field: AnyField) -> bool:
     """Return whether the values of a new column are computed, by an expression or a generated field.
 
@@ -303,15 +265,14 @@ def _may_rewrite(field: AnyField) -> bool:
     return field.generated or (default is not None and not isinstance(default, Value))
 
 
-def same_default(found: Column, wanted: Column) -> bool:
-    """Return whether two defaults are the same.
+def db_type(site: Site, field: AnyField) -> str | None:
+    """Return what Django writes as the type of the field's column; None if the field has no column.
 
-    They are if PostgreSQL prints both in the same way or folds both to the same constant, if both are the
-    time of the transaction, or if both are the same JSON value.
+    The method db_type() does not tell it of every field: a GeneratedField has the type of its output_field
+    in db_parameters() alone, which Django asks.
     """
-    if _comparable_default(found) == _comparable_default(wanted):
-        return True
-    return bool(found.folded) and found.folded == wanted.folded
+    kind: str | None = field.db_parameters(site.connection)["type"]
+    return kind if field.column else None
 
 
 def type_of(site: Site, field: AnyField) -> str:
@@ -319,7 +280,7 @@ def type_of(site: Site, field: AnyField) -> str:
 
     Clauses that the field puts behind the type are left out.
     """
-    kind, *_ = _COLUMN_CLAUSE.split(str(field.db_type(site.connection)), maxsplit=1)
+    kind, *_ = _COLUMN_CLAUSE.split(str(db_type(site, field)), maxsplit=1)
     return _SERIAL_TYPES.get(kind.lower(), kind)
 
 
@@ -339,64 +300,3 @@ def definition(column: Column) -> str:
     if column.not_null:
         parts.append("NOT NULL")
     return " ".join(parts)
-
-
-def reconciling(table: str, column: str, found: Column, wanted: Column) -> str:
-    """Return SQL that gives the found column the wanted definition, or advice if ALTER COLUMN cannot.
-
-    table, column: quoted names.
-    """
-    is_lost = wanted.numbered and not found.numbered
-    if found.generated or wanted.generated or (found.numbered and not wanted.numbered):
-        return f"rename or drop column {column} of {table}, and run again"
-    changes = []
-    if (found.type, found.collation) != (wanted.type, wanted.collation):
-        collation = f" COLLATE {wanted.collation}" if wanted.collation else ""
-        changes.append(f"TYPE {wanted.type}{collation} USING {column}::{wanted.type}")
-    if is_lost and found.default is not None:
-        changes.append("DROP DEFAULT")
-    elif not (wanted.numbered or same_default(found, wanted)):
-        default = wanted.default
-        changes.append("DROP DEFAULT" if default is None else f"SET DEFAULT {default}")
-    if found.not_null != wanted.not_null:
-        changes.append(f"{'SET' if wanted.not_null else 'DROP'} NOT NULL")
-    if is_lost:
-        changes.append("ADD GENERATED BY DEFAULT AS IDENTITY")
-    clauses = ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)
-    alter = f"ALTER TABLE {table} {clauses};"
-    return f"{alter} {_continue_numbering(table, column, found.name)}" if is_lost else alter
-
-
-def _continue_numbering(table: str, column: str, name: str) -> str:
-    """Return SQL that lets a new sequence go on after the largest number in the column."""
-    sequence = f"pg_catalog.pg_get_serial_sequence({literal(table)}, {literal(name)})"
-    return (
-        f"SELECT pg_catalog.setval({sequence}, COALESCE(max({column}), 0) + 1, false) FROM {table};"  # noqa: S608 - quoted names
-    )
-
-
-def _comparable_default(column: Column) -> str | None:
-    """Return the default, in one spelling for all that are known to mean the same without the planner.
-
-    These are NULL and no default, the names for the time of the transaction, and equal JSON values.
-    """
-    default = column.default
-    if default is None or default == "NULL" or default.startswith("NULL::"):
-        return None
-    if _NOW.match(default):
-        return "now()"
-    literal = _LITERAL.fullmatch(default) if column.type in ("json", "jsonb") else None
-    return _comparable_json(literal[1].replace("''", "'"), column.type) if literal else default
-
-
-def _comparable_json(text: str, kind: str) -> str:
-    """Return one spelling of the JSON value; json, unlike jsonb, keeps the order and repetition of keys."""
-
-    def kept(pairs: list[tuple[str, object]]) -> object:
-        return {"pairs": pairs} if kind == "json" else dict(pairs)
-
-    try:
-        value = json.loads(text, parse_float=Decimal, object_pairs_hook=kept)
-    except ValueError:  # an escape as standard_conforming_strings = off prints it
-        return text
-    return json.dumps(value, sort_keys=True, default=repr)

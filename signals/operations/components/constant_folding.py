@@ -11,21 +11,31 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..catalog.indexes import Index
-from ..catalog.probes import Probe, fold_constants_in
+from ..catalog.probes import Obstacle, Probe, fold_constants_in
 from ..catalog.tables import Column, Constraint, Table
 from ..errors import sqlstate
 from ..names import PROBE
-from .columns import same_default
 from .constraints import same_check
+from .defaults import same_default
 from .indexes import same_index
 
 _CHECK = re.compile(r"CHECK (\(.*\))((?: NO INHERIT)?)(?: NOT VALID)?", re.DOTALL)
 _IDENTIFIER = re.compile(r'[a-z_][\w$]*|"(?:[^"]|"")+"')
-_CALL = re.compile(rf"((?:{_IDENTIFIER.pattern})(?:\.(?:{_IDENTIFIER.pattern}))*)\(")
+_CALL = re.compile(rf"(?<![\w$])((?:{_IDENTIFIER.pattern})(?:\.(?:{_IDENTIFIER.pattern}))*)\(")
 # Text that looks like a call and is not one: in a string, or a type with its length.
 _NO_CALL = re.compile(
     r"'(?:[^']|'')*'|\b(?:varying|character|numeric|bit|timestamp|time|interval)\(\d+(?:,-?\d+)?\)"
 )
+# How PostgreSQL prints the casts of constants, and of an array of them.
+_TYPE = r"::[a-z]+(?: [a-z]+)*(?:\(\d+\))?"
+_CASTS = [
+    re.compile(pattern)
+    for pattern in (
+        rf"\(('(?:[^']|'')*'){_TYPE}\)",
+        rf"('(?:[^']|'')*')(?:{_TYPE})+",
+        rf"\((ARRAY\[[^][]*\])\){_TYPE}\[\]",
+    )
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,8 @@ def fold_constants(
 def _pairs_to_fold(found: Table, wanted: Table) -> list[_Pair]:
     """Return the components that are spelled differently and whose plans can be compared.
 
-    Leave out expressions with COLLATE, because a plan does not show the collation. Leave out components that
+    Leave out expressions with COLLATE, because a plan does not show the collation, unless they differ in the
+    casts of constants alone. Leave out components that
     call different functions: the planner may replace both calls by the bodies of the functions, which may be
     equal today and differ tomorrow.
     """
@@ -77,18 +88,23 @@ def _pairs_to_fold(found: Table, wanted: Table) -> list[_Pair]:
     return [
         pair
         for pair in pairs
-        if "COLLATE" not in pair.theirs + pair.ours
+        if ("COLLATE" not in pair.theirs + pair.ours or _same_but_for_casts(pair))
         and _called_functions(pair.theirs) == _called_functions(pair.ours)
     ]
 
 
 def _with_answer(
-    found: Table, wanted: Table, pairs: Sequence[_Pair], answer: list[str] | DatabaseError
+    found: Table,
+    wanted: Table,
+    pairs: Sequence[_Pair],
+    answer: list[str] | DatabaseError | Obstacle,
 ) -> tuple[Table, Table]:
     """Return both tables, with the planner's answer in `folded` of their components.
 
     answer: two texts for each pair, first for the component found; or the error of PostgreSQL.
     """
+    if isinstance(answer, Obstacle):
+        return found, wanted
     if isinstance(answer, DatabaseError):
         if sqlstate(answer)[:2] in ("42", "22"):  # an expression that the probe cannot take
             return found, wanted
@@ -103,7 +119,7 @@ def _default_pairs(found: Table, wanted: Table) -> Iterator[_Pair]:
         target = wanted.column(column.name)
         if target is None or column.type != target.type:
             continue
-        is_plain = not (column.generated or target.generated or column.numbered or target.numbered)
+        is_plain = column.generated == target.generated and not (column.numbered or target.numbered)
         is_other = not same_default(column, target)
         if is_plain and is_other and column.default is not None and target.default is not None:
             # Without the length: a cast would cut a value off which an INSERT refuses as too long.
@@ -139,6 +155,17 @@ def _expressions(index: Index) -> str:
 
 def _is_column(key: str) -> bool:
     return _IDENTIFIER.fullmatch(key) is not None
+
+
+def _same_but_for_casts(pair: _Pair) -> bool:
+    """Return whether the two lists differ in nothing but the casts of constants and of arrays of these.
+
+    PostgreSQL prints those otherwise once it has parsed its own text, as after a dump and a restore.
+    """
+    ours, theirs = pair.ours, pair.theirs
+    for pattern in _CASTS:
+        ours, theirs = (pattern.sub(r"\1", each) for each in (ours, theirs))
+    return ours == theirs
 
 
 def _called_functions(expression: str) -> list[str]:

@@ -104,7 +104,7 @@ def _why_refused(
     if target.persistence == "u" and not found.unlogged:
         return f"{name} is unlogged, and {site.table} is not", f"ALTER TABLE {name} SET LOGGED"
     own = found.column(site.column(field.name))
-    kind = own.type if own else str(field.db_type(site.connection))
+    kind = own.type if own else str(field.db_parameters(site.connection)["type"])
     theirs, ours = (
         _FAMILIES.get(each.partition("(")[0]) for each in (target.keys.get(column, ""), kind)
     )

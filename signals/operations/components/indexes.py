@@ -29,9 +29,29 @@ def same_index(found: Index, wanted: Index) -> bool:
         and _same_expressions(found, wanted)
         and found.unique == wanted.unique
         and found.nulls_not_distinct == wanted.nulls_not_distinct
-        and sorted(map(_comparable_option, found.options))
-        == sorted(map(_comparable_option, wanted.options))
+        and set(map(_comparable_option, wanted.options))
+        <= set(map(_comparable_option, found.options))
     )
+
+
+def index_note(name: str, found: Table, wanted: Table | None) -> str:
+    """Return what is to be said of the table's index of that name though it is as declared, if anything.
+
+    That is what an interrupted build has left beside it, and storage parameters that are not declared.
+    """
+    notes = []
+    if spares := [each.name for each in replacement_leftovers(name, found)]:
+        left = "which an interrupted REINDEX or replacement has left"
+        notes.append(f"beside it in the database: {', '.join(spares)}, {left}")
+    index, target = found.index(name), wanted.index(name) if wanted else None
+    if index is not None and target is not None:
+        declared = {each.partition("=")[0] for each in target.options}
+        further = [each for each in index.options if each.partition("=")[0] not in declared]
+        if further:
+            notes.append(
+                f"WITH ({', '.join(further)}) in the database, not in the declaration; left as it is"
+            )
+    return "; ".join(notes)
 
 
 def _same_expressions(found: Index, wanted: Index) -> bool:
@@ -75,6 +95,7 @@ def compare_index(site: Site, name: str, found: Table, wanted: Table | None) -> 
         if is_free
         else f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(index.constraint or name)}; "
         "and run again",
+        note="" if status is Status.DIFFERENT else index_note(name, found, wanted),
         replaceable=is_free and target is not None and not why_not_replaceable(index),
     )
 

@@ -1,25 +1,27 @@
 """Read the snapshots of any number of declarations, in three round trips."""
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..catalog.probes import Probe, probe_tables
+from ..catalog.probes import Obstacle, Probe, probe_tables
 from ..catalog.questions import Question, ask
 from ..catalog.tables import Table
 from ..contract import Contract
-from ..errors import Refused, is_impossible, one_line
+from ..errors import Refused, one_line
 from ..execution.run import run_of
 from ..findings import Snapshot
 from ..names import PROBE
-from ..refusals import refuse_statement
 from ..site import Site
 from .columns import type_of
 from .constant_folding import fold_constants
 from .foreign_keys import has_db_constraint, target_table
+
+_NEWER_WORDS = re.compile(r"\bJSON_(?:OBJECT|ARRAY)\(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,14 @@ class Case:
 
     copy: the probe of the table found; None if the table does not exist or is not the declared one.
     behind: the table found, if it is not the declared one.
+    older: the probe with the declaration in the words for an older server, if those are others.
     """
 
     operation: Contract
     site: Site
     copy: Probe | None
     behind: Table | None = None
+    older: Probe | None = None
 
 
 def question(operation: Contract, site: Site, family: int = 0) -> Question:
@@ -86,8 +90,13 @@ def case(operation: Contract, site: Site, found: Table | None, path: str = "") -
         )
     if not operation.accepts(site, found):
         return Case(operation, site, None, found)
+    older = None
     with site.on_probe():
-        return Case(operation, site, Probe(found, tuple(operation.probe(site, found)), path))
+        ddl = tuple(operation.probe(site, found))
+        if any(map(_NEWER_WORDS.search, ddl)):
+            with site.for_older_server():
+                older = Probe(found, tuple(operation.probe(site, found)), path)
+    return Case(operation, site, Probe(found, ddl, path), older=older)
 
 
 def compare(connection: BaseDatabaseWrapper, cases: Sequence[Case]) -> list[Snapshot]:
@@ -96,12 +105,13 @@ def compare(connection: BaseDatabaseWrapper, cases: Sequence[Case]) -> list[Snap
     There is no probe if the table has nothing of the declared names to compare with. Take two round trips,
     the second only if something is spelled differently.
     """
-    asked = [each.copy for each in cases if each.copy and each.copy.ddl]
-    probed = dict(zip(map(id, asked), probe_tables(connection, asked, PROBE), strict=True))
+    asked = [each for each in cases if each.copy and each.copy.ddl]
+    probes = [copy for each in asked for copy in (each.copy, each.older) if copy]
+    probed = dict(zip(map(id, probes), probe_tables(connection, probes, PROBE), strict=True))
     compared = [
-        (copy, wanted)
-        for copy in asked
-        if not isinstance(wanted := probed[id(copy)], DatabaseError)
+        (copy, _in_found_words(copy.found, wanted, probed.get(id(each.older))))
+        for each in asked
+        if (copy := each.copy) and isinstance(wanted := probed[id(copy)], Table)
     ]
     folded = dict(
         zip((id(copy) for copy, _ in compared), fold_constants(connection, compared), strict=True)
@@ -109,9 +119,24 @@ def compare(connection: BaseDatabaseWrapper, cases: Sequence[Case]) -> list[Snap
     return list(_snapshots(cases, probed, folded))
 
 
+def _in_found_words(found: Table, wanted: Table, older: object) -> Table:
+    """Return the wanted table with the older words where those make the very part that was found.
+
+    older: the table in the older words, if there are any and PostgreSQL takes them.
+    """
+    if not isinstance(older, Table):
+        return wanted
+    parts = {*found.columns, *found.constraints}
+    columns, constraints = (
+        tuple(theirs if theirs in parts else ours for ours, theirs in zip(*each, strict=True))
+        for each in ((wanted.columns, older.columns), (wanted.constraints, older.constraints))
+    )
+    return replace(wanted, columns=columns, constraints=constraints)
+
+
 def _snapshots(
     cases: Sequence[Case],
-    probed: dict[int, Table | DatabaseError],
+    probed: dict[int, Table | DatabaseError | Obstacle],
     folded: dict[int, tuple[Table, Table]],
 ) -> Iterator[Snapshot]:
     """Yield the snapshot of each case; probed, folded: the answers, by the id() of the case's probe."""
@@ -120,6 +145,8 @@ def _snapshots(
         answer = probed.get(id(copy))
         if isinstance(answer, DatabaseError) and copy is not None:
             yield _snapshot_of_failure(each, copy, answer)
+        elif isinstance(answer, Obstacle) and copy is not None:
+            yield Snapshot(copy.found, obstacle=answer)
         elif id(copy) in folded:
             yield Snapshot(*folded[id(copy)])
         else:
@@ -127,12 +154,8 @@ def _snapshots(
 
 
 def _snapshot_of_failure(of: Case, copy: Probe, error: DatabaseError) -> Snapshot:
-    """Return a snapshot with PostgreSQL's reason why the table cannot take the declaration.
-
-    Raise StatementRefused, or the error itself, if the declaration is not the reason.
-    """
-    declaration = "; ".join(copy.ddl).replace(PROBE, of.site.table)
-    if not is_impossible(error):
-        refuse_statement(of.operation, declaration, error)
-        raise error
+    """Return a snapshot with PostgreSQL's reason why the table cannot take the declaration."""
+    # What makes room on the copy is no part of the declaration.
+    declared = (sql for sql in copy.ddl if not sql.startswith(f"ALTER TABLE {PROBE} DROP COLUMN"))
+    declaration = "; ".join(declared).replace(PROBE, of.site.table)
     return Snapshot(copy.found, failure=one_line(error), declaration=declaration)

@@ -123,7 +123,7 @@ def _facts(field: AnyField, connection: BaseDatabaseWrapper) -> FieldFacts:
     parts = {
         "the uniqueness": field.unique,
         "the index": getattr(field, "db_index", False) and not field.unique,
-        "the check": bool(field.db_check(connection)),
+        "the check": bool(kind["check"]),
     }
     is_reference = has_db_constraint(field)
     remote = asked.target_field if is_reference else None

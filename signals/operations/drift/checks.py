@@ -11,7 +11,7 @@ from ..findings import Status
 from ..names import NAME
 
 if TYPE_CHECKING:
-    from .rows import Row, Survey
+    from .rows import Problem, Row, Survey
 
 
 TAG = NAME
@@ -38,8 +38,8 @@ def check_findings(
 ) -> list[CheckMessage]:
     """Return E010 to W014 and E019 for the findings, and W018 for stale entries of the accepted ones.
 
-    Return E015 to E017 for what keeps a database from being judged: E015 is an unreadable server, E016
-    unusable migrations or settings, E017 a database that records no migration.
+    Return E015 to E017 for what cannot be judged: E015 is an unreadable server, or what cannot be compared
+    there, E016 unusable migrations or settings, E017 a database that records no migration.
 
     The check is a deployment check, because it judges what `migrate` is about to change: `migrate` and the
     test runners never run deployment checks. `check` runs them with `--deploy`, or if it is given this tag.
@@ -65,17 +65,20 @@ def _of_database(alias: str, app_configs: Sequence[AppConfig] | None) -> Iterato
             for line in found.stale:
                 text, hint = f"stale accepted finding: {line}", "Correct the file."
                 yield Warning(text, hint=hint, obj=alias, id=_STALE)
+            yield from map(_of_problem, found.unjudged)
     except NothingRecorded as error:
         hint = (
             f"Run migrate --database {alias}, or silence {_UNSEEN} where that is as it should be."
         )
         yield Error(str(error), hint=hint, obj=alias, id=_UNSEEN)
     except Unreadable as error:
-        hint = f"Start the server, or correct DATABASES[{alias!r}]; then check again."
-        if error.is_misconfigured:
-            hint = "Correct the migrations or the settings; then check again."
-        number = _MISCONFIGURED if error.is_misconfigured else _UNREADABLE
-        yield Error(str(error), hint=hint, obj=alias, id=number)
+        yield _of_problem(error.problem(alias))
+
+
+def _of_problem(problem: "Problem") -> CheckMessage:
+    number = _MISCONFIGURED if problem.is_misconfigured else _UNREADABLE
+    fix = problem.fix or "do what the message says, and check again"
+    return Error(problem.what, hint=fix[0].upper() + fix[1:], obj=problem.database, id=number)
 
 
 def _message(survey: "Survey", row: "Row") -> CheckMessage:

@@ -339,7 +339,7 @@ def _kind(declared: Any, connection: BaseDatabaseWrapper) -> str:
     """Return the field's type without its length; for a foreign key, the model that it refers to."""
     if declared.is_relation:
         return str(declared.deconstruct()[3].get("to", "")).lower()
-    return str(declared.db_type(connection)).partition("(")[0]
+    return str(declared.db_parameters(connection)["type"]).partition("(")[0]
 
 
 def _as_stored(state: ProjectState, connection: BaseDatabaseWrapper) -> None:

@@ -12,6 +12,7 @@ from ..findings import Finding, Status
 from ..migrate.walk import operation_findings, steps
 from .printing import in_encoding
 from .records import judged_migrations, readable_records
+from .rows import Problem, unjudged
 from .survey import survey_with_retry
 
 
@@ -33,6 +34,11 @@ class Report:
         """Return whether every component exists, or is absent, as declared."""
         return all(finding.status.is_right for finding in self.findings)
 
+    @property
+    def unjudged(self) -> list[Problem]:
+        """Return the reasons why components could not be judged."""
+        return unjudged(self.database, self.findings)
+
     def as_table(self, encoding: str = "utf-8") -> str:
         """Return the columns Component, Name and Status; below them what differs, and the notes.
 
@@ -49,7 +55,7 @@ class Report:
                 lines += ["", finding.label]
                 lines += [f"  found:  {finding.found}", f"  wanted: {finding.wanted}"]
                 lines += [f"  to fix: {finding.fix}"]
-            if finding.note:
+            if finding.note and finding.status is not Status.UNJUDGED:
                 lines += ["", finding.label]
                 lines += [f"  note:   {finding.note}"]
         return in_encoding("\n".join(lines), encoding)
@@ -76,6 +82,7 @@ class Report:
                     }
                     for each in self.findings
                 ],
+                "errors": [each.as_json() for each in self.unjudged],
             },
             indent=2,
         )

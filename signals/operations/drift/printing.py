@@ -10,7 +10,7 @@ from ..components.guards import guarded
 from ..errors import ConvergenceError
 from ..findings import Status
 from .repair import in_order, postponed, statements
-from .rows import Row, Survey
+from .rows import Problem, Row, Survey
 from .schemas import Result, Schemas
 
 # The schema in an index definition that PostgreSQL prints.
@@ -90,15 +90,26 @@ def summary(survey: Survey) -> str:
     return f"{place}: {'; '.join(parts)}"
 
 
-def as_json(surveys: Sequence[Survey], *, strict: bool = False) -> str:
-    """Return one JSON object for all databases, as docs/verify_schema.md describes it."""
-    is_clean = all(each.is_clean(strict=strict) for each in surveys)
+def as_json(
+    surveys: Sequence[Survey], problems: Iterable[Problem] = (), *, strict: bool = False
+) -> str:
+    """Return one JSON object for all databases, as docs/verify_schema.md describes it.
+
+    problems: why something could not be judged.
+    """
+    errors = [each.as_json() for each in problems]
+    is_clean = not errors and all(each.is_clean(strict=strict) for each in surveys)
     databases = [_survey_as_json(each, each.rows, strict=strict) for each in surveys]
-    return json.dumps({"version": 2, "clean": is_clean, "databases": databases}, indent=2)
+    document = {"version": 2, "clean": is_clean, "databases": databases, "errors": errors}
+    return json.dumps(document, indent=2)
 
 
 def schemas_as_json(
-    surveyed: Sequence[Schemas], results: Sequence[Result] = (), *, strict: bool = False
+    surveyed: Sequence[Schemas],
+    results: Sequence[Result] = (),
+    problems: Iterable[Problem] = (),
+    *,
+    strict: bool = False,
 ) -> str:
     """Return the object of `as_json` for the schemas that are not right, with totals and repairs."""
     wrong = [
@@ -123,13 +134,15 @@ def schemas_as_json(
         for each in surveyed
     ]
     repairs = [{"schema": each.schema, "not_repaired": list(each.reasons())} for each in results]
-    is_clean = all(each.is_clean(strict=strict) for each in surveyed)
+    errors = [each.as_json() for each in problems]
+    is_clean = not errors and all(each.is_clean(strict=strict) for each in surveyed)
     document = {
         "version": 2,
         "clean": is_clean,
         "databases": wrong,
         "schemas": sets,
         "repairs": repairs,
+        "errors": errors,
     }
     return json.dumps(document, indent=2)
 
@@ -186,7 +199,7 @@ def _schema_names(names: Sequence[str], *, every: bool) -> list[str]:
 
 def _count_texts(counts: Counter[Status], of: str = "") -> list[str]:
     """Return texts that count the components, in all and of each status."""
-    words = {Status.EXISTS: "exist"}
+    words = {Status.EXISTS: "exist", Status.UNJUDGED: "not judged"}
     declared = {each: counts[each] for each in Status if each is not Status.UNDECLARED}
     texts = [
         f"{count:,} {words.get(status, status.name.lower())}"
@@ -218,6 +231,8 @@ def detail_lines(status: Status, component: Mapping[str, Any]) -> list[tuple[str
             listed.append(("to fix", component["fix"]))
         if status is Status.DIFFERENT and component["replaceable"]:
             listed.append(("or", "--repair --replace"))
+    elif status is Status.UNJUDGED:
+        listed.append(("to fix", component["fix"]))
     listed.append(("note", component["note"]))
     if entry := component["accepted"]:
         listed.append(("accepted", f"until {entry['until']} by {entry['who']}: {entry['reason']}"))
@@ -225,6 +240,8 @@ def detail_lines(status: Status, component: Mapping[str, Any]) -> list[tuple[str
 
 
 def _details(row: Row) -> list[str]:
+    if row.finding.status is Status.UNJUDGED:  # the message at the end has the reasons, each once
+        return []
     labelled = detail_lines(row.finding.status, row_as_json(row))
     lines = [f"  {f'{label}:':<7} {text}" for label, text in labelled]
     return [*_title(row), *lines] if lines else []

@@ -21,7 +21,7 @@ _HELP = {
     "stale_accepted": "Entries of that file that are over, or that no finding meets.",
     "schemas": "Schemas that were surveyed together, by the pattern of their names.",
     "applied_migrations": "Migrations that the database has recorded as applied.",
-    "run_success": "Whether the last run could read the database.",
+    "run_success": "Whether the last run could read and judge the database.",
     "run_timestamp_seconds": "When the last run ended, in seconds since 1970.",
     "run_duration_seconds": "How long the last run took, with its repair if there was one.",
 }
@@ -91,9 +91,14 @@ class Textfile:
             ]
         return "\n".join([*lines, ""])
 
+    def _surveys(self) -> Iterator[Survey]:
+        for each in self.surveys:
+            yield from each.surveys if isinstance(each, Schemas) else (each,)
+
     def _of_runs(self) -> Iterator[Sample]:
         groups = [each for each in self.surveys if isinstance(each, Schemas)]
         partly = {each.database for each in groups if each.unreadable}
+        partly |= {each.database for each in self._surveys() if each.unjudged}
         for alias, run in self.runs.items():
             labels = {"database": alias}
             yield "run_success", labels, run.success and alias not in partly
@@ -130,7 +135,7 @@ class Textfile:
     ) -> Iterator[Sample]:
         findings = sum(row.is_wrong(strict=self.strict) for each in surveys for row in each.rows)
         yield "findings", labels, findings
-        yield "clean", labels, not findings
+        yield "clean", labels, all(each.is_clean(strict=self.strict) for each in surveys)
         yield "accepted", labels, sum(bool(row.accepted) for each in surveys for row in each.rows)
 
 

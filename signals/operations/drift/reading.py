@@ -14,7 +14,16 @@ from django.db.migrations.exceptions import (
     NodeNotFoundError,
 )
 
-from ..errors import is_failure_of_server, remedy, sqlstate
+from ..catalog.sessions import read_blockers
+from ..errors import (
+    LOCK_NOT_AVAILABLE,
+    Refused,
+    StatementRefused,
+    is_failure_of_server,
+    remedy,
+    sqlstate,
+)
+from ..execution.policy import LockPolicy
 from ..execution.settings import with_lock_timeout
 from ..refusals import require_driver
 from .one_migration import Report
@@ -67,13 +76,29 @@ def errors_as_unreadable(alias: str) -> Iterator[None]:
     try:
         require_driver(connections[alias])
         yield
-    except Error as error:
+    except (Error, Refused, StatementRefused) as error:
         what = f"the database {alias!r} cannot be read: {str(error).strip()}"
-        if is_failure_of_server(error):
-            what += f" ({remedy(sqlstate(error))}, and run again)"
-        raise Unreadable(what) from error
+        fix = _fix(error)
+        what += f" ({fix})" if is_failure_of_server(error) else ""
+        if sqlstate(error) == LOCK_NOT_AVAILABLE:
+            blockers = read_blockers(connections[alias], LockPolicy.from_settings().queries)
+            what += "".join(f"\n  blocked by {each}" for each in blockers)
+        raise Unreadable(what, fix=fix) from error
     except _MISCONFIGURED as error:
-        raise Unreadable(str(error), is_misconfigured=True) from error
+        fix = "correct the migrations or the settings, and run again"
+        raise Unreadable(str(error), fix=fix, is_misconfigured=True) from error
+
+
+def _fix(error: Exception) -> str:
+    """Return what to do about an error of the server."""
+    state = sqlstate(error)
+    if state == LOCK_NOT_AVAILABLE:
+        return "wait for the session that has locked a table, or end it, and run again"
+    if is_failure_of_server(error):
+        return f"{remedy(state)}, and run again"
+    if state == "42501":  # insufficient_privilege
+        return "grant the role the right that PostgreSQL names, and run again"
+    return "do what the message says, and run again"
 
 
 def command(alias: str) -> str:

@@ -12,6 +12,7 @@ from ..catalog.records import RECORDER_TABLE, Records, records_of
 from ..catalog.schemas import applied_migrations
 from ..execution.settings import has_tenants, in_schema, is_schema_named, is_shared
 from .history import History, ModelKey
+from .rows import Problem
 
 _TABLES = ("f", "p", "r")  # in which Django looks for its records
 
@@ -19,12 +20,17 @@ _TABLES = ("f", "p", "r")  # in which Django looks for its records
 class Unreadable(Exception):
     """The database cannot be surveyed.
 
+    fix: what to do, unless the text says it.
     is_misconfigured: whether the project's migrations or settings are the reason, and not the server.
     """
 
-    def __init__(self, text: str, *, is_misconfigured: bool = False) -> None:
+    def __init__(self, text: str, *, fix: str = "", is_misconfigured: bool = False) -> None:
         super().__init__(text)
-        self.is_misconfigured = is_misconfigured
+        self.fix, self.is_misconfigured = fix, is_misconfigured
+
+    def problem(self, alias: str) -> Problem:
+        """Return the reason as one that is reported of the database."""
+        return Problem(alias, str(self), self.fix, is_misconfigured=self.is_misconfigured)
 
 
 class NothingRecorded(Unreadable):

@@ -26,7 +26,7 @@ from ..findings import Finding, Status
 from ..names import NAME
 from .history import migration_graph, replay
 from .repair import Repaired, repair
-from .rows import Row, Survey
+from .rows import Problem, Row, Survey, unjudged
 from .subjects import DeclaredTable, Subject
 from .survey import Declared, snapshots_for
 
@@ -63,6 +63,12 @@ class Schemas:
         """Return whether every component of every schema exists, or is absent, as declared."""
         return all(each.is_clean(strict=strict) for each in self.surveys)
 
+    @property
+    def unjudged(self) -> list[Problem]:
+        """Return the reasons why components could not be judged."""
+        rows = (row for each in self.surveys for row in each.rows)
+        return unjudged(self.database, (row.finding for row in rows))
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -96,10 +102,9 @@ def survey_schemas(
     surveyed by itself.
     """
     declare = partial(Declared, app_label=app_label, migration=migration)
+    ask = partial(_survey_together, connection, pattern, declare)
     with naming_schemas(connection):
-        return retry_without_timeouts(
-            connection, partial(_survey_together, connection, pattern, declare)
-        )
+        return retry_without_timeouts(connection, ask, heeds_lock_timeout=True)
 
 
 def repair_schemas(  # noqa: PLR0913 - what `repair` takes, for many

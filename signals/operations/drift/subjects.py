@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.state import ModelState
 from django.db.models import ForeignKey
@@ -16,8 +17,10 @@ from ..catalog.query import quoted
 from ..catalog.questions import PLACED, Question
 from ..catalog.sessions import builds_on
 from ..catalog.tables import Column, Table
-from ..components.columns import as_declared, same_column
+from ..components.columns import same_column
+from ..components.defaults import as_declared
 from ..components.snapshots import Case, case, question
+from ..errors import ConvergenceError
 from ..execution.settings import is_own
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
 from ..site import AnyField, Site
@@ -101,17 +104,23 @@ class DeclaredModel:
             yield DeclaredTable(self, operation, place, _always(origin))
 
     def contradiction(self, error: Exception) -> Row:
-        """Return a row for migrations that contradict themselves, as by an index on a missing field."""
+        """Return a row for a model that cannot be judged, and why.
+
+        Its migrations contradict themselves, as by an index on a missing field, or a third party's class
+        cannot say what it declares. Raise the error if it is the database's.
+        """
+        if isinstance(error, (Error, ConvergenceError)):
+            raise error
+        found = f"a declaration that cannot be made into SQL: {type(error).__name__}: {error}"
+        wanted = "fields, indexes and constraints that can"
+        fix = "correct what the error names, or upgrade the package that it comes from"
+        if isinstance(error, (FieldDoesNotExist, FieldError)):
+            found = f"migrations that contradict themselves: {error}"
+            wanted = "each index and constraint on fields that the model has"
+            fix = "add a migration that removes the index or constraint on that field"
         table = quoted(table_of(self.state, self.connection))
-        finding = Finding(
-            "declaration",
-            self.state.name,
-            table,
-            Status.DIFFERENT,
-            f"migrations that contradict themselves: {error}",
-            "each index and constraint on fields that the model has",
-            "add a migration that removes the index or constraint on that field",
-        )
+        name = self.state.name
+        finding = Finding("declaration", name, table, Status.DIFFERENT, found, wanted, fix)
         return Row(finding, self._origin(TABLE_SOURCE))
 
     def _origin(self, source: Source) -> str:
@@ -176,7 +185,7 @@ class DeclaredTable:
             names = self._undeclared.accepted_names(found)
             others = tuple(candidates(self.operation, self.site, found, names))
             return ComparedTable(own, others, [each.case(self.site, path) for each in others])
-        except (FieldDoesNotExist, FieldError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a field may be of any class
             self._contradiction = self.owner.contradiction(error)
             return ComparedTable(Case(self.operation, self.site, None))
 
@@ -220,7 +229,7 @@ class DeclaredTable:
                 for finding in each.findings(self.site, alone)
             ]
             yield from list(self._rows(snapshot, renamings, parts))
-        except (FieldDoesNotExist, FieldError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a field may be of any class
             yield self.owner.contradiction(error)
 
     @property
@@ -290,6 +299,7 @@ class DeclaredTable:
         return bool(field.db_parameters(self.site.connection).get("collation"))
 
     def _row(self, part: ComparedPart, snapshot: Snapshot) -> Row | None:
+        part = replace(part, finding=snapshot.judged(part.finding))
         finding, operation = part.finding, part.subject
         origin = self.origin(part.source)
         if not isinstance(operation, Convergent):
@@ -308,6 +318,8 @@ class DeclaredTable:
         if column is not None and wanted is not None:
             wanted = as_declared(field, column, wanted)
         declares_none = not self._declares_collation(field)
+        if finding.status is Status.UNJUDGED:
+            return finding, self._column(field)
         if finding.component == "column" and declares_none and column and column.collation:
             notes = [f"COLLATE {column.collation} in the database, none in the declaration"]
             notes += [finding.note] if finding.note else []

@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -57,8 +56,9 @@ def survey(
 def survey_with_retry(
     connection: BaseDatabaseWrapper, app_label: str | None = None, migration: str | None = None
 ) -> Survey:
-    """Return survey(); if it fails, call it once more without timeouts, as `retry_without_timeouts` does."""
-    return retry_without_timeouts(connection, partial(survey, connection, app_label, migration))
+    """Return survey(); call it once more as `retry_without_timeouts` does, but heed a lock_timeout."""
+    ask = partial(survey, connection, app_label, migration)
+    return retry_without_timeouts(connection, ask, heeds_lock_timeout=True)
 
 
 class Declared:
@@ -127,7 +127,7 @@ class Declared:
                 tables = list(judged.tables())
                 for table in tables:
                     table.question()
-            except (FieldDoesNotExist, FieldError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - a field may be of any class
                 self.fixed_rows += self.asked_for([judged.contradiction(error)])
             else:
                 yield from tables

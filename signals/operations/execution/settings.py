@@ -123,16 +123,17 @@ def read_committed(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 @contextmanager
-def no_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
+def no_timeouts(connection: BaseDatabaseWrapper, *kept: str) -> Iterator[None]:
     """Run the block without the session's timeouts; put each back to what it was, also after a failure.
 
-    Outside a transaction, a session that a pooler shares keeps its timeouts.
+    kept: the names of timeouts that stay. Outside a transaction, a session that a pooler shares keeps all.
     """
     is_within = connection.in_atomic_block
     if not is_within and is_shared(connection):
         yield
         return
-    with with_settings(connection, NO_TIMEOUTS_IN_TRANSACTION if is_within else NO_TIMEOUTS):
+    lifted = NO_TIMEOUTS_IN_TRANSACTION if is_within else NO_TIMEOUTS
+    with with_settings(connection, {name: lifted[name] for name in lifted if name not in kept}):
         yield
 
 

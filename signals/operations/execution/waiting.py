@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..catalog.sessions import Activity, Blocker, activity_of, builds_on
-from ..errors import ROWS_IN_THE_WAY, UNREADABLE, sqlstate
+from ..errors import LOCK_NOT_AVAILABLE, ROWS_IN_THE_WAY, UNREADABLE, sqlstate
 from ..names import NAME
 from . import progress
 from .policy import LockPolicy
@@ -143,7 +143,9 @@ def retry_on_conflict(
     raise AssertionError  # the pauses have no end
 
 
-def retry_without_timeouts(connection: BaseDatabaseWrapper, ask: Callable[[], Answer]) -> Answer:
+def retry_without_timeouts(
+    connection: BaseDatabaseWrapper, ask: Callable[[], Answer], *, heeds_lock_timeout: bool = False
+) -> Answer:
     """Return ask(); if it fails, call it once more without the session's timeouts.
 
     Call it again if a timeout cancelled it, or if another session dropped an object while ask() read the
@@ -151,14 +153,18 @@ def retry_without_timeouts(connection: BaseDatabaseWrapper, ask: Callable[[], An
 
     Raise the error at once if it has ended an open transaction. If a statement of ask() takes long, log the
     sessions that block it.
+
+    heeds_lock_timeout: whether a lock_timeout, as of the role or the database, ends the waiting all the same.
     """
+    kept = ("lock_timeout",) if heeds_lock_timeout else ()
     with _report_blockers(connection):
         try:
             return ask()
         except DatabaseError as error:
-            if sqlstate(error) not in UNREADABLE or connection.needs_rollback:
+            is_final = heeds_lock_timeout and sqlstate(error) == LOCK_NOT_AVAILABLE
+            if sqlstate(error) not in UNREADABLE or connection.needs_rollback or is_final:
                 raise
-        with no_timeouts(connection):
+        with no_timeouts(connection, *kept):
             return ask()
 
 

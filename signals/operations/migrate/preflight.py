@@ -210,6 +210,8 @@ def _uses(operation: Convergent, types: set[str], connection: BaseDatabaseWrappe
     """Return whether a field of the operation has one of the types."""
     declared = [getattr(operation, "field", None), *dict(getattr(operation, "fields", ())).values()]
     names = (
-        field.db_type(connection) or "" for field in declared if field and not field.remote_field
+        field.db_parameters(connection)["type"] or ""
+        for field in declared
+        if field and not field.remote_field
     )
     return any(name.strip('"') in types for name in names)

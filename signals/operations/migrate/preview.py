@@ -19,6 +19,7 @@ from ..convergence import plan, require_no_stop
 from ..errors import ConvergenceError, NeedsAutocommit, Refused
 from ..execution.policy import LockPolicy
 from ..execution.send import require_no_timeouts
+from ..refusals import require_judged
 from ..site import Site
 from ..statements import Lock, Statement
 from .planned_changes import PlannedChanges
@@ -148,6 +149,7 @@ def _needed(
         snapshot = replace(snapshot, found=changes.table_by_then(site, snapshot.found))
         is_new = snapshot.found is not None and not snapshot.found.oid
     findings = operation.compare(site, snapshot)
+    require_judged(operation, findings)
     if forwards:
         require_no_stop(operation, findings)
     if forwards and not changes.made.isdisjoint(operation.waits_for(site)):

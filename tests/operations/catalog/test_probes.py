@@ -7,7 +7,7 @@ import pytest
 from django.db import DatabaseError, connections, models, transaction
 
 from signals import operations
-from signals.operations.catalog.probes import Probe, probe_tables
+from signals.operations.catalog.probes import Obstacle, Probe, probe_tables
 from signals.operations.catalog.questions import find_table
 from signals.operations.catalog.tables import Table
 from signals.operations.errors import sqlstate
@@ -82,3 +82,25 @@ def test_refused_probes_of_many_cost_no_further_round_trip(
     assert str(answers[7]).startswith('type "unknown_type" does not exist')
     assert all(each.column("extra") for each in answers if isinstance(each, Table))
     assert len(asked) == 1
+
+
+def test_what_keeps_every_probe_from_being_made_is_asked_once(
+    copy: Callable[[str], Database],
+) -> None:
+    database = copy("clean")
+    connection = connections[database.alias]
+    found = find_table(connection, '"signals"')
+    assert found is not None
+    asked: list[str] = []
+
+    def count(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, *rest)
+
+    with transaction.atomic(using=database.alias), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION READ ONLY")
+        with connection.execute_wrapper(count):
+            answers = probe_tables(connection, [Probe(found, ("SELECT 1",))] * 32, "probe")
+    states = [sqlstate(each.error) for each in answers if isinstance(each, Obstacle)]
+    assert states == ["25006"] * 32
+    assert len(asked) == 4  # the copies, one trial with its rollback, and what may be granted

@@ -69,7 +69,10 @@ def test_a_column_that_differs_is_seen_and_the_advice_reconciles(what: str) -> N
         scratch_schema.execute(caught.value.fix)
         forwards(operation, state)
     else:
-        assert caught.value.fix == 'rename or drop column "c" of "part", and run again'
+        assert caught.value.fix == (
+            'rename column "c" of "part", and run again, which adds the declared one beside it; drop the '
+            "renamed one when nobody needs its values any more"
+        )
 
 
 def test_a_sequence_is_as_good_as_an_identity() -> None:

@@ -4,16 +4,19 @@ from typing import Any
 
 import pytest
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import BTreeIndex
+from django.contrib.postgres.indexes import BTreeIndex, GinIndex
 from django.db import connection, models
+from django.db.migrations.state import ProjectState
 from django.db.models import Index, Q, UniqueConstraint
 
 from signals import operations
+from signals.operations.names import successor
 from tests.operations import scratch_schema
 from tests.operations.components.assertions import assert_different, assert_unchanged
 from tests.operations.components.definition_pairs.indexes import INDEX_VARIANTS
 from tests.operations.components.definition_pairs.uniques import UNIQUE_VARIANTS
 from tests.operations.scratch_schema import (
+    APP,
     PART_TABLE,
     backwards,
     catalog_versions,
@@ -201,10 +204,107 @@ def test_the_storage_parameters_of_a_unique_constraint_are_shown() -> None:
         PART_TABLE, "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label) WITH (fillfactor = 70)"
     )
     error = assert_different(
-        operations.AddUniqueIfMissing("part", UniqueConstraint(fields=["label"], name="wanted")),
+        operations.AddUniqueIfMissing("part", UniqueConstraint(fields=["amount"], name="wanted")),
         project_state(part_model()),
     )
     assert error.found != error.wanted
+
+
+def findings(operation: Any, before: ProjectState) -> list[operations.Finding]:
+    after = before.clone()
+    operation.state_forwards(APP, after)
+    return list(operation.findings(operation.locate(APP, connection, after, before)))
+
+
+UNSTATED: dict[str, tuple[str, Any, str]] = {
+    "index": (
+        "CREATE INDEX wanted ON part (label) WITH (fillfactor = 70)",
+        operations.CreateIndexConcurrentlyIfMissing("part", Index(fields=["label"], **N)),
+        "fillfactor=70",
+    ),
+    "beside a declared one": (
+        "CREATE INDEX wanted ON part (label) WITH (deduplicate_items = off, fillfactor = 70)",
+        operations.CreateIndexConcurrentlyIfMissing(
+            "part", BTreeIndex(fields=["label"], fillfactor=70, **N)
+        ),
+        "deduplicate_items=off",
+    ),
+    "gin": (
+        "CREATE INDEX wanted ON part USING gin (tags) WITH (fastupdate = off)",
+        operations.CreateIndexConcurrentlyIfMissing("part", GinIndex(fields=["tags"], **N)),
+        "fastupdate=off",
+    ),
+    "unique constraint": (
+        "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label) WITH (fillfactor = 70)",
+        operations.AddUniqueIfMissing("part", UniqueConstraint(fields=["label"], **N)),
+        "fillfactor=70",
+    ),
+    "unique index": (
+        "CREATE UNIQUE INDEX wanted ON part (label) WITH (fillfactor = 70) WHERE amount > 1",
+        operations.AddUniqueIfMissing(
+            "part", UniqueConstraint(fields=["label"], condition=models.Q(amount__gt=1), **N)
+        ),
+        "fillfactor=70",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNSTATED)
+def test_a_storage_parameter_that_nothing_declares_is_a_note(what: str) -> None:
+    sql, operation, parameter = UNSTATED[what]
+    recreate(START, sql)
+    state = project_state(part_model(TAGS))
+    assert_unchanged(operation, state)
+    (finding,) = findings(operation, state)
+    assert (finding.status, finding.note) == (
+        operations.Status.EXISTS,
+        f"WITH ({parameter}) in the database, not in the declaration; left as it is",
+    )
+
+
+LEFT: dict[str, tuple[str, Any, str]] = {
+    "REINDEX": (
+        (
+            "CREATE INDEX wanted ON part (label); CREATE INDEX wanted_ccnew ON part (label);"
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'wanted_ccnew'::regclass"
+        ),
+        operations.CreateIndexConcurrentlyIfMissing("part", Index(fields=["label"], **N)),
+        "wanted_ccnew, which an interrupted REINDEX or replacement has left",
+    ),
+    "REINDEX of a uniqueness": (
+        (
+            "ALTER TABLE part ADD CONSTRAINT wanted UNIQUE (label);"
+            "CREATE INDEX wanted_ccnew1 ON part (label);"
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'wanted_ccnew1'::regclass"
+        ),
+        operations.AddUniqueIfMissing("part", UniqueConstraint(fields=["label"], **N)),
+        "wanted_ccnew1, which an interrupted REINDEX or replacement has left",
+    ),
+    "a replacement of a check": (
+        (
+            "ALTER TABLE part ADD CONSTRAINT wanted CHECK (amount > 0),"
+            f" ADD CONSTRAINT {successor('wanted')} CHECK (amount > 1)"
+        ),
+        operations.AddCheckIfMissing(
+            "part", models.CheckConstraint(condition=models.Q(amount__gt=0), **N)
+        ),
+        f"{successor('wanted')}, which an interrupted replacement has left",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LEFT)
+def test_what_was_left_beside_a_component_is_named(what: str) -> None:
+    sql, operation, note = LEFT[what]
+    recreate(PART_TABLE, sql)
+    (finding,) = findings(operation, STATE)
+    assert (finding.status, finding.note) == (
+        operations.Status.UNFINISHED,
+        f"beside it in the database: {note}",
+    )
+    forwards(operation, STATE)
+    (finding,) = findings(operation, STATE)
+    assert (finding.status, finding.note) == (operations.Status.EXISTS, "")
 
 
 @pytest.mark.parametrize(

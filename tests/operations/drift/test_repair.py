@@ -286,7 +286,7 @@ def test_the_table_shows_what_is_not_right_and_a_line_that_counts(stock_project:
 def test_the_json_has_stable_keys(stock_project: Project) -> None:
     stock_project.psql(DRIFT)
     shown = json.loads(stock_project.verify("--json").stdout)
-    assert list(shown) == ["version", "clean", "databases"]
+    assert list(shown) == ["version", "clean", "databases", "errors"]
     assert (shown["version"], shown["clean"]) == (2, False)
     (one,) = shown["databases"]
     assert list(one) == [
@@ -300,7 +300,7 @@ def test_the_json_has_stable_keys(stock_project: Project) -> None:
     ]
     assert list(one["counts"]) == [
         *("exists", "absent", "missing", "unfinished", "building", "different", "leftover"),
-        "undeclared",
+        *("undeclared", "unjudged"),
     ]
     assert one["counts"]["missing"] == 2
     assert next(each for each in one["components"] if each["name"] == "last_login") == {

@@ -106,8 +106,14 @@ def test_a_new_database_has_words_of_its_own(copy: Callable[[str], Database]) ->
     place = "schema public has no table django_migrations, "
     for words in ((), ("signals",), ("--repair", "--no-input"), ("--json",)):
         done = database.manage("verify_schema", *words)
-        assert (done.returncode, done.stdout) == (4, "")
+        assert done.returncode == 4
         assert what + place + why in done.stderr
+        if "--json" in words:
+            shown = json.loads(done.stdout)
+            assert (shown["clean"], shown["databases"]) == (False, [])
+            assert place in shown["errors"][0]["reason"]
+        else:
+            assert done.stdout == ""
     database.run(
         "CREATE TABLE django_migrations (id serial, app text, name text, applied timestamptz)"
     )

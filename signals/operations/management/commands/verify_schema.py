@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -31,7 +32,7 @@ from ...drift.records import (
     beside_records,
     readable_records,
 )
-from ...drift.rows import Survey
+from ...drift.rows import Problem, Survey
 from ...drift.schemas import Schemas, in_existing_schema, survey_schemas
 from ...drift.survey import survey_with_retry
 from ...execution.settings import in_schema, is_shared
@@ -76,9 +77,10 @@ class Command(BaseCommand):
         refuse_contradictions(options)
         surveys: list[Any] = []
         self.dialogue = RepairDialogue(self.stdout, self.stderr, options)
+        self.problems: list[Problem] = []
         is_clean = True
         for alias in self.textfile.expecting(aliases):
-            with errors_as_exit_codes(alias), self.textfile.reading(alias), ExitStack() as stack:
+            with self._collecting(alias), self.textfile.reading(alias), ExitStack() as stack:
                 connection = self._enter(stack, alias, options)
                 if connection is None:
                     continue
@@ -90,21 +92,27 @@ class Command(BaseCommand):
                 self.textfile.surveys.append(surveys[-1])
                 for line in surveys[-1].stale:
                     self.stderr.write(f"stale accepted finding: {line}")
+                self.problems += surveys[-1].unjudged
                 is_clean &= surveys[-1].is_clean(strict=options["strict"])
         self._end(surveys, options)
         if not is_clean:
             raise SystemExit(ExitCode.FINDINGS)
 
     def _end(self, surveys: list[Any], options: dict[str, Any]) -> None:
-        """Print one JSON object for all databases; raise CommandError if some schema cannot be read."""
-        strict = options["strict"]
-        if options["json"] and not options["quiet"] and surveys:
+        """Print one JSON object for all databases; raise CommandError if something cannot be judged."""
+        strict, problems = options["strict"], self.problems
+        is_own = is_of_one_migration(options) and not problems  # and printed
+        if options["json"] and (surveys or problems) and not (options["quiet"] or is_own):
             text = (
-                schemas_as_json(surveys, self.dialogue.results, strict=strict)
+                schemas_as_json(surveys, self.dialogue.results, problems, strict=strict)
                 if options["schemas"]
-                else as_json(surveys, strict=strict)
+                else as_json(surveys, problems, strict=strict)
             )
             self.stdout.write(text)
+        if problems:
+            is_misconfigured = all(each.is_misconfigured for each in problems)
+            code = ExitCode.CONFIGURATION if is_misconfigured else ExitCode.UNAVAILABLE
+            raise CommandError("\n".join(map(str, problems)), returncode=code)
         hidden = [name for each in surveys if options["schemas"] for name in each.unreadable]
         if hidden:
             raise CommandError(
@@ -152,6 +160,9 @@ class Command(BaseCommand):
         text = findings.as_json() if options["json"] else findings.as_table(self._encoding)
         if not options["quiet"]:
             self.stdout.write(text)
+        if findings.unjudged:
+            lines = "\n".join(map(str, findings.unjudged))
+            raise CommandError(lines, returncode=ExitCode.UNAVAILABLE)
         return findings.is_clean
 
     def _survey_one(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Survey:
@@ -200,6 +211,19 @@ class Command(BaseCommand):
             self.stdout.write(in_encoding(text, self._encoding))
         return found
 
+    @contextmanager
+    def _collecting(self, alias: str) -> Iterator[None]:
+        """Run the block; collect what prevents the survey of its database, for the end."""
+        try:
+            with errors_as_unreadable(alias):
+                yield
+        except KeyboardInterrupt:  # what was done is kept, and the next run continues there
+            raise SystemExit(ExitCode.INTERRUPTED) from None
+        except Unreadable as error:
+            way_out = "; --allow-empty accepts it" if isinstance(error, NothingRecorded) else ""
+            problem = error.problem(alias)
+            self.problems.append(replace(problem, reason=f"{error}{way_out}"))
+
     def _paint(self, status: Status, text: str) -> str:
         if not self.stdout.isatty():
             return text
@@ -227,17 +251,3 @@ def _refuse_schema(connection: BaseDatabaseWrapper, schema: str) -> NoReturn:
         f"role {role} may not use schema {schema} of the database {connection.alias!r} "
         f"(GRANT USAGE ON SCHEMA {quoted(schema)} TO {role})"
     )
-
-
-@contextmanager
-def errors_as_exit_codes(alias: str) -> Iterator[None]:
-    """Raise CommandError with the exit code of its kind, within the block, for what prevents a survey."""
-    try:
-        with errors_as_unreadable(alias):
-            yield
-    except KeyboardInterrupt:  # what was done is kept, and the next run continues there
-        raise SystemExit(ExitCode.INTERRUPTED) from None
-    except Unreadable as error:
-        code = ExitCode.CONFIGURATION if error.is_misconfigured else ExitCode.UNAVAILABLE
-        way_out = "; --allow-empty accepts it" if isinstance(error, NothingRecorded) else ""
-        raise CommandError(f"{error}{way_out}", returncode=code) from error

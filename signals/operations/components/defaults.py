@@ -1,0 +1,92 @@
+"""Compare the defaults of columns with those of fields."""
+
+import json
+import re
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+from ..catalog.tables import Column
+from ..site import AnyField
+
+_NOW = re.compile(r"^(now\(\)|CURRENT_TIMESTAMP|transaction_timestamp\(\))$")
+_LITERAL = re.compile(r"'((?:[^']|'')*)'::\w+")
+# Callables that Django's documentation gives as defaults, and that return the same each time.
+_CONSTANTS = (dict, list, set, tuple, str, int, float, bool)
+
+
+def same_default(found: Column, wanted: Column) -> bool:
+    """Return whether two defaults are the same.
+
+    They are if PostgreSQL prints both in the same way or folds both to the same constant, if both are the
+    time of the transaction, or if both are the same JSON value.
+    """
+    if _comparable_default(found) == _comparable_default(wanted):
+        return True
+    return bool(found.folded) and found.folded == wanted.folded
+
+
+def as_declared(field: AnyField, found: Column, wanted: Column) -> Column:
+    """Return the wanted column as the one found is compared with it, in its default.
+
+    A default that plain SQL set on a column whose field has the same default in Python, as for code that
+    does not know the column, is no difference. A default in Python that varies, as a time does, is the same
+    as any.
+    """
+    if not is_of_python(field) or found.numbered or wanted.default is None:
+        return wanted
+    is_same = _varies(field) or same_default(found, wanted)
+    return replace(wanted, default=found.default if is_same else None, folded="")
+
+
+def default_note(field: AnyField, found: Column, wanted: Column) -> str:
+    """Return the note on a default that only the database has, though the field has it in Python."""
+    if not is_of_python(field) or wanted.default is None or found.numbered:
+        return ""
+    return f"DEFAULT {found.default} in the database, in the declaration in Python alone"
+
+
+def is_of_python(field: AnyField) -> bool:
+    """Return whether the field has a default that is known to Python alone.
+
+    One that the field puts behind its type is the database's.
+    """
+    editor: Any = BaseDatabaseSchemaEditor
+    has_another = field.has_db_default() or field.generated
+    return not has_another and editor._effective_default(field) is not None
+
+
+def _varies(field: Any) -> bool:
+    """Return whether the field's default in Python may be another one each time."""
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return True
+    return field.has_default() and callable(field.default) and field.default not in _CONSTANTS
+
+
+def _comparable_default(column: Column) -> str | None:
+    """Return the default, in one spelling for all that are known to mean the same without the planner.
+
+    These are NULL and no default, the names for the time of the transaction, and equal JSON values.
+    """
+    default = column.default
+    if default is None or default == "NULL" or default.startswith("NULL::"):
+        return None
+    if _NOW.match(default):
+        return "now()"
+    literal = _LITERAL.fullmatch(default) if column.type in ("json", "jsonb") else None
+    return _comparable_json(literal[1].replace("''", "'"), column.type) if literal else default
+
+
+def _comparable_json(text: str, kind: str) -> str:
+    """Return one spelling of the JSON value; json, unlike jsonb, keeps the order and repetition of keys."""
+
+    def kept(pairs: list[tuple[str, object]]) -> object:
+        return {"pairs": pairs} if kind == "json" else dict(pairs)
+
+    try:
+        value = json.loads(text, parse_float=Decimal, object_pairs_hook=kept)
+    except ValueError:  # an escape as standard_conforming_strings = off prints it
+        return text
+    return json.dumps(value, sort_keys=True, default=repr)
