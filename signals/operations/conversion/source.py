@@ -15,6 +15,7 @@ from django.db import models
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
+from ..migrate.walk import advance
 from ..names import PACKAGE
 from . import Change, flat, is_same_state
 from .parts import Batch
@@ -317,9 +318,9 @@ def _require_as_planned(made: Migration, part: Batch, state: ProjectState) -> No
     planned = flat(part.changes)
     own = state.clone()
     for operation in made.operations:
-        operation.state_forwards(made.app_label, own)
+        advance(operation, made.app_label, own)
     for operation in planned:
-        operation.state_forwards(made.app_label, state)
+        advance(operation, made.app_label, state)
     is_planned = (
         list(map(type, made.operations)) == list(map(type, planned))
         and made.atomic == part.atomic

@@ -19,7 +19,7 @@ from django.db.models.options import normalize_together
 
 from ..base import Convergent
 from ..findings import Source
-from ..migrate.walk import LoaderOfRecorded, in_plan_order
+from ..migrate.walk import LoaderOfRecorded, advance, in_plan_order
 from ..names import IN_NAMES, MAX_NAME_BYTES, why_unusable
 from ..site import AnyField
 
@@ -185,7 +185,7 @@ class _Replay:
                 if in_database:
                     self._record_database(operation)
                 self._record_state(operation)
-                operation.state_forwards(self.app, self.history.state)
+                advance(operation, self.app, self.history.state)
 
     def _record_database(self, operation: Operation) -> None:
         """Record what the operation does to the database; the state is still the one before it."""

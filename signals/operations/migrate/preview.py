@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
@@ -21,7 +22,7 @@ from ..execution.policy import LockPolicy
 from ..site import Site
 from ..statements import Lock, Statement
 from .planned_changes import PlannedChanges
-from .walk import steps
+from .walk import state_at, steps
 
 _Walked = tuple[Operation, ProjectState, ProjectState]
 
@@ -73,12 +74,15 @@ def preview(
     would stop the run is not raised, but stored in the preview of its operation.
     """
     executor: Any = MigrationExecutor(connection)
-    state = executor._create_project_state(with_applied_migrations=True)
+    loader = executor.loader
+    state = state_at(
+        loader, [key for key in loader.graph.nodes if key in loader.applied_migrations]
+    )
     changes = PlannedChanges()
     for migration, backwards in plan:
         if backwards:
             key = (migration.app_label, migration.name)
-            state = executor.loader.project_state(key, at_end=False)
+            state = state_at(loader, [key], at_end=False)
         walked = [
             (each, before, after.clone())
             for each, before, after in steps(migration.operations, migration.app_label, state)
@@ -179,7 +183,8 @@ def _preview_stock(
                 operation.database_backwards(label, editor, after, before)
             else:
                 operation.database_forwards(label, editor, before, after)
-    except (DatabaseError, ValueError):  # Django looks up names in tables that do not exist yet
+    except (DatabaseError, ValueError, FieldDoesNotExist, FieldError):
+        # Django looks up names in tables that do not exist yet, or fields that were renamed.
         return OperationPreview(
             name, (StatementPreview("-- depends on earlier operations, and is not shown"),)
         )
