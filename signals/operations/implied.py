@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count
 
-from django.db.models import BooleanField, CheckConstraint, ForeignKey, Index, UniqueConstraint
+from django.db.models import BooleanField, CheckConstraint, Index, UniqueConstraint
 from django.db.models.expressions import RawSQL
 
 from .add_check import AddCheckIfMissing
@@ -14,6 +14,7 @@ from .base import Convergent
 from .catalog.indexes import Index as CatalogIndex
 from .catalog.tables import Constraint, Table
 from .components import guards
+from .components.columns import collation_of, gains_index
 from .components.constraints import drop_constraint, same_check
 from .create_index import CreateIndexConcurrentlyIfMissing
 from .findings import Finding, Snapshot, Status
@@ -22,8 +23,8 @@ from .refusals import require_table
 from .site import AnyField, Site
 from .statements import Statement
 
+PATTERNS = {"varchar": "varchar_pattern_ops", "text": "text_pattern_ops"}
 _NUMBER_CAST = re.compile(r"\(([^()]+)\)::(?:smallint|integer|bigint|numeric|double precision)")
-_PATTERNS = {"varchar": "varchar_pattern_ops", "text": "text_pattern_ops"}
 
 
 def implied(
@@ -45,20 +46,26 @@ def implied(
         yield from implied_unique(model_name, site, [field.name], found)
     elif getattr(field, "db_index", False):
         yield from implied_index(model_name, site, [field.name], found)
-    yield from _implied_pattern(model_name, site, field, found)
+    yield from implied_pattern(model_name, site, field, found)
 
 
 def implied_later(
     model_name: str, name: str, site: Site, found: Table | None
 ) -> Iterator[Convergent]:
-    """Yield the operations for what the altered field implies and the former field did not."""
-    former: set[str] = set()
+    """Yield the operations for what the altered field implies and the former field did not.
+
+    As with Django, the field gains an index for LIKE with an index or uniqueness only, and not with its type.
+    """
+    field, former = site.field(name), None
+    known: set[str] = set()
     if site.before is not None:
         then = replace(site, model=site.before)
-        before = implied(model_name, then, then.field(name), None)
-        former = {part.describe() for part in before}
-    parts = implied(model_name, site, site.field(name), found)
-    return (part for part in parts if part.describe() not in former)
+        former = then.field(name)
+        known = {part.describe() for part in implied(model_name, then, former, None)}
+        if not gains_index(former, field):
+            known |= {part.describe() for part in implied_pattern(model_name, site, field, None)}
+    parts = implied(model_name, site, field, found)
+    return (part for part in parts if part.describe() not in known)
 
 
 def implied_unique(
@@ -81,25 +88,38 @@ def implied_index(
         yield _ImpliedIndex(model_name, Index(fields=names, name=name))
 
 
-def _implied_pattern(
+def implied_pattern(
     model_name: str, site: Site, field: AnyField, found: Table | None
-) -> Iterator[Convergent]:
+) -> Iterator[CreateIndexConcurrentlyIfMissing]:
     """Yield the operation for Django's second index of a unique or indexed text, which serves LIKE.
 
-    It serves LIKE whatever the collation of the database. A field with a collation of its own gets none:
-    whether the collation allows such an index is known to the catalog only.
+    It serves LIKE whatever the collation of the database.
     """
-    kind = str(field.db_type(site.connection))
-    operator_class = _PATTERNS.get(kind.partition("(")[0])
-    is_indexed = field.unique or getattr(field, "db_index", False)
-    target = field.target_field if isinstance(field, ForeignKey) else field
-    if not is_indexed or not operator_class or "[" in kind or getattr(target, "db_collation", None):
-        return
+    operator_class = pattern_class(site, field, found)
     column = site.column(field.name)
     name = site.name_for([column], "_like")
-    if not _has_another(name, found, [column], operator_class=operator_class):
+    if operator_class and not _has_another(name, found, [column], operator_class=operator_class):
         index = Index(fields=[field.name], name=name, opclasses=[operator_class])
-        yield _ImpliedIndex(model_name, index)
+        yield _ImpliedPattern(model_name, index)
+
+
+def pattern_class(site: Site, field: AnyField, found: Table | None) -> str:
+    """Return the operator class of the field's index for LIKE; empty if it has none.
+
+    found: the table; if None, a collation of the field is taken for one that allows such an index.
+    """
+    kind, collation = str(field.db_type(site.connection)), collation_of(site, field)
+    is_forbidden = found is not None and collation in found.nondeterministic
+    if not is_index_declared(field) or "[" in kind or is_forbidden:
+        return ""
+    return PATTERNS.get(kind.partition("(")[0], "")
+
+
+def pattern_column(index: CatalogIndex) -> str | None:
+    """Return the column of an index for LIKE, which Django adds to a unique or indexed text, or None."""
+    if len(index.keys) != 1 or not index.keys[0][1].endswith("_pattern_ops"):
+        return None
+    return _bare(index.keys[0][0]) if index.predicate is None else None
 
 
 class _ImpliedIndex(CreateIndexConcurrentlyIfMissing):
@@ -109,6 +129,18 @@ class _ImpliedIndex(CreateIndexConcurrentlyIfMissing):
         columns = [site.column(name) for name in self.index.fields]
         another = guards.has_index_on(site.table, columns, *self.index.opclasses)
         return _unless(another, super().script(site))
+
+
+class _ImpliedPattern(_ImpliedIndex):
+    """A field's index for LIKE; its printed script leaves it out where the collation forbids it."""
+
+    def script(self, site: Site) -> list[Statement]:
+        (name,) = (name for name, _ in self.index.fields_orders)
+        collation = collation_of(site, site.field(name))
+        steps = super().script(site)
+        if collation is None:
+            return steps
+        return _unless(guards.is_nondeterministic(collation), steps)
 
 
 class _ImpliedUnique(AddUniqueIfMissing):
@@ -268,6 +300,11 @@ def _is_on(index: CatalogIndex, columns: Sequence[str], *, in_order: bool = True
     """Return whether the keys of the index are these columns, whatever else it is."""
     keys = [_bare(key[0]) for key in index.keys]
     return keys == list(columns) if in_order else sorted(keys) == sorted(columns)
+
+
+def is_index_declared(field: AnyField) -> bool:
+    """Return whether the field, which may be a primary key, asks for an index."""
+    return bool(field.unique or getattr(field, "db_index", False))
 
 
 def _is_key(key: tuple[str, ...], found: Table, operator_class: str) -> bool:

@@ -30,6 +30,7 @@ class Question:
     indexes: plain names of wanted indexes, for Table.taken and Table.tree.
     types: quoted names of types to resolve as well, for Table.unknown.
     tables: quoted names of tables to resolve as well, for Table.targets.
+    collations: plain names of collations, for Table.nondeterministic.
     kind: TABLE, ENUM or PLACED.
     family: the group of schemas in which `ask_in_schemas` asks the question.
     """
@@ -38,6 +39,7 @@ class Question:
     indexes: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    collations: tuple[str, ...] = ()
     kind: str = "table"
     family: int = 0
 
@@ -48,6 +50,7 @@ class Question:
             indexes=_union(self.indexes, other.indexes),
             types=_union(self.types, other.types),
             tables=_union(self.tables, other.tables),
+            collations=_union(self.collations, other.collations),
         )
 
 
@@ -73,7 +76,8 @@ TABLE, ENUM, PLACED = "table", "enum", "placed"
 
 # The questions as rows `q`; `place` is the position of each in the list.
 _QUESTIONS = """pg_catalog.jsonb_to_recordset(%s::pg_catalog.jsonb) q (
-  place int4, family int4, kind text, name text, indexes text[], types text[], tables text[])"""
+  place int4, family int4, kind text, name text, indexes text[], types text[], tables text[],
+  collations text[])"""
 
 # One question. Without LIMIT the planner would expect a hundred; see query.py's INTERPRETED.
 _QUESTION = f"(SELECT * FROM {_QUESTIONS} LIMIT 1) q"  # noqa: S608 - a constant
@@ -212,6 +216,7 @@ def facts_of(
         TABLE: table_facts(
             types=any(each.types for each in questions),
             tables=any(each.tables for each in questions),
+            collations=any(each.collations for each in questions),
             indexes=any(each.indexes for each in questions),
             thorough=thorough,
         ),

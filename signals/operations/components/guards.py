@@ -100,15 +100,16 @@ def _has_keys(table: str, condition: str) -> str:
 
 
 def unless_of_type(table: str, column: str, type_name: str, sql: str) -> str:
-    """Return a statement that executes the SQL unless the column has the type.
+    """Return a statement that executes the SQL unless the column has the type, and its collation.
 
-    The type may be spelled in any way: a temporary table with a column of that type is compared.
+    The type may be spelled in any way: a temporary table with a column of that type is compared. type_name:
+    with the COLLATE behind it, if any.
     """
     probe = f"pg_temp.{PROBE_TABLE}"
     body = (
         f"BEGIN CREATE TEMPORARY TABLE {PROBE_TABLE} (wanted {type_name}); "
         "IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute f JOIN pg_catalog.pg_attribute w "
-        "ON (f.atttypid, f.atttypmod) = (w.atttypid, w.atttypmod) "
+        "ON (f.atttypid, f.atttypmod, f.attcollation) = (w.atttypid, w.atttypmod, w.attcollation) "
         f"WHERE f.attrelid = pg_catalog.to_regclass({literal(table)}) AND f.attname = {literal(column)} "
         f"AND w.attrelid = {literal(probe)}::pg_catalog.regclass AND w.attname = 'wanted') "
         f"THEN EXECUTE {literal(sql)}; END IF; DROP TABLE {probe}; END"
@@ -195,6 +196,14 @@ def uses_type(name: str) -> str:
         "ON d.refobjid IN (t.oid, t.typarray) WHERE d.deptype = 'n' "
         "AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass "
         f"AND t.oid = pg_catalog.to_regtype({literal(name)}))"
+    )
+
+
+def is_nondeterministic(collation: str) -> str:
+    """Return the condition that different texts may be equal under the collation."""
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_collation "
+        f"WHERE collname = {literal(collation)} AND NOT collisdeterministic)"
     )
 
 

@@ -275,7 +275,7 @@ class _Replay:
         return self.app, str(name).lower()
 
     def _is_retyped(self, operation: migrations.AlterField) -> bool:
-        """Return whether the field gets another type, whatever the length.
+        """Return whether the field gets another type, whatever the length, or another collation.
 
         Django drops the field's index for LIKE then.
         """
@@ -336,10 +336,11 @@ def _column(name: str, declared: AnyField) -> str | None:
 
 
 def _kind(declared: Any, connection: BaseDatabaseWrapper) -> str:
-    """Return the field's type without its length; for a foreign key, the model that it refers to."""
+    """Return the field's type without its length, and its collation; of a foreign key, the model."""
     if declared.is_relation:
         return str(declared.deconstruct()[3].get("to", "")).lower()
-    return str(declared.db_type(connection)).partition("(")[0]
+    kind = declared.db_parameters(connection)
+    return f"{str(kind['type']).partition('(')[0]} {kind.get('collation')}"
 
 
 def _as_stored(state: ProjectState, connection: BaseDatabaseWrapper) -> None:

@@ -168,6 +168,7 @@ def _empty_table(site: Site) -> Table:
         pages=0,
         targets={},
         unknown=(),
+        nondeterministic=(),
         columns=(),
         constraints=(),
         indexes=(),
