@@ -43,7 +43,8 @@ from .exclusion import Exclusion
 from .findings import ComparedPart, Finding, Snapshot, Source, Status
 from .further_back import missing_part, own_or_behind
 from .implied import implied, implied_index, implied_unique
-from .refusals import keep, require_rows
+from .names import is_cut
+from .refusals import keep, require_name, require_rows
 from .site import AnyField, Site
 from .statements import Lock, Statement
 
@@ -90,19 +91,17 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 raise ValueError(
                     f"altered_later names {field_name!r}, which is not among the fields"
                 )
+        for kind in ("indexes", "constraints"):
+            for part in (options or {}).get(kind, ()):
+                require_name(part.name)
         super().__init__(name, fields, options, bases, managers)  # type: ignore[arg-type]
         self.altered_later = tuple(altered_later)
         self.keep_on_reverse = keep_on_reverse
 
     @classmethod
     def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
-        return cls(
-            operation.name,
-            operation.fields,
-            dict(operation.options),
-            operation.bases,
-            operation.managers,
-        )
+        made = operation
+        return cls(made.name, made.fields, dict(made.options), made.bases, made.managers)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()
@@ -288,7 +287,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
         name = getattr(operation, "model_name", None) or getattr(operation, "name", "")
         if str(name).lower() != self.name_lower or not _is_plain(operation):
             return None
-        if getattr(operation, "limits", self.limits) != self.limits:
+        part: Any = getattr(operation, "index", None) or getattr(operation, "constraint", None)
+        if getattr(operation, "limits", self.limits) != self.limits or (part and is_cut(part.name)):
             return None
         fields, options = list(self.fields), dict(self.options)
         altered_later, absorbed = self.altered_later, self.absorbed

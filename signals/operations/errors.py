@@ -22,6 +22,8 @@ _OVERTAKEN = (
     TABLE_FILLED,
 )
 
+_NAME_TAKEN = "42P07"
+
 
 class ConvergenceError(CommandError):
     """Root of the errors raised here; as a CommandError it ends `migrate` with its text and no traceback."""
@@ -188,6 +190,8 @@ class StatementRefused(ConvergenceError):
         self.sqlstate = sqlstate
         self.reason = reason
         fix = remedy(sqlstate) if sqlstate == QUERY_CANCELED else "change what it names"
+        if sqlstate == _NAME_TAKEN:  # as by an index of a model that was renamed
+            fix = "give the one that has the name another (ALTER INDEX ... RENAME TO ...)"
         super().__init__(
             f"{operation}: PostgreSQL refuses: {sql}\n  because: {reason}\n"
             f"  to fix: {fix}, and run again; the next run continues from here"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count
+from typing import Any
 
 from django.db.models import BooleanField, CheckConstraint, Index, UniqueConstraint
 from django.db.models.expressions import RawSQL
@@ -16,12 +17,13 @@ from .catalog.tables import Constraint, Table
 from .components import guards
 from .components.columns import collation_of, gains_index
 from .components.constraints import drop_constraint, same_check
+from .components.indexes import rename_index
 from .create_index import CreateIndexConcurrentlyIfMissing
 from .findings import Finding, Snapshot, Status
 from .names import MAX_NAME_BYTES, shortened
 from .refusals import require_table
 from .site import AnyField, Site
-from .statements import Statement
+from .statements import Lock, Statement
 
 PATTERNS = {"varchar": "varchar_pattern_ops", "text": "text_pattern_ops"}
 _NUMBER_CAST = re.compile(r"\(([^()]+)\)::(?:smallint|integer|bigint|numeric|double precision)")
@@ -122,7 +124,46 @@ def pattern_column(index: CatalogIndex) -> str | None:
     return _bare(index.keys[0][0]) if index.predicate is None else None
 
 
-class _ImpliedIndex(CreateIndexConcurrentlyIfMissing):
+class _OfField(Convergent):
+    """A part of a field whose name an index of another field has, because that field had this one's name.
+
+    A mixin. The index of the other field gets the name that Django would give it.
+    """
+
+    suffix = ""
+
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
+        return super().inspect(site, _as_renamed(snapshot, *self._rename(site, snapshot.found)))
+
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        name, proper = self._rename(site, snapshot.found)
+        steps = super().plan(site, _as_renamed(snapshot, name, proper))
+        if name == proper:
+            return steps
+        sql = rename_index(site, name, proper, snapshot.found)
+        return [Statement(sql, Lock.NONE, site.table, guards.NEVER), *steps]
+
+    def _rename(self, site: Site, found: Table | None) -> tuple[str, str]:
+        """Return the part's name, and the proper one of the index that has it; both are one if it is free."""
+        part: Any = vars(self).get("index") or vars(self)["constraint"]
+        index = found.index(part.name) if found else None
+        if found is None or index is None or len(index.keys) != 1:
+            return part.name, part.name
+        column, columns = _bare(index.keys[0][0]), site.columns_of(part.fields)
+        others = {each.column for each in site.model._meta.local_fields} - set(columns)
+        proper = site.name_for([column], self.suffix)
+        alike = serving(
+            proper,
+            found,
+            [column],
+            unique=isinstance(part, UniqueConstraint),
+            operator_class=next(iter(part.opclasses), ""),
+        )
+        is_theirs = column in others and index in alike and found.index(proper) is None
+        return part.name, proper if is_theirs else part.name
+
+
+class _ImpliedIndex(_OfField, CreateIndexConcurrentlyIfMissing):
     """A field's index; its printed script, too, accepts an index of any name."""
 
     def script(self, site: Site) -> list[Statement]:
@@ -134,6 +175,8 @@ class _ImpliedIndex(CreateIndexConcurrentlyIfMissing):
 class _ImpliedPattern(_ImpliedIndex):
     """A field's index for LIKE; its printed script leaves it out where the collation forbids it."""
 
+    suffix = "_like"
+
     def script(self, site: Site) -> list[Statement]:
         (name,) = (name for name, _ in self.index.fields_orders)
         collation = collation_of(site, site.field(name))
@@ -143,8 +186,10 @@ class _ImpliedPattern(_ImpliedIndex):
         return _unless(guards.is_nondeterministic(collation), steps)
 
 
-class _ImpliedUnique(AddUniqueIfMissing):
+class _ImpliedUnique(_OfField, AddUniqueIfMissing):
     """A field's uniqueness; its printed script, too, accepts an index of any name."""
+
+    suffix = "_uniq"
 
     def script(self, site: Site) -> list[Statement]:
         columns = [site.column(name) for name in self.constraint.fields]
@@ -261,6 +306,19 @@ def _has_another(
         return False
     others = serving(name, found, columns, unique=unique, operator_class=operator_class)
     return any(index.name != name for index in others)
+
+
+def _as_renamed(snapshot: Snapshot, name: str, proper: str) -> Snapshot:
+    """Return the snapshot in which the index of that name, and its constraint, have the proper one."""
+    found = snapshot.found
+    if found is None or name == proper:
+        return snapshot
+    indexes = (replace(each, name=proper) if each.name == name else each for each in found.indexes)
+    constraints = (
+        replace(each, name=proper) if each.name == name else each for each in found.constraints
+    )
+    renamed = replace(found, indexes=tuple(indexes), constraints=tuple(constraints))
+    return replace(snapshot, found=renamed)
 
 
 def serving(

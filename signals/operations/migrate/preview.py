@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
+from django.db.migrations.operations import RenameField
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
@@ -105,9 +106,16 @@ def _preview_operation(
     *,
     backwards: bool,
 ) -> OperationPreview | None:
-    operation, before, after = walked
+    operation, *states = walked
+    before, after = states
     label = migration.app_label
     if not isinstance(operation, Convergent):
+        if isinstance(operation, RenameField) and not backwards:
+            former, model = (state.apps.get_model(label, operation.model_name) for state in states)
+            field: Any = former._meta.get_field(operation.old_name)
+            renamed: Any = model._meta.get_field(operation.new_name)
+            table = Site(connection, former, former._meta.db_table).table
+            changes.take_rename(table, field.column, renamed.column)
         return _preview_stock(connection, label, walked, backwards=backwards)
     site = operation.locate(label, connection, after, before)
     if site is None:

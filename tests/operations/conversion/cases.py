@@ -59,6 +59,7 @@ INDEX = models.Index(fields=["x"], name="i")
 CHECK = models.CheckConstraint(condition=Q(x__gt=0), name="c")
 UNIQUE = models.UniqueConstraint(fields=["x"], name="u")
 EXCLUSION = ExclusionConstraint(name="e", expressions=[("r", "&&")])
+CUT_OFF = f"the name {'c' * 64} is 64 bytes long, and PostgreSQL keeps 63 (shorten it)"
 WITH_X: Any = ("x", INTEGER(null=True))
 
 
@@ -180,7 +181,7 @@ CASES: dict[str, Case] = {
             lambda: models.DateField(null=True), lambda: models.DateField(default=timezone.now)
         ),
         "AlterField",
-        "a function makes the value of its NULLs (fill them by BackfillInBatches before)",
+        "a function computes the value for its NULLs (fill them by BackfillInBatches before)",
     ),
     "not null with a function": Case(
         *altered(lambda: INTEGER(null=True), lambda: INTEGER(default=seven)),
@@ -357,7 +358,16 @@ CASES: dict[str, Case] = {
             )
         ),
         "AddConstraint",
-        f"the name {'c' * 64} is 64 bytes long, and PostgreSQL keeps 63 (shorten it)",
+        CUT_OFF,
+    ),
+    "table with a name that PostgreSQL cuts off": Case(
+        list,
+        lambda: table(
+            WITH_X,
+            constraints=[models.CheckConstraint(condition=Q(x__gt=0), name="c" * 64)],
+        ),
+        "CreateTable CreateModel",
+        CUT_OFF,
     ),
     "exclusion": Case(
         *over(migrations.AddConstraint("A", EXCLUSION)),
