@@ -43,7 +43,7 @@ from .exclusion import Exclusion
 from .findings import ComparedPart, Finding, Snapshot, Source, Status
 from .further_back import missing_part, own_or_behind
 from .implied import implied, implied_index, implied_unique
-from .names import is_cut
+from .names import IN_NAMES, is_cut, why_unusable
 from .refusals import keep, require_name, require_rows
 from .site import AnyField, Site
 from .statements import Lock, Statement
@@ -221,10 +221,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return statements
 
     def script_backwards(self, site: Site) -> list[Statement]:
-        refusal = guards.refusal_if_any(site.table, "true", f"table {site.table} has rows")
-        lock = f"LOCK TABLE {site.table} IN ACCESS EXCLUSIVE MODE"
+        refusal = guards.refusal_unless_empty(site.table, f"table {site.table} has rows")
         drop = f"DROP TABLE {site.table}"
-        sql = drop if self.with_rows else f"{lock}; {refusal}; {drop}"
+        sql = drop if self.with_rows else f"{refusal}; {drop}"
         guard = guards.negated(guards.has_table(site.table))
         also = referenced(site, self._fields(site).values())
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
@@ -288,7 +287,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
         if str(name).lower() != self.name_lower or not _is_plain(operation):
             return None
         part: Any = getattr(operation, "index", None) or getattr(operation, "constraint", None)
-        if getattr(operation, "limits", self.limits) != self.limits or (part and is_cut(part.name)):
+        if part and (is_cut(part.name) or why_unusable(part.name, IN_NAMES)):
+            return None
+        if getattr(operation, "limits", self.limits) != self.limits:
             return None
         fields, options = list(self.fields), dict(self.options)
         altered_later, absorbed = self.altered_later, self.absorbed

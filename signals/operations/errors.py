@@ -6,6 +6,7 @@ from django.core.management.base import CommandError
 from django.db import InterfaceError, OperationalError
 
 UNDEFINED_TABLE = "42P01"
+REFUSAL = "22000"  # raised by a statement that looks at rows itself
 TABLE_FILLED = "SO001"  # raised by a plan for an empty table that has got rows meanwhile
 
 # A table, column or other object that is missing, or that exists already; a deadlock; a row of the catalog

@@ -7,7 +7,8 @@ indexes, and labels, are plain, because they are compared with the catalog.
 from collections.abc import Sequence
 
 from ..catalog.records import RECORDER_TABLE
-from ..names import PROBE_TABLE
+from ..errors import REFUSAL
+from ..names import NAME, PROBE_TABLE
 from ..statements import Statement
 
 NEVER = "false"  # for a step that leaves nothing in the catalog by which to tell that it is done
@@ -221,7 +222,21 @@ def refusal_if_any(table: str, condition: str, message: str) -> str:
     body = (
         "BEGIN PERFORM pg_catalog.set_config('row_security', 'off', true); "
         f"IF EXISTS (SELECT FROM {table} WHERE {condition}) THEN "
-        f"RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = {literal(message)}; END IF; END"
+        f"RAISE EXCEPTION USING ERRCODE = '{REFUSAL}', MESSAGE = {literal(message)}; END IF; END"
+    )
+    return f"DO {literal(body)}"
+
+
+def refusal_unless_empty(table: str, message: str) -> str:
+    """Return a statement that fails with the message if the table has a row, under ACCESS EXCLUSIVE.
+
+    PostgreSQL looks for the rows that violate a new check with a snapshot of its own, taken under the lock,
+    also in REPEATABLE READ and SERIALIZABLE. The check goes with the table.
+    """
+    body = (
+        f"BEGIN ALTER TABLE {table} ADD CONSTRAINT {NAME}_empty CHECK (false); "
+        "EXCEPTION WHEN check_violation THEN "
+        f"RAISE EXCEPTION USING ERRCODE = '{REFUSAL}', MESSAGE = {literal(message)}; END"
     )
     return f"DO {literal(body)}"
 

@@ -465,3 +465,12 @@ def test_converted_alterations_of_indexed_texts_are_as_declared_forwards_and_bac
     for target in ("0002", "0001", "0002"):
         run_command(project, "migrate", "mill", target, "-v0")
         run_command(project, "verify_schema", "--strict")
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_keeps_it(unmigrated_project: Project) -> None:
+    write_migration(unmigrated_project, "0001_initial", f"\ufeff{INITIAL}")
+    run_command(unmigrated_project, "convergent_migration", "mill", "0001")
+    text = migration_text(unmigrated_project, "0001_initial")
+    assert text.count("\ufeff") == text.startswith("\ufefffrom django.db")
+    assert text.count("operations.CreateTableIfMissing(") == 2
+    run_command(unmigrated_project, "migrate", "-v0")
