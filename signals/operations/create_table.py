@@ -286,9 +286,6 @@ class CreateTableIfMissing(Convergent, CreateModel):
         name = getattr(operation, "model_name", None) or getattr(operation, "name", "")
         if str(name).lower() != self.name_lower or not _is_plain(operation):
             return None
-        part: Any = getattr(operation, "index", None) or getattr(operation, "constraint", None)
-        if part and (is_cut(part.name) or why_unusable(part.name, IN_NAMES)):
-            return None
         if getattr(operation, "limits", self.limits) != self.limits:
             return None
         fields, options = list(self.fields), dict(self.options)
@@ -426,6 +423,9 @@ def _removed(operation: Operation) -> tuple[str, str]:
 
 def _is_plain(operation: Operation) -> bool:
     """Return whether the operation asks for nothing that CreateTableIfMissing would not do."""
+    part: Any = getattr(operation, "index", None) or getattr(operation, "constraint", None)
+    if part and (is_cut(part.name) or why_unusable(part.name, IN_NAMES)):
+        return False
     asks = ("leave_existing_null", "allow_rewrite", "fallbacks")
     replaces = getattr(operation, "on_different", "stop") == "replace"
     is_preserved = getattr(operation, "preserve_default", True)
