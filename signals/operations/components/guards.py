@@ -156,6 +156,14 @@ def has_index(table: str, name: str, *, valid: bool | None = None) -> str:
     )
 
 
+def has_primary_key(table: str) -> str:
+    """Return the condition that the table has a primary key."""
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_index WHERE indisprimary "
+        f"AND indrelid = pg_catalog.to_regclass({literal(table)}))"
+    )
+
+
 def index_of(table: str, name: str) -> str:
     """Return an SQL expression for the index of that name as DROP INDEX needs it: quoted, with its schema."""
     return (
