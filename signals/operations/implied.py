@@ -150,13 +150,15 @@ class _OfField(Convergent):
         if found is None or index is None or len(index.keys) != 1:
             return part.name, part.name
         column, columns = _bare(index.keys[0][0]), site.columns_of(part.fields)
-        others = {each.column for each in site.model._meta.local_fields} - set(columns)
+        is_unique = isinstance(part, UniqueConstraint)
+        fields = (each for each in site.model._meta.local_fields if is_index_declared(each))
+        others = {each.column for each in fields if each.unique or not is_unique} - set(columns)
         proper = site.name_for([column], self.suffix)
         alike = serving(
             proper,
             found,
             [column],
-            unique=isinstance(part, UniqueConstraint),
+            unique=is_unique,
             operator_class=next(iter(part.opclasses), ""),
         )
         is_theirs = column in others and index in alike and found.index(proper) is None
