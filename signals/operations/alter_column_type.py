@@ -10,22 +10,26 @@ from django.db.migrations.operations.fields import AlterField
 from django.db.migrations.state import ProjectState
 from django.db.models import Field, ForeignKey
 
+from . import pattern_index
 from .alteration import Alteration
 from .base import Convergent
 from .catalog.contents import has_rows
 from .catalog.probes import rewrites_table
-from .catalog.query import compose
 from .catalog.tables import Column, Table
 from .components import guards
 from .components.columns import (
     add_field_ddl,
+    as_column,
     bare_field,
+    cast_to_compare,
+    collate_clause,
     compare_column,
     compare_existence,
     gains_index,
     probe_column,
     require_no_other_change,
     same_column,
+    same_type,
     type_of,
     with_default,
 )
@@ -40,9 +44,6 @@ from .set_not_null import SetNotNullIfNullable
 from .site import AnyField, Site
 from .statements import Lock, Statement
 
-# The = of box and circle compares areas, that of path numbers of points; the others have none.
-_WITHOUT_EQUALITY = ("json", "xml", "point", "box", "path", "polygon", "circle")
-
 _BEFORE = f"{NAME}_before"  # the column of the former definition, on the probe
 
 
@@ -51,9 +52,10 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
 
     A column of a third type stops the run. The same statement changes the collation and the default, and
     allows NULL if the field newly does. An index, uniqueness or check that the field gains is built
-    afterwards, as by its own operation. The columns of foreign keys to the field get the new type last. A
-    killed run leaves the column as it was or as declared, and some of these further steps done; the next
-    run continues there.
+    afterwards, as by its own operation. The index for LIKE of an indexed text is dropped, or replaced by that
+    of the new type, as Django does. The columns of foreign keys to the field get the new type last. A killed
+    run leaves the column as it was or as declared, and some of these further steps done; the next run
+    continues there.
 
     A change that PostgreSQL makes in the catalog alone, as to a longer varchar, takes an instant. A change
     that rewrites the table under ACCESS EXCLUSIVE is refused unless the table is empty or allow_rewrite is
@@ -77,6 +79,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     alteration_turn = 1
 
     needs_state = True
+    follows = False  # whether the column is that of a foreign key to an altered field
 
     def __init__(  # noqa: PLR0913 - AlterField's arguments and four more
         self,
@@ -123,7 +126,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         return [name for part in self._parts(site, None) for name in part.names(site)]
 
     def declared(self, site: Site) -> list[AnyField]:
-        return [site.field(self.name)]
+        return [site.field(self.name), self._former(site)]
 
     def probe(self, site: Site, found: Table) -> list[str]:
         field = site.field(self.name)
@@ -141,7 +144,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     def with_row_facts(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
         found, wanted, former = self._columns(site, snapshot)
         target = wanted if forwards else former
-        if snapshot.found is None or found is None or target is None or _same_type(found, target):
+        if snapshot.found is None or found is None or target is None or same_type(found, target):
             return snapshot
         require_rows(self, site, snapshot.found)
         column = site.quote(site.column(self.name))
@@ -170,7 +173,10 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             finding = compare_existence(site, field, snapshot.found)
         findings = [replace(finding, component="type")]
         for part in self._parts(site, snapshot.found):
-            findings += part.inspect(site, snapshot)
+            findings += (
+                each if part.stops_at(each) else _as_missing(each)
+                for each in part.inspect(site, snapshot)
+            )
         return findings
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
@@ -194,6 +200,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         _, wanted, former = self._columns(site, snapshot)
         is_altered = self.altered_later and former is not None and not same_column(column, former)
         is_same = wanted is None or same_column(column, wanted) or is_altered
+        steps: list[Statement] = []
         if wanted is not None and former is not None and not is_same:
             if snapshot.rewrites and snapshot.has_rows and not self.allow_rewrite:
                 raise Refused(
@@ -209,8 +216,11 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
                     f"{self.name} is nullable, and its declaration is not",
                     "make it not null by SetNotNullIfNullable, in an operation of its own",
                 )
-            return self._convert(site, column, wanted, former, self.using)
-        return [each for part in self._parts(site, table) for each in part.plan(site, snapshot)]
+            fields, remakes = (site.field(self.name), self._former(site)), not self.follows
+            going = pattern_index.drops(site, *fields, table, remakes=remakes)
+            steps = self._convert(site, column, wanted, former, first=going, using=self.using)
+        parts = self._parts(site, table)
+        return [*steps, *(each for part in parts for each in part.plan(site, snapshot))]
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         name = site.column(self.name)
@@ -219,7 +229,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             return []
         parts = [
             each
-            for part in self._parts(site, snapshot.found)
+            for part in implied_later(self.model_name, self.name, site, snapshot.found)
             for each in part.plan_backwards(site, snapshot)
         ]
         if found.type not in (wanted.type, former.type):
@@ -235,11 +245,14 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         ):
             keep(self, f"column {name}", f"the table has rows; its type is still {found.type}")
             return []
-        steps = [*parts, *self._convert(site, found, former, wanted)]
-        if snapshot.found is not None and former.not_null and not wanted.not_null:
+        table, _ = require_column(self, site, snapshot, name)
+        fields, then = (self._former(site), site.field(self.name)), self._then(site)
+        going = pattern_index.drops(then, *fields, table, remakes=True)
+        steps = [*parts, *self._convert(site, found, former, wanted, first=going)]
+        if former.not_null and not wanted.not_null:
             closing, before = self._closing(site)
-            steps += closing.remaining(before, snapshot.found, found)
-        return steps
+            steps += closing.remaining(before, table, found)
+        return [*steps, *pattern_index.restored(self.model_name, then, *fields, table)]
 
     def script(self, site: Site) -> list[Statement]:
         former, declared = self._former(site), site.field(self.name)
@@ -251,27 +264,34 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         if self.keep_on_reverse:
             return []
         former, declared = self._former(site), site.field(self.name)
-        parts = [each for part in self._parts(site, None) for each in part.script_backwards(site)]
+        gained = implied_later(self.model_name, self.name, site, None)
+        parts = [each for part in gained for each in part.script_backwards(site)]
         steps = [*parts, *self._guarded(site, declared, former)]
-        if former.null or not declared.null:
-            return steps
-        closing, before = self._closing(site)
-        return [*steps, *closing.script(before)]
+        if declared.null and not former.null:
+            closing, before = self._closing(site)
+            steps += closing.script(before)
+        then = self._then(site)
+        return [*steps, *pattern_index.restored(self.model_name, then, former, declared, None)]
 
     def waits_for(self, site: Site) -> set[tuple[str, str]]:
         kind = type_of(site, site.field(self.name)).strip('"')
         return {(site.table, site.column(self.name)), ("", kind)}
 
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
-        """Return whether the field gains an index, which is built concurrently."""
-        former = before.models[app_label, self.model_name_lower].fields.get(self.name)
-        return gains_index(former, self.field)
+        """Return whether the field gains an index or one for LIKE anew, which is built concurrently."""
+        former: Any = before.models[app_label, self.model_name_lower].fields.get(self.name)
+        return gains_index(former, self.field) or pattern_index.is_built(former, self.field)
 
     def _closing(self, site: Site) -> tuple[SetNotNullIfNullable, Site]:
         """Return the operation that makes the column NOT NULL again, for going backwards, and its site."""
         assert site.before is not None  # noqa: S101 - as in _former
         closing = SetNotNullIfNullable(self.model_name, self.name, self._former(site))
-        return closing, replace(site, model=site.before, before=None)
+        return closing, self._then(site)
+
+    def _then(self, site: Site) -> Site:
+        """Return the site with the model as it was before the migration."""
+        assert site.before is not None  # noqa: S101 - as in _former
+        return replace(site, model=site.before, before=None)
 
     def _followers(self, site: Site) -> Iterator[tuple[Convergent, Site]]:
         """Yield the operation for each foreign key to the field, and for the keys to those in turn."""
@@ -297,11 +317,14 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             other_site = Site(
                 site.connection, model, model._meta.db_table, apps.get_model(*key), apps
             )
-            yield from follower.targets(other_site)
+            yield from follower.altered(follows=True).targets(other_site)
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
         """Yield the operations for the index, uniqueness or check that the field gains."""
-        return implied_later(self.model_name, self.name, site, found)
+        yield from implied_later(self.model_name, self.name, site, found)
+        if not self.follows:  # as Django, which makes none anew for a foreign key
+            fields = self._former(site), site.field(self.name)
+            yield from pattern_index.remade(self.model_name, site, *fields, found)
 
     def _columns(
         self, site: Site, snapshot: Snapshot
@@ -339,24 +362,34 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
 
         PostgreSQL compares the types when the script runs, so their spelling does not matter.
         """
-        before, after = _as_column(site, old), _as_column(site, new)
-        steps = self._convert(site, before, after, before, using)
-        if _same_type(before, after):
+        before, after = as_column(site, old), as_column(site, new)
+        going = pattern_index.drops(site, new, old, None, remakes=False)
+        steps = self._convert(site, before, after, before, using=using, first=going)
+        if same_type(before, after):
             return steps
-        guard = partial(guards.unless_of_type, site.table, before.name, after.type)
+        kind = f"{after.type}{collate_clause(after)}"
+        guard = partial(guards.unless_of_type, site.table, before.name, kind)
         return [replace(step, sql=guard(step.sql)) for step in steps]
 
-    def _convert(
-        self, site: Site, found: Column, target: Column, other: Column, using: str = ""
+    def _convert(  # noqa: PLR0913 - what the one statement depends on
+        self,
+        site: Site,
+        found: Column,
+        target: Column,
+        other: Column,
+        *,
+        first: str,
+        using: str = "",
     ) -> list[Statement]:
         """Return the one statement that changes the column to the target, or nothing if they are equal.
 
         other: the column whose type each value is cast back to; a value that does not come back unchanged
             raises.
+        first: SQL to run before a change of the type, in the same transaction.
         using: an SQL expression for the new value; the values are then not checked.
         """
         column = site.quote(found.name)
-        is_type_kept = _same_type(found, target)
+        is_type_kept = same_type(found, target)
         # A default may not cast by itself, so it is dropped before the type changes and set again after.
         # That of a sequence belongs to its column and stays.
         is_default_kept = found.numbered or (is_type_kept and same_default(found, target))
@@ -371,10 +404,10 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             changes.append(f"SET DEFAULT {target.default}")
         if not changes:
             return []
-        sql = f"ALTER TABLE {site.table} "
+        sql = f"{'' if is_type_kept else first}ALTER TABLE {site.table} "
         sql += ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)
         if not is_type_kept and not using:
-            cast = _comparable(found.type, target.type)
+            cast = cast_to_compare(found.type, target.type)
             back = f"({column}::{target.type})::{other.type}"
             lossy = f"({back}){cast} IS DISTINCT FROM {column}{cast}"
             refusal = guards.refusal_if_any(
@@ -401,37 +434,16 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         return tuple(dict.fromkeys([*referenced(site, [site.field(self.name)]), *referring]))
 
     def _type(self, column: str, target: Column, using: str = "") -> str:
-        collation = f" COLLATE {target.collation}" if target.collation else ""
-        return f"TYPE {target.type}{collation} USING {using or f'{column}::{target.type}'}"
+        return f"TYPE {target.type}{collate_clause(target)} USING {using or f'{column}::{target.type}'}"
 
 
-def _comparable(found: str, target: str) -> str:
-    """Return the cast that gives values of the found type a true equality; empty if they have one."""
-    if (found, target) == ("json", "jsonb"):
-        return "::jsonb"  # jsonb keeps neither whitespace nor the order of keys
-    return "::text" if found.removesuffix("[]") in _WITHOUT_EQUALITY else ""
-
-
-def _same_type(found: Column, target: Column) -> bool:
-    return (found.type, found.collation) == (target.type, target.collation)
+def _as_missing(finding: Finding) -> Finding:
+    """Return the finding on a part that is to be made anew as one on a part that is missing."""
+    if finding.status is not Status.DIFFERENT:
+        return finding
+    return replace(finding, status=Status.MISSING, fix="", replaceable=False)
 
 
 def _kind(site: Site, field: AnyField) -> tuple[str, str | None]:
     """Return the type and the collation; a foreign key has those of the field that it refers to."""
     return type_of(site, field), field.db_parameters(site.connection).get("collation")
-
-
-def _as_column(site: Site, field: AnyField) -> Column:
-    """Return the column that the field declares, in Django's spelling, without reading the catalog."""
-    collation = getattr(field, "db_collation", None)
-    default = site.editor().db_default_sql(field) if field.has_db_default() else None
-    return Column(
-        name=site.column(field.name),
-        type=type_of(site, field),
-        not_null=not field.null,
-        default=compose(site.connection, *default) if default else None,
-        collation=site.quote(collation) if collation else None,
-        generated="",
-        numbered=bool(field.db_type_suffix(site.connection)),
-        unproven=None,
-    )

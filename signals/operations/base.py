@@ -48,6 +48,20 @@ class Convergent(Contract):
         accept_limits(cls)
         cls.__module__ = PACKAGE  # the path that the migration writer prints
 
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Change the state as Django's operation does, with copies of the fields.
+
+        Django renames a field by writing into the fields of the state that refer to it.
+        """
+        super().state_forwards(app_label, state)
+        model = state.models.get((app_label, self.model_key))
+        if model is not None:
+            own = set(map(id, self.declared_fields))
+            model.fields = {
+                name: field.clone() if id(field) in own else field
+                for name, field in model.fields.items()
+            }
+
     def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
         """Cancel out with a removal, let operations on other models pass, and merge with nothing.
 

@@ -16,7 +16,7 @@ from django.db.migrations.state import ProjectState
 from .catalog.schemas import recorded_migrations
 from .conversion.atomicity import needs_autocommit
 from .conversion.blocking import Blocking, blocking, may_block
-from .migrate.walk import LoaderOfRecorded, convergent, steps
+from .migrate.walk import LoaderOfRecorded, convergent, state_at, steps
 from .names import IN_COLUMNS, IN_NAMES, NAME, why_unusable
 
 # Raised by operations on models or fields that do not exist; `migrate` reports them itself.
@@ -135,7 +135,7 @@ def _needing_autocommit(loader: MigrationLoader, migration: Migration) -> Iterat
     states: list[tuple[Any, ProjectState]] = [(each, ProjectState()) for each in found]
     with suppress(*_BROKEN_STATE):
         if any(operation.needs_state for operation in found):
-            state = loader.project_state((app, migration.name), at_end=False)
+            state = state_at(loader, [(app, migration.name)], at_end=False)
             states = [(each, before) for each, before, _ in steps(migration.operations, app, state)]
         for operation, before in states:
             if needs_autocommit(operation, app, before):

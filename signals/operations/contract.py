@@ -135,6 +135,12 @@ class Contract(Operation):
         """Return all steps back for a printed script, each with the condition under which it is left out."""
         raise NotImplementedError
 
+    @property
+    def declared_fields(self) -> list[AnyField]:
+        """Return the fields that the migration declares in the operation."""
+        fields = [getattr(self, "field", None), *dict(getattr(self, "fields", ())).values()]
+        return [field for field in fields if field is not None]
+
     def altered(self, **attributes: Any) -> Self:
         """Return a copy of the operation with these attributes changed."""
         other = copy(self)

@@ -3,16 +3,26 @@
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.db import DatabaseError
 
-from .catalog.contents import SMALL, is_empty
+from .catalog.contents import SMALL, has_rows, is_empty
 from .catalog.questions import find_table
 from .catalog.tables import Table
 from .components.indexes import drop_index
 from .components.single_transaction import combine, is_combinable
 from .contract import Contract
-from .errors import NeedsAutocommit, NotConverged, RowsViolate, StatementRefused, is_overtaken
+from .errors import (
+    REFUSAL,
+    NeedsAutocommit,
+    NotConverged,
+    RowsViolate,
+    StatementRefused,
+    is_overtaken,
+    one_line,
+    sqlstate,
+)
 from .execution.run import run_of
 from .execution.send import fits_transaction, send
 from .execution.violations import explain_violation
@@ -207,6 +217,7 @@ def _send(operation: Contract, site: Site, statement: Statement) -> None:
         send(site.connection, statement, operation.limits or site.limits)
     except RowsViolate as error:
         table = find_table(site.connection, statement.table)
+        _require_rows_to_blame(operation, site, table, error)
         explained = explain_violation(site.connection, table, statement, error)
         _retreat(operation, site, statement)
         raise explained from error
@@ -239,6 +250,22 @@ def _give_way(operation: Contract, site: Site, statement: Statement) -> None:
     what = "another session builds an index of the table"
     with OthersBuild(site.connection, operation.describe(), what) as others:
         poll(is_free)
+
+
+def _require_rows_to_blame(
+    operation: Contract, site: Site, table: Table | None, error: RowsViolate
+) -> None:
+    """Raise StatementRefused if no row is the reason, as for a default that is too long for its column."""
+    cause: Any = error.__cause__
+    state = sqlstate(cause)
+    is_new = table is None or error.sql.startswith("CREATE TABLE ")
+    is_unknown = table is not None and (table.hides_rows or table.kind not in ("r", "p"))
+    is_value = state.startswith("22") and state != REFUSAL  # which looks at rows itself
+    if not is_value or site.connection.needs_rollback or (is_unknown and not is_new):
+        return
+    if is_new or (table is not None and not has_rows(site.connection, table)):
+        reason = one_line(cause)
+        raise StatementRefused(operation.describe(), error.sql, state, reason) from cause
 
 
 def _retreat(operation: Contract, site: Site, statement: Statement) -> None:

@@ -155,12 +155,8 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
         names = [variant.name for variant in self.variants]
         names += [spare.name for name in names for spare in replacement_leftovers(name, found)]
         present = [found.index(name) for name in names]
-        chosen = self._chosen(site, found)
-        loose = (
-            partitions.leftovers(site, self._recipe(site, chosen, snapshot), found)
-            if chosen is not None and found.kind == "p"
-            else []
-        )
+        recipes = (self._recipe(site, variant, snapshot) for variant in self.variants)
+        loose = [step for each in recipes for step in partitions.leftovers(site, each, found)]
         return loose + [
             drop_index(site, index.name, found)
             for index in present

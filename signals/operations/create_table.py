@@ -44,7 +44,8 @@ from .exclusion import Exclusion
 from .findings import ComparedPart, Finding, Snapshot, Source, Status
 from .further_back import missing_part, own_or_behind
 from .implied import implied, implied_index, implied_unique
-from .refusals import keep, require_rows
+from .names import IN_NAMES, is_cut, why_unusable
+from .refusals import keep, require_name, require_rows
 from .site import AnyField, Site
 from .statements import Lock, Statement
 
@@ -91,19 +92,17 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 raise ValueError(
                     f"altered_later names {field_name!r}, which is not among the fields"
                 )
+        for kind in ("indexes", "constraints"):
+            for part in (options or {}).get(kind, ()):
+                require_name(part.name)
         super().__init__(name, fields, options, bases, managers)  # type: ignore[arg-type]
         self.altered_later = tuple(altered_later)
         self.keep_on_reverse = keep_on_reverse
 
     @classmethod
     def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
-        return cls(
-            operation.name,
-            operation.fields,
-            dict(operation.options),
-            operation.bases,
-            operation.managers,
-        )
+        made = operation
+        return cls(made.name, made.fields, dict(made.options), made.bases, made.managers)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()
@@ -223,10 +222,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return statements
 
     def script_backwards(self, site: Site) -> list[Statement]:
-        refusal = guards.refusal_if_any(site.table, "true", f"table {site.table} has rows")
-        lock = f"LOCK TABLE {site.table} IN ACCESS EXCLUSIVE MODE"
+        refusal = guards.refusal_unless_empty(site.table, f"table {site.table} has rows")
         drop = f"DROP TABLE {site.table}"
-        sql = drop if self.with_rows else f"{lock}; {refusal}; {drop}"
+        sql = drop if self.with_rows else f"{refusal}; {drop}"
         guard = guards.negated(guards.has_table(site.table))
         also = referenced(site, self._fields(site).values())
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
@@ -426,6 +424,9 @@ def _removed(operation: Operation) -> tuple[str, str]:
 
 def _is_plain(operation: Operation) -> bool:
     """Return whether the operation asks for nothing that CreateTableIfMissing would not do."""
+    part: Any = getattr(operation, "index", None) or getattr(operation, "constraint", None)
+    if part and (is_cut(part.name) or why_unusable(part.name, IN_NAMES)):
+        return False
     asks = ("leave_existing_null", "allow_rewrite", "fallbacks")
     replaces = getattr(operation, "on_different", "stop") == "replace"
     is_preserved = getattr(operation, "preserve_default", True)

@@ -6,6 +6,7 @@ from django.core.management.base import CommandError
 from django.db import InterfaceError, OperationalError
 
 UNDEFINED_TABLE = "42P01"
+REFUSAL = "22000"  # raised by a statement that looks at rows itself
 TABLE_FILLED = "SO001"  # raised by a plan for an empty table that has got rows meanwhile
 
 # A table, column or other object that is missing, or that exists already; a deadlock; a row of the catalog
@@ -21,6 +22,8 @@ _OVERTAKEN = (
     "40P01",
     TABLE_FILLED,
 )
+
+_NAME_TAKEN = "42P07"
 
 
 class ConvergenceError(CommandError):
@@ -208,6 +211,8 @@ class StatementRefused(ConvergenceError):
         self.sqlstate = sqlstate
         self.reason = reason
         fix = remedy(sqlstate) if sqlstate == QUERY_CANCELED else "change what it names"
+        if sqlstate == _NAME_TAKEN:  # as by an index of a model that was renamed
+            fix = "give the one that has the name another (ALTER INDEX ... RENAME TO ...)"
         super().__init__(
             f"{operation}: PostgreSQL refuses: {sql}\n  because: {reason}\n"
             f"  to fix: {fix}, and run again; the next run continues from here"

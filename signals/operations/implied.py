@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count
+from typing import Any
 
-from django.db.models import BooleanField, CheckConstraint, ForeignKey, Index, UniqueConstraint
+from django.db.models import BooleanField, CheckConstraint, Index, UniqueConstraint
 from django.db.models.expressions import RawSQL
 
 from .add_check import AddCheckIfMissing
@@ -14,16 +15,18 @@ from .base import Convergent
 from .catalog.indexes import Index as CatalogIndex
 from .catalog.tables import Constraint, Table
 from .components import guards
+from .components.columns import collation_of, gains_index
 from .components.constraints import drop_constraint, same_check
+from .components.indexes import rename_index
 from .create_index import CreateIndexConcurrentlyIfMissing
 from .findings import Finding, Snapshot, Status
 from .names import MAX_NAME_BYTES, shortened
 from .refusals import require_table
 from .site import AnyField, Site
-from .statements import Statement
+from .statements import Lock, Statement
 
+PATTERNS = {"varchar": "varchar_pattern_ops", "text": "text_pattern_ops"}
 _NUMBER_CAST = re.compile(r"\(([^()]+)\)::(?:smallint|integer|bigint|numeric|double precision)")
-_PATTERNS = {"varchar": "varchar_pattern_ops", "text": "text_pattern_ops"}
 
 
 def implied(
@@ -45,20 +48,26 @@ def implied(
         yield from implied_unique(model_name, site, [field.name], found)
     elif getattr(field, "db_index", False):
         yield from implied_index(model_name, site, [field.name], found)
-    yield from _implied_pattern(model_name, site, field, found)
+    yield from implied_pattern(model_name, site, field, found)
 
 
 def implied_later(
     model_name: str, name: str, site: Site, found: Table | None
 ) -> Iterator[Convergent]:
-    """Yield the operations for what the altered field implies and the former field did not."""
-    former: set[str] = set()
+    """Yield the operations for what the altered field implies and the former field did not.
+
+    As with Django, the field gains an index for LIKE with an index or uniqueness only, and not with its type.
+    """
+    field, former = site.field(name), None
+    known: set[str] = set()
     if site.before is not None:
         then = replace(site, model=site.before)
-        before = implied(model_name, then, then.field(name), None)
-        former = {part.describe() for part in before}
-    parts = implied(model_name, site, site.field(name), found)
-    return (part for part in parts if part.describe() not in former)
+        former = then.field(name)
+        known = {part.describe() for part in implied(model_name, then, former, None)}
+        if not gains_index(former, field):
+            known |= {part.describe() for part in implied_pattern(model_name, site, field, None)}
+    parts = implied(model_name, site, field, found)
+    return (part for part in parts if part.describe() not in known)
 
 
 def implied_unique(
@@ -81,29 +90,83 @@ def implied_index(
         yield _ImpliedIndex(model_name, Index(fields=names, name=name))
 
 
-def _implied_pattern(
+def implied_pattern(
     model_name: str, site: Site, field: AnyField, found: Table | None
-) -> Iterator[Convergent]:
+) -> Iterator[CreateIndexConcurrentlyIfMissing]:
     """Yield the operation for Django's second index of a unique or indexed text, which serves LIKE.
 
-    It serves LIKE whatever the collation of the database. A field with a collation of its own gets none:
-    whether the collation allows such an index is known to the catalog only.
+    It serves LIKE whatever the collation of the database.
     """
-    # Django asks db_type() here, so that a generated column of a third party's text has no such index.
-    kind = str(field.db_type(site.connection))
-    operator_class = _PATTERNS.get(kind.partition("(")[0])
-    is_indexed = field.unique or getattr(field, "db_index", False)
-    target = field.target_field if isinstance(field, ForeignKey) else field
-    if not is_indexed or not operator_class or "[" in kind or getattr(target, "db_collation", None):
-        return
+    operator_class = pattern_class(site, field, found)
     column = site.column(field.name)
     name = site.name_for([column], "_like")
-    if not _has_another(name, found, [column], operator_class=operator_class):
+    if operator_class and not _has_another(name, found, [column], operator_class=operator_class):
         index = Index(fields=[field.name], name=name, opclasses=[operator_class])
-        yield _ImpliedIndex(model_name, index)
+        yield _ImpliedPattern(model_name, index)
 
 
-class _ImpliedIndex(CreateIndexConcurrentlyIfMissing):
+def pattern_class(site: Site, field: AnyField, found: Table | None) -> str:
+    """Return the operator class of the field's index for LIKE; empty if it has none.
+
+    found: the table; if None, a collation of the field is taken for one that allows such an index.
+    """
+    # Django asks db_type() here, so that a generated column of a third party's text has no such index.
+    kind, collation = str(field.db_type(site.connection)), collation_of(site, field)
+    is_forbidden = found is not None and collation in found.nondeterministic
+    if not is_index_declared(field) or "[" in kind or is_forbidden:
+        return ""
+    return PATTERNS.get(kind.partition("(")[0], "")
+
+
+def pattern_column(index: CatalogIndex) -> str | None:
+    """Return the column of an index for LIKE, which Django adds to a unique or indexed text, or None."""
+    if len(index.keys) != 1 or not index.keys[0][1].endswith("_pattern_ops"):
+        return None
+    return _bare(index.keys[0][0]) if index.predicate is None else None
+
+
+class _OfField(Convergent):
+    """A part of a field whose name an index of another field has, because that field had this one's name.
+
+    A mixin. The index of the other field gets the name that Django would give it.
+    """
+
+    suffix = ""
+
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
+        return super().inspect(site, _as_renamed(snapshot, *self._rename(site, snapshot.found)))
+
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        name, proper = self._rename(site, snapshot.found)
+        steps = super().plan(site, _as_renamed(snapshot, name, proper))
+        if name == proper:
+            return steps
+        sql = rename_index(site, name, proper, snapshot.found)
+        return [Statement(sql, Lock.NONE, site.table, guards.NEVER), *steps]
+
+    def _rename(self, site: Site, found: Table | None) -> tuple[str, str]:
+        """Return the part's name, and the proper one of the index that has it; both are one if it is free."""
+        part: Any = vars(self).get("index") or vars(self)["constraint"]
+        index = found.index(part.name) if found else None
+        if found is None or index is None or len(index.keys) != 1:
+            return part.name, part.name
+        column, columns = _bare(index.keys[0][0]), site.columns_of(part.fields)
+        is_unique = isinstance(part, UniqueConstraint)
+        fields = (each for each in site.model._meta.local_fields if is_index_declared(each))
+        others = {each.column for each in fields if each.unique or not is_unique} - set(columns)
+        proper = site.name_for([column], self.suffix)
+        alike = serving(
+            proper,
+            found,
+            [column],
+            unique=is_unique,
+            operator_class=next(iter(part.opclasses), ""),
+        )
+        is_theirs = column in others and index in alike and found.index(proper) is None
+        return part.name, proper if is_theirs else part.name
+
+
+class _ImpliedIndex(_OfField, CreateIndexConcurrentlyIfMissing):
     """A field's index; its printed script, too, accepts an index of any name."""
 
     def script(self, site: Site) -> list[Statement]:
@@ -112,8 +175,24 @@ class _ImpliedIndex(CreateIndexConcurrentlyIfMissing):
         return _unless(another, super().script(site))
 
 
-class _ImpliedUnique(AddUniqueIfMissing):
+class _ImpliedPattern(_ImpliedIndex):
+    """A field's index for LIKE; its printed script leaves it out where the collation forbids it."""
+
+    suffix = "_like"
+
+    def script(self, site: Site) -> list[Statement]:
+        (name,) = (name for name, _ in self.index.fields_orders)
+        collation = collation_of(site, site.field(name))
+        steps = super().script(site)
+        if collation is None:
+            return steps
+        return _unless(guards.is_nondeterministic(collation), steps)
+
+
+class _ImpliedUnique(_OfField, AddUniqueIfMissing):
     """A field's uniqueness; its printed script, too, accepts an index of any name."""
+
+    suffix = "_uniq"
 
     def script(self, site: Site) -> list[Statement]:
         columns = [site.column(name) for name in self.constraint.fields]
@@ -236,6 +315,19 @@ def _has_another(
     return any(index.name != name for index in others)
 
 
+def _as_renamed(snapshot: Snapshot, name: str, proper: str) -> Snapshot:
+    """Return the snapshot in which the index of that name, and its constraint, have the proper one."""
+    found = snapshot.found
+    if found is None or name == proper:
+        return snapshot
+    indexes = (replace(each, name=proper) if each.name == name else each for each in found.indexes)
+    constraints = (
+        replace(each, name=proper) if each.name == name else each for each in found.constraints
+    )
+    renamed = replace(found, indexes=tuple(indexes), constraints=tuple(constraints))
+    return replace(snapshot, found=renamed)
+
+
 def serving(
     name: str,
     found: Table,
@@ -273,6 +365,11 @@ def _is_on(index: CatalogIndex, columns: Sequence[str], *, in_order: bool = True
     """Return whether the keys of the index are these columns, whatever else it is."""
     keys = [_bare(key[0]) for key in index.keys]
     return keys == list(columns) if in_order else sorted(keys) == sorted(columns)
+
+
+def is_index_declared(field: AnyField) -> bool:
+    """Return whether the field, which may be a primary key, asks for an index."""
+    return bool(field.unique or getattr(field, "db_index", False))
 
 
 def _is_key(key: tuple[str, ...], found: Table, operator_class: str) -> bool:

@@ -28,12 +28,17 @@ def why_unusable(name: str, forbidden: str) -> str:
     return f"has the character {found}, at which Django breaks" if found else ""
 
 
+def is_cut(name: str) -> bool:
+    """Return whether PostgreSQL would cut the name off."""
+    return len(name.encode()) > MAX_NAME_BYTES
+
+
 def shortened(name: str) -> str:
     """Return the name if it fits into 63 bytes, else its beginning and a digest.
 
     Django's own shortening counts characters instead of bytes.
     """
-    if len(name.encode()) <= MAX_NAME_BYTES:
+    if not is_cut(name):
         return name
     digest = names_digest(name, length=8)
     return f"{name.encode()[: MAX_NAME_BYTES - 9].decode(errors='ignore')}_{digest}"

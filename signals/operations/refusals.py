@@ -23,7 +23,7 @@ from .errors import (
     sqlstate,
 )
 from .findings import Finding, Snapshot, Status
-from .names import IN_NAMES, MAX_NAME_BYTES, NAME, PACKAGE, why_unusable
+from .names import IN_NAMES, MAX_NAME_BYTES, NAME, PACKAGE, is_cut, why_unusable
 from .site import Site
 
 logger = logging.getLogger(NAME)
@@ -88,8 +88,8 @@ def require_name(name: str) -> None:
     reason = why_unusable(name, IN_NAMES)
     if reason:
         raise ValueError(f"the name {name!r} {reason} (choose another one)")
-    length = len(name.encode())
-    if length > MAX_NAME_BYTES:
+    if is_cut(name):
+        length = len(name.encode())
         raise ValueError(
             f"the name {name} is {length} bytes long, and PostgreSQL keeps {MAX_NAME_BYTES} (shorten it)"
         )

@@ -3,15 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.state import ProjectState
 
 from .base import Convergent
 from .catalog.tables import Table
+from .components.indexes import compare_index
+from .errors import Refused
 from .findings import Finding, Snapshot, Status
 from .refusals import keep
 from .site import AnyField, Site
 from .statements import Statement
+
+# Raised where a declaration names a field that the model no longer has.
+_RENAMED = (FieldDoesNotExist, FieldError)
 
 
 class Removal(Convergent):
@@ -19,6 +25,7 @@ class Removal(Convergent):
 
     A subclass returns, as its `addition`, the operation that builds the component. A removal going forwards
     sends what the addition would send going backwards, and the other way round.
+    Going forwards needs only a name: the declaration may name a field that was renamed since.
     """
 
     def locate(
@@ -42,7 +49,10 @@ class Removal(Convergent):
         return self.addition(site).declared(site)
 
     def probe(self, site: Site, found: Table) -> list[str]:
-        return self.addition(site).probe(site, found)
+        try:
+            return self.addition(site).probe(site, found)
+        except _RENAMED:
+            return []
 
     def with_row_facts(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
         return self.addition(site).with_row_facts(site, snapshot, forwards=not forwards)
@@ -56,7 +66,10 @@ class Removal(Convergent):
         return bool(self.addition(site).plan_backwards(site, snapshot))
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
-        finding = self.addition(site).inspect(site, snapshot)[0]
+        try:
+            finding = self.addition(site).inspect(site, snapshot)[0]
+        except _RENAMED:
+            finding = self._by_name(site, snapshot)
         if finding.status is Status.BUILDING:
             return [finding]
         if snapshot.found is None or not self.is_present(site, snapshot.found):
@@ -83,20 +96,48 @@ class Removal(Convergent):
         Return none if the table is gone. If something else has the name, keep it, log a warning, and return
         none either.
         """
-        addition = self.addition(site)
         if snapshot.found is None:
             return []
+        try:
+            return self._build_again(site, snapshot)
+        except _RENAMED as error:
+            raise self._impossible(site, error) from error
+
+    def script(self, site: Site) -> list[Statement]:
+        return self.addition(site).script_backwards(site)
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        try:
+            return self.addition(site).script(site)
+        except _RENAMED as error:
+            raise self._impossible(site, error) from error
+
+    def _build_again(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        addition = self.addition(site)
         different = [each for each in addition.compare(site, snapshot) if addition.stops_at(each)]
         for finding in different:
             what = f"the {finding.component} {finding.name}"
             keep(self, what, f"it is {finding.found}, not the declared {finding.wanted}")
         return [] if different else addition.plan(site, snapshot)
 
-    def script(self, site: Site) -> list[Statement]:
-        return self.addition(site).script_backwards(site)
+    def _by_name(self, site: Site, snapshot: Snapshot) -> Finding:
+        """Return the finding on a part whose declaration names a field that the model no longer has."""
+        found, name = snapshot.found, str(self.name)  # type: ignore[attr-defined] # Django's
+        component, wanted = self.addition(site).component, "on a field that was renamed since"
+        if found is not None and found.index(name) is not None:
+            finding = compare_index(site, name, found, None)
+            return replace(finding, component=component, wanted=wanted)
+        constraint = found.constraint(name) if found else None
+        text = constraint.definition if constraint else ""
+        return Finding(component, name, site.table, Status.EXISTS, text, wanted)
 
-    def script_backwards(self, site: Site) -> list[Statement]:
-        return self.addition(site).script(site)
+    def _impossible(self, site: Site, error: Exception) -> Refused:
+        return Refused(
+            f"{self.describe()}, backwards",
+            site.table,
+            f"its declaration names a field that was renamed before: {error}",
+            "build it by hand, and record the step with migrate --fake",
+        )
 
 
 class RemovalOf(Removal):

@@ -11,11 +11,8 @@ from benchmarks.django_suite.models import SHAPES
 
 LIKE = "varchar_pattern_ops)"
 
-# The index for LIKE of a primary key, and of a field with its own collation, comes with a new table only;
-# of two equal uniquenesses one is enough.
+# The index for LIKE of a primary key comes with a new table only; of two equal uniquenesses one is enough.
 KNOWN = {
-    "char collated, with its table": ("does not heal", LIKE),
-    "char collated, added": ("lacks", LIKE),
     "foreign key to a text key, with its table": ("does not heal", LIKE),
     "foreign key to a text key, added": ("does not heal", LIKE),
     "unique twice": ("does not heal", "(x)"),

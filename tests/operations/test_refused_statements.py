@@ -6,7 +6,8 @@ import pytest
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import IntegerRangeField
 from django.db import models
-from django.db.models import F, Q, UniqueConstraint
+from django.db.migrations.state import ProjectState
+from django.db.models import F, Q, UniqueConstraint, Value
 from django.db.models.functions import Cast
 from django.db.models.lookups import GreaterThan
 
@@ -162,3 +163,23 @@ def test_the_name_of_an_exclusion_that_another_table_has_is_seen_before_anything
         forwards(operation, project_state())
     assert (caught.value.component, caught.value.found) == ("exclusion", "an index of table other")
     assert facts() == start
+
+
+def test_a_default_that_does_not_fit_is_not_blamed_on_rows_where_there_are_none() -> None:
+    recreate(PART_TABLE, "TRUNCATE part")
+    field = models.CharField(max_length=2, default="long")
+    with pytest.raises(operations.StatementRefused) as caught:
+        forwards(operations.AddColumnIfMissing("part", "kind", field), project_state(part_model()))
+    assert caught.value.reason == "value too long for type character varying(2)"
+    assert caught.value.sqlstate == "22001"
+
+
+def test_a_default_of_a_new_table_that_is_no_value_is_not_blamed_on_rows() -> None:
+    recreate()
+    fields: list[tuple[str, Any]] = [
+        ("id", SERIAL),
+        ("kind", models.IntegerField(db_default=Value("x"))),
+    ]
+    with pytest.raises(operations.StatementRefused) as caught:
+        forwards(operations.CreateTableIfMissing("Part", fields), ProjectState())
+    assert caught.value.sqlstate == "22P02"

@@ -206,3 +206,9 @@ def test_a_column_that_comes_again_after_its_removal_can_be_squashed() -> None:
     again = operations.AddColumnIfMissing("box", "a", models.TextField(null=True))
     given = [table, operations.RemoveColumnIfPresent("box", "a"), again]
     assert MigrationOptimizer().optimize(given, APP) == given
+
+
+def test_a_constraint_whose_name_postgresql_cuts_off_is_not_merged() -> None:
+    long = models.CheckConstraint(condition=models.Q(amount__gt=0), name="c" * 64)
+    create = operations.CreateTableIfMissing("Part", [("amount", models.IntegerField())])
+    assert create.reduce(migrations.AddConstraint("part", long), "bench") is False

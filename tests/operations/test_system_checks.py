@@ -95,7 +95,6 @@ def loaded(operation: Any, *, atomic: bool) -> Any:
     """What stands in for the loader: one migration."""
     return lambda *_, **__: SimpleNamespace(
         disk_migrations={(APP, "0001_bench"): scratch_schema.migration(operation, atomic=atomic)},
-        project_state=lambda *_, **__: project_state(BEFORE),
     )
 
 
@@ -105,6 +104,7 @@ def loaded(operation: Any, *, atomic: bool) -> Any:
 def test_an_atomic_migration_of_what_cannot_be_in_one_is_an_error(
     operation: Any, needs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(checks, "state_at", lambda *_, **__: project_state(BEFORE))
     monkeypatch.setattr(checks, "MigrationLoader", loaded(operation, atomic=False))
     assert run_checks(tags=TAGS) == []
     apart = migrations.SeparateDatabaseAndState([operation])

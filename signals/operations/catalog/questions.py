@@ -34,6 +34,7 @@ class Question:
     types: quoted names of types to resolve as well, for Table.unknown.
     unreadable: names of types that PostgreSQL cannot read, and that are not asked for; unknown as well.
     tables: quoted names of tables to resolve as well, for Table.targets.
+    collations: plain names of collations, for Table.nondeterministic.
     kind: TABLE, ENUM or PLACED.
     family: the group of schemas in which `ask_in_schemas` asks the question.
     """
@@ -42,6 +43,7 @@ class Question:
     indexes: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    collations: tuple[str, ...] = ()
     kind: str = "table"
     family: int = 0
     unreadable: tuple[str, ...] = ()
@@ -53,6 +55,7 @@ class Question:
             indexes=_union(self.indexes, other.indexes),
             types=_union(self.types, other.types),
             tables=_union(self.tables, other.tables),
+            collations=_union(self.collations, other.collations),
         )
 
 
@@ -78,7 +81,8 @@ TABLE, ENUM, PLACED = "table", "enum", "placed"
 
 # The questions as rows `q`; `place` is the position of each in the list.
 _QUESTIONS = """pg_catalog.jsonb_to_recordset(%s::pg_catalog.jsonb) q (
-  place int4, family int4, kind text, name text, indexes text[], types text[], tables text[])"""
+  place int4, family int4, kind text, name text, indexes text[], types text[], tables text[],
+  collations text[])"""
 
 # One question. Without LIMIT the planner would expect a hundred; see query.py's INTERPRETED.
 _QUESTION = f"(SELECT * FROM {_QUESTIONS} LIMIT 1) q"  # noqa: S608 - a constant
@@ -226,6 +230,7 @@ def facts_of(
         TABLE: table_facts(
             types=any(each.types for each in questions),
             tables=any(each.tables for each in questions),
+            collations=any(each.collations for each in questions),
             indexes=any(each.indexes for each in questions),
             thorough=thorough,
         ),

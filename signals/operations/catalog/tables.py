@@ -99,6 +99,7 @@ class Table:
     pages: about how many pages of 8 KiB the table has on disk, by the last VACUUM or ANALYZE.
     targets: those of Question.tables that exist, by the names in the question.
     unknown: those of Question.types that do not exist.
+    nondeterministic: those of Question.collations under which different texts may be equal.
     taken: the relations other than the table's indexes that have one of the names Question.indexes.
     tree: the partitions, if the table is partitioned and the question has indexes.
     """
@@ -114,6 +115,7 @@ class Table:
     pages: int
     targets: dict[str, Target]
     unknown: tuple[str, ...]
+    nondeterministic: tuple[str, ...]
     columns: tuple[Column, ...]
     constraints: tuple[Constraint, ...]
     indexes: tuple[Index, ...]
@@ -150,6 +152,10 @@ class Table:
 _UNKNOWN = """(SELECT pg_catalog.json_agg(u.name) FROM pg_catalog.unnest(q.types) u (name)
       WHERE pg_catalog.to_regtype(u.name) IS NULL)"""
 
+_NONDETERMINISTIC = """(SELECT pg_catalog.json_agg(u.name) FROM pg_catalog.unnest(q.collations) u (name)
+      WHERE EXISTS (SELECT FROM pg_catalog.pg_collation l
+                    WHERE l.collname = u.name AND NOT l.collisdeterministic))"""
+
 _TARGETS = """(SELECT pg_catalog.json_object_agg(u.name, pg_catalog.json_build_object(
           'oid', r.oid::pg_catalog.int8, 'kind', r.relkind, 'persistence', r.relpersistence,
           'granted', pg_catalog.has_table_privilege(r.oid, 'REFERENCES'),
@@ -177,7 +183,7 @@ SELECT pg_catalog.json_build_object(
   'standing', <standing>,
   'temporary', c.relpersistence = 't', 'unlogged', c.relpersistence = 'u',
   'hides_rows', pg_catalog.row_security_active(c.oid), 'pages', c.relpages,
-  'unknown', <unknown>,
+  'unknown', <unknown>, 'nondeterministic', <nondeterministic>,
   'targets', <targets>,
   'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'number', a.attnum, 'name', a.attname,
@@ -218,15 +224,18 @@ WHERE c.oid = pg_catalog.to_regclass(q.name)
 """
 
 
-def table_facts(*, types: bool, tables: bool, indexes: bool, thorough: bool) -> str:
+def table_facts(
+    *, types: bool, tables: bool, collations: bool, indexes: bool, thorough: bool
+) -> str:
     """Return the SQL of a table's facts.
 
-    types, tables, indexes: whether a question has any. thorough: whether to find out which of the indexes are
-    being built, and how a table further back on the search_path stands to the current schema.
+    types, tables, collations, indexes: whether a question has any. thorough: whether to find out which of the
+    indexes are being built, and how a table further back on the search_path stands to the current schema.
     """
     parts = {
         "unknown": _UNKNOWN if types else "NULL",
         "targets": _TARGETS if tables else "NULL",
+        "nondeterministic": _NONDETERMINISTIC if collations else "NULL",
         "taken": _TAKEN if indexes else "NULL",
         "indexes": indexes_json(building=thorough),
         "standing": TABLE_STANDING if thorough else QUICK_STANDING,
@@ -242,7 +251,8 @@ def parse_table(text: str) -> Table:
     facts = json.loads(text)
     del facts["digits"]
     facts["standing"] = Standing(facts["standing"])
-    facts["unknown"] = tuple(facts["unknown"] or ())
+    for part in ("unknown", "nondeterministic"):
+        facts[part] = tuple(facts[part] or ())
     targets = facts["targets"] or {}
     facts["targets"] = {
         name: Target(**{**target, "keys": target["keys"] or {}}) for name, target in targets.items()

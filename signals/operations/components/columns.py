@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 
 from ..catalog.contents import has_rows
 from ..catalog.probes import rewrites_table
+from ..catalog.query import compose
 from ..catalog.tables import Column, Table
 from ..errors import Refused
 from ..findings import Finding, Snapshot, Status
@@ -32,6 +33,9 @@ _COLUMN_CLAUSE = re.compile(
     r"\s+(?:CHECK|COLLATE|CONSTRAINT|DEFAULT|GENERATED|NOT|NULL|PRIMARY|REFERENCES|UNIQUE)\b",
     re.IGNORECASE,
 )
+
+# The = of box and circle compares areas, that of path numbers of points; the others have none.
+_WITHOUT_EQUALITY = ("json", "xml", "point", "box", "path", "polygon", "circle")
 
 # Names that CREATE TABLE accepts as a type, and stores as an integer type with a sequence.
 _SERIAL_TYPES = {
@@ -141,6 +145,39 @@ def with_default(field: AnyField, found: Column | None, ddl: Sequence[str]) -> l
     return [sql for sql in ddl if not (is_kept and sql.endswith(" DROP DEFAULT"))]
 
 
+def as_column(site: Site, field: AnyField) -> Column:
+    """Return the column that the field declares, in Django's spelling, without reading the catalog."""
+    collation = getattr(field, "db_collation", None)
+    default = site.editor().db_default_sql(field) if field.has_db_default() else None
+    return Column(
+        name=site.column(field.name),
+        type=type_of(site, field),
+        not_null=not field.null,
+        default=compose(site.connection, *default) if default else None,
+        collation=site.quote(collation) if collation else None,
+        generated="",
+        numbered=bool(field.db_type_suffix(site.connection)),
+        unproven=None,
+    )
+
+
+def cast_to_compare(found: str, target: str) -> str:
+    """Return the cast that gives values of the found type a true equality; empty if they have one."""
+    if (found, target) == ("json", "jsonb"):
+        return "::jsonb"  # jsonb keeps neither whitespace nor the order of keys
+    return "::text" if found.removesuffix("[]") in _WITHOUT_EQUALITY else ""
+
+
+def same_type(found: Column, target: Column) -> bool:
+    """Return whether two columns have the same type and collation."""
+    return (found.type, found.collation) == (target.type, target.collation)
+
+
+def collate_clause(column: Column) -> str:
+    """Return the COLLATE that follows the type of the column, if it has a collation of its own."""
+    return f" COLLATE {column.collation}" if column.collation else ""
+
+
 def bare_field(site: Site, field: AnyField) -> AnyField:
     """Return a copy of the model's field without unique and check constraints.
 
@@ -235,7 +272,7 @@ def require_no_other_change(
     def asks(field: AnyField) -> dict[str, bool]:
         return {
             "unique": field.unique,
-            "indexed": bool(getattr(field, "db_index", False)),
+            "indexed": bool(getattr(field, "db_index", False)) and not field.unique,
             "checked": bool(field.db_parameters(site.connection)["check"]),
         }
 
@@ -282,6 +319,12 @@ def type_of(site: Site, field: AnyField) -> str:
     """
     kind, *_ = _COLUMN_CLAUSE.split(str(db_type(site, field)), maxsplit=1)
     return _SERIAL_TYPES.get(kind.lower(), kind)
+
+
+def collation_of(site: Site, field: AnyField) -> str | None:
+    """Return the collation that the field, or the one that a foreign key refers to, declares."""
+    collation: str | None = field.db_parameters(site.connection).get("collation")
+    return collation
 
 
 def definition(column: Column) -> str:

@@ -7,7 +7,8 @@ indexes, and labels, are plain, because they are compared with the catalog.
 from collections.abc import Sequence
 
 from ..catalog.records import RECORDER_TABLE
-from ..names import PROBE_TABLE
+from ..errors import REFUSAL
+from ..names import NAME, PROBE_TABLE
 from ..statements import Statement
 
 NEVER = "false"  # for a step that leaves nothing in the catalog by which to tell that it is done
@@ -100,15 +101,16 @@ def _has_keys(table: str, condition: str) -> str:
 
 
 def unless_of_type(table: str, column: str, type_name: str, sql: str) -> str:
-    """Return a statement that executes the SQL unless the column has the type.
+    """Return a statement that executes the SQL unless the column has the type, and its collation.
 
-    The type may be spelled in any way: a temporary table with a column of that type is compared.
+    The type may be spelled in any way: a temporary table with a column of that type is compared. type_name:
+    with the COLLATE behind it, if any.
     """
     probe = f"pg_temp.{PROBE_TABLE}"
     body = (
         f"BEGIN CREATE TEMPORARY TABLE {PROBE_TABLE} (wanted {type_name}); "
         "IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute f JOIN pg_catalog.pg_attribute w "
-        "ON (f.atttypid, f.atttypmod) = (w.atttypid, w.atttypmod) "
+        "ON (f.atttypid, f.atttypmod, f.attcollation) = (w.atttypid, w.atttypmod, w.attcollation) "
         f"WHERE f.attrelid = pg_catalog.to_regclass({literal(table)}) AND f.attname = {literal(column)} "
         f"AND w.attrelid = {literal(probe)}::pg_catalog.regclass AND w.attname = 'wanted') "
         f"THEN EXECUTE {literal(sql)}; END IF; DROP TABLE {probe}; END"
@@ -151,6 +153,14 @@ def has_index(table: str, name: str, *, valid: bool | None = None) -> str:
         "EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
         f"WHERE i.indrelid = pg_catalog.to_regclass({literal(table)}) "
         f"AND c.relname = {literal(name)}{condition})"
+    )
+
+
+def has_primary_key(table: str) -> str:
+    """Return the condition that the table has a primary key."""
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_index WHERE indisprimary "
+        f"AND indrelid = pg_catalog.to_regclass({literal(table)}))"
     )
 
 
@@ -198,6 +208,14 @@ def uses_type(name: str) -> str:
     )
 
 
+def is_nondeterministic(collation: str) -> str:
+    """Return the condition that different texts may be equal under the collation."""
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_collation "
+        f"WHERE collname = {literal(collation)} AND NOT collisdeterministic)"
+    )
+
+
 def refusal(message: str) -> str:
     """Return a statement that stops a script with the message."""
     body = f"BEGIN RAISE EXCEPTION USING MESSAGE = {literal(message)}; END"
@@ -212,7 +230,21 @@ def refusal_if_any(table: str, condition: str, message: str) -> str:
     body = (
         "BEGIN PERFORM pg_catalog.set_config('row_security', 'off', true); "
         f"IF EXISTS (SELECT FROM {table} WHERE {condition}) THEN "
-        f"RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = {literal(message)}; END IF; END"
+        f"RAISE EXCEPTION USING ERRCODE = '{REFUSAL}', MESSAGE = {literal(message)}; END IF; END"
+    )
+    return f"DO {literal(body)}"
+
+
+def refusal_unless_empty(table: str, message: str) -> str:
+    """Return a statement that fails with the message if the table has a row, under ACCESS EXCLUSIVE.
+
+    PostgreSQL looks for the rows that violate a new check with a snapshot of its own, taken under the lock,
+    also in REPEATABLE READ and SERIALIZABLE. The check goes with the table.
+    """
+    body = (
+        f"BEGIN ALTER TABLE {table} ADD CONSTRAINT {NAME}_empty CHECK (false); "
+        "EXCEPTION WHEN check_violation THEN "
+        f"RAISE EXCEPTION USING ERRCODE = '{REFUSAL}', MESSAGE = {literal(message)}; END"
     )
     return f"DO {literal(body)}"
 

@@ -1,10 +1,18 @@
 """The SQL for a primary key that a table lacks."""
 
+import re
 from collections.abc import Sequence
 
 from ..catalog.tables import Constraint, Table
 from ..names import shortened, successor
 from ..site import Site
+from ..statements import Lock, Statement
+from . import guards
+
+_NEW_KEY = re.compile(
+    r'(CREATE UNIQUE INDEX CONCURRENTLY "((?:[^"]|"")+)" .*); '
+    r"(ALTER TABLE .* ADD CONSTRAINT .* PRIMARY KEY USING INDEX .*);"
+)
 
 
 def primary_key_ddl(
@@ -23,3 +31,20 @@ def primary_key_ddl(
         f"ALTER TABLE {site.table} {instead}"
         f"ADD CONSTRAINT {site.quote(name)} PRIMARY KEY USING INDEX {index};"
     )
+
+
+def script_primary_key(table: str, ddl: str) -> list[Statement]:
+    """Return the steps of `primary_key_ddl` for a printed script; none if it replaces a primary key.
+
+    table: the quoted name.
+    """
+    found = _NEW_KEY.fullmatch(ddl)
+    if found is None or " DROP CONSTRAINT " in found[3]:
+        return []
+    done = guards.has_primary_key(table)
+    built = guards.has_index(table, found[2].replace('""', '"'))
+    lock = Lock.SHARE_UPDATE_EXCLUSIVE
+    return [
+        Statement(found[1], lock, table, guards.either(done, built), transactional=False),
+        Statement(found[3], Lock.ACCESS_EXCLUSIVE, table, done),
+    ]

@@ -17,7 +17,7 @@ from ..execution.run import run_of
 from ..findings import Snapshot
 from ..names import PROBE
 from ..site import Site
-from .columns import type_of
+from .columns import collation_of, type_of
 from .constant_folding import fold_constants
 from .foreign_keys import has_db_constraint, target_table
 
@@ -48,6 +48,7 @@ def question(operation: Contract, site: Site, family: int = 0) -> Question:
         tuple(operation.names(site)),
         tuple(type_of(site, field) for field in declared),
         tuple(target_table(site, field) for field in declared if has_db_constraint(field)),
+        tuple(filter(None, (collation_of(site, field) for field in declared))),
         family=family,
     )
 

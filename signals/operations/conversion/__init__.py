@@ -13,6 +13,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from ..base import Convergent
+from ..migrate.walk import advance
 from .atomicity import TransactionNeed, is_of_state_alone, transaction_need
 from .classes import stand_in
 from .fields import SENT_AGAIN, alter_field, is_same_declaration
@@ -63,7 +64,7 @@ def convert(
     state, made = before.clone(), []
     for operation in operations:
         after = state.clone()
-        operation.state_forwards(app_label, after)
+        advance(operation, app_label, after)
         made.append(_change(operation, app_label, state, after, connection))
         state = after
     made = _with_validations(made, app_label, before)
@@ -228,7 +229,7 @@ def _with_needs(changes: Sequence[Change], app_label: str, state: ProjectState) 
             is_comment = type(operation) is migrations.AlterField and not change.is_kept
             if sends and change.reason != SENT_AGAIN and not is_comment:
                 needs.add(transaction_need(operation, app_label, state, new))
-            operation.state_forwards(app_label, state)
+            advance(operation, app_label, state)
         made = next(
             (
                 each

@@ -13,6 +13,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from ..base import Convergent
+from ..migrate.walk import advance
 
 # Django's operations that send nothing, or one statement that may be sent again.
 _INDIFFERENT = (
@@ -81,7 +82,7 @@ def _need_of_parts(
     state, needs = before.clone(), set()
     for part in operation.database_operations:
         needs.add(transaction_need(part, app_label, state, new))
-        part.state_forwards(app_label, state)
+        advance(part, app_label, state)
     return next(
         (each for each in (TransactionNeed.AUTOCOMMIT, TransactionNeed.ATOMIC) if each in needs),
         TransactionNeed.NONE,

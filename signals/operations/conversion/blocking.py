@@ -18,7 +18,7 @@ from django.db.models import CheckConstraint
 
 from ..components.foreign_keys import has_db_constraint
 from ..contract import Contract
-from ..migrate.walk import in_plan_order
+from ..migrate.walk import advance, in_plan_order, state_at
 from . import Change, convert, flat
 from .atomicity import TransactionNeed
 from .source import is_installed
@@ -68,7 +68,7 @@ def blocking(
     pending = [key for key in in_plan_order(loader) if key not in loader.applied_migrations]
     if not applied or not any(_is_checked(loader.graph.nodes[key]) for key in pending):
         return
-    state: ProjectState = loader.project_state(applied)
+    state = state_at(loader, applied)
     old = set(state.models)
     for key in pending:
         migration = loader.graph.nodes[key]
@@ -76,7 +76,8 @@ def blocking(
             for place, each in enumerate(_of_migration(migration, state, connection, old)):
                 yield (".".join(key), place), each
         old |= set(_renamed(migration.operations, key[0], old))
-        state = migration.mutate_state(state, preserve=False)
+        for operation in migration.operations:
+            advance(operation, key[0], state)
 
 
 def _database_operations(operations: Iterable[Operation]) -> Iterator[Operation]:
@@ -109,9 +110,9 @@ def _of_migration(
             ):
                 yield Blocking(part.original, reason, _instead(part))
             for operation in part.operations:
-                operation.state_forwards(app, inner)
+                advance(operation, app, inner)
         for operation in flat([change]):
-            operation.state_forwards(app, before)
+            advance(operation, app, before)
 
 
 def _has_table(model: ModelState) -> bool:

@@ -80,7 +80,8 @@ def alter_field(
         return [], reason
     if replace(old, comment=new.comment) == new:
         return [], SENT_AGAIN
-    value = _fill_value(operation.field) if old.is_null and not new.is_null else None
+    is_closed = old.is_null and not new.is_null
+    value = _fill_value(operation.field, after, connection) if is_closed else None
     if value is _UNKNOWN:
         return [], _FUNCTION
     return list(_steps(Alteration(operation, before, old, new, value))), ""
@@ -146,26 +147,37 @@ def _facts(field: AnyField, connection: BaseDatabaseWrapper) -> FieldFacts:
 _UNKNOWN = object()
 
 
-def _fill_value(field: AnyField) -> Any:
+def _fill_value(declared: AnyField, field: AnyField, connection: BaseDatabaseWrapper) -> Any:
     """Return the value that Django puts in the place of NULL.
 
     Return None if there is none, and _UNKNOWN if a function would compute it.
+
+    declared: the field of the operation, which has the default. field: that of the model.
     """
-    if field.has_db_default():
-        default: Any = field.db_default
-        return default if isinstance(default, Expression) else _value(default, field)
-    if not field.has_default():
+    if declared.has_db_default():
+        default: Any = declared.db_default
+        is_expression = isinstance(default, Expression)
+        return default if is_expression else _value(default, field, connection)
+    if not declared.has_default():
         return None
-    default = field.default
-    if default is timezone.now:
+    default = declared.default
+    if default is timezone.now and field.get_internal_type() == "DateTimeField":
         return Now()
     if callable(default) and default not in _CONSTANT_MAKERS:
         return _UNKNOWN
-    return _value(default() if callable(default) else default, field)
+    return _value(default() if callable(default) else default, field, connection)
 
 
-def _value(default: Any, field: AnyField) -> Value | None:
+def _value(default: Any, field: Any, connection: BaseDatabaseWrapper) -> Value | None:
+    """Return the value, with the field if it is what makes of the value what the column gets."""
     if default is None:
         return None
+    while field.is_relation:  # a foreign key prepares a value as the field that it refers to
+        field = field.target_field
     plain = default.value if isinstance(default, Enum) else default
-    return Value(plain) if isinstance(plain, _PLAIN) else Value(plain, output_field=field.clone())
+    try:
+        stored = field.get_db_prep_save(default, connection)
+    except Exception:  # noqa: BLE001 - what a project's field raises is raised again when it fills
+        stored = None
+    is_stored = isinstance(plain, _PLAIN) and isinstance(stored, type(plain)) and stored == plain
+    return Value(plain) if is_stored else Value(default, output_field=field.clone())

@@ -10,6 +10,7 @@ from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
+from ..migrate.walk import advance, state_at
 from . import Change, convert, flat
 from .atomicity import TransactionNeed
 
@@ -75,7 +76,7 @@ def plan_migrations(
         converted = convert(migration.operations, migration.app_label, state, connection)
         planned[_key(migration)] = batches(converted, atomic=migration.atomic)
         for operation in flat(converted):
-            operation.state_forwards(migration.app_label, state)
+            advance(operation, migration.app_label, state)
     made = {app: list(_numbered(each, planned, name)) for app, each in changes.items()}
     pairs = [pair for each in made.values() for pair in each]
     last = {old: _key(new[-1]) for old, new in pairs}
@@ -102,8 +103,7 @@ def state_without(loader: MigrationLoader, left_out: Collection[Key]) -> Project
         for parent in loader.graph.node_map[key].parents
         if parent.key not in leaves
     ]
-    state: ProjectState = loader.project_state([*leaves, *further])
-    return state
+    return state_at(loader, [*leaves, *further])
 
 
 def _numbered(

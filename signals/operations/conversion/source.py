@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from django.db import models
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
+from ..migrate.walk import advance
 from ..names import PACKAGE
 from . import Change, flat, is_same_state
 from .parts import Batch
 from .tidy import assigned_names, comments, tidied
 from .writer import MODULE_NAME, import_as, written
 
+_BYTE_ORDER_MARK = BOM_UTF8.decode()
 _MODELS = "from django.db import models"
 # What follows an element: its comma, and a comment on the same line.
 _COMMA = re.compile(rb"(?:\s|#[^\n]*)*,(?:[ \t]*#[^\r\n]*)?")
@@ -54,6 +57,7 @@ def rewritten(
     the graph, or if a comment would be lost.
     """
     file = _File.of(migration)
+    mark = _BYTE_ORDER_MARK if source_of(migration).read_bytes().startswith(BOM_UTF8) else ""
     source, former, made = file.data.decode(), "", {}
     is_crlf = source.count("\n") == source.count("\r\n") > 0
     for part, name in zip(parts, names, strict=True):
@@ -77,7 +81,7 @@ def rewritten(
         _require_as_planned(edited, part, state)
         _require_same_place(edited, migration, former, is_last=part is parts[-1])
         former = name
-    return made
+    return {name: mark + text for name, text in made.items()}
 
 
 def source_of(migration: Migration) -> Path:
@@ -104,7 +108,7 @@ class _File:
 
     @classmethod
     def of(cls, migration: Migration) -> "_File":
-        data = source_of(migration).read_bytes()
+        data = source_of(migration).read_bytes().removeprefix(BOM_UTF8)
         try:
             tree = ast.parse(data.decode())
         except (UnicodeDecodeError, SyntaxError):
@@ -317,9 +321,9 @@ def _require_as_planned(made: Migration, part: Batch, state: ProjectState) -> No
     planned = flat(part.changes)
     own = state.clone()
     for operation in made.operations:
-        operation.state_forwards(made.app_label, own)
+        advance(operation, made.app_label, own)
     for operation in planned:
-        operation.state_forwards(made.app_label, state)
+        advance(operation, made.app_label, state)
     is_planned = (
         list(map(type, made.operations)) == list(map(type, planned))
         and made.atomic == part.atomic

@@ -19,7 +19,7 @@ from django.db.models.options import normalize_together
 
 from ..base import Convergent
 from ..findings import Source
-from ..migrate.walk import LoaderOfRecorded, in_plan_order
+from ..migrate.walk import LoaderOfRecorded, advance, in_plan_order
 from ..names import IN_NAMES, MAX_NAME_BYTES, why_unusable
 from ..site import AnyField
 
@@ -185,7 +185,7 @@ class _Replay:
                 if in_database:
                     self._record_database(operation)
                 self._record_state(operation)
-                operation.state_forwards(self.app, self.history.state)
+                advance(operation, self.app, self.history.state)
 
     def _record_database(self, operation: Operation) -> None:
         """Record what the operation does to the database; the state is still the one before it."""
@@ -275,7 +275,7 @@ class _Replay:
         return self.app, str(name).lower()
 
     def _is_retyped(self, operation: migrations.AlterField) -> bool:
-        """Return whether the field gets another type, whatever the length.
+        """Return whether the field gets another type, whatever the length, or another collation.
 
         Django drops the field's index for LIKE then.
         """
@@ -336,10 +336,11 @@ def _column(name: str, declared: AnyField) -> str | None:
 
 
 def _kind(declared: Any, connection: BaseDatabaseWrapper) -> str:
-    """Return the field's type without its length; for a foreign key, the model that it refers to."""
+    """Return the field's type without its length, and its collation; of a foreign key, the model."""
     if declared.is_relation:
         return str(declared.deconstruct()[3].get("to", "")).lower()
-    return str(declared.db_parameters(connection)["type"]).partition("(")[0]
+    kind = declared.db_parameters(connection)
+    return f"{str(kind['type']).partition('(')[0]} {kind.get('collation')}"
 
 
 def _as_stored(state: ProjectState, connection: BaseDatabaseWrapper) -> None:

@@ -9,7 +9,7 @@ from django.db.migrations.migration import Migration
 
 from ..base import Convergent
 from ..findings import Finding, Status
-from ..migrate.walk import operation_findings, steps
+from ..migrate.walk import operation_findings, state_at, steps
 from .printing import in_encoding
 from .records import judged_migrations, readable_records
 from .rows import Problem, unjudged
@@ -96,7 +96,7 @@ def report(
     Its convergent operations are asked themselves. What its other operations declare is found in the
     replayed state, which has it once the migration is applied.
     """
-    state = loader.project_state((migration.app_label, migration.name), at_end=False)
+    state = state_at(loader, [(migration.app_label, migration.name)], at_end=False)
     findings = tuple(
         finding
         for operation, before, after in steps(migration.operations, migration.app_label, state)

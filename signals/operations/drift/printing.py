@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..components.guards import guarded
+from ..components.primary_key import script_primary_key
 from ..errors import ConvergenceError
 from ..findings import Status
 from .repair import in_order, postponed, statements
@@ -300,6 +301,8 @@ def _steps(row: Row) -> Iterator[str]:
                 yield from map(guarded, steps)
         except ConvergenceError as error:
             yield _comment(str(error))
+    elif key := script_primary_key(finding.table, finding.fix):
+        yield from map(guarded, key)
     elif finding.status is not Status.BUILDING:
         facts = {"found": finding.found, "wanted": finding.wanted, "to fix": finding.fix}
         yield from (_comment(f"{name}: {fact}") for name, fact in facts.items() if fact)

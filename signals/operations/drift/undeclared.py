@@ -7,13 +7,12 @@ from typing import Any
 from django.db.models import Index, UniqueConstraint
 
 from .. import BUILDERS
-from ..catalog.indexes import Index as CatalogIndex
 from ..catalog.tables import Table
 from ..components.columns import definition
 from ..components.constraints import drop_constraint
 from ..components.indexes import drop_index, replacement_leftovers
 from ..findings import Finding, Status
-from ..implied import serving
+from ..implied import pattern_column, serving
 from ..site import Site
 from .rows import Row
 
@@ -84,7 +83,7 @@ class Undeclared:
             if each.unique or getattr(each, "db_index", False)
         }
         for index in found.indexes:
-            if _pattern_column(index) in keys:
+            if pattern_column(index) in keys:
                 yield index.name
 
     def _row(
@@ -122,10 +121,3 @@ class Undeclared:
             yield index.name
             if index.constraint:
                 yield index.constraint
-
-
-def _pattern_column(index: CatalogIndex) -> str | None:
-    """Return the column of an index for LIKE, which Django adds to a unique or indexed text, or None."""
-    if len(index.keys) != 1 or not index.keys[0][1].endswith("_pattern_ops"):
-        return None
-    return index.keys[0][0].strip('"') if index.predicate is None else None

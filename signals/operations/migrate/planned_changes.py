@@ -7,6 +7,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..catalog.indexes import Index
+from ..catalog.query import quoted
 from ..catalog.questions import find_table
 from ..catalog.records import Standing
 from ..catalog.tables import Column, Constraint, Table, Target
@@ -45,6 +46,7 @@ class PlannedChanges:
     made: the new columns, as pairs of quoted table and name; for an enum type the table is empty.
     gone: the dropped columns, as such pairs. Indexes and constraints that contain the name count as dropped.
     removed: the other dropped components, as such pairs.
+    renamed: for each renamed column its quoted table, its old name and its new one.
     types: the enum types by name, as the steps leave them.
     changing: every object that the steps change.
     """
@@ -52,8 +54,16 @@ class PlannedChanges:
     made: set[tuple[str, str]] = field(default_factory=set)
     gone: set[tuple[str, str]] = field(default_factory=set)
     removed: set[tuple[str, str]] = field(default_factory=set)
+    renamed: list[tuple[str, str, str]] = field(default_factory=list)
     types: dict[str, Snapshot] = field(default_factory=dict)
     changing: set[_CatalogObject] = field(default_factory=set)
+
+    def take_rename(self, table: str, old: str, new: str) -> None:
+        """Record that a column of the quoted table gets another name."""
+        self.renamed.append((table, old, new))
+        if (table, old) in self.made:
+            self.made.remove((table, old))
+            self.made.add((table, new))
 
     def take(self, site: Site, findings: Sequence[Finding]) -> None:
         """Record what an operation with these findings will do."""
@@ -117,6 +127,8 @@ class PlannedChanges:
         if found is None and not any(name == table for name, _ in self.made):
             return None
         known = found or _empty_table(site)
+        for place, old, new in self.renamed:
+            known = _with_renamed_column(known, old, new) if place == table else known
         gone = {name for place, name in self.gone if place == table}
 
         def stays(part: Constraint | Index) -> bool:
@@ -148,6 +160,25 @@ class PlannedChanges:
         )
 
 
+def _with_renamed_column(table: Table, old: str, new: str) -> Table:
+    """Return the table whose column has the new name; the text of definitions stays."""
+
+    def named(name: str) -> str:
+        return {old: new, quoted(old): quoted(new)}.get(name, name)
+
+    return replace(
+        table,
+        columns=tuple(replace(each, name=named(each.name)) for each in table.columns),
+        constraints=tuple(
+            replace(each, columns=tuple(map(named, each.columns))) for each in table.constraints
+        ),
+        indexes=tuple(
+            replace(each, keys=tuple((named(key[0]), *key[1:]) for key in each.keys))
+            for each in table.indexes
+        ),
+    )
+
+
 def _objects(finding: Finding) -> set[_CatalogObject]:
     table = finding.table
     kinds = _KINDS.get(finding.component, (finding.component,))
@@ -168,6 +199,7 @@ def _empty_table(site: Site) -> Table:
         pages=0,
         targets={},
         unknown=(),
+        nondeterministic=(),
         columns=(),
         constraints=(),
         indexes=(),

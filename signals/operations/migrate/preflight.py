@@ -208,10 +208,6 @@ def _targets(
 
 def _uses(operation: Convergent, types: set[str], connection: BaseDatabaseWrapper) -> bool:
     """Return whether a field of the operation has one of the types."""
-    declared = [getattr(operation, "field", None), *dict(getattr(operation, "fields", ())).values()]
-    names = (
-        field.db_parameters(connection)["type"] or ""
-        for field in declared
-        if field and not field.remote_field
-    )
+    fields = (field for field in operation.declared_fields if not field.remote_field)
+    names = (field.db_parameters(connection)["type"] or "" for field in fields)
     return any(name.strip('"') in types for name in names)

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
+from django.db.migrations.operations import RenameField
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
@@ -23,7 +25,7 @@ from ..refusals import require_judged
 from ..site import Site
 from ..statements import Lock, Statement
 from .planned_changes import PlannedChanges
-from .walk import steps
+from .walk import state_at, steps
 
 _Walked = tuple[Operation, ProjectState, ProjectState]
 
@@ -75,12 +77,15 @@ def preview(
     would stop the run is not raised, but stored in the preview of its operation.
     """
     executor: Any = MigrationExecutor(connection)
-    state = executor._create_project_state(with_applied_migrations=True)
+    loader = executor.loader
+    state = state_at(
+        loader, [key for key in loader.graph.nodes if key in loader.applied_migrations]
+    )
     changes = PlannedChanges()
     for migration, backwards in plan:
         if backwards:
             key = (migration.app_label, migration.name)
-            state = executor.loader.project_state(key, at_end=False)
+            state = state_at(loader, [key], at_end=False)
         walked = [
             (each, before, after.clone())
             for each, before, after in steps(migration.operations, migration.app_label, state)
@@ -103,9 +108,16 @@ def _preview_operation(
     *,
     backwards: bool,
 ) -> OperationPreview | None:
-    operation, before, after = walked
+    operation, *states = walked
+    before, after = states
     label = migration.app_label
     if not isinstance(operation, Convergent):
+        if isinstance(operation, RenameField) and not backwards:
+            former, model = (state.apps.get_model(label, operation.model_name) for state in states)
+            field: Any = former._meta.get_field(operation.old_name)
+            renamed: Any = model._meta.get_field(operation.new_name)
+            table = Site(connection, former, former._meta.db_table).table
+            changes.take_rename(table, field.column, renamed.column)
         return _preview_stock(connection, label, walked, backwards=backwards)
     site = operation.locate(label, connection, after, before)
     if site is None:
@@ -193,7 +205,8 @@ def _preview_stock(
                 operation.database_backwards(label, editor, after, before)
             else:
                 operation.database_forwards(label, editor, before, after)
-    except (DatabaseError, ValueError):  # Django looks up names in tables that do not exist yet
+    except (DatabaseError, ValueError, FieldDoesNotExist, FieldError):
+        # Django looks up names in tables that do not exist yet, or fields that were renamed.
         return OperationPreview(
             name, (StatementPreview("-- depends on earlier operations, and is not shown"),)
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.operations import SeparateDatabaseAndState
+from django.db.migrations.operations import RenameField, RunSQL, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
@@ -35,6 +35,35 @@ def in_plan_order(loader: MigrationLoader) -> list[tuple[str, str]]:
     return list(dict.fromkeys(key for leaf in leaves for key in loader.graph.forwards_plan(leaf)))
 
 
+def state_at(
+    loader: MigrationLoader, keys: Sequence[tuple[str, str]], *, at_end: bool = True
+) -> ProjectState:
+    """Return the state after the migrations and all that they need; at_end=False leaves out themselves."""
+    plan = dict.fromkeys(each for key in keys for each in loader.graph.forwards_plan(key))
+    state = ProjectState(real_apps=loader.unmigrated_apps)
+    for key in plan:
+        if at_end or key not in keys:
+            for operation in loader.graph.nodes[key].operations:
+                advance(operation, key[0], state)
+    return state
+
+
+def advance(operation: Operation, app_label: str, state: ProjectState) -> None:
+    """Apply the operation to the state, and change no field of another state or of an operation.
+
+    Django renames a field by writing into the fields that refer to it. States share these with their
+    clones, and with the operations that declare them.
+    """
+    if isinstance(operation, SeparateDatabaseAndState | RunSQL):
+        for each in operation.state_operations:
+            advance(each, app_label, state)
+        return
+    if isinstance(operation, RenameField):
+        for model in state.models.values():
+            model.fields = {name: field.clone() for name, field in model.fields.items()}
+    operation.state_forwards(app_label, state)
+
+
 def convergent(operations: Sequence[Operation]) -> Iterator[Convergent]:
     """Yield the convergent operations, also those inside SeparateDatabaseAndState."""
     for operation in operations:
@@ -55,10 +84,10 @@ def steps(
     for operation in operations:
         if isinstance(operation, SeparateDatabaseAndState):
             yield from steps(operation.database_operations, app_label, state.clone())
-            operation.state_forwards(app_label, state)
+            advance(operation, app_label, state)
             continue
         before = state.clone()
-        operation.state_forwards(app_label, state)
+        advance(operation, app_label, state)
         yield operation, before, state
 
 

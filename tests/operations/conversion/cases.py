@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from django.contrib.postgres import operations as postgres
@@ -58,7 +59,13 @@ INDEX = models.Index(fields=["x"], name="i")
 CHECK = models.CheckConstraint(condition=Q(x__gt=0), name="c")
 UNIQUE = models.UniqueConstraint(fields=["x"], name="u")
 EXCLUSION = ExclusionConstraint(name="e", expressions=[("r", "&&")])
+CUT_OFF = f"the name {'c' * 64} is 64 bytes long, and PostgreSQL keeps 63 (shorten it)"
 WITH_X: Any = ("x", INTEGER(null=True))
+
+
+def loose(**options: Any) -> Any:
+    """A foreign key without a constraint."""
+    return to("shapes.B", db_constraint=False, db_column="x", **options)
 
 
 def over(*steps: Operation, options: Any = None) -> tuple[Callable[[], list[Operation]], ...]:
@@ -67,6 +74,17 @@ def over(*steps: Operation, options: Any = None) -> tuple[Callable[[], list[Oper
         lambda: table(WITH_X, ("r", IntegerRangeField(null=True)), **(options or {})),
         lambda: list(steps),
     )
+
+
+class Coin(Enum):
+    DIME = 10
+
+
+class Cents(models.IntegerField):
+    """An amount of money, which is stored in hundredths."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return value if value is None else 100 * getattr(value, "value", value)
 
 
 CASES: dict[str, Case] = {
@@ -103,6 +121,42 @@ CASES: dict[str, Case] = {
         STRICT,
         rows="NULL",
     ),
+    "not null with a text in JSON": Case(
+        *altered(lambda: models.JSONField(null=True), lambda: models.JSONField(default="5")),
+        STRICT,
+        rows="NULL",
+    ),
+    "not null with a text in JSON that is none": Case(
+        *altered(lambda: models.JSONField(null=True), lambda: models.JSONField(default="x")),
+        STRICT,
+        rows="NULL",
+    ),
+    "not null with a database default in JSON": Case(
+        *altered(lambda: models.JSONField(null=True), lambda: models.JSONField(db_default="5")),
+        f"{TYPE} {STRICT}",
+        rows="NULL",
+    ),
+    "not null with what its field stores otherwise": Case(
+        *altered(lambda: Cents(null=True), lambda: Cents(default=12)), STRICT, rows="NULL"
+    ),
+    "not null with an object of its field": Case(
+        *altered(lambda: Cents(null=True), lambda: Cents(default=Coin.DIME)), STRICT, rows="NULL"
+    ),
+    "not null with the text of a number": Case(
+        *altered(lambda: INTEGER(null=True), lambda: INTEGER(default="3")), STRICT, rows="NULL"
+    ),
+    "not null with a number for a text": Case(
+        *altered(lambda: text(null=True), lambda: text(default=5)), STRICT, rows="NULL"
+    ),
+    "not null with the key of a foreign key": Case(
+        lambda: [
+            migrations.CreateModel("B", [("id", Cents(primary_key=True))]),
+            migrations.CreateModel("A", [key(), ("x", loose())]),
+        ],
+        lambda: [migrations.AlterField("A", "x", loose(null=False, default=12))],
+        STRICT,
+        rows="NULL",
+    ),
     "not null with a choice": Case(
         *altered(lambda: text(null=True), lambda: text(default=Level.HIGH)), STRICT, rows="NULL"
     ),
@@ -121,6 +175,13 @@ CASES: dict[str, Case] = {
         ),
         STRICT,
         rows="NULL",
+    ),
+    "not null with today": Case(
+        *altered(
+            lambda: models.DateField(null=True), lambda: models.DateField(default=timezone.now)
+        ),
+        "AlterField",
+        "a function computes the value for its NULLs (fill them by BackfillInBatches before)",
     ),
     "not null with a function": Case(
         *altered(lambda: INTEGER(null=True), lambda: INTEGER(default=seven)),
@@ -297,7 +358,16 @@ CASES: dict[str, Case] = {
             )
         ),
         "AddConstraint",
-        f"the name {'c' * 64} is 64 bytes long, and PostgreSQL keeps 63 (shorten it)",
+        CUT_OFF,
+    ),
+    "table with a name that PostgreSQL cuts off": Case(
+        list,
+        lambda: table(
+            WITH_X,
+            constraints=[models.CheckConstraint(condition=Q(x__gt=0), name="c" * 64)],
+        ),
+        "CreateTable CreateModel",
+        CUT_OFF,
     ),
     "exclusion": Case(
         *over(migrations.AddConstraint("A", EXCLUSION)),

@@ -378,3 +378,21 @@ def test_missing_tables_that_refer_to_each_other_come_back_with_their_foreign_ke
     else:
         assert stock_project.verify("--repair", "--no-input").returncode == 0
     assert stock_project.not_as_declared() == set()
+
+
+def test_the_script_builds_a_lost_primary_key_before_a_foreign_key_to_it(
+    stock_project: Project,
+) -> None:
+    before = stock_project.not_as_declared()
+    stock_project.psql(
+        "SET client_min_messages = warning;"
+        "ALTER TABLE shop_producer DROP CONSTRAINT shop_maker_pkey CASCADE;"
+        "INSERT INTO shop_producer (id, code, slug) VALUES (1, 'a', 'b')"
+    )
+    lost = stock_project.not_as_declared() - before
+    assert ("table", "shop_producer", "different") in lost
+    assert len([each for each in lost if each[0] == "foreign key"]) > 1
+    script = stock_project.verify("--sql").stdout
+    for _ in range(2):
+        stock_project.psql(script)
+    assert stock_project.not_as_declared() == before

@@ -421,3 +421,56 @@ def test_a_function_that_another_migration_takes_from_the_file_does_not_leave_it
         "0002_fill",
         "0003_again",
     ]
+
+
+SLUGS = """\
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    initial = True
+    operations = [
+        migrations.CreateModel("Item", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("name", models.SlugField(unique=True)),
+            ("code", models.CharField(max_length=36, db_index=True)),
+            ("kind", models.CharField(max_length=9, unique=True, db_collation="C")),
+            ("note", models.CharField(max_length=9, db_index=True)),
+        ]),
+    ]
+"""
+ALTERED = """\
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("mill", "0001_initial")]
+    operations = [
+        migrations.AlterField("item", "name", models.CharField(max_length=80, unique=True)),
+        migrations.AlterField("item", "code", models.UUIDField(db_index=True)),
+        migrations.AlterField("item", "kind", models.CharField(max_length=9, unique=True)),
+        migrations.AlterField("item", "note", models.TextField(db_index=True)),
+    ]
+"""
+
+
+def test_converted_alterations_of_indexed_texts_are_as_declared_forwards_and_backwards(
+    unmigrated_project: Project,
+) -> None:
+    project = unmigrated_project
+    write_migration(project, "0001_initial", SLUGS)
+    write_migration(project, "0002_altered", ALTERED)
+    run_command(project, "convergent_migration", "mill", "0002")
+    assert "atomic = False" in migration_text(project, "0002_altered")
+    for target in ("0002", "0001", "0002"):
+        run_command(project, "migrate", "mill", target, "-v0")
+        run_command(project, "verify_schema", "--strict")
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_keeps_it(unmigrated_project: Project) -> None:
+    write_migration(unmigrated_project, "0001_initial", f"\ufeff{INITIAL}")
+    run_command(unmigrated_project, "convergent_migration", "mill", "0001")
+    text = migration_text(unmigrated_project, "0001_initial")
+    assert text.count("\ufeff") == text.startswith("\ufefffrom django.db")
+    assert text.count("operations.CreateTableIfMissing(") == 2
+    run_command(unmigrated_project, "migrate", "-v0")

@@ -22,6 +22,7 @@ from ...conversion.parts import Batch, batches
 from ...conversion.reloading import Unloadable, loading_as_before
 from ...conversion.source import Unwritable, is_installed, rewritten, source_of
 from ...conversion.writer import MODULE_NAME, written
+from ...migrate.walk import state_at
 from ..arguments import ExitCode, any_postgresql, find_migration, load_migrations, require_alias
 
 
@@ -51,7 +52,7 @@ class Command(BaseCommand):
         app, name = key = (migration.app_label, migration.name)
         connection = any_postgresql()
         try:
-            before = loader.project_state(key, at_end=False)
+            before = state_at(loader, [key], at_end=False)
             changes = convert(migration.operations, app, before, connection)
         except (LookupError, ValueError, FieldDoesNotExist) as error:
             raise CommandError(
