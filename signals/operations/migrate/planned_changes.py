@@ -48,6 +48,8 @@ class PlannedChanges:
     removed: the other dropped components, as such pairs.
     renamed: for each renamed column its quoted table, its old name and its new one.
     types: the enum types by name, as the steps leave them.
+    unnamed: the quoted names of tables that Django's operations drop or rename.
+    moved: the quoted names that those give to tables that exist already.
     changing: every object that the steps change.
     """
 
@@ -56,6 +58,8 @@ class PlannedChanges:
     removed: set[tuple[str, str]] = field(default_factory=set)
     renamed: list[tuple[str, str, str]] = field(default_factory=list)
     types: dict[str, Snapshot] = field(default_factory=dict)
+    unnamed: set[str] = field(default_factory=set)
+    moved: set[str] = field(default_factory=set)
     changing: set[_CatalogObject] = field(default_factory=set)
 
     def take_rename(self, table: str, old: str, new: str) -> None:
@@ -77,6 +81,18 @@ class PlannedChanges:
             elif finding.status is Status.MISSING and finding.component == "table":
                 columns = (each.column for each in site.model._meta.local_fields)
                 self.made |= {(finding.table, str(column)) for column in columns}
+
+    def take_table(self, old: str, new: str | None) -> None:
+        """Record that an operation of Django's renames a table, or drops it if there is no new name."""
+        is_planned = any(name == old for name, _ in self.made) and old not in self.moved
+        self.unnamed.add(old)
+        self.moved.discard(old)
+        if new is not None and not is_planned:
+            self.moved.add(new)
+        for known in (self.made, self.gone, self.removed):
+            parts = {name for table, name in known if table == old}
+            known.difference_update({(old, name) for name in parts})
+            known.update({(new, name) for name in parts if new is not None})
 
     def take_changing(self, connection: BaseDatabaseWrapper, finding: Finding) -> None:
         """Record a component that will change.
@@ -124,6 +140,7 @@ class PlannedChanges:
         Only the attributes that a plan depends on are exact.
         """
         table = site.table
+        found = None if table in self.unnamed else found
         if found is None and not any(name == table for name, _ in self.made):
             return None
         known = found or _empty_table(site)

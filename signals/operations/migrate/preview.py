@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
@@ -9,7 +10,13 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
-from django.db.migrations.operations import RenameField
+from django.db.migrations.operations import (
+    AlterField,
+    AlterModelTable,
+    DeleteModel,
+    RenameField,
+    RenameModel,
+)
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
@@ -44,6 +51,9 @@ class StatementPreview:
     table: str = ""
     size: Size | None = None
     blockers: tuple[Blocker, ...] = ()
+
+
+_UNKNOWN = StatementPreview("-- depends on earlier operations, and is not shown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +118,17 @@ def _preview_operation(
     *,
     backwards: bool,
 ) -> OperationPreview | None:
-    operation, *states = walked
-    before, after = states
+    operation, before, after = walked
     label = migration.app_label
     if not isinstance(operation, Convergent):
-        if isinstance(operation, RenameField) and not backwards:
-            former, model = (state.apps.get_model(label, operation.model_name) for state in states)
-            field: Any = former._meta.get_field(operation.old_name)
-            renamed: Any = model._meta.get_field(operation.new_name)
-            table = Site(connection, former, former._meta.db_table).table
-            changes.take_rename(table, field.column, renamed.column)
+        if not backwards:
+            _take_names(changes, connection, label, walked)
         return _preview_stock(connection, label, walked, backwards=backwards)
     site = operation.locate(label, connection, after, before)
     if site is None:
         return None
+    if site.db_table and site.table in changes.moved:  # an enum has no table
+        return OperationPreview(operation.describe(), (_UNKNOWN,))
     targets = list(operation.targets(site))
     if backwards:
         targets.reverse()
@@ -191,6 +198,58 @@ def _require_transactional(operation: Contract, statements: Sequence[Statement])
             raise NeedsAutocommit(operation.describe(), statement.sql)
 
 
+def _take_names(
+    changes: PlannedChanges, connection: BaseDatabaseWrapper, label: str, walked: _Walked
+) -> None:
+    """Record the tables and columns that an operation of Django's renames, and the tables that it drops."""
+    match walked[0]:
+        case RenameField(model_name=name, old_name=old, new_name=new):
+            _take_column(changes, connection, _models(label, walked, name, name), (old, new))
+        case AlterField(model_name=name, name=field):
+            _take_column(changes, connection, _models(label, walked, name, name), (field, field))
+        case RenameModel(old_name=old, new_name=new):
+            _take_tables(changes, connection, _models(label, walked, old, new))
+        case AlterModelTable(name=name):
+            _take_tables(changes, connection, _models(label, walked, name, name))
+        case DeleteModel(name=name):
+            _take_tables(changes, connection, (walked[1].apps.get_model(label, name), None))
+
+
+def _models(label: str, walked: _Walked, old: str, new: str) -> tuple[Any, Any]:
+    """Return the model before the operation and after it."""
+    _, before, after = walked
+    return before.apps.get_model(label, old), after.apps.get_model(label, new)
+
+
+def _take_column(
+    changes: PlannedChanges,
+    connection: BaseDatabaseWrapper,
+    models: tuple[Any, Any],
+    names: tuple[str, str],
+) -> None:
+    old, new = (
+        model._meta.get_field(name).column for model, name in zip(models, names, strict=True)
+    )
+    if None not in (old, new) and old != new:
+        changes.take_rename(_tables(connection, models[0])[0], old, new)
+
+
+def _take_tables(
+    changes: PlannedChanges, connection: BaseDatabaseWrapper, models: tuple[Any, Any]
+) -> None:
+    former, later = (_tables(connection, each) if each else [] for each in models)
+    for old, new in zip_longest(former, later):
+        if old != new:
+            changes.take_table(old, new)
+
+
+def _tables(connection: BaseDatabaseWrapper, model: Any) -> list[str]:
+    """Return the quoted names of the model's table and of those behind its ManyToManyFields."""
+    through = (each.remote_field.through._meta for each in model._meta.local_many_to_many)
+    metas = [model._meta, *(each for each in through if each.auto_created)]
+    return [Site(connection, each.model, each.db_table).table for each in metas]
+
+
 def _preview_stock(
     connection: BaseDatabaseWrapper, label: str, walked: _Walked, *, backwards: bool
 ) -> OperationPreview | None:
@@ -207,9 +266,7 @@ def _preview_stock(
                 operation.database_forwards(label, editor, before, after)
     except (DatabaseError, ValueError, FieldDoesNotExist, FieldError):
         # Django looks up names in tables that do not exist yet, or fields that were renamed.
-        return OperationPreview(
-            name, (StatementPreview("-- depends on earlier operations, and is not shown"),)
-        )
+        return OperationPreview(name, (_UNKNOWN,))
     return (
         OperationPreview(name, tuple(map(StatementPreview, editor.collected_sql)))
         if editor.collected_sql
