@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Index, UniqueConstraint
 
 from .. import BUILDERS
+from ..catalog.indexes import Index as CatalogIndex
 from ..catalog.tables import Table
 from ..components.columns import definition
 from ..components.constraints import drop_constraint
@@ -74,6 +75,9 @@ class Undeclared:
             for name in part.names(site) if is_named else self._serving_names(found, part):
                 yield name
                 yield from (spare.name for spare in replacement_leftovers(name, found))
+        for names in site.model._meta.unique_together:
+            if len(names) == 1:  # of a unique field, Django makes a second one of the same kind
+                yield from _names_of(serving("", found, [site.column(names[0])], unique=True))
         for field in self.operation.declared(site):
             if not field.null:  # a check that a killed run left is compared with the column
                 yield BUILDERS["not null"](self.operation.name, field.name, field).proof_name(site)
@@ -115,9 +119,12 @@ class Undeclared:
         columns = [self.site.column(name) for name in declared.fields]
         operator_class = next(iter(getattr(declared, "opclasses", ())), "")
         unique = isinstance(declared, UniqueConstraint)
-        for index in serving(
-            declared.name, found, columns, unique=unique, operator_class=operator_class
-        ):
-            yield index.name
-            if index.constraint:
-                yield index.constraint
+        yield from _names_of(
+            serving(declared.name, found, columns, unique=unique, operator_class=operator_class)
+        )
+
+
+def _names_of(indexes: Iterable[CatalogIndex]) -> Iterator[str]:
+    """Yield the names of the indexes and of their constraints."""
+    for index in indexes:
+        yield from filter(None, (index.name, index.constraint))
