@@ -19,6 +19,7 @@ from typing import Any
 
 import django
 from django.db import DatabaseError, connection, migrations
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
 
@@ -110,9 +111,10 @@ def state_of(steps: Sequence[Any]) -> ProjectState:
     return state
 
 
-def describe() -> Counter[str]:
-    with connection.cursor() as cursor:
-        cursor.execute(_DESCRIPTION, [SCHEMA])
+def describe(where: BaseDatabaseWrapper = connection, schema: str = SCHEMA) -> Counter[str]:
+    """What the schema holds, without the names of indexes and constraints."""
+    with where.cursor() as cursor:
+        cursor.execute(_DESCRIPTION, [schema])
         return Counter(row[0] for row in cursor.fetchall())
 
 

@@ -1,0 +1,203 @@
+"""Histories of Django's operations that went wrong once, each as short as it can be."""
+
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField, IntegerRangeField
+from django.db import models
+from django.db.migrations import (
+    AddConstraint,
+    AddField,
+    AddIndex,
+    AlterField,
+    AlterModelTable,
+    CreateModel,
+    DeleteModel,
+    RemoveConstraint,
+    RemoveField,
+    RemoveIndex,
+    RenameField,
+    RenameModel,
+    SeparateDatabaseAndState,
+)
+from django.db.models import Q
+
+from tests.operations.histories import Step
+
+ID = ("id", models.BigAutoField(primary_key=True))
+LONG_NAME = "a_constraint_with_a_name_that_is_longer_than_the_63_bytes_of_postgresql"
+NUMBER = models.IntegerField(default=0)
+
+
+class Cents(models.IntegerField):  # type: ignore[type-arg] # not subscriptable at run time
+    """An amount that is written in euros and stored in cents."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return None if value is None else int(value) * 100
+
+
+def model(name: str, **fields: Any) -> CreateModel:
+    return CreateModel(name, [ID, *fields.items()])
+
+
+def char(length: int = 40, **options: Any) -> Any:
+    return models.CharField(max_length=length, **options)
+
+
+def altered(before: Any, after: Any) -> list[Step]:
+    return [model("Part", a=before), AlterField("part", "a", after)]
+
+
+def key(to: str, **options: Any) -> Any:
+    return models.ForeignKey(to, models.CASCADE, related_name="+", **options)
+
+
+FILLED: dict[str, list[Step]] = {
+    "NULLs become an array": altered(
+        ArrayField(char(), null=True), ArrayField(char(), default=list)
+    ),
+    "NULLs become a range": altered(
+        IntegerRangeField(null=True), IntegerRangeField(default=(1, 5))
+    ),
+}
+
+RENAMED: dict[str, list[Step]] = {
+    "a model that is referred to is renamed": [
+        model("A"),
+        model("B", a=key("bench.A"), many=models.ManyToManyField("bench.A", related_name="+")),
+        RenameModel("A", "C"),
+        AddField("b", "c", key("bench.C", null=True)),
+    ],
+}
+
+TABLES: dict[str, list[Step]] = {
+    "a model is renamed, and one with a key to it made": [
+        model("A", u=char()),
+        RenameModel("A", "C"),
+        model("B", a=key("bench.C")),
+        AddIndex("c", models.Index(fields=["u"], name="c_u")),
+    ],
+    "a model is made again after it was deleted": [
+        model("Part", a=char(), many=models.ManyToManyField("bench.part")),
+        DeleteModel("Part"),
+        model("Part", b=models.IntegerField(), many=models.ManyToManyField("bench.part")),
+    ],
+    "a table gets another name, and an index": [
+        model("Part", a=char()),
+        AlterModelTable("part", "Other part"),
+        AddIndex("part", models.Index(fields=["a"], name="part_a")),
+        AddField("part", "b", char(null=True, unique=True)),
+    ],
+}
+
+TEXTS: dict[str, list[Step]] = {
+    "a unique slug becomes a longer text": altered(
+        models.SlugField(unique=True), char(80, unique=True)
+    ),
+    **{
+        f"{kind} text becomes {name}": altered(char(**options), new)
+        for kind, options in (
+            ("an indexed", {"db_index": True}),
+            ("a unique", {"unique": True}),
+        )
+        for name, new in (
+            ("an integer", models.IntegerField(**options)),
+            ("a plain integer", models.IntegerField()),
+            ("a text without a length", models.TextField(**options)),
+            ("a plain one", char()),
+            ("one with a collation", char(db_collation="C", **options)),
+        )
+    },
+    "a unique text loses its collation": altered(
+        char(unique=True, db_collation="C"), char(unique=True)
+    ),
+    "an array of texts becomes longer": altered(
+        ArrayField(char(9), db_index=True), ArrayField(char(20), db_index=True)
+    ),
+}
+
+NULLS: dict[str, list[Step]] = {
+    "NULLs become a text of JSON": altered(
+        models.JSONField(null=True), models.JSONField(default="5")
+    ),
+    "NULLs become a word of JSON": altered(
+        models.JSONField(null=True), models.JSONField(default="x")
+    ),
+    "NULLs become an amount": altered(Cents(null=True), Cents(default=3)),
+}
+
+NAMES: dict[str, list[Step]] = {
+    "the field that a foreign key refers to is renamed": [
+        model("A", u=models.IntegerField(unique=True)),
+        model("B", a=key("bench.A", to_field="u")),
+        RenameField("a", "u", "uu"),
+    ],
+    "a field is renamed under its index": [
+        model("Part", a=char()),
+        AddIndex("part", models.Index(fields=["a"], name="part_a")),
+        (
+            RenameField("part", "a", "b"),
+            RemoveIndex("part", "part_a"),
+            AddIndex("part", models.Index(fields=["b"], name="part_b")),
+        ),
+    ],
+    "a field is renamed under its constraint": [
+        model("Part", a=models.IntegerField()),
+        AddConstraint("part", models.CheckConstraint(condition=Q(a__gt=0), name="part_a")),
+        (RenameField("part", "a", "b"), RemoveConstraint("part", "part_a")),
+    ],
+    "a column gets the name of its field": [
+        model("Part", a=models.IntegerField(db_column="Old name")),
+        AlterField("part", "a", models.IntegerField()),
+        AddIndex("part", models.Index(fields=["a"], name="part_a")),
+    ],
+    "foreign keys change their names": [
+        model("User"),
+        model("Book", author=key("bench.User"), editor=key("bench.User")),
+        RenameField("book", "author", "owner"),
+        RenameField("book", "editor", "author"),
+    ],
+    "texts change their names": [
+        model("Book", author=char(db_index=True), editor=models.SlugField(unique=True)),
+        RenameField("book", "author", "owner"),
+        RenameField("book", "editor", "author"),
+    ],
+    "a constraint has a name that PostgreSQL cuts off": [
+        CreateModel(
+            "Part",
+            [ID, ("a", models.IntegerField())],
+            {"constraints": [models.CheckConstraint(condition=Q(a__gt=0), name=LONG_NAME)]},
+        )
+    ],
+    "a unique field has a uniqueness of its own": [
+        CreateModel(
+            "Part",
+            [ID, ("a", models.IntegerField(unique=True))],
+            {"constraints": [models.UniqueConstraint(fields=["a"], name="part_a")]},
+        )
+    ],
+    "a unique field is unique together with none": [
+        CreateModel(
+            "Part",
+            [ID, ("a", models.IntegerField(unique=True))],
+            {"unique_together": {("a",)}},
+        )
+    ],
+    "the other side declares the many to many": [
+        model("User"),
+        model("Group", users=models.ManyToManyField("bench.User", related_name="+")),
+        SeparateDatabaseAndState(
+            state_operations=[
+                RemoveField("group", "users"),
+                AddField(
+                    "user",
+                    "groups",
+                    models.ManyToManyField(
+                        "bench.Group", related_name="+", db_table="bench_group_users"
+                    ),
+                ),
+            ]
+        ),
+    ],
+}
+
+HISTORIES = {**FILLED, **RENAMED, **TABLES, **TEXTS, **NULLS, **NAMES}
