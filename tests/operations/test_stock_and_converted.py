@@ -5,7 +5,11 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.writer import OperationWriter
+from hypothesis import HealthCheck, event, given, note, settings
 
+from tests.operations.drawn_histories import histories
 from tests.operations.dump_and_restore import new_database
 from tests.operations.histories import BothWays
 from tests.operations.written_histories import HISTORIES
@@ -25,3 +29,19 @@ def both_ways(databases: BothWays, unblocked_database: None) -> BothWays:
 @pytest.mark.parametrize("name", HISTORIES)
 def test_a_history_leaves_the_same_both_ways(both_ways: BothWays, name: str) -> None:
     both_ways.hold(*HISTORIES[name])
+
+
+@settings(
+    max_examples=500 if settings.get_current_profile_name() == "nightly" else 40,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,  # it opens the databases for the whole test
+        HealthCheck.too_slow,
+    ],
+)
+@given(histories())
+def test_any_history_leaves_the_same_both_ways(
+    both_ways: BothWays, history: list[Operation]
+) -> None:
+    note("\n".join(OperationWriter(each, indentation=0).serialize()[0] for each in history))
+    for operation in both_ways.hold(*history, is_drawn=True):
+        event(type(operation).__name__)

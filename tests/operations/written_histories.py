@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, IntegerRangeField
+from django.contrib.postgres.operations import BtreeGistExtension
+from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 from django.db.migrations import (
     AddConstraint,
@@ -19,7 +22,8 @@ from django.db.migrations import (
     RenameModel,
     SeparateDatabaseAndState,
 )
-from django.db.models import Q
+from django.db.models import Case, F, Func, Q, Value, When
+from django.db.models.functions import JSONObject
 
 from tests.operations.histories import Step
 
@@ -43,6 +47,12 @@ def char(length: int = 40, **options: Any) -> Any:
     return models.CharField(max_length=length, **options)
 
 
+def generated(expression: Any, output: Any, **options: Any) -> Any:
+    return models.GeneratedField(
+        expression=expression, output_field=output, db_persist=True, **options
+    )
+
+
 def altered(before: Any, after: Any) -> list[Step]:
     return [model("Part", a=before), AlterField("part", "a", after)]
 
@@ -50,6 +60,44 @@ def altered(before: Any, after: Any) -> list[Step]:
 def key(to: str, **options: Any) -> Any:
     return models.ForeignKey(to, models.CASCADE, related_name="+", **options)
 
+
+GENERATED: dict[str, list[Step]] = {
+    f"a generated {name} {'with an index' if indexed else 'without an index'}": [
+        model("Part", a=models.TextField(), n=NUMBER),
+        AddField("part", "g", generated(expression, output, db_index=indexed)),
+    ]
+    for name, expression, output in (
+        ("search vector", SearchVector("a", config="english"), SearchVectorField()),
+        (
+            "array",
+            Func("a", Value(","), function="string_to_array"),
+            ArrayField(models.TextField(), null=True),
+        ),
+        ("range", Func("n", F("n") + 1, function="int4range"), IntegerRangeField(null=True)),
+        (
+            "choice of texts",
+            Case(When(a__in=["a", "b"], then=Value(1)), default=Value(0)),
+            models.IntegerField(),
+        ),
+    )
+    for indexed in (False, True)
+}
+
+RESTORED: dict[str, list[Step]] = {
+    "an exclusion with a list in its condition": [
+        BtreeGistExtension(),
+        model("Part", n=models.IntegerField(), st=char()),
+        AddConstraint(
+            "part",
+            ExclusionConstraint(
+                name="part_n", expressions=[("n", "=")], condition=Q(st__in=["x", "y"])
+            ),
+        ),
+    ],
+    "a database default that is an object": [
+        model("Part", a=models.JSONField(db_default=JSONObject(a=Value(1))))
+    ],
+}
 
 FILLED: dict[str, list[Step]] = {
     "NULLs become an array": altered(
@@ -200,4 +248,13 @@ NAMES: dict[str, list[Step]] = {
     ],
 }
 
-HISTORIES = {**FILLED, **RENAMED, **TABLES, **TEXTS, **NULLS, **NAMES}
+HISTORIES = {
+    **GENERATED,
+    **RESTORED,
+    **FILLED,
+    **RENAMED,
+    **TABLES,
+    **TEXTS,
+    **NULLS,
+    **NAMES,
+}
