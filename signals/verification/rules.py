@@ -1,6 +1,5 @@
 """The rules, and the verdict that they give on a token's features. rules_file.py reads the rules."""
 
-import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from typing import Final
 from signals.choices import Decision, Note
 from signals.verification.verdict import Feature, Features, Verdict
 
-FEATURE_RANGES: Final[Mapping[Feature, tuple[float, float]]] = MappingProxyType(
+FEATURE_RANGES: Final[Mapping[Feature, tuple[Decimal, Decimal]]] = MappingProxyType(
     {
-        Feature.ACTIVE_ADDR_PCTL: (0.0, 1.0),
-        Feature.GROWTH_RATIO: (0.0, math.inf),
-        Feature.TOP10_SHARE: (0.0, 1.0),
-        Feature.SELF_LOOP_RATIO: (0.0, 1.0),
+        Feature.ACTIVE_ADDR_PCTL: (Decimal(0), Decimal(1)),
+        Feature.GROWTH_RATIO: (Decimal(0), Decimal("Infinity")),
+        Feature.TOP10_SHARE: (Decimal(0), Decimal(1)),
+        Feature.SELF_LOOP_RATIO: (Decimal(0), Decimal(1)),
     }
 )
 """The valid values of each feature, bounds included; infinity itself is never valid."""
@@ -32,7 +31,7 @@ class Operator(Enum):
     BELOW = "<"
 
 
-_COMPARISONS: Final[Mapping[Operator, Callable[[float, float], bool]]] = MappingProxyType(
+_COMPARISONS: Final[Mapping[Operator, Callable[[Decimal, Decimal], bool]]] = MappingProxyType(
     {
         Operator.AT_LEAST: operator.ge,
         Operator.AT_MOST: operator.le,
@@ -48,21 +47,22 @@ class Condition:
 
     feature: Feature
     operator: Operator
-    threshold: float
+    threshold: Decimal
 
-    def holds(self, value: float) -> bool:
+    def holds(self, value: Decimal) -> bool:
         """Return whether the feature's value meets the condition."""
         return _COMPARISONS[self.operator](value, self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of a valid rules file, and the SHA-256 of the file."""
+    """The rules of a valid rules file, with the file's text and SHA-256."""
 
     windows: frozenset[int]
     upgrade_if: tuple[Condition, ...]
     downgrade_if: tuple[Condition, ...]
     sha256: str
+    text: str = ""
 
     @property
     def used_features(self) -> tuple[Feature, ...]:
@@ -109,7 +109,7 @@ def confidence(hits: int, conditions: int) -> Decimal:
     return min(Decimal(1), value).quantize(Decimal("0.001"))
 
 
-def in_range(feature: Feature, value: float) -> bool:
+def in_range(feature: Feature, value: Decimal) -> bool:
     """Return whether the value is valid for the feature."""
     low, high = FEATURE_RANGES[feature]
-    return math.isfinite(value) and low <= value <= high
+    return value.is_finite() and low <= value <= high
