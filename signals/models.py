@@ -368,7 +368,7 @@ class SignalVerification(models.Model):
             Index(fields=("status", "-updated_at"), name="ix_signal_verif_status"),
             Index(
                 fields=("rules", "updated_at"),
-                condition=Q(status="waiting"),
+                condition=Q(status="waiting", checks__gt=0),
                 name="ix_signal_verif_rules",
             ),
             Index(
@@ -377,7 +377,9 @@ class SignalVerification(models.Model):
                 name="ix_signal_verif_withheld",
             ),
             HashIndex(
-                fields=("address",), condition=Q(status="waiting"), name="ix_signal_verif_address"
+                fields=("address",),
+                condition=Q(status="waiting", address__gt=""),
+                name="ix_signal_verif_address",
             ),
         )
         constraints = (

@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
         operations.CreateIndexConcurrentlyIfMissing(
             "signalverification",
             models.Index(
-                condition=models.Q(status="waiting"),
+                condition=models.Q(status="waiting", checks__gt=0),
                 fields=["rules", "updated_at"],
                 name="ix_signal_verif_rules",
             ),
@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
         operations.CreateIndexConcurrentlyIfMissing(
             "signalverification",
             HashIndex(
-                condition=models.Q(status="waiting"),
+                condition=models.Q(status="waiting", address__gt=""),
                 fields=["address"],
                 name="ix_signal_verif_address",
             ),

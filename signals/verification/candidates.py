@@ -29,7 +29,7 @@ FROM verification_rules r
 CROSS JOIN LATERAL (
     SELECT v.signal_id, v.updated_at + %(ttl)s AS since
     FROM signal_verifications v
-    WHERE {_FREE} AND v.rules_id = r.id AND v.updated_at <= {NOW} - %(ttl)s
+    WHERE {_FREE} AND v.checks > 0 AND v.rules_id = r.id AND v.updated_at <= {NOW} - %(ttl)s
     ORDER BY v.updated_at
     LIMIT %(size)s
     FOR UPDATE SKIP LOCKED
@@ -100,12 +100,12 @@ SET run = %(run)s,
     END
 FROM found
 WHERE v.signal_id = found.signal_id
-RETURNING {NOW}, is_candidate AND NOT is_young, v.signal_id, found.event_key, found.token_ca,
+RETURNING is_candidate AND NOT is_young, v.signal_id, found.event_key, found.token_ca,
     found.overdue, v.checks, v.attempts, found.is_wanted
 """  # noqa: S608
 _LOOK: Final = f"""
 WITH due AS MATERIALIZED (({{due}}) UNION ALL ({_UNKNOWN})), {_FOUND}
-SELECT {NOW}, is_candidate AND NOT is_young, found.signal_id, found.event_key, found.token_ca,
+SELECT is_candidate AND NOT is_young, found.signal_id, found.event_key, found.token_ca,
     found.overdue, coalesce(v.checks, 0), coalesce(v.attempts, 0), found.is_wanted
 FROM found
 LEFT JOIN signal_verifications v ON v.signal_id = found.signal_id
@@ -160,7 +160,7 @@ class Batch:
     `is_last`: fewer signals were due than were asked for.
     """
 
-    now: datetime | None
+    now: datetime
     candidates: Sequence[Candidate]
     is_last: bool
 
@@ -200,6 +200,7 @@ def _batch(
         "only_since": selection.since,
         "is_on": run.settings.mode is Mode.ON,
     }
-    rows = run.execute(sql.replace("{due}", due), parameters)
-    candidates = [Candidate(*row) for _, is_ready, *row in rows if is_ready]
-    return Batch(rows[0][0] if rows else None, candidates, is_last=len(rows) < size)
+    now = run.read_clock()
+    rows = run.execute(sql.replace("{due}", due), {**parameters, "now": now})
+    candidates = [Candidate(*row) for is_ready, *row in rows if is_ready]
+    return Batch(now, candidates, is_last=len(rows) < size)

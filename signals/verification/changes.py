@@ -1,35 +1,40 @@
 """What the evaluations of a batch change in the database, by what is stored there now."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
 from signals.choices import Decision, Note, SignalState
+from signals.verification.arrays import as_array, as_text_array
 from signals.verification.evaluation import Evaluation
-from signals.verification.features import DECIDING_WINDOW
 from signals.verification.run import Run
-from signals.verification.settings import Mode
+from signals.verification.tokens import Token
 from signals.verification.verdict import Feature, Features
 
-DECISION_STATES: Final[Mapping[Decision, SignalState]] = MappingProxyType(
-    {Decision.UPGRADE: SignalState.VERIFIED, Decision.DOWNGRADE: SignalState.DOWNGRADED}
-)
-"""The state that a decision moves a signal to; the other decisions leave it a candidate."""
+MOVES: Final = (Decision.UPGRADE, Decision.DOWNGRADE)
+"""The decisions that change a signal's state; the others leave it a candidate."""
+NO_TOKEN: Final = Token("", "")
+"""What stands for the token of a signal that cannot be resolved."""
+_STATES: Final = {state.value: state for state in SignalState}
+_NAMES: Final = [(feature.value, feature) for feature in Feature]
 WITHOUT_EVIDENCE: Final = (Note.FEATURE_STALE, Note.INSUFFICIENT_EVIDENCE, Note.EVIDENCE_DELAYED)
 """Notes that say that there is no evidence, or none any more."""
 
 GIVEN: Final = """
 given AS MATERIALIZED (
-    SELECT *
-    FROM pg_catalog.jsonb_to_recordset(%(given)s::jsonb) AS given(
-        signal bigint, checks integer, as_of timestamptz, evidence timestamptz, state text,
-        decision text, confidence numeric, note text, named text, features text, metadata text,
-        chain text, address text
-    )
+    SELECT *, CASE WHEN decision <> 'insufficient' THEN evidence END AS as_of,
+        CASE WHEN %(mode)s = 'off' THEN 'candidate'
+            WHEN decision = 'upgrade' THEN 'verified'
+            WHEN decision = 'downgrade' THEN 'downgraded'
+            ELSE 'candidate' END AS state
+    FROM unnest(%(signals)s::bigint[], %(checks)s::integer[], %(evidence)s::timestamptz[],
+        %(versions)s::integer[], %(decisions)s::text[], %(confidences)s::numeric[], %(notes)s::text[],
+        %(named)s::text[], %(features)s::text[], %(chains)s::text[], %(addresses)s::text[])
+        AS given(signal, checks, evidence, calc_version, decision, confidence, note, named, features,
+            chain, address)
 )"""
-"""SQL for the evaluations as rows, from the parameter `given`."""
+"""SQL for the evaluations as rows, from an array for each column."""
 
 # Whether the signal already has newer evidence, whether its row changes, and whether the verdict is a new
 # one. Evidence that is missing by now says nothing new of a signal that was judged by evidence before.
@@ -98,8 +103,24 @@ def plan_changes(run: Run, evaluations: Sequence[Evaluation]) -> list[Change]:
 
 def comparison_parameters(run: Run, evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """Return the parameters of GIVEN and COMPARED."""
+    verdicts = [each.verdict for each in evaluations]
+    tokens = [each.token or NO_TOKEN for each in evaluations]
+    evidence = [each.evidence for each in evaluations]
     return {
-        "given": f"[{','.join(_as_record(run, evaluation) for evaluation in evaluations)}]",
+        "signals": as_array(each.candidate.signal_id for each in evaluations),
+        "checks": as_array(each.candidate.checks for each in evaluations),
+        "evidence": as_array(f'"{each.as_of}"' if each else None for each in evidence),
+        "versions": as_array(each.calc_version if each else None for each in evidence),
+        "decisions": as_array(each.decision.value for each in verdicts),
+        "confidences": as_array(each.confidence for each in verdicts),
+        "notes": as_text_array(each.note.value if each.note else "" for each in verdicts),
+        "named": as_text_array(json.dumps(each.named) if each.named else "[]" for each in verdicts),
+        "features": as_text_array(
+            features_as_json(each.features) if each else "{}" for each in evidence
+        ),
+        "chains": as_text_array(each.chain for each in tokens),
+        "addresses": as_text_array(each.address for each in tokens),
+        "mode": run.settings.mode.value,
         "sha256": run.rules.sha256,
         "without_evidence": list(WITHOUT_EVIDENCE),
     }
@@ -109,55 +130,18 @@ def as_changes(rows: Sequence[Any], evaluations: Sequence[Evaluation]) -> list[C
     """Return the rows of `compared` as changes."""
     by_signal = {evaluation.candidate.signal_id: evaluation for evaluation in evaluations}
     return [
-        Change(by_signal[signal], SignalState(state), outdated, updates, adds)
+        Change(by_signal[signal], _STATES[state], outdated, updates, adds)
         for signal, outdated, state, updates, adds in rows
     ]
 
 
-def state_after(run: Run, evaluation: Evaluation) -> SignalState:
-    """Return the state that the verdict moves the signal to; with the rules off it stays a candidate."""
-    if run.settings.mode is Mode.OFF:
-        return SignalState.CANDIDATE
-    return DECISION_STATES.get(evaluation.verdict.decision, SignalState.CANDIDATE)
-
-
-def _as_record(run: Run, evaluation: Evaluation) -> str:
-    """Return the evaluation as JSON, with its parts that are stored as JSON as texts in it."""
-    candidate, verdict = evaluation.candidate, evaluation.verdict
-    token, evidence = evaluation.token, evaluation.evidence
-    named = json.dumps(verdict.named)
-    as_of = evidence.as_of.isoformat() if evidence else None
-    metadata = {
-        "mode": run.settings.mode.value,
-        "named": list(verdict.named),
-        "chain": token.chain if token else None,
-        "address": token.address if token else None,
-        "window_minutes": DECIDING_WINDOW,
-        "as_of": as_of,
-        "calc_version": evidence.calc_version if evidence else None,
-    }
-    return json.dumps(
-        {
-            "signal": candidate.signal_id,
-            "checks": candidate.checks,
-            "as_of": None if verdict.decision is Decision.INSUFFICIENT else as_of,
-            "evidence": as_of,
-            "state": state_after(run, evaluation),
-            "decision": verdict.decision,
-            "confidence": str(verdict.confidence),
-            "note": verdict.note or "",
-            "named": named,
-            "features": features_as_json(evidence.features) if evidence else "{}",
-            "metadata": json.dumps(metadata),
-            "chain": token.chain if token else "",
-            "address": token.address if token else "",
-        }
-    )
-
-
 def features_as_json(features: Features) -> str:
     """Return the features as a JSON object with all their digits; NaN and infinity are texts."""
-    return "{" + ", ".join(f'"{name}": {_number(features.get(name))}' for name in Feature) + "}"
+    return (
+        "{"
+        + ", ".join([f'"{name}": {_number(features.get(feature))}' for name, feature in _NAMES])
+        + "}"
+    )
 
 
 def _number(value: Any) -> str:

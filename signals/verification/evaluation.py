@@ -61,8 +61,6 @@ def evaluate_batch(run: Run, batch: Batch) -> tuple[list[Evaluation], list[Failu
         batch.candidates, lambda each: resolve(each.event_key, each.token_ca, aliases)
     )
     token_of = dict(resolved)
-    if batch.now is None:
-        return [], failures
     now = batch.now
     tokens = [token for token in token_of.values() if token]
     newest = run.evidence.read_newest(run.connection, tokens, now) if tokens else {}

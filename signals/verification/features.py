@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from signals.verification.arrays import as_array, as_text_array
 from signals.verification.tokens import Token, fold_chain
 from signals.verification.verdict import Feature, Features
 
@@ -145,9 +146,9 @@ class EvidenceReader:
         times = {"since": now - MAX_ROW_AGE, "until": now + MAX_CLOCK_SKEW}
         numbers, chains, addresses = map(list, zip(*probes, strict=True))
         parameters: dict[str, Any] = {
-            "numbers": numbers,
-            "chains": chains,
-            "addresses": addresses,
+            "numbers": as_array(numbers),
+            "chains": as_text_array(chains),
+            "addresses": as_text_array(addresses),
             "window": DECIDING_WINDOW,
             **times,
         }

@@ -103,7 +103,8 @@ WITH cursor AS MATERIALIZED (
     FROM added
     JOIN spelling ON spelling.name = added.chain
     JOIN signal_verifications v ON v.address = added.address AND v.chain = spelling.chain
-    WHERE v.status = 'waiting' AND added.window_minutes = %(window)s AND isfinite(added.as_of_ts)
+    WHERE v.status = 'waiting' AND v.address > '' AND added.window_minutes = %(window)s
+        AND isfinite(added.as_of_ts)
         AND added.as_of_ts > coalesce(v.as_of, {NOW} - %(max_age)s)
     UNION ALL
     SELECT v.signal_id, newest.as_of_ts

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -20,6 +21,10 @@ FEATURE_RANGES: Final[Mapping[Feature, tuple[Decimal, Decimal]]] = MappingProxyT
     }
 )
 """The valid values of each feature, bounds included; infinity itself is never valid."""
+
+
+HOLD: Final = Verdict(Decision.HOLD, Decimal("0.500"))
+"""The verdict if neither list of conditions holds."""
 
 
 class Operator(Enum):
@@ -54,7 +59,7 @@ class Condition:
         return _COMPARISONS[self.operator](value, self.threshold)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rules:
     """The rules of a valid rules file, with the file's text and SHA-256."""
 
@@ -64,7 +69,7 @@ class Rules:
     sha256: str
     text: str = ""
 
-    @property
+    @cached_property
     def used_features(self) -> tuple[Feature, ...]:
         """The features that appear in a condition, in the order of Feature."""
         used = {condition.feature for condition in (*self.upgrade_if, *self.downgrade_if)}
@@ -79,23 +84,19 @@ def evaluate(rules: Rules, window_minutes: int, features: Features) -> Verdict:
     """
     if window_minutes not in rules.windows:
         return insufficient(Note.WINDOW_UNSUPPORTED)
-    values = {
-        name: value for name in rules.used_features if (value := features.get(name)) is not None
-    }
-    missing = tuple(name for name in rules.used_features if name not in values)
-    if missing:
+    used = rules.used_features
+    if missing := tuple(name for name in used if features.get(name) is None):
         return insufficient(Note.FEATURE_MISSING, missing)
-    outside = tuple(name for name, value in values.items() if not in_range(name, value))
-    if outside:
+    values = {name: value for name in used if (value := features[name]) is not None}
+    if outside := tuple(name for name, value in values.items() if not in_range(name, value)):
         return insufficient(Note.FEATURE_OUT_OF_RANGE, outside)
     for decision, conditions in (
         (Decision.DOWNGRADE, rules.downgrade_if),
         (Decision.UPGRADE, rules.upgrade_if),
     ):
-        hits = sum(condition.holds(values[condition.feature]) for condition in conditions)
-        if hits == len(conditions):
-            return Verdict(decision, confidence(hits, len(conditions)))
-    return Verdict(Decision.HOLD, Decimal("0.500"))
+        if all(condition.holds(values[condition.feature]) for condition in conditions):
+            return Verdict(decision, confidence(len(conditions), len(conditions)))
+    return HOLD
 
 
 def insufficient(note: Note, named: tuple[Feature, ...] = ()) -> Verdict:
@@ -103,6 +104,7 @@ def insufficient(note: Note, named: tuple[Feature, ...] = ()) -> Verdict:
     return Verdict(Decision.INSUFFICIENT, Decimal("0.000"), note, named)
 
 
+@cache
 def confidence(hits: int, conditions: int) -> Decimal:
     """Return min(1, 0.6 + 0.4 · hits / conditions), rounded to three decimals."""
     value = Decimal("0.6") + Decimal("0.4") * hits / conditions

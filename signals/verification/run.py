@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID, uuid4
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -80,6 +80,13 @@ class Run:
     def connection(self) -> BaseDatabaseWrapper:
         """The connection of the thread that asks."""
         return connections[DEFAULT_DB_ALIAS]
+
+    def read_clock(self) -> datetime:
+        """Return the time: the database's, which is the same for all machines, unless the run has its own."""
+        if self.clock:
+            return self.clock
+        ((now,),) = self.execute("SELECT pg_catalog.statement_timestamp()")
+        return cast("datetime", now)
 
     def atomic(self) -> AbstractContextManager[None]:
         """Return a savepoint in the caller's transaction, from which a refused row is taken back.

@@ -12,14 +12,14 @@ from typing import Final
 
 from signals.verification.changes import (
     COMPARED,
-    DECISION_STATES,
     GIVEN,
+    MOVES,
     Change,
     as_changes,
     comparison_parameters,
 )
 from signals.verification.evaluation import MAX_FAILURES, Evaluation, Failure
-from signals.verification.features import MAX_EVIDENCE_AGE
+from signals.verification.features import DECIDING_WINDOW, MAX_EVIDENCE_AGE
 from signals.verification.run import NOW, Run
 
 FIRST_RETRY_DELAY: Final = timedelta(minutes=1)
@@ -44,24 +44,9 @@ WITH {GIVEN}, held AS MATERIALIZED (
         s.onchain_confidence AS stored_confidence
     FROM given
     JOIN signals s ON s.id = given.signal
-    JOIN signal_verifications v ON v.signal_id = given.signal
-    WHERE s.state = 'candidate' AND v.run = %(run)s AND v.leased_until IS NOT NULL
-        AND v.checks = given.checks
-    FOR NO KEY UPDATE OF s, v SKIP LOCKED
-), {COMPARED}, updated AS (
-    UPDATE signals s
-    SET state = c.state, onchain_asof_ts = c.as_of, onchain_confidence = c.confidence
-    FROM compared c
-    WHERE s.id = c.signal AND c.updates
-), added AS (
-    INSERT INTO signal_events (signal_id, event_key, type, previous_state, new_state, decision,
-        confidence, note, features, rules_sha256, run, created_at, metadata)
-    SELECT c.signal, coalesce(c.event_key, ''), 'onchain_verify', 'candidate', c.new_state, c.decision,
-        c.confidence, c.note, c.features::jsonb, %(sha256)s, %(run)s, {NOW}, c.metadata::jsonb
-    FROM compared c
-    WHERE c.adds
-    ORDER BY c.signal
-), remembered AS (
+    WHERE s.state = 'candidate'
+    FOR NO KEY UPDATE OF s SKIP LOCKED
+), {COMPARED}, written AS (
     UPDATE signal_verifications v
     SET status = CASE WHEN c.new_state = 'candidate' THEN 'waiting' ELSE 'settled' END,
         next_check_at = {_NEXT_CHECK}, checks = c.checks + 1, attempts = 0, error = '',
@@ -70,9 +55,26 @@ WITH {GIVEN}, held AS MATERIALIZED (
         chain = c.chain, address = c.address, as_of = c.evidence, rules_id = %(rules)s,
         withheld = c.decision = ANY (%(moves)s) AND c.new_state = 'candidate' AND NOT c.outdated
     FROM compared c
-    WHERE v.signal_id = c.signal
+    WHERE v.signal_id = c.signal AND v.run = %(run)s AND v.leased_until IS NOT NULL
+        AND v.checks = c.checks
+    RETURNING c.*
+), updated AS (
+    UPDATE signals s
+    SET state = c.state, onchain_asof_ts = c.as_of, onchain_confidence = c.confidence
+    FROM written c
+    WHERE s.id = c.signal AND c.updates
+), added AS (
+    INSERT INTO signal_events (signal_id, event_key, type, previous_state, new_state, decision,
+        confidence, note, features, rules_sha256, run, created_at, metadata)
+    SELECT c.signal, coalesce(c.event_key, ''), 'onchain_verify', 'candidate', c.new_state, c.decision,
+        c.confidence, c.note, c.features::jsonb, %(sha256)s, %(run)s, {NOW},
+        pg_catalog.jsonb_build_object('mode', %(mode)s::text, 'named', c.named::jsonb,
+            'chain', nullif(c.chain, ''), 'address', nullif(c.address, ''), 'window_minutes', %(window)s,
+            'as_of', c.evidence, 'calc_version', c.calc_version)
+    FROM written c
+    WHERE c.adds
 )
-SELECT signal, outdated, new_state, updates, adds FROM compared
+SELECT signal, outdated, new_state, updates, adds FROM written
 """  # noqa: S608 - constants of this module, as below
 _FAIL: Final = f"""
 UPDATE signal_verifications v
@@ -102,7 +104,8 @@ def write_evaluations(run: Run, evaluations: Sequence[Evaluation]) -> list[Chang
     parameters = {
         **comparison_parameters(run, evaluations),
         "max_age": MAX_EVIDENCE_AGE,
-        "moves": list(DECISION_STATES),
+        "window": DECIDING_WINDOW,
+        "moves": list(MOVES),
     }
     with run.atomic():
         return as_changes(run.execute(_WRITE, parameters), evaluations)
