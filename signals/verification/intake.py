@@ -19,7 +19,7 @@ from signals.verification.features import (
     MAX_CLOCK_SKEW,
     MAX_ROW_AGE,
 )
-from signals.verification.run import NOW, Run
+from signals.verification.run import BEFORE_ALL, NOW, Run
 
 CHUNK: Final = 10_000
 """Rows that are read at once behind a cursor."""
@@ -27,6 +27,9 @@ OVERLAP: Final = 1_000
 """Keys before a cursor that are read again."""
 SWEPT: Final = 5_000
 """Signals that the sweep looks at in each run."""
+
+# Subqueries with LIMIT or OFFSET, and arrays of keys, keep the planner at one index probe for each row,
+# where it would read a whole table for some thousands of them.
 
 # A time that Python cannot hold counts as very old or as very far.
 _FIRST_CHECK: Final = (
@@ -37,25 +40,26 @@ WITH cursor AS MATERIALIZED (
     SELECT name, position FROM verification_cursors WHERE name IN ('signals', 'sweep')
     ORDER BY name FOR UPDATE
 ), added AS MATERIALIZED (
-    SELECT s.id FROM signals s
+    SELECT s.id, s.state, s.{{time}} FROM signals s
     WHERE s.id > (SELECT position FROM cursor WHERE name = 'signals') - %(overlap)s
     ORDER BY s.id LIMIT %(chunk)s
 ), swept AS MATERIALIZED (
-    SELECT s.id FROM signals s
+    SELECT s.id, s.state, s.{{time}} FROM signals s
     WHERE s.id > (SELECT position FROM cursor WHERE name = 'sweep')
     ORDER BY s.id LIMIT %(swept)s
 ), moved AS (
     UPDATE verification_cursors c
     SET position = CASE c.name
         WHEN 'signals' THEN greatest(c.position, (SELECT max(id) FROM added))
-        ELSE (SELECT CASE WHEN count(*) = %(swept)s THEN max(id) ELSE 0 END FROM swept)
+        ELSE (SELECT CASE WHEN count(*) = %(swept)s THEN max(id) ELSE {BEFORE_ALL} END FROM swept)
     END
     WHERE c.name = 'signals' OR c.name = 'sweep' AND %(swept)s > 0
 ), unknown AS MATERIALIZED (
     SELECT s.id, {_FIRST_CHECK} AS first_check
-    FROM (SELECT id FROM added UNION SELECT id FROM swept) each
-    JOIN signals s ON s.id = each.id
-    LEFT JOIN signal_verifications v ON v.signal_id = s.id
+    FROM (SELECT * FROM added UNION SELECT * FROM swept) s
+    LEFT JOIN LATERAL (
+        SELECT v.signal_id, v.status FROM signal_verifications v WHERE v.signal_id = s.id LIMIT 1
+    ) v ON true
     WHERE s.state = 'candidate' AND (v.signal_id IS NULL OR v.status = 'settled')
 )"""  # noqa: S608 - constants of this module, as below
 _INSERT: Final = f"""
@@ -102,9 +106,12 @@ WITH cursor AS MATERIALIZED (
     SELECT v.signal_id, added.as_of_ts
     FROM added
     JOIN spelling ON spelling.name = added.chain
-    JOIN signal_verifications v ON v.address = added.address AND v.chain = spelling.chain
-    WHERE v.status = 'waiting' AND v.address > '' AND added.window_minutes = %(window)s
-        AND isfinite(added.as_of_ts)
+    CROSS JOIN LATERAL (
+        SELECT v.signal_id, v.chain, v.as_of FROM signal_verifications v
+        WHERE v.address = added.address AND v.status = 'waiting' AND v.address > ''
+        OFFSET 0
+    ) v
+    WHERE v.chain = spelling.chain AND added.window_minutes = %(window)s AND isfinite(added.as_of_ts)
         AND added.as_of_ts > coalesce(v.as_of, {NOW} - %(max_age)s)
     UNION ALL
     SELECT v.signal_id, newest.as_of_ts
@@ -120,16 +127,20 @@ WITH cursor AS MATERIALIZED (
     ) newest
     WHERE v.signal_id BETWEEN %(low)s AND %(high)s AND v.status = 'waiting'
         AND newest.as_of_ts > coalesce(v.as_of, {NOW} - %(max_age)s)
+), earliest AS MATERIALIZED (
+    SELECT signal_id, min(as_of_ts) AS as_of_ts FROM newer GROUP BY signal_id
 ), woken AS MATERIALIZED (
-    SELECT v.signal_id, v.updated_at, first.as_of_ts
-    FROM (SELECT signal_id, min(as_of_ts) AS as_of_ts FROM newer GROUP BY signal_id) first
-    JOIN signal_verifications v ON v.signal_id = first.signal_id
-    WHERE v.next_check_at > greatest(v.updated_at + %(ttl)s, first.as_of_ts - %(skew)s)
+    SELECT v.signal_id, greatest(v.updated_at + %(ttl)s, earliest.as_of_ts - %(skew)s) AS due
+    FROM signal_verifications v
+    JOIN earliest ON earliest.signal_id = v.signal_id
+    WHERE v.signal_id = ANY (ARRAY(SELECT signal_id FROM earliest))
+        AND v.next_check_at > greatest(v.updated_at + %(ttl)s, earliest.as_of_ts - %(skew)s)
     FOR NO KEY UPDATE OF v SKIP LOCKED
 ), changed AS (
     UPDATE signal_verifications v
-    SET next_check_at = greatest(woken.updated_at + %(ttl)s, woken.as_of_ts - %(skew)s)
-    FROM woken WHERE v.signal_id = woken.signal_id
+    SET next_check_at = woken.due
+    FROM woken
+    WHERE v.signal_id = ANY (ARRAY(SELECT signal_id FROM woken)) AND v.signal_id = woken.signal_id
 )
 SELECT count(*) FROM added
 """  # noqa: S608

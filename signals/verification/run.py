@@ -25,11 +25,14 @@ NOW: Final = "coalesce(%(now)s::timestamptz, pg_catalog.statement_timestamp())"
 MAX_COUNTED_DEAD: Final = 10_000
 """Dead signals are counted up to this number and one more."""
 
+BEFORE_ALL: Final = -(2**62)
+"""The position of a cursor before all keys."""
+
 # The cursor of the features begins at their end: what is there already is seen by the first check.
 _START: Final = f"""
 WITH cursors AS (
     INSERT INTO verification_cursors (name, position)
-    VALUES ('signals', 0), ('sweep', 0),
+    VALUES ('signals', {BEFORE_ALL}), ('sweep', {BEFORE_ALL}),
         ('features', (SELECT coalesce(max(id), 0) FROM onchain_features))
     ON CONFLICT (name) DO NOTHING
 ), rules AS (
@@ -130,8 +133,8 @@ def start_run(now: datetime | None = None, *, is_recorded: bool = True) -> Run:
     rules = rules_file.load_rules(settings.rules_file)
     connection = connections[DEFAULT_DB_ALIAS]
     # A process that runs for days may hold a connection that the server has closed.
-    if not connection.in_atomic_block:
-        connection.close_if_unusable_or_obsolete()
+    if connection.connection and not connection.in_atomic_block and not connection.is_usable():
+        connection.close()
     time_column = read_time_column(connection)
     parameters = {
         "now": now,
