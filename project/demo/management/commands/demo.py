@@ -45,7 +45,7 @@ class Command(BaseCommand):
         self._manage("verify_schema", "signals", "0012")
         self._head("On-chain features")
         self._load_features()
-        # Without a time to live the second run looks again at all that the first one looked at.
+        # The second run makes the moves that the first one withheld.
         for rules in ("off", "on"):
             self._head(f"Verified with ONCHAIN_RULES={rules}")
             self._manage(
