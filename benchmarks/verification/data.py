@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import sql
@@ -65,7 +66,12 @@ def make_template(server: Server, name: str, rows: int) -> str:
 def environment(address: str) -> dict[str, str]:
     """Return the variables of a process of manage.py on that database, with the rules on."""
     options = conninfo_to_dict(address)
-    query = "&".join(f"{key}={value}" for key, value in options.items() if key != "dbname")
+    name = options.pop("dbname")
+    query = urlencode(options, quote_via=quote)
     plain = {key: value for key, value in os.environ.items() if not key.startswith("ONCHAIN_")}
-    url = f"postgresql:///{options['dbname']}?{query}"
-    return {**plain, "DATABASE_URL": url, "DEBUG": "on", "ONCHAIN_RULES": "on"}
+    return {
+        **plain,
+        "DATABASE_URL": f"postgresql:///{name}?{query}",
+        "DEBUG": "on",
+        "ONCHAIN_RULES": "on",
+    }
