@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -26,8 +28,8 @@ Start = Callable[..., ManageProcess]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    """Start verify_signal on the test database with these words; what still runs in the end is killed."""
+def environ() -> Iterator[dict[str, str]]:
+    """Return the variables of a process on the test database, in which migrations are recorded."""
     recorder = MigrationRecorder(connection)
     recorder.ensure_schema()
     applied = recorder.applied_migrations()
@@ -39,24 +41,43 @@ def start() -> Iterator[Start]:
     query = urlencode(
         {key: place[key.upper()] for key in keys if place[key.upper()]}, quote_via=quote
     )
+    url = f"postgresql:///{place['NAME']}?{query}"
+    yield {**os.environ, "DATABASE_URL": url, "ONCHAIN_RULES": "on", "PYTHONUNBUFFERED": "1"}
+    for name in missing:
+        recorder.record_unapplied("signals", name)
+
+
+@pytest.fixture
+def start(environ: dict[str, str]) -> Iterator[Start]:
+    """Start verify_signal on the test database with these words; what still runs in the end is killed."""
     stack = ExitStack()
 
-    def run(*words: str, **environ: str) -> ManageProcess:
-        env = {
-            **os.environ,
-            "DATABASE_URL": f"postgresql:///{place['NAME']}?{query}",
-            "ONCHAIN_RULES": "on",
-            "PYTHONUNBUFFERED": "1",
-            **environ,
-        }
-        process = stack.enter_context(ManageProcess("verify_signal", *words, cwd=ROOT, env=env))
+    def run(*words: str, **more: str) -> ManageProcess:
+        process = ManageProcess("verify_signal", *words, cwd=ROOT, env={**environ, **more})
+        stack.enter_context(process)
         stack.callback(process.kill)
         return process
 
     with stack:
         yield run
-    for name in missing:
-        recorder.record_unapplied("signals", name)
+
+
+def test_the_documented_line_of_python_does_a_run(environ: dict[str, str]) -> None:
+    now = server_time()
+    make_upgradable(now=now)
+    make_signal(now=now)
+    line = "import project.setup; from signals.verification.job import run_once; print(run_once())"
+    assert line in (ROOT / "docs/verify_signal.md").read_text()
+    done = subprocess.run(
+        [sys.executable, "-c", line],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "'verified': 1" in done.stdout
 
 
 def server_time() -> Any:
