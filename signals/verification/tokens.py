@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
@@ -44,6 +45,15 @@ class Token:
     address: str
 
 
+class TokenSource(Enum):
+    """What names the chain and the address of a token."""
+
+    TOKEN_CA = "token_ca names chain and address"  # noqa: S105 - a token of a chain, not a secret
+    CHAIN_OF_EVENT_KEY = "token_ca names the address, event_key the chain"
+    FORM = "token_ca names the address, whose form is that of ethereum"
+    EVENT_KEY = "event_key names chain and address, for there is no token_ca"
+
+
 def fold_chain(name: str, aliases: Mapping[str, str] = CHAIN_ALIASES) -> str:
     """Return the one name of a chain: in lower case, with _ for -, and no alias."""
     folded = name.lower().replace("-", "_")
@@ -69,16 +79,23 @@ def resolve(
     if the address has the EVM form. Without a `token_ca`, an `event_key` of the form `chain:address[:…]`
     names the token.
     """
+    return resolve_with_source(event_key, token_ca, aliases)[0]
+
+
+def resolve_with_source(
+    event_key: str | None, token_ca: str | None, aliases: Mapping[str, str] = CHAIN_ALIASES
+) -> tuple[Token | None, TokenSource]:
+    """Return what resolve() returns, and where the token was looked for."""
     contract = (token_ca or "").strip()
     if not contract:
-        return _named(event_key or "", aliases)
+        return _named(event_key or "", aliases), TokenSource.EVENT_KEY
     if not _BARE.fullmatch(contract):
-        return _named(contract, aliases)
+        return _named(contract, aliases), TokenSource.TOKEN_CA
     if (match := _NAMED.fullmatch((event_key or "").strip())) and (
         token := _on_chain_of(fold_chain(match[1], aliases), match[2], contract)
     ):
-        return token
-    return token_at(DEFAULT_CHAIN, contract)
+        return token, TokenSource.CHAIN_OF_EVENT_KEY
+    return token_at(DEFAULT_CHAIN, contract), TokenSource.FORM
 
 
 def token_at(chain: str, address: str) -> Token | None:

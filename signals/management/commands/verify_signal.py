@@ -1,17 +1,24 @@
 """manage.py verify_signal: check the candidate signals that are due, once or again and again."""
 
-import argparse
 import os
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, InterfaceError, connection
-from django.utils.dateparse import parse_datetime
+from django.db import connection
 
+from signals.management.arguments import (
+    ExitCode,
+    chain_name,
+    errors_as_exit_codes,
+    point_in_time,
+    say,
+    whole_number,
+)
 from signals.verification.candidates import Selection
-from signals.verification.errors import ConfigurationError, TooManyFailures
+from signals.verification.errors import TooManyFailures
+from signals.verification.explanation import explain
+from signals.verification.explanation_output import explanation_as_json, explanation_as_text
 from signals.verification.health import read_health, revive
 from signals.verification.job import BATCH_SIZE, Options, RunReport, run_job
 from signals.verification.printing import (
@@ -22,52 +29,9 @@ from signals.verification.printing import (
     report_as_text,
 )
 from signals.verification.schema import require_migrations
+from signals.verification.settings import Settings
 from signals.verification.tally import Stop
-from signals.verification.tokens import CHAIN_NAME
 from signals.verification.watch import Interrupted, stopped_by_signals, watch
-
-FINDINGS: Final = 1
-CONFIGURATION: Final = 3
-UNAVAILABLE: Final = 4
-STOPPED: Final = 5
-STUCK: Final = 6
-KILLED: Final = 128
-"""And the number of the signal that ended the command, as in a shell."""
-
-
-def whole_number(most: int, *, or_all: bool = False) -> Callable[[str], int | None]:
-    """Return a type for argparse: a whole number from 1 to `most`, or `all` as None."""
-
-    def parse(text: str) -> int | None:
-        if or_all and text == "all":
-            return None
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:19]) <= most):
-            raise argparse.ArgumentTypeError(
-                f"{text[:100]!r} is not a whole number from 1 to {most}{' or all' * or_all}"
-            )
-        return int(text)
-
-    return parse
-
-
-def point_in_time(text: str) -> datetime:
-    """Return a time in ISO 8601, which is UTC unless it says otherwise, for argparse."""
-    try:
-        time = parse_datetime(text) or parse_datetime(f"{text} 00:00")
-    except ValueError:
-        time = None
-    if time is None:
-        raise argparse.ArgumentTypeError(
-            f"{text[:100]!r} is not a time (write it as 2026-03-01 or 2026-03-01T12:00Z)"
-        )
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def chain_name(text: str) -> str:
-    """Return the name of a chain, for argparse."""
-    if not CHAIN_NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text[:100]!r} is not the name of a chain")
-    return text
 
 
 class Command(BaseCommand):
@@ -109,6 +73,12 @@ class Command(BaseCommand):
         ways.add_argument(
             "--watch", type=number(86400), metavar="SECONDS", help="run again every so often"
         )
+        ways.add_argument(
+            "--explain",
+            type=number(2**63 - 1),
+            metavar="ID",
+            help="explain the verdict on a signal",
+        )
         ways.add_argument("--check", action="store_true", help="only say whether the job is alive")
         ways.add_argument(
             "--revive", type=number(2**63 - 1), nargs="+", metavar="ID", help="revive dead signals"
@@ -125,23 +95,16 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        try:
+        with errors_as_exit_codes():
             require_migrations(connection)
             if options["check"]:
                 self._check(options)
+            elif options["explain"]:
+                self._explain(options)
             elif options["revive"] or options["revive_dead"]:
                 self._revive(options)
             else:
                 self._run(options)
-        except ConfigurationError as error:
-            raise CommandError(str(error), returncode=CONFIGURATION) from error
-        except TooManyFailures as error:
-            raise CommandError(str(error), returncode=STOPPED) from error
-        except Interrupted as error:
-            raise CommandError(str(error), returncode=KILLED + error.number) from error
-        except (DatabaseError, InterfaceError) as error:
-            message = f"the database does not answer as it should: {error}".strip()
-            raise CommandError(message, returncode=UNAVAILABLE) from error
 
     def _run(self, options: dict[str, Any]) -> None:
         stop = Stop()
@@ -154,12 +117,24 @@ class Command(BaseCommand):
         )
         as_text = report_as_line if options["watch"] else report_as_text
         show = report_as_json if options["json"] else as_text
-        with stopped_by_signals(stop):
-            if options["watch"]:
-                watch(chosen, options["watch"], stop, lambda report: self._say(show(report)))
-                return
-            report = run_job(chosen, stop=stop, on_end=lambda report: self._say(show(report)))
-        self._raise_findings(report)
+        try:
+            with stopped_by_signals(stop):
+                if options["watch"]:
+                    watch(
+                        chosen,
+                        options["watch"],
+                        stop,
+                        lambda report: say(self.stdout, show(report)),
+                    )
+                    return
+                report = run_job(
+                    chosen, stop=stop, on_end=lambda report: say(self.stdout, show(report))
+                )
+            self._raise_findings(report)
+        except TooManyFailures as error:
+            raise CommandError(str(error), returncode=ExitCode.STOPPED) from error
+        except Interrupted as error:
+            raise CommandError(str(error), returncode=ExitCode.KILLED + error.number) from error
 
     def _raise_findings(self, report: RunReport) -> None:
         if report.stopped:
@@ -168,43 +143,42 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{failed} of {report.counts['scanned']} signals failed (see their error in "
                 "signal_verifications)",
-                returncode=FINDINGS,
+                returncode=ExitCode.FINDINGS,
             )
 
     def _check(self, options: dict[str, Any]) -> None:
         health = read_health(connection)
-        self._say(health_as_json(health) if options["json"] else health_as_text(health))
+        say(self.stdout, health_as_json(health) if options["json"] else health_as_text(health))
         if not health.is_alive(timedelta(seconds=options["max_age"])):
             raise CommandError(
                 f"no run gave a sign of life for {options['max_age']} s (start the job: "
                 "manage.py verify_signal --watch 60 --limit all)",
-                returncode=STUCK,
+                returncode=ExitCode.STUCK,
             )
         if health.dead:
             raise CommandError(
                 f"{health.dead} signals are dead (see their error in signal_verifications, then: "
                 "manage.py verify_signal --revive-dead)",
-                returncode=FINDINGS,
+                returncode=ExitCode.FINDINGS,
             )
+
+    def _explain(self, options: dict[str, Any]) -> None:
+        signal = options["explain"]
+        aliases = Settings.read(os.environ).chain_aliases
+        explanation = explain(connection, signal, aliases)
+        if explanation is None:
+            raise CommandError(
+                f"there is no signal {signal}, and no verdict on it", returncode=ExitCode.FINDINGS
+            )
+        show = explanation_as_json if options["json"] else explanation_as_text
+        say(self.stdout, show(explanation))
 
     def _revive(self, options: dict[str, Any]) -> None:
         ids = options["revive"]
         revived = revive(connection, ids, options["since"])
-        self._say(f"{len(revived)} revived")
+        say(self.stdout, f"{len(revived)} revived")
         if missed := sorted(set(ids or ()) - set(revived)):
             raise CommandError(
                 f"not dead: {', '.join(map(str, missed))}",
-                returncode=FINDINGS,
+                returncode=ExitCode.FINDINGS,
             )
-
-    def _say(self, text: str) -> None:
-        """Print the text at once; raise CommandError if nobody can take it."""
-        try:
-            self.stdout.write(text)
-            self.stdout.flush()
-        except OSError as error:
-            # Python would try once more when it ends, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            raise CommandError(
-                f"the output cannot be written: {error.strerror}", returncode=UNAVAILABLE
-            ) from error
