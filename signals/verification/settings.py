@@ -19,6 +19,9 @@ logger = logging.getLogger("signals.verification")
 MAX_SECONDS = 366 * 24 * 3600
 """The longest time that a setting accepts."""
 
+MAX_DAYS = 36_600
+"""The longest retention that a setting accepts."""
+
 
 class Mode(Enum):
     """Whether a verdict changes the signal's state."""
@@ -42,6 +45,7 @@ class Settings:
     * `ttl`: the time from a verdict `hold` or `insufficient` to the next check.
     * `lease`: the time for which a claimed signal is nobody else's.
     * `max_failures`: the share of failed checks, of at least `min_checks`, above which a run stops.
+    * `retention`: the age after which `signals_prune` removes verdicts and runs; None to keep them all.
     * `chain_aliases`: other names of chains, and the name that each stands for.
     """
 
@@ -54,6 +58,7 @@ class Settings:
     max_failures: Decimal
     min_checks: int
     chain_aliases: Mapping[str, str]
+    retention: timedelta | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
@@ -69,13 +74,14 @@ class Settings:
             max_failures=_share(environ, "ONCHAIN_MAX_FAILURES", "0.1"),
             min_checks=_whole_number(environ, "ONCHAIN_MIN_CHECKS", 20),
             chain_aliases=_aliases(environ, "ONCHAIN_CHAIN_ALIASES"),
+            retention=_days(environ, "ONCHAIN_RETENTION_DAYS"),
         )
 
 
 NAMES = (
     *("ONCHAIN_RULES", "ONCHAIN_VERIFICATION_DELAY_SEC", "ONCHAIN_VERIFICATION_TIMEOUT_SEC"),
     *("ONCHAIN_VERDICT_TTL_SEC", "ONCHAIN_RULES_FILE", "ONCHAIN_LEASE_SEC", "ONCHAIN_MAX_FAILURES"),
-    *("ONCHAIN_MIN_CHECKS", "ONCHAIN_CHAIN_ALIASES"),
+    *("ONCHAIN_MIN_CHECKS", "ONCHAIN_CHAIN_ALIASES", "ONCHAIN_RETENTION_DAYS"),
 )
 """The variables that are settings of the job."""
 
@@ -101,6 +107,13 @@ def _seconds(environ: Mapping[str, str], name: str, default: int, least: int = 0
     if not (re.fullmatch(r"[0-9]{1,9}", text) and least <= int(text) <= MAX_SECONDS):
         raise SettingError(name, text, f"set it to whole seconds, {least} to {MAX_SECONDS}")
     return timedelta(seconds=int(text))
+
+
+def _days(environ: Mapping[str, str], name: str) -> timedelta | None:
+    text = environ.get(name, "")
+    if text and not (re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= MAX_DAYS):
+        raise SettingError(name, text, f"set it to whole days, 1 to {MAX_DAYS}, or unset it")
+    return timedelta(days=int(text)) if text else None
 
 
 def _whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
