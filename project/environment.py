@@ -1,6 +1,7 @@
 """Reads the environment's variables; a wrong value is an error that names the variable and the fix."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -27,6 +28,14 @@ def flag(name: str, *, default: bool) -> bool:
     if text not in _FLAGS:
         raise ImproperlyConfigured(f"{name} is {text!r} (use on or off)")
     return _FLAGS[text]
+
+
+def choice(name: str, default: str, known: Sequence[str]) -> str:
+    """Return the variable in lower case; raise ImproperlyConfigured if it is none of the known values."""
+    text = os.environ.get(name, "").strip().lower() or default
+    if text not in known:
+        raise ImproperlyConfigured(f"{name} is {text!r} (use one of {', '.join(known)})")
+    return text
 
 
 def words(name: str) -> list[str]:

@@ -5,6 +5,8 @@ SECRET_KEY         required when DEBUG is off
 ALLOWED_HOSTS      comma-separated host names
 CSRF_TRUSTED_ORIGINS  comma-separated origins, scheme included
 DATABASE_URL       postgresql://…; unset: the embedded PostgreSQL in .postgres/
+LOG_FORMAT         text (the default) or json: one object a line
+LOG_LEVEL          of the application's loggers: warning (the default), info for a line each run, …
 SECURE_SSL_REDIRECT, SECURE_HSTS_SECONDS  for a site behind TLS; on and one year when DEBUG is off
 """
 
@@ -14,7 +16,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from project.environment import database_from_url, flag, words
+from project.environment import choice, database_from_url, flag, words
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -78,6 +80,27 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "text": {"format": "%(message)s"},
+        "json": {"()": "project.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": choice("LOG_FORMAT", "text", ("text", "json")),
+        }
+    },
+    "loggers": {
+        "signals": {
+            "handlers": ["stderr"],
+            "level": choice("LOG_LEVEL", "warning", ("debug", "info", "warning", "error")).upper(),
+        }
+    },
+}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

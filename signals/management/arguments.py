@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
+from typing import Final
 
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import DatabaseError, InterfaceError
@@ -13,6 +14,8 @@ from django.utils.dateparse import parse_datetime
 
 from signals.verification.errors import ConfigurationError
 from signals.verification.tokens import CHAIN_NAME
+
+MAX_PORT: Final = 65535
 
 
 class ExitCode(IntEnum):
@@ -61,6 +64,16 @@ def chain_name(text: str) -> str:
     if not CHAIN_NAME.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text[:100]!r} is not the name of a chain")
     return text
+
+
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of `[HOST:]PORT`, for argparse; the host is the loopback interface by default."""
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and 1 <= int(port[:9]) <= MAX_PORT):
+        raise argparse.ArgumentTypeError(
+            f"{text[:100]!r} is not an address (write it as 9100 or 0.0.0.0:9100)"
+        )
+    return host or "127.0.0.1", int(port)
 
 
 @contextmanager

@@ -165,11 +165,29 @@ def run_job(
         stopped=error if isinstance(error, TooManyFailures) else None,
         dead=dead,
     )
+    _log(report)
     if on_end:
         on_end(report)
     if error and not report.stopped:
         raise error
     return report
+
+
+def _log(report: RunReport) -> None:
+    """Log one line a run, whose fields a structured log keeps."""
+    fields = {
+        "run": str(report.run),
+        "outcome": report.outcome.value,
+        "rules": report.mode.value,
+        "rules_sha256": report.rules_sha256,
+        "dry_run": report.dry_run,
+        "dead": report.dead,
+        "reason": report.error,
+        **report.counts,
+    }
+    counts = ", ".join(f"{name} {count}" for name, count in report.counts.items() if count)
+    text = report.error or counts or "nothing was due"
+    logger.info("run %s %s: %s", report.run, report.outcome, text, extra=fields)
 
 
 def _outcome(error: BaseException | None, stop: Stop) -> RunOutcome:

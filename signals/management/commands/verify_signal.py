@@ -1,7 +1,10 @@
 """manage.py verify_signal: check the candidate signals that are due, once or again and again."""
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -9,6 +12,7 @@ from django.db import connection
 
 from signals.management.arguments import (
     ExitCode,
+    address,
     chain_name,
     errors_as_exit_codes,
     point_in_time,
@@ -21,6 +25,7 @@ from signals.verification.explanation import explain
 from signals.verification.explanation_output import explanation_as_json, explanation_as_text
 from signals.verification.health import read_health, revive
 from signals.verification.job import BATCH_SIZE, Options, RunReport, run_job
+from signals.verification.metrics import serve_metrics, write_metrics
 from signals.verification.printing import (
     health_as_json,
     health_as_text,
@@ -66,6 +71,15 @@ class Command(BaseCommand):
             "--since", type=point_in_time, metavar="TIME", help="only signals since that time"
         )
         parser.add_argument("--json", action="store_true", help="print JSON, one object a run")
+        parser.add_argument(
+            "--prometheus", type=Path, metavar="FILE", help="write metrics to FILE after each run"
+        )
+        parser.add_argument(
+            "--metrics",
+            type=address,
+            metavar="[HOST:]PORT",
+            help="for --watch: serve metrics there, on the loopback interface without HOST",
+        )
         ways = parser.add_mutually_exclusive_group()
         ways.add_argument(
             "--dry-run", action="store_true", help="write nothing, print what would be written"
@@ -95,6 +109,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+        if options["metrics"] and not options["watch"]:
+            raise CommandError(
+                "--metrics is for --watch (for one run: --prometheus FILE)",
+                returncode=ExitCode.USAGE,
+            )
         with errors_as_exit_codes():
             require_migrations(connection)
             if options["check"]:
@@ -117,24 +136,45 @@ class Command(BaseCommand):
         )
         as_text = report_as_line if options["watch"] else report_as_text
         show = report_as_json if options["json"] else as_text
+        has_metrics = options["prometheus"] or options["metrics"]
+        aliases = Settings.read(os.environ).chain_aliases if has_metrics else {}
+
+        def on_end(report: RunReport) -> None:
+            if options["prometheus"]:
+                write_metrics(options["prometheus"], aliases)
+            say(self.stdout, show(report))
+
         try:
-            with stopped_by_signals(stop):
+            with stopped_by_signals(stop), self._serving(options["metrics"], aliases):
                 if options["watch"]:
-                    watch(
-                        chosen,
-                        options["watch"],
-                        stop,
-                        lambda report: say(self.stdout, show(report)),
-                    )
+                    watch(chosen, options["watch"], stop, on_end)
                     return
-                report = run_job(
-                    chosen, stop=stop, on_end=lambda report: say(self.stdout, show(report))
-                )
+                report = run_job(chosen, stop=stop, on_end=on_end)
             self._raise_findings(report)
         except TooManyFailures as error:
             raise CommandError(str(error), returncode=ExitCode.STOPPED) from error
         except Interrupted as error:
             raise CommandError(str(error), returncode=ExitCode.KILLED + error.number) from error
+
+    @contextmanager
+    def _serving(self, place: tuple[str, int] | None, aliases: Mapping[str, str]) -> Iterator[None]:
+        """Serve the metrics meanwhile."""
+        if place is None:
+            yield
+            return
+        try:
+            server = serve_metrics(*place, aliases)
+        except OSError as error:
+            host, port = place
+            raise CommandError(
+                f"the metrics cannot be served at {host}:{port}: {error.strerror}",
+                returncode=ExitCode.UNAVAILABLE,
+            ) from error
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
 
     def _raise_findings(self, report: RunReport) -> None:
         if report.stopped:
