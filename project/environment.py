@@ -8,6 +8,8 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
+MAX_PORT = 65535
+
 _FLAGS = {
     "on": True,
     "true": True,
@@ -54,7 +56,7 @@ def database_from_url(url: str) -> dict[str, Any]:
         )
     try:
         options = dict(conninfo_to_dict(url))
-    except ProgrammingError:
+    except (ProgrammingError, UnicodeDecodeError):
         raise ImproperlyConfigured(
             "DATABASE_URL cannot be parsed (percent-encode special characters of the password)"
         ) from None
@@ -68,4 +70,10 @@ def database_from_url(url: str) -> dict[str, Any]:
     settings = {key: str(options.pop(name)) for name, key in known.items() if name in options}
     if "NAME" not in settings:
         raise ImproperlyConfigured("DATABASE_URL names no database (end it with /name)")
+    for port in filter(None, settings.get("PORT", "").split(",")):
+        if not (port.isascii() and port.isdigit() and 1 <= int(port[:9]) <= MAX_PORT):
+            raise ImproperlyConfigured(
+                f"DATABASE_URL has a port that is no number from 1 to {MAX_PORT} (percent-encode special "
+                "characters of the password)"
+            )
     return {"ENGINE": "django.db.backends.postgresql", **settings, "OPTIONS": options}

@@ -97,5 +97,6 @@ def say(stdout: OutputWrapper, text: str) -> None:
         # Python would try once more when it ends, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise CommandError(
-            f"the output cannot be written: {error.strerror}", returncode=ExitCode.UNAVAILABLE
+            f"the output cannot be written: {error.strerror or error}",
+            returncode=ExitCode.UNAVAILABLE,
         ) from error

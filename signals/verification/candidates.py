@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from signals.verification.readable import readable
 from signals.verification.run import NOW, Run
 from signals.verification.settings import Mode
 
@@ -78,7 +79,8 @@ LIMIT %(size)s
 # longer than it was, waits until it is old enough.
 _FOUND: Final = f"""
 found AS MATERIALIZED (
-    SELECT due.signal_id, due.since, s.event_key, e.token_ca, s.{{time}} AS made,
+    SELECT due.signal_id, due.since, {readable("s.event_key")} AS event_key,
+        {readable("e.token_ca")} AS token_ca, s.{{time}} AS made,
         s.{{time}} IS NULL OR s.{{time}} < {NOW} - %(timeout)s AS overdue,
         coalesce(s.{{time}} >= %(only_since)s, %(only_since)s::timestamptz IS NULL) AS is_wanted,
         coalesce(s.state = 'candidate', false) AS is_candidate,

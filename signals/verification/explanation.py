@@ -18,19 +18,21 @@ from signals.choices import Decision, Note, SignalState
 from signals.verification.errors import RulesError
 from signals.verification.features import DECIDING_WINDOW, MAX_EVIDENCE_AGE, MIN_PERCENTILE_ROWS
 from signals.verification.intervals import possible_decisions
+from signals.verification.readable import readable
 from signals.verification.rules import FEATURE_RANGES, Condition, Operator, Rules
 from signals.verification.rules_file import parse_rules
 from signals.verification.tokens import Token, TokenSource, resolve_with_source
 from signals.verification.verdict import Feature, Features
 
-_SIGNAL: Final = """
-SELECT pg_catalog.statement_timestamp(), s.id IS NOT NULL, s.state, s.event_key, e.token_ca,
+_SIGNAL: Final = f"""
+SELECT pg_catalog.statement_timestamp(), s.id IS NOT NULL, s.state, {readable("s.event_key")},
+    {readable("e.token_ca")},
     v.status, v.next_check_at, v.updated_at, v.checks, v.decision, v.note, v.error
 FROM (SELECT %(signal)s::bigint AS id) wanted
 LEFT JOIN signals s ON s.id = wanted.id
 LEFT JOIN events e ON e.event_key = s.event_key
 LEFT JOIN signal_verifications v ON v.signal_id = wanted.id
-"""
+"""  # noqa: S608 - names of columns
 _VERDICT: Final = """
 SELECT e.id, e.created_at, e.previous_state, e.new_state, e.decision, e.confidence, e.note,
     e.features::text, e.metadata::text, e.rules_sha256, e.run::text, r.text

@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.verification.arrays import as_array, as_text_array
+from signals.verification.readable import readable
 from signals.verification.tokens import Token, fold_chain
 from signals.verification.verdict import Feature, Features
 
@@ -51,15 +52,15 @@ CROSS JOIN LATERAL (
 """  # noqa: S608 - constants of this module
 
 # All spellings of chains, each found by one probe of an index that begins with the chain.
-_SPELLINGS: Final = """
+_SPELLINGS: Final = f"""
 WITH RECURSIVE spelling AS (
     SELECT min(chain) AS chain FROM onchain_features
     UNION ALL
     SELECT (SELECT min(f.chain) FROM onchain_features f WHERE f.chain > spelling.chain)
     FROM spelling WHERE spelling.chain IS NOT NULL
 )
-SELECT chain FROM spelling WHERE chain IS NOT NULL
-"""
+SELECT {readable("chain")} FROM spelling WHERE chain IS NOT NULL
+"""  # noqa: S608 - the same
 
 _POPULATION: Final = """
 SELECT f.chain, f.addr_active, count(*)
