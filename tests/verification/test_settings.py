@@ -38,6 +38,7 @@ def test_every_variable_is_read() -> None:
         "ONCHAIN_MAX_FAILURES": "0.25",
         "ONCHAIN_MIN_CHECKS": "1",
         "ONCHAIN_CHAIN_ALIASES": " Poly=MATIC, my-chain = other-chain,",
+        "ONCHAIN_RETENTION_DAYS": "400",
     }
     assert set(environ) == set(NAMES)
     assert Settings.read(environ) == Settings(
@@ -50,6 +51,7 @@ def test_every_variable_is_read() -> None:
         max_failures=Decimal("0.25"),
         min_checks=1,
         chain_aliases={**CHAIN_ALIASES, "poly": "polygon", "my_chain": "other_chain"},
+        retention=timedelta(days=400),
     )
 
 
@@ -60,6 +62,8 @@ def test_every_variable_is_read() -> None:
         ("ONCHAIN_MAX_FAILURES", "1.1", "set it to a share from 0 to 1, such as 0.1"),
         ("ONCHAIN_MAX_FAILURES", "10%", "set it to a share from 0 to 1, such as 0.1"),
         ("ONCHAIN_MIN_CHECKS", "0", "set it to a whole number of at least 1"),
+        ("ONCHAIN_RETENTION_DAYS", "0", "set it to whole days, 1 to 36600, or unset it"),
+        ("ONCHAIN_RETENTION_DAYS", "1.5", "set it to whole days, 1 to 36600, or unset it"),
         ("ONCHAIN_CHAIN_ALIASES", "eth", "write it as alias=chain, alias=chain"),
         ("ONCHAIN_CHAIN_ALIASES", "e th=eth", "write it as alias=chain, alias=chain"),
     ],
