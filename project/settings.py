@@ -7,6 +7,7 @@ CSRF_TRUSTED_ORIGINS  comma-separated origins, scheme included
 DATABASE_URL       postgresql://…; unset: the embedded PostgreSQL in .postgres/
 LOG_FORMAT         text (the default) or json: one object a line
 LOG_LEVEL          of the application's loggers: warning (the default), info for a line each run, …
+TASK_QUEUE         none (the default), procrastinate or django: the queue whose worker runs verify_signal
 SECURE_SSL_REDIRECT, SECURE_HSTS_SECONDS  for a site behind TLS; on and one year when DEBUG is off
 """
 
@@ -44,6 +45,14 @@ INSTALLED_APPS = [
 ]
 if DEBUG:
     INSTALLED_APPS.append("project.demo")  # the commands behind make demo and make serve
+
+TASK_QUEUE = choice("TASK_QUEUE", "none", ("none", "procrastinate", "django"))
+if TASK_QUEUE == "procrastinate":
+    INSTALLED_APPS.append("procrastinate.contrib.django")
+    PROCRASTINATE_IMPORT_PATHS = ["signals.verification.procrastinate_tasks"]
+if TASK_QUEUE == "django":
+    INSTALLED_APPS.append("django_tasks_db")
+    TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
