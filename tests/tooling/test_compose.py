@@ -125,6 +125,7 @@ def test_the_worker_watches_for_all_that_is_due() -> None:
     assert (python, manage) == ("python", "manage.py")
     options = load_command_class("signals", name).create_parser(manage, name).parse_args(words)
     assert (options.watch, options.limit, options.json) == (60, None, True)
+    assert options.metrics == ("0.0.0.0", 9101)  # noqa: S104 - within the network of compose
 
 
 @pytest.mark.parametrize(("ended", "healthy"), [(0, True), (1, True), (4, False), (6, False)])

@@ -35,6 +35,8 @@ def test_the_workers_of_kubernetes_watch_for_all_that_is_due() -> None:
     (worker,) = containers(WORKER["spec"])
     options = parse(worker["command"])
     assert (options["watch"], options["limit"], options["json"]) == (60, None, True)
+    (port,) = worker["ports"]
+    assert options["metrics"] == ("0.0.0.0", port["containerPort"])  # noqa: S104 - within the pod
     probe = worker["livenessProbe"]["exec"]["command"][-1]
     assert parse(probe.partition(" ||")[0].split())["check"] is True
     assert worker["securityContext"]["readOnlyRootFilesystem"] is True
