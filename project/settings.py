@@ -49,7 +49,7 @@ if DEBUG:
 TASK_QUEUE = choice("TASK_QUEUE", "none", ("none", "procrastinate", "django"))
 if TASK_QUEUE == "procrastinate":
     INSTALLED_APPS.append("procrastinate.contrib.django")
-    PROCRASTINATE_IMPORT_PATHS = ["signals.verification.procrastinate_tasks"]
+    PROCRASTINATE_IMPORT_PATHS = ["signals.verification.queues.procrastinate_tasks"]
 if TASK_QUEUE == "django":
     INSTALLED_APPS.append("django_tasks_db")
     TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}

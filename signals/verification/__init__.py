@@ -10,4 +10,7 @@ From Python: `signals.verification.job.run_once()`. The modules, each importing 
 * changes, writing: what the verdicts change in the database, and how that is written.
 * tally, job, watch: what workers share, the run as a whole, and runs again and again.
 * health, printing: the state of the job and the dead signals, and what the command prints.
+
+Rooms of their own, above these modules: review (explanations, lint and replay of rules), loading (files of
+features), upkeep (figures, metrics, retention), queues (the job as tasks of a queue).
 """

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from signals.choices import Decision
 from signals.models import Event, OnchainFeature, Signal
-from signals.verification.explanation import Way, other_decisions
 from signals.verification.job import verify_signals
+from signals.verification.review.explanation import Way, other_decisions
 from signals.verification.rules import Condition, Operator, Rules, evaluate
 from signals.verification.verdict import Feature
 from tests.verification.database import execute

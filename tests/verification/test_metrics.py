@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from signals.models import SignalVerification
-from signals.verification.metrics import PERIOD, JobCollector
-from signals.verification.statistics import read_statistics
 from signals.verification.tokens import CHAIN_ALIASES
+from signals.verification.upkeep.metrics import PERIOD, JobCollector
+from signals.verification.upkeep.statistics import read_statistics
 from tests.postgres.databases import ROOT
 from tests.verification.sample_rows import MINUTE, make_features, make_signal, make_upgradable
 

@@ -26,7 +26,7 @@ SELECT 'ethereum', token_ca, now(), 60, 5, 1.5, 0.9, 0.9, 2 FROM events
 """
 
 DEFER = (
-    "import project.setup; from signals.verification.procrastinate_tasks import defer_chunks; "
+    "import project.setup; from signals.verification.queues.procrastinate_tasks import defer_chunks; "
     "defer_chunks"
 )
 
@@ -157,9 +157,7 @@ def test_a_run_that_stops_is_a_failed_job_of_procrastinate(site: Callable[..., S
     assert made.verdicts() == 0
 
 
-ENQUEUE = (
-    "import project.setup; from signals.verification.django_task import verify; verify.enqueue()"
-)
+ENQUEUE = "import project.setup; from signals.verification.queues.django_task import verify; verify.enqueue()"
 WORKER = ("manage.py", "db_worker", "--no-startup-delay", "--no-reload", "--interval", "0.1")
 
 

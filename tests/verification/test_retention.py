@@ -13,8 +13,8 @@ from django.db import connection
 from django.utils import timezone
 
 from signals.models import Signal, SignalEvent, VerificationRun
-from signals.verification import retention
 from signals.verification.job import verify_signals
+from signals.verification.upkeep import retention
 from tests.verification.database import contents, verdicts
 from tests.verification.sample_rows import make_signal
 

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals.verification.intervals import possible_decisions
+from signals.verification.review.intervals import possible_decisions
 from signals.verification.rules import Condition, Operator, Rules, evaluate
 from signals.verification.verdict import Feature
 

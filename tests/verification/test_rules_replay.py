@@ -10,8 +10,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from signals.models import OnchainFeature, Signal
-from signals.verification import replay
 from signals.verification.job import verify_signals
+from signals.verification.review import replay
 from signals.verification.rules_file import SHIPPED_RULES
 from tests.verification.database import contents
 from tests.verification.sample_rows import (

@@ -8,8 +8,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from signals.management.arguments import ExitCode, errors_as_exit_codes, say
-from signals.verification.feature_file import COLUMNS, REQUIRED, UnreadableFile, read_feature_file
-from signals.verification.feature_loading import BadLines, load_features
+from signals.verification.loading.feature_file import (
+    COLUMNS,
+    REQUIRED,
+    UnreadableFile,
+    read_feature_file,
+)
+from signals.verification.loading.feature_loading import BadLines, load_features
 from signals.verification.schema import require_migrations
 
 

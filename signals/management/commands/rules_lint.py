@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from signals.management.arguments import ExitCode, say
 from signals.verification.errors import RulesError
+from signals.verification.review.rules_lint import lint_rules
 from signals.verification.rules_file import SHIPPED_RULES, load_rules
-from signals.verification.rules_lint import lint_rules
 
 
 class Command(BaseCommand):

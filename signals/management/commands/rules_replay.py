@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from signals.management.arguments import ExitCode, errors_as_exit_codes, point_in_time, say
-from signals.verification.replay import PastVerdict, replay
+from signals.verification.review.replay import PastVerdict, replay
 from signals.verification.rules_file import load_rules
 from signals.verification.schema import require_migrations
 from signals.verification.verdict import Verdict

@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from signals.management.arguments import ExitCode, errors_as_exit_codes, say, whole_number
-from signals.verification.retention import prune
 from signals.verification.schema import require_migrations
 from signals.verification.settings import MAX_DAYS, Settings
+from signals.verification.upkeep.retention import prune
 
 
 class Command(BaseCommand):

@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection
 
 from signals.management.arguments import errors_as_exit_codes, say, whole_number
-from signals.verification.explanation_output import age_text
 from signals.verification.printing import health_as_text
+from signals.verification.review.explanation_output import age_text
 from signals.verification.schema import require_migrations
 from signals.verification.settings import Settings
-from signals.verification.statistics import Report, read_report
+from signals.verification.upkeep.statistics import Report, read_report
 
 
 class Command(BaseCommand):

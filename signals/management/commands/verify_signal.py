@@ -21,11 +21,8 @@ from signals.management.arguments import (
 )
 from signals.verification.candidates import Selection
 from signals.verification.errors import TooManyFailures
-from signals.verification.explanation import explain
-from signals.verification.explanation_output import explanation_as_json, explanation_as_text
 from signals.verification.health import read_health, revive
 from signals.verification.job import BATCH_SIZE, Options, RunReport, run_job
-from signals.verification.metrics import serve_metrics, write_metrics
 from signals.verification.printing import (
     health_as_json,
     health_as_text,
@@ -33,9 +30,12 @@ from signals.verification.printing import (
     report_as_line,
     report_as_text,
 )
+from signals.verification.review.explanation import explain
+from signals.verification.review.explanation_output import explanation_as_json, explanation_as_text
 from signals.verification.schema import require_migrations
 from signals.verification.settings import Settings
 from signals.verification.tally import Stop
+from signals.verification.upkeep.metrics import serve_metrics, write_metrics
 from signals.verification.watch import Interrupted, stopped_by_signals, watch
 
 

@@ -6,7 +6,12 @@ from datetime import MAXYEAR, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from signals.verification.explanation import CheckedCondition, Explanation, StoredVerdict, Way
+from signals.verification.review.explanation import (
+    CheckedCondition,
+    Explanation,
+    StoredVerdict,
+    Way,
+)
 from signals.verification.tokens import Token
 from signals.verification.verdict import Feature
 

@@ -17,8 +17,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from signals.choices import Decision, Note, SignalState
 from signals.verification.errors import RulesError
 from signals.verification.features import DECIDING_WINDOW, MAX_EVIDENCE_AGE, MIN_PERCENTILE_ROWS
-from signals.verification.intervals import possible_decisions
 from signals.verification.readable import readable
+from signals.verification.review.intervals import possible_decisions
 from signals.verification.rules import FEATURE_RANGES, Condition, Operator, Rules
 from signals.verification.rules_file import parse_rules
 from signals.verification.tokens import Token, TokenSource, resolve_with_source

@@ -6,7 +6,13 @@ from itertools import combinations
 from signals.choices import Decision
 from signals.verification.errors import Problem
 from signals.verification.features import DECIDING_WINDOW
-from signals.verification.intervals import RANGES, box_of, is_empty, possible_decisions, values_of
+from signals.verification.review.intervals import (
+    RANGES,
+    box_of,
+    is_empty,
+    possible_decisions,
+    values_of,
+)
 from signals.verification.rules import Condition, Rules
 from signals.verification.strict_yaml import join_path
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals.verification.feature_file import COLUMNS, BadLine, FeatureRow
+from signals.verification.loading.feature_file import COLUMNS, BadLine, FeatureRow
 
 MAX_LISTED: Final = 100
 """Bad lines that are listed; the others are only counted."""

@@ -11,7 +11,7 @@ from typing import Final
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
-from signals.verification.chunks import count_chunks, verify_chunk
+from signals.verification.queues.chunks import count_chunks, verify_chunk
 
 QUEUE: Final = "verify_signal"
 """The queue of all tasks here: `manage.py procrastinate worker --queues verify_signal`."""

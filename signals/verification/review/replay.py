@@ -11,8 +11,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.choices import Decision, Note
 from signals.verification.changes import WITHOUT_EVIDENCE
-from signals.verification.explanation import read_features
 from signals.verification.features import DECIDING_WINDOW
+from signals.verification.review.explanation import read_features
 from signals.verification.rules import Rules, evaluate
 from signals.verification.verdict import Feature, Verdict
 

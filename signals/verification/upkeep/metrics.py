@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from signals.choices import RunOutcome
-from signals.verification.statistics import Statistics, read_statistics
+from signals.verification.upkeep.statistics import Statistics, read_statistics
 
 logger = logging.getLogger("signals.verification")
 

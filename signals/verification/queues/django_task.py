@@ -11,7 +11,7 @@ if find_spec("django.tasks"):
 else:
     from django_tasks import task  # type: ignore[no-redef,unused-ignore] # the same
 
-from signals.verification.chunks import verify_chunk
+from signals.verification.queues.chunks import verify_chunk
 
 
 @task()
