@@ -103,6 +103,12 @@ def test_an_invalid_file_is_a_finding_with_each_of_its_problems(
     assert capsys.readouterr().out.startswith("windows[0]: '1:30' is not a plain number")
 
 
+def test_a_file_that_is_not_there_is_no_finding(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"none\.yml' cannot be read") as caught:
+        call_command("rules_lint", tmp_path / "none.yml")
+    assert caught.value.returncode == 4
+
+
 NUMBERS = [Decimal(n) / 4 for n in range(5)]
 FINER = [Decimal(n) / 8 for n in range(9)]
 CONDITIONS = st.builds(

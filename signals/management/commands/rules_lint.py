@@ -1,6 +1,7 @@
 """manage.py rules_lint: validate a rules file, and say what in it can never matter."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from signals.verification.rules_file import SHIPPED_RULES, load_rules
 
 
 class Command(BaseCommand):
-    """Exit with 0 clean, 1 findings, 2 usage. No database is asked."""
+    """Exit with 0 clean, 1 findings, 2 usage, 4 no such file. No database is asked."""
 
     help = "Validate a rules file, and find conditions and lists that can never or always hold."
     requires_system_checks = ()
@@ -30,6 +31,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
         file, is_valid = options["file"], True
+        if not os.access(file, os.R_OK):
+            raise CommandError(f"{str(file)!r} cannot be read", returncode=ExitCode.UNAVAILABLE)
         try:
             problems = lint_rules(load_rules(file))
         except RulesError as error:
