@@ -1,11 +1,14 @@
 """Reads the environment's variables; a wrong value is an error that names the variable and the fix."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
+
+MAX_PORT = 65535
 
 _FLAGS = {
     "on": True,
@@ -29,6 +32,14 @@ def flag(name: str, *, default: bool) -> bool:
     return _FLAGS[text]
 
 
+def choice(name: str, default: str, known: Sequence[str]) -> str:
+    """Return the variable in lower case; raise ImproperlyConfigured if it is none of the known values."""
+    text = os.environ.get(name, "").strip().lower() or default
+    if text not in known:
+        raise ImproperlyConfigured(f"{name} is {text!r} (use one of {', '.join(known)})")
+    return text
+
+
 def words(name: str) -> list[str]:
     """The variable's comma-separated values, without the empty ones."""
     return [word.strip() for word in os.environ.get(name, "").split(",") if word.strip()]
@@ -45,7 +56,7 @@ def database_from_url(url: str) -> dict[str, Any]:
         )
     try:
         options = dict(conninfo_to_dict(url))
-    except ProgrammingError:
+    except (ProgrammingError, UnicodeDecodeError):
         raise ImproperlyConfigured(
             "DATABASE_URL cannot be parsed (percent-encode special characters of the password)"
         ) from None
@@ -59,4 +70,10 @@ def database_from_url(url: str) -> dict[str, Any]:
     settings = {key: str(options.pop(name)) for name, key in known.items() if name in options}
     if "NAME" not in settings:
         raise ImproperlyConfigured("DATABASE_URL names no database (end it with /name)")
+    for port in filter(None, settings.get("PORT", "").split(",")):
+        if not (port.isascii() and port.isdigit() and 1 <= int(port[:9]) <= MAX_PORT):
+            raise ImproperlyConfigured(
+                f"DATABASE_URL has a port that is no number from 1 to {MAX_PORT} (percent-encode special "
+                "characters of the password)"
+            )
     return {"ENGINE": "django.db.backends.postgresql", **settings, "OPTIONS": options}

@@ -5,6 +5,9 @@ SECRET_KEY         required when DEBUG is off
 ALLOWED_HOSTS      comma-separated host names
 CSRF_TRUSTED_ORIGINS  comma-separated origins, scheme included
 DATABASE_URL       postgresql://…; unset: the embedded PostgreSQL in .postgres/
+LOG_FORMAT         text (the default) or json: one object a line
+LOG_LEVEL          of the application's loggers: warning (the default), info for a line each run, …
+TASK_QUEUE         none (the default), procrastinate or django: the queue whose worker runs verify_signal
 SECURE_SSL_REDIRECT, SECURE_HSTS_SECONDS  for a site behind TLS; on and one year when DEBUG is off
 """
 
@@ -14,7 +17,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from project.environment import database_from_url, flag, words
+from project.environment import choice, database_from_url, flag, words
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -42,6 +45,14 @@ INSTALLED_APPS = [
 ]
 if DEBUG:
     INSTALLED_APPS.append("project.demo")  # the commands behind make demo and make serve
+
+TASK_QUEUE = choice("TASK_QUEUE", "none", ("none", "procrastinate", "django"))
+if TASK_QUEUE == "procrastinate":
+    INSTALLED_APPS.append("procrastinate.contrib.django")
+    PROCRASTINATE_IMPORT_PATHS = ["signals.verification.queues.procrastinate_tasks"]
+if TASK_QUEUE == "django":
+    INSTALLED_APPS.append("django_tasks_db")
+    TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -78,6 +89,27 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "text": {"format": "%(message)s"},
+        "json": {"()": "project.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": choice("LOG_FORMAT", "text", ("text", "json")),
+        }
+    },
+    "loggers": {
+        "signals": {
+            "handlers": ["stderr"],
+            "level": choice("LOG_LEVEL", "warning", ("debug", "info", "warning", "error")).upper(),
+        }
+    },
+}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

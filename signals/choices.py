@@ -61,3 +61,13 @@ class VerificationOutcome(TextChoices):
     EVALUATED = "evaluated"
     SKIPPED = "skipped"
     FAILED = "failed"
+
+
+class RunOutcome(TextChoices):
+    """How a run of the job ended; a run that was killed stays `running`, with an old heartbeat."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+    FAILED = "failed"

@@ -1,8 +1,10 @@
 """The tables of the signals platform, with the columns, indexes and checks of the legacy database."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models
-from django.db.models import Index, Q
+from django.db.models import Case, F, Index, Q, When
+from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django_extensions.db.fields import CreationDateTimeField, ModificationDateTimeField
 
@@ -10,6 +12,7 @@ from signals.choices import (
     WINDOW_MINUTES,
     Decision,
     Note,
+    RunOutcome,
     SignalEventType,
     SignalState,
     VerificationOutcome,
@@ -21,6 +24,15 @@ from signals.fields import EnumField, GoplusRisk, NumericField, now
 def json_type(field: str) -> models.Func:
     """Return the expression for the type of a JSON field's value: object, array, string …"""
     return models.Func(models.F(field), function="jsonb_typeof", output_field=models.TextField())
+
+
+def address_key() -> Case:
+    """Return the expression for the address as it is compared: in lower case if it has the EVM form.
+
+    signals.verification.tokens.fold_address() is the same in Python.
+    """
+    evm = When(address__regex="^0[xX][0-9a-fA-F]{40}$", then=Lower("address"))
+    return Case(evm, default=F("address"))
 
 
 class Event(models.Model):
@@ -156,6 +168,18 @@ class OnchainFeature(models.Model):
         db_table = "onchain_features"
         indexes = (
             Index(fields=("chain", "address", "window_minutes", "as_of_ts"), name="idx_onf_lookup"),
+            # The newest measurement of a token is the first entry of its range.
+            Index(
+                *(F("chain"), address_key(), F("window_minutes")),
+                *(F("as_of_ts").desc(), F("id").desc()),
+                name="ix_onf_token",
+            ),
+            # The population of a percentile, read from the index alone.
+            Index(
+                fields=("chain", "window_minutes", "as_of_ts"),
+                include=("addr_active",),
+                name="ix_onf_population",
+            ),
         )
         constraints = (
             models.UniqueConstraint(
@@ -233,20 +257,76 @@ class SignalEvent(models.Model):
         return f"signal {self.signal_id} {self.decision}"
 
 
+class VerificationRules(models.Model):
+    """The text of a rules file that a run used, kept once for each SHA-256."""
+
+    id = models.AutoField(primary_key=True)
+    sha256 = models.CharField(max_length=64)
+    text = models.TextField()
+    created_at = models.DateTimeField(db_default=now())
+
+    class Meta:
+        db_table = "verification_rules"
+        constraints = (
+            models.UniqueConstraint(fields=("sha256",), name="verification_rules_sha256_key"),
+        )
+
+    def __str__(self) -> str:
+        return f"rules {self.sha256[:12]}"
+
+
+class VerificationRun(models.Model):
+    """One run of the job; `heartbeat_at` and `counts` are renewed with each batch."""
+
+    id = models.UUIDField(primary_key=True)
+    started_at = models.DateTimeField()
+    heartbeat_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.TextField(choices=RunOutcome.choices, db_default=RunOutcome.RUNNING.value)
+    host = models.TextField()
+    pid = models.IntegerField()
+    mode = models.TextField()
+    rules_sha256 = models.CharField(max_length=64)
+    counts = models.JSONField(db_default={})
+    error = models.TextField(blank=True, db_default="")
+
+    class Meta:
+        db_table = "verification_runs"
+        indexes = (Index(fields=("-heartbeat_at",), name="ix_verification_runs_heartbeat"),)
+
+    def __str__(self) -> str:
+        return f"run {self.id}"
+
+
+class VerificationCursor(models.Model):
+    """How far the job has read a table by its primary key, so that a run reads only what is new."""
+
+    name = models.TextField(primary_key=True)
+    position = models.BigIntegerField()
+
+    class Meta:
+        db_table = "verification_cursors"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.position}"
+
+
 class SignalVerification(models.Model):
-    """The job's record of a signal that it has checked at least once.
+    """The job's record of a candidate signal.
 
     `status` is one of:
 
-    * `waiting`: the next check is due at `next_check_at`.
+    * `waiting`: the next check is due at `next_check_at`; sooner after newer evidence, under other rules
+      than `rules`, and if `withheld` as soon as the rules are on. In a row that was never checked, `checks`
+      is 0 and `outcome` is `skipped`.
     * `settled`: the verdict changed the signal's state. If the state is set back to `candidate`, the
-      signal is due at once.
+      signal is checked again.
     * `dead`: the last `attempts` checks failed, the latest one with `error`. The job leaves the signal
-      alone until this row is deleted.
+      alone until it is revived or this row is deleted.
 
-    `checks` counts all checks. A run compares it with the count that it read, and leaves the signal to
-    the other run if another one has checked it meanwhile. As with SignalEvent, the database has no
-    foreign key here.
+    `run` is the run that claimed the signal last, which nobody else checks until `leased_until`. `chain`,
+    `address` and `as_of` are the token and the time of the evidence of the last check. `checks` counts all
+    checks. As with SignalEvent, the database has no foreign keys here.
     """
 
     signal = models.OneToOneField(
@@ -261,6 +341,21 @@ class SignalVerification(models.Model):
     note = models.TextField(choices=Note.choices, blank=True, db_default="")
     error = models.TextField(blank=True, db_default="")
     updated_at = models.DateTimeField(db_default=now())
+    run = models.UUIDField(null=True, blank=True)
+    leased_until = models.DateTimeField(null=True, blank=True)
+    chain = models.TextField(blank=True, db_default="")
+    address = models.TextField(blank=True, db_default="")
+    as_of = models.DateTimeField(null=True, blank=True)
+    rules = models.ForeignKey(
+        VerificationRules,
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        db_index=False,  # ix_signal_verif_rules serves it
+        related_name="+",
+    )
+    withheld = models.BooleanField(db_default=False)
 
     class Meta:
         db_table = "signal_verifications"
@@ -271,6 +366,21 @@ class SignalVerification(models.Model):
                 name="ix_signal_verif_waiting",
             ),
             Index(fields=("status", "-updated_at"), name="ix_signal_verif_status"),
+            Index(
+                fields=("rules", "updated_at"),
+                condition=Q(status="waiting", checks__gt=0),
+                name="ix_signal_verif_rules",
+            ),
+            Index(
+                fields=("updated_at",),
+                condition=Q(status="waiting", withheld=True),
+                name="ix_signal_verif_withheld",
+            ),
+            HashIndex(
+                fields=("address",),
+                condition=Q(status="waiting", address__gt=""),
+                name="ix_signal_verif_address",
+            ),
         )
         constraints = (
             models.CheckConstraint(

@@ -31,9 +31,13 @@ class SignalVerificationAdmin(PipelineAdmin):
             {
                 "fields": (
                     *("signal", "status", "outcome", "decision", "note", "next_check_at"),
-                    *("checks", "attempts", "error", "updated_at"),
+                    *("checks", "attempts", "error", "updated_at", "withheld"),
                 )
             },
+        ),
+        (
+            "Last check",
+            {"fields": ("chain", "address", "as_of", "rules", "run", "leased_until")},
         ),
     )
 

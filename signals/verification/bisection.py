@@ -22,6 +22,11 @@ class RefusedRow(Generic[Row]):
     error: DatabaseError
 
 
+def is_row_error(error: DatabaseError) -> bool:
+    """Return whether the database raised the error for the data of a row."""
+    return str(getattr(error.__cause__, "sqlstate", None))[:2] in ROW_ERROR_CLASSES
+
+
 def bisect_writes(
     rows: Sequence[Row], write: Callable[[Sequence[Row]], list[Result]]
 ) -> tuple[list[Result], list[RefusedRow[Row]]]:
@@ -36,7 +41,7 @@ def bisect_writes(
     try:
         return write(rows), []
     except DatabaseError as error:
-        if str(getattr(error.__cause__, "sqlstate", None))[:2] not in ROW_ERROR_CLASSES:
+        if not is_row_error(error):
             raise
         if len(rows) == 1:
             return [], [RefusedRow(rows[0], error)]

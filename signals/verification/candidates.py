@@ -1,63 +1,140 @@
-"""Reading the signals that are due."""
+"""Claiming the signals that are due: in one statement, such that no other worker gets them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from django.db.backends.base.base import BaseDatabaseWrapper
+from signals.verification.readable import readable
+from signals.verification.run import NOW, Run
+from signals.verification.settings import Mode
 
-from signals.verification.schema import TimeColumn
-from signals.verification.settings import Settings
+# Each way to be due is one bounded scan of an index, in the order in which the signals became due:
+# - the time of the next check has come (ix_signal_verif_waiting);
+# - the last check was by other rules, and the TTL is over (ix_signal_verif_rules);
+# - a move was withheld, and the rules are on (ix_signal_verif_withheld).
+# A signal that this run has claimed before is left to the next one.
+_FREE: Final = f"""v.status = 'waiting' AND v.run IS DISTINCT FROM %(run)s
+        AND (v.leased_until IS NULL OR v.leased_until <= {NOW})"""
+_TIME_HAS_COME: Final = f"""
+SELECT v.signal_id, v.next_check_at AS since
+FROM signal_verifications v
+WHERE {_FREE} AND v.next_check_at <= {NOW}
+ORDER BY v.next_check_at
+LIMIT %(size)s
+FOR UPDATE SKIP LOCKED
+"""  # noqa: S608 - constants of this module, as below
+_OTHER_RULES: Final = f"""
+SELECT looked_at.*
+FROM verification_rules r
+CROSS JOIN LATERAL (
+    SELECT v.signal_id, v.updated_at + %(ttl)s AS since
+    FROM signal_verifications v
+    WHERE {_FREE} AND v.checks > 0 AND v.rules_id = r.id AND v.updated_at <= {NOW} - %(ttl)s
+    ORDER BY v.updated_at
+    LIMIT %(size)s
+    FOR UPDATE SKIP LOCKED
+) looked_at
+WHERE r.id IS DISTINCT FROM %(rules)s
+"""  # noqa: S608
+_WITHHELD: Final = f"""
+SELECT v.signal_id, v.updated_at AS since
+FROM signal_verifications v
+WHERE {_FREE} AND v.withheld AND %(is_on)s
+ORDER BY v.updated_at
+LIMIT %(size)s
+FOR UPDATE SKIP LOCKED
+"""  # noqa: S608
+_DUE: Final = f"""
+SELECT signal_id, min(since) AS since
+FROM (
+    SELECT * FROM ({_TIME_HAS_COME}) time_has_come
+    UNION ALL SELECT * FROM ({_OTHER_RULES}) other_rules
+    UNION ALL SELECT * FROM ({_WITHHELD}) withheld
+) due
+GROUP BY signal_id
+ORDER BY since, signal_id
+LIMIT %(size)s
+"""  # noqa: S608
+_NAMED: Final = f"""
+SELECT v.signal_id, v.next_check_at AS since
+FROM signal_verifications v
+WHERE {_FREE} AND v.signal_id = ANY (%(ids)s)
+FOR UPDATE SKIP LOCKED
+"""  # noqa: S608
 
-# A signal is due in one of three ways, and each is read by a bounded scan of one index:
-# - never checked, and of unknown age, which counts as old enough (idx_signals_state_created_at);
-# - never checked, and old enough (the same index);
-# - checked before, and due again (ix_signal_verif_waiting).
-# A signal whose state was set back to candidate by hand counts as never checked.
-_DUE: Final = """
-WITH due AS (
-    (
-        SELECT s.id, '-infinity'::timestamptz AS since
-        FROM signals s
-        WHERE s.state = 'candidate' AND s.{time} IS NULL
-            AND NOT EXISTS (
-                SELECT FROM signal_verifications v WHERE v.signal_id = s.id AND v.status <> 'settled'
-            )
-        LIMIT %(limit)s
-    )
-    UNION ALL
-    (
-        SELECT s.id, s.{time} + %(delay)s
-        FROM signals s
-        WHERE s.state = 'candidate' AND s.{time} <= %(now)s - %(delay)s
-            AND NOT EXISTS (
-                SELECT FROM signal_verifications v WHERE v.signal_id = s.id AND v.status <> 'settled'
-            )
-        ORDER BY s.{time}, s.id
-        LIMIT %(limit)s
-    )
-    UNION ALL
-    (
-        SELECT s.id, v.next_check_at
-        FROM signal_verifications v
-        JOIN signals s ON s.id = v.signal_id
-        WHERE v.status = 'waiting' AND v.next_check_at <= %(now)s AND s.state = 'candidate'
-            AND (s.{time} IS NULL OR s.{time} <= %(now)s - %(delay)s)
-        ORDER BY v.next_check_at, s.id
-        LIMIT %(limit)s
-    )
-), first AS (
-    SELECT id, since FROM due ORDER BY since, id LIMIT %(limit)s
-)
-SELECT s.id, s.event_key, e.token_ca,
-    s.{time} IS NULL OR s.{time} < %(now)s - %(timeout)s,
-    coalesce(v.checks, 0), coalesce(v.attempts, 0)
-FROM first
-JOIN signals s ON s.id = first.id
-LEFT JOIN events e ON e.event_key = s.event_key
+# A candidate that no run knows yet (see intake.py), for a dry run, which writes nothing.
+_UNKNOWN: Final = f"""
+SELECT s.id AS signal_id, coalesce(s.{{time}}, 'epoch') + %(delay)s AS since
+FROM signals s
 LEFT JOIN signal_verifications v ON v.signal_id = s.id
-ORDER BY first.since, first.id
+WHERE s.state = 'candidate' AND (v.signal_id IS NULL OR v.status = 'settled')
+    AND (s.{{time}} IS NULL OR s.{{time}} <= {NOW} - %(delay)s)
+    AND (%(ids)s::bigint[] IS NULL OR s.id = ANY (%(ids)s))
+ORDER BY s.{{time}} NULLS FIRST, s.id
+LIMIT %(size)s
+"""  # noqa: S608
+
+# A signal that was moved by hand or is gone is settled; one that is younger than the delay, which may be
+# longer than it was, waits until it is old enough.
+_FOUND: Final = f"""
+found AS MATERIALIZED (
+    SELECT due.signal_id, due.since, {readable("s.event_key")} AS event_key,
+        {readable("e.token_ca")} AS token_ca, s.{{time}} AS made,
+        s.{{time}} IS NULL OR s.{{time}} < {NOW} - %(timeout)s AS overdue,
+        coalesce(s.{{time}} >= %(only_since)s, %(only_since)s::timestamptz IS NULL) AS is_wanted,
+        coalesce(s.state = 'candidate', false) AS is_candidate,
+        coalesce(s.{{time}} > {NOW} - %(delay)s, false) AS is_young
+    FROM due
+    LEFT JOIN signals s ON s.id = due.signal_id
+    LEFT JOIN events e ON e.event_key = s.event_key
+)"""  # noqa: S608
+_CLAIM: Final = f"""
+WITH due AS MATERIALIZED ({{due}}), {_FOUND}
+UPDATE signal_verifications v
+SET run = %(run)s,
+    leased_until = CASE WHEN is_candidate AND NOT is_young THEN {NOW} + %(lease)s END,
+    status = CASE WHEN is_candidate THEN v.status ELSE 'settled' END,
+    next_check_at = CASE
+        WHEN NOT is_candidate THEN NULL
+        WHEN is_young THEN found.made + %(delay)s
+        ELSE v.next_check_at
+    END
+FROM found
+WHERE v.signal_id = found.signal_id
+RETURNING is_candidate AND NOT is_young, v.signal_id, found.event_key, found.token_ca,
+    found.overdue, v.checks, v.attempts, found.is_wanted
+"""  # noqa: S608
+_LOOK: Final = f"""
+WITH due AS MATERIALIZED (({{due}}) UNION ALL ({_UNKNOWN})), {_FOUND}
+SELECT is_candidate AND NOT is_young, found.signal_id, found.event_key, found.token_ca,
+    found.overdue, coalesce(v.checks, 0), coalesce(v.attempts, 0), found.is_wanted
+FROM found
+LEFT JOIN signal_verifications v ON v.signal_id = found.signal_id
+ORDER BY found.since, found.signal_id
+LIMIT %(size)s
+"""  # noqa: S608
+_RENEW: Final = f"""
+UPDATE signal_verifications v SET leased_until = {NOW} + %(lease)s
+WHERE v.signal_id = ANY (%(ids)s) AND v.run = %(run)s AND v.leased_until IS NOT NULL
+"""  # noqa: S608
+_RELEASE: Final = """
+UPDATE signal_verifications v SET leased_until = NULL
+WHERE v.signal_id = ANY (%(ids)s) AND v.run = %(run)s AND v.leased_until IS NOT NULL
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of the due signals a run checks; `ids` are checked even if they are not due."""
+
+    ids: tuple[int, ...] = ()
+    chain: str | None = None
+    since: datetime | None = None
+
+
+EVERY_SIGNAL: Final = Selection()
+"""No selection: all that are due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +142,8 @@ class Candidate:
     """A signal that is due, as it was read.
 
     `overdue`: the signal is older than the timeout, so missing evidence is noted as delayed. `checks` is
-    the number of checks so far, of which the last `attempts` failed.
+    the number of checks so far, of which the last `attempts` failed. `is_wanted`: the signal is as young
+    as the selection asks.
     """
 
     signal_id: int
@@ -74,26 +152,57 @@ class Candidate:
     overdue: bool
     checks: int
     attempts: int
+    is_wanted: bool = True
 
 
-def read_due_candidates(
-    connection: BaseDatabaseWrapper,
-    settings: Settings,
-    time_column: TimeColumn,
-    now: datetime,
-    limit: int,
-) -> list[Candidate]:
-    """Return at most `limit` candidates, the longest due first.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The candidates that a worker claimed at once, and the database's time then.
 
-    A signal that was never checked is due since it was as old as the delay, any other since its
-    `next_check_at`. So signals that are checked again and again never hold up one that is not checked yet.
+    `is_last`: fewer signals were due than were asked for.
     """
-    parameters: dict[str, Any] = {
-        "now": now,
-        "limit": limit,
-        "delay": settings.delay,
-        "timeout": settings.timeout,
+
+    now: datetime
+    candidates: Sequence[Candidate]
+    is_last: bool
+
+
+def claim(run: Run, size: int, selection: Selection = EVERY_SIGNAL) -> Batch:
+    """Claim at most `size` due signals, the longest due first, for the time of a lease.
+
+    Signals that another session claims or writes at this moment are passed over. Each run claims a signal
+    once. A claim ends when a verdict or a failure is written, by release(), or with the lease.
+    """
+    return _batch(run, _CLAIM, size, selection)
+
+
+def peek(run: Run, size: int, selection: Selection = EVERY_SIGNAL) -> Batch:
+    """Return what claim() would claim after an intake, and write nothing."""
+    return _batch(run, _LOOK, size, selection, lock="")
+
+
+def renew(run: Run, candidates: Sequence[Candidate]) -> None:
+    """Renew the lease of claimed candidates."""
+    run.execute(_RENEW, {"ids": [candidate.signal_id for candidate in candidates]})
+
+
+def release(run: Run, candidates: Sequence[Candidate]) -> None:
+    """Give claimed candidates back, as they were; this run does not claim them again."""
+    if candidates:
+        run.execute(_RELEASE, {"ids": [candidate.signal_id for candidate in candidates]})
+
+
+def _batch(
+    run: Run, sql: str, size: int, selection: Selection, lock: str = "FOR UPDATE SKIP LOCKED"
+) -> Batch:
+    due = (_NAMED if selection.ids else _DUE).replace("FOR UPDATE SKIP LOCKED", lock)
+    parameters = {
+        "size": size,
+        "ids": list(selection.ids) or None,
+        "only_since": selection.since,
+        "is_on": run.settings.mode is Mode.ON,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE.replace("{time}", time_column.value), parameters)
-        return [Candidate(*row) for row in cursor.fetchall()]
+    now = run.read_clock()
+    rows = run.execute(sql.replace("{due}", due), {**parameters, "now": now})
+    candidates = [Candidate(*row) for is_ready, *row in rows if is_ready]
+    return Batch(now, candidates, is_last=len(rows) < size)

@@ -1,49 +1,83 @@
-"""What an evaluation changes in the database, by what is stored there now."""
+"""What the evaluations of a batch change in the database, by what is stored there now."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
-from signals.choices import Decision, SignalState
+from signals.choices import Decision, Note, SignalState
+from signals.verification.arrays import as_array, as_text_array
 from signals.verification.evaluation import Evaluation
 from signals.verification.run import Run
-from signals.verification.settings import Mode
+from signals.verification.tokens import Token
+from signals.verification.verdict import Feature, Features
 
-DECISION_STATES: Final[Mapping[Decision, SignalState]] = MappingProxyType(
-    {Decision.UPGRADE: SignalState.VERIFIED, Decision.DOWNGRADE: SignalState.DOWNGRADED}
-)
-"""The state that a decision moves a signal to; the other decisions leave it a candidate."""
+MOVES: Final = (Decision.UPGRADE, Decision.DOWNGRADE)
+"""The decisions that change a signal's state; the others leave it a candidate."""
+NO_TOKEN: Final = Token("", "")
+"""What stands for the token of a signal that cannot be resolved."""
+_STATES: Final = {state.value: state for state in SignalState}
+_NAMES: Final = [(feature.value, feature) for feature in Feature]
+WITHOUT_EVIDENCE: Final = (Note.FEATURE_STALE, Note.INSUFFICIENT_EVIDENCE, Note.EVIDENCE_DELAYED)
+"""Notes that say that there is no evidence, or none any more."""
 
-# For each evaluation whose signal is still a candidate that no other run has checked meanwhile: whether
-# the signal already has newer evidence, whether its row changes, and whether the verdict is a new one.
-_COMPARE: Final = """
-SELECT s.id,
-    coalesce(given.as_of < s.onchain_asof_ts, false),
-    given.as_of IS NOT NULL
-        AND (s.state, s.onchain_asof_ts, s.onchain_confidence)
-        IS DISTINCT FROM (given.state, given.as_of, given.confidence),
-    given.state <> s.state
-        OR (last.new_state, last.decision, last.confidence, last.note, last.named, last.rules_sha256)
-        IS DISTINCT FROM
-        (given.state, given.decision, given.confidence, given.note, given.named, given.rules_sha256)
-FROM jsonb_to_recordset(%s::jsonb) AS given(
-    signal bigint, checks integer, as_of timestamptz, state text, decision text,
-    confidence numeric, note text, named jsonb, rules_sha256 text
-)
-JOIN signals s ON s.id = given.signal AND s.state = 'candidate'
-LEFT JOIN signal_verifications v ON v.signal_id = s.id
-LEFT JOIN LATERAL (
-    SELECT e.new_state, e.decision, e.confidence, e.note, e.metadata -> 'named' AS named,
-        e.rules_sha256
-    FROM signal_events e
-    WHERE e.signal_id = s.id AND e.type = 'onchain_verify'
-    ORDER BY e.id DESC
-    LIMIT 1
-) last ON true
-WHERE coalesce(v.checks, 0) = given.checks
-"""
+GIVEN: Final = """
+given AS MATERIALIZED (
+    SELECT *, CASE WHEN decision <> 'insufficient' THEN evidence END AS as_of,
+        CASE WHEN %(mode)s = 'off' THEN 'candidate'
+            WHEN decision = 'upgrade' THEN 'verified'
+            WHEN decision = 'downgrade' THEN 'downgraded'
+            ELSE 'candidate' END AS state
+    FROM unnest(%(signals)s::bigint[], %(checks)s::integer[], %(evidence)s::timestamptz[],
+        %(versions)s::integer[], %(decisions)s::text[], %(confidences)s::numeric[], %(notes)s::text[],
+        %(named)s::text[], %(features)s::text[], %(chains)s::text[], %(addresses)s::text[])
+        AS given(signal, checks, evidence, calc_version, decision, confidence, note, named, features,
+            chain, address)
+)"""
+"""SQL for the evaluations as rows, from an array for each column."""
+
+# Whether the signal already has newer evidence, whether its row changes, and whether the verdict is a new
+# one. Evidence that is missing by now says nothing new of a signal that was judged by evidence before.
+COMPARED: Final = """
+compared AS MATERIALIZED (
+    SELECT held.*, made.*
+    FROM held
+    LEFT JOIN LATERAL (
+        SELECT e.new_state, e.decision, e.confidence, e.note, (e.metadata -> 'named')::text AS named,
+            e.rules_sha256, e.metadata ->> 'as_of' IS NOT NULL AS is_founded
+        FROM signal_events e
+        WHERE e.signal_id = held.signal AND e.type = 'onchain_verify'
+        ORDER BY e.id DESC
+        LIMIT 1
+    ) last ON true
+    CROSS JOIN LATERAL (
+        SELECT coalesce(held.as_of < held.stored_as_of, false) AS outdated
+    ) old
+    CROSS JOIN LATERAL (
+        SELECT old.outdated,
+            CASE WHEN old.outdated THEN 'candidate' ELSE held.state END AS new_state,
+            NOT old.outdated AND held.as_of IS NOT NULL
+                AND (held.state, held.as_of, held.confidence)
+                IS DISTINCT FROM ('candidate', held.stored_as_of, held.stored_confidence) AS updates,
+            NOT old.outdated AND (
+                held.state <> 'candidate'
+                OR (held.state, held.decision, held.confidence, held.note, held.named, %(sha256)s)
+                IS DISTINCT FROM (last.new_state, last.decision, last.confidence, last.note,
+                    last.named, last.rules_sha256)
+                AND NOT (held.note = ANY (%(without_evidence)s) AND coalesce(last.is_founded, false))
+            ) AS adds
+    ) made
+)"""
+"""SQL that compares the evaluations in `held` with what is stored."""
+
+_PLAN: Final = f"""
+WITH {GIVEN}, held AS (
+    SELECT given.*, s.onchain_asof_ts AS stored_as_of, s.onchain_confidence AS stored_confidence
+    FROM given
+    JOIN signals s ON s.id = given.signal AND s.state = 'candidate'
+), {COMPARED}
+SELECT signal, outdated, new_state, updates, adds FROM compared
+"""  # noqa: S608 - constants of this module
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,48 +95,56 @@ class Change:
 
 
 def plan_changes(run: Run, evaluations: Sequence[Evaluation]) -> list[Change]:
-    """Return what each evaluation would change.
+    """Return what each evaluation would change; one whose signal is no longer a candidate is left out."""
+    if not evaluations:
+        return []
+    return as_changes(run.execute(_PLAN, comparison_parameters(run, evaluations)), evaluations)
 
-    An evaluation is left out if its signal is gone or no longer a candidate, or if another run has
-    checked it meanwhile.
-    """
+
+def comparison_parameters(run: Run, evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """Return the parameters of GIVEN and COMPARED."""
+    verdicts = [each.verdict for each in evaluations]
+    tokens = [each.token or NO_TOKEN for each in evaluations]
+    evidence = [each.evidence for each in evaluations]
+    return {
+        "signals": as_array(each.candidate.signal_id for each in evaluations),
+        "checks": as_array(each.candidate.checks for each in evaluations),
+        "evidence": as_array(f'"{each.as_of}"' if each else None for each in evidence),
+        "versions": as_array(each.calc_version if each else None for each in evidence),
+        "decisions": as_array(each.decision.value for each in verdicts),
+        "confidences": as_array(each.confidence for each in verdicts),
+        "notes": as_text_array(each.note.value if each.note else "" for each in verdicts),
+        "named": as_text_array(json.dumps(each.named) if each.named else "[]" for each in verdicts),
+        "features": as_text_array(
+            features_as_json(each.features) if each else "{}" for each in evidence
+        ),
+        "chains": as_text_array(each.chain for each in tokens),
+        "addresses": as_text_array(each.address for each in tokens),
+        "mode": run.settings.mode.value,
+        "sha256": run.rules.sha256,
+        "without_evidence": list(WITHOUT_EVIDENCE),
+    }
+
+
+def as_changes(rows: Sequence[Any], evaluations: Sequence[Evaluation]) -> list[Change]:
+    """Return the rows of `compared` as changes."""
     by_signal = {evaluation.candidate.signal_id: evaluation for evaluation in evaluations}
-    with run.connection.cursor() as cursor:
-        cursor.execute(_COMPARE, [evaluations_as_json(run, evaluations)])
-        rows = cursor.fetchall()
     return [
-        Change(
-            evaluation=(evaluation := by_signal[signal_id]),
-            state=SignalState.CANDIDATE if outdated else state_after(run, evaluation),
-            outdated=outdated,
-            updates_signal=updates and not outdated,
-            adds_event=adds and not outdated,
-        )
-        for signal_id, outdated, updates, adds in rows
+        Change(by_signal[signal], _STATES[state], outdated, updates, adds)
+        for signal, outdated, state, updates, adds in rows
     ]
 
 
-def state_after(run: Run, evaluation: Evaluation) -> SignalState:
-    """Return the state that the verdict moves the signal to; with the rules off it stays a candidate."""
-    if run.settings.mode is Mode.OFF:
-        return SignalState.CANDIDATE
-    return DECISION_STATES.get(evaluation.verdict.decision, SignalState.CANDIDATE)
+def features_as_json(features: Features) -> str:
+    """Return the features as a JSON object with all their digits; NaN and infinity are texts."""
+    return (
+        "{"
+        + ", ".join([f'"{name}": {_number(features.get(feature))}' for name, feature in _NAMES])
+        + "}"
+    )
 
 
-def evaluations_as_json(run: Run, evaluations: Sequence[Evaluation]) -> str:
-    """Return the evaluations as the one JSON parameter of a statement that reads them as rows."""
-    return json.dumps([_as_record(run, evaluation) for evaluation in evaluations])
-
-
-def _as_record(run: Run, evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "signal": evaluation.candidate.signal_id,
-        "checks": evaluation.candidate.checks,
-        "as_of": evaluation.as_of.isoformat() if evaluation.as_of else None,
-        "state": state_after(run, evaluation),
-        "decision": evaluation.verdict.decision,
-        "confidence": str(evaluation.verdict.confidence),
-        "note": evaluation.verdict.note or "",
-        "named": evaluation.verdict.named,
-        "rules_sha256": run.rules.sha256,
-    }
+def _number(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value) if value.is_finite() else f'"{float(value)}"'

@@ -51,3 +51,18 @@ class NotMigrated(ConfigurationError):
 
     def __str__(self) -> str:
         return f"{self.what} ({self.fix})"
+
+
+@dataclass(eq=False)
+class TooManyFailures(Exception):
+    """So many checks of a run failed that the run stopped; the signals of its last batch were released."""
+
+    failed: int
+    checks: int
+    first_error: str
+
+    def __str__(self) -> str:
+        return (
+            f"the run stopped: {self.failed} of {self.checks} checks failed, the first with "
+            f"{self.first_error} (none was made dead; correct the cause, or raise ONCHAIN_MAX_FAILURES)"
+        )

@@ -1,13 +1,13 @@
 """The verdict on each candidate of a batch."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
 from signals.choices import Decision, Note
-from signals.verification.candidates import Candidate
-from signals.verification.features import DECIDING_WINDOW, Evidence, read_newest_evidence
+from signals.verification.candidates import Batch, Candidate
+from signals.verification.features import DECIDING_WINDOW, Evidence
 from signals.verification.rules import evaluate, insufficient
 from signals.verification.run import Run
 from signals.verification.tokens import Token, resolve
@@ -49,24 +49,26 @@ class Failure:
         return self.candidate.attempts + 1
 
     @property
-    def dead(self) -> bool:
-        """Whether the job gives the signal up."""
+    def is_last(self) -> bool:
+        """Whether the job gives the signal up, unless the run stops for its failures."""
         return self.attempts >= MAX_FAILURES
 
 
-def evaluate_batch(
-    run: Run, candidates: Sequence[Candidate]
-) -> tuple[list[Evaluation], list[Failure]]:
+def evaluate_batch(run: Run, batch: Batch) -> tuple[list[Evaluation], list[Failure]]:
     """Return the evaluations of the candidates, and a failure for each one that raised an error."""
-    resolved, failures = map_candidates(candidates, lambda c: resolve(c.event_key, c.token_ca))
+    aliases = run.settings.chain_aliases
+    resolved, failures = map_candidates(
+        batch.candidates, lambda each: resolve(each.event_key, each.token_ca, aliases)
+    )
     token_of = dict(resolved)
+    now = batch.now
     tokens = [token for token in token_of.values() if token]
-    newest = read_newest_evidence(run.connection, tokens, run.now) if tokens else {}
+    newest = run.evidence.read_newest(run.connection, tokens, now) if tokens else {}
 
     def evaluate_one(candidate: Candidate) -> Evaluation:
         token = token_of[candidate]
         evidence = newest.get(token) if token else None
-        verdict = reach_verdict(run, candidate, token, evidence)
+        verdict = reach_verdict(run, candidate, token, evidence, now)
         return Evaluation(candidate, verdict, token, evidence)
 
     evaluated, more_failures = map_candidates(token_of, evaluate_one)
@@ -74,7 +76,11 @@ def evaluate_batch(
 
 
 def reach_verdict(
-    run: Run, candidate: Candidate, token: Token | None, evidence: Evidence | None
+    run: Run,
+    candidate: Candidate,
+    token: Token | None,
+    evidence: Evidence | None,
+    now: datetime,
 ) -> Verdict:
     """Return the verdict on a candidate with that token and that newest evidence, each None if missing."""
     if token is None:
@@ -83,7 +89,7 @@ def reach_verdict(
         return insufficient(
             Note.EVIDENCE_DELAYED if candidate.overdue else Note.INSUFFICIENT_EVIDENCE
         )
-    if evidence.is_stale(run.now):
+    if evidence.is_stale(now):
         return insufficient(Note.FEATURE_STALE)
     return evaluate(run.rules, DECIDING_WINDOW, evidence.features)
 
@@ -102,7 +108,7 @@ def map_candidates(
     return done, failures
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     """Return the error's class and the first line of its text, in ASCII and at most 500 characters."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]!a}"[:500]

@@ -1,14 +1,20 @@
 """Reading the evidence: the newest measurements of tokens, for a whole batch in one statement."""
 
-from collections.abc import Collection, Mapping
+from array import array
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from itertools import accumulate
+from threading import Lock
+from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals.verification.tokens import Token
+from signals.verification.arrays import as_array, as_text_array
+from signals.verification.readable import readable
+from signals.verification.tokens import Token, fold_chain
 from signals.verification.verdict import Feature, Features
 
 DECIDING_WINDOW: Final = 60
@@ -22,33 +28,47 @@ MAX_ROW_AGE: Final = timedelta(days=7)
 MIN_PERCENTILE_ROWS: Final = 200
 """A percentile among fewer rows is missing."""
 
-# The mid-rank percentile of x among n rows is (rows below x + half of the rows equal to x) / n.
-_NEWEST: Final = """
-WITH newest AS (
-    SELECT DISTINCT ON (token.n) token.n, f.*
-    FROM unnest(%(chains)s::text[], %(addresses)s::text[], %(ignores_case)s::boolean[])
-        WITH ORDINALITY AS token(chain, address, ignores_case, n)
-    JOIN onchain_features f ON f.chain = token.chain AND lower(f.address) = lower(token.address)
-        AND (token.ignores_case OR f.address = token.address)
-    WHERE f.window_minutes = %(window)s AND f.as_of_ts BETWEEN %(since)s AND %(until)s
-    ORDER BY token.n, f.as_of_ts DESC, f.id DESC
-), counted AS (
-    SELECT chain, addr_active, count(*) AS equal
-    FROM onchain_features
-    WHERE chain = ANY (%(chains)s) AND window_minutes = %(window)s
-        AND as_of_ts BETWEEN %(since)s AND %(until)s AND addr_active IS NOT NULL
-    GROUP BY chain, addr_active
-), ranked AS (
-    SELECT chain, addr_active, equal,
-        sum(equal) OVER (PARTITION BY chain ORDER BY addr_active) - equal AS below,
-        sum(equal) OVER (PARTITION BY chain) AS total
-    FROM counted
+ADDRESS_KEY: Final = (
+    "CASE WHEN f.address ~ '^0[xX][0-9a-fA-F]{40}$' THEN lower(f.address) ELSE f.address END"
 )
-SELECT newest.n, newest.as_of_ts, newest.calc_version,
-    CASE WHEN ranked.total >= %(min_rows)s THEN (below + equal / 2.0) / total END,
-    newest.growth_ratio, newest.top10_share, newest.self_loop_ratio
-FROM newest
-LEFT JOIN ranked ON ranked.chain = newest.chain AND ranked.addr_active = newest.addr_active
+"""SQL for the address of a feature f as it is compared: the expression in the index ix_onf_token."""
+
+# One probe of ix_onf_token for each token and each spelling of its chain. Version 1 of the collector
+# stored (current - previous) / previous.
+_NEWEST: Final = f"""
+SELECT wanted.n, newest.*
+FROM unnest(%(numbers)s::integer[], %(chains)s::text[], %(addresses)s::text[])
+    AS wanted(n, chain, address)
+CROSS JOIN LATERAL (
+    SELECT f.as_of_ts, f.id, f.calc_version, f.addr_active,
+        CASE f.calc_version WHEN 1 THEN f.growth_ratio + 1 WHEN 2 THEN f.growth_ratio END,
+        f.top10_share, f.self_loop_ratio
+    FROM onchain_features f
+    WHERE f.chain = wanted.chain AND {ADDRESS_KEY} = wanted.address
+        AND f.window_minutes = %(window)s AND f.as_of_ts BETWEEN %(since)s AND %(until)s
+    ORDER BY f.as_of_ts DESC, f.id DESC
+    LIMIT 1
+) newest
+"""  # noqa: S608 - constants of this module
+
+# All spellings of chains, each found by one probe of an index that begins with the chain.
+_SPELLINGS: Final = f"""
+WITH RECURSIVE spelling AS (
+    SELECT min(chain) AS chain FROM onchain_features
+    UNION ALL
+    SELECT (SELECT min(f.chain) FROM onchain_features f WHERE f.chain > spelling.chain)
+    FROM spelling WHERE spelling.chain IS NOT NULL
+)
+SELECT {readable("chain")} FROM spelling WHERE chain IS NOT NULL
+"""  # noqa: S608 - the same
+
+_POPULATION: Final = """
+SELECT f.chain, f.addr_active, count(*)
+FROM onchain_features f
+WHERE f.chain = ANY (%(chains)s) AND f.window_minutes = %(window)s
+    AND f.as_of_ts BETWEEN %(since)s AND %(until)s
+GROUP BY f.chain, f.addr_active
+HAVING f.addr_active IS NOT NULL
 """
 
 
@@ -65,54 +85,110 @@ class Evidence:
         return self.as_of < now - MAX_EVIDENCE_AGE
 
 
-def read_newest_evidence(
-    connection: BaseDatabaseWrapper, tokens: Collection[Token], now: datetime
-) -> Mapping[Token, Evidence]:
-    """Return the newest measurement of each token over the deciding window.
+class Population:
+    """The values of addr_active on one chain, from which percentiles are taken."""
 
-    Rows more than MAX_CLOCK_SKEW in the future or MAX_ROW_AGE in the past are not read. A token
-    without a row is left out.
+    def __init__(self, counts: Mapping[int, int]) -> None:
+        self._values = array("q", sorted(counts))
+        self._below = array("q", accumulate((counts[n] for n in self._values), initial=0))
+
+    def percentile(self, value: int | None) -> Decimal | None:
+        """Return (rows below the value + half of the rows equal to it) / rows; None if it is missing."""
+        rows = self._below[-1]
+        if value is None or rows < MIN_PERCENTILE_ROWS:
+            return None
+        place = bisect_left(self._values, value)
+        is_known = place < len(self._values) and self._values[place] == value
+        return Decimal(self._below[place] + self._below[place + is_known]) / (2 * rows)
+
+
+class EvidenceReader:
+    """Reads the evidence of one run.
+
+    The spellings of chains and the population of each chain are read once. The workers of a run share
+    the reader, each with its own connection.
     """
-    wanted = list(dict.fromkeys(tokens))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _NEWEST,
-            {
-                "chains": [token.chain for token in wanted],
-                "addresses": [token.address for token in wanted],
-                "ignores_case": [token.ignores_case for token in wanted],
-                "window": DECIDING_WINDOW,
-                "since": now - MAX_ROW_AGE,
-                "until": now + MAX_CLOCK_SKEW,
-                "min_rows": MIN_PERCENTILE_ROWS,
-            },
+
+    def __init__(self, aliases: Mapping[str, str]) -> None:
+        self._aliases = aliases
+        self._spellings: dict[str, list[str]] | None = None
+        self._populations: dict[str, Population] = {}
+        self._lock = Lock()
+
+    def spellings(self, connection: BaseDatabaseWrapper) -> Mapping[str, list[str]]:
+        """Return the names by which onchain_features knows each chain."""
+        with self._lock:
+            if self._spellings is None:
+                found: dict[str, list[str]] = {}
+                with connection.cursor() as cursor:
+                    cursor.execute(_SPELLINGS)
+                    for (name,) in cursor.fetchall():
+                        found.setdefault(fold_chain(name, self._aliases), []).append(name)
+                self._spellings = found
+            return self._spellings
+
+    def read_newest(
+        self, connection: BaseDatabaseWrapper, tokens: Collection[Token], now: datetime
+    ) -> Mapping[Token, Evidence]:
+        """Return the newest measurement of each token over the deciding window.
+
+        Rows more than MAX_CLOCK_SKEW in the future or MAX_ROW_AGE in the past are not read. A token
+        without a row is left out.
+        """
+        spellings = self.spellings(connection)
+        wanted = list(dict.fromkeys(tokens))
+        probes = [
+            (number, name, token.address)
+            for number, token in enumerate(wanted)
+            for name in spellings.get(token.chain, ())
+        ]
+        if not probes:
+            return {}
+        times = {"since": now - MAX_ROW_AGE, "until": now + MAX_CLOCK_SKEW}
+        numbers, chains, addresses = map(list, zip(*probes, strict=True))
+        parameters: dict[str, Any] = {
+            "numbers": as_array(numbers),
+            "chains": as_text_array(chains),
+            "addresses": as_text_array(addresses),
+            "window": DECIDING_WINDOW,
+            **times,
+        }
+        newest: dict[int, Any] = {}
+        with connection.cursor() as cursor:
+            cursor.execute(_NEWEST, parameters)
+            for number, *row in cursor.fetchall():
+                newest[number] = max(newest.get(number, row), row, key=lambda each: each[:2])
+        populations = self._read_populations(
+            connection, {wanted[number].chain for number in newest}, times
         )
-        rows = cursor.fetchall()
-    return {
-        wanted[n - 1]: Evidence(
-            as_of,
-            version,
-            {
-                Feature.ACTIVE_ADDR_PCTL: _float(percentile),
-                Feature.GROWTH_RATIO: growth_quotient(version, _float(growth)),
-                Feature.TOP10_SHARE: _float(top10),
-                Feature.SELF_LOOP_RATIO: _float(loops),
-            },
-        )
-        for n, as_of, version, percentile, growth, top10, loops in rows
-    }
+        return {
+            wanted[number]: Evidence(
+                as_of,
+                version,
+                {
+                    Feature.ACTIVE_ADDR_PCTL: populations[wanted[number].chain].percentile(active),
+                    Feature.GROWTH_RATIO: growth,
+                    Feature.TOP10_SHARE: top10,
+                    Feature.SELF_LOOP_RATIO: loops,
+                },
+            )
+            for number, (as_of, _, version, active, growth, top10, loops) in newest.items()
+        }
 
-
-def growth_quotient(calc_version: int, stored: float | None) -> float | None:
-    """Return the growth as current / previous.
-
-    Version 2 stores that quotient, version 1 stores (current - previous) / previous. Return None for any
-    other version, and if nothing is stored.
-    """
-    if stored is None or calc_version not in (1, 2):
-        return None
-    return stored + 1 if calc_version == 1 else stored
-
-
-def _float(value: Decimal | None) -> float | None:
-    return None if value is None else float(value)
+    def _read_populations(
+        self, connection: BaseDatabaseWrapper, chains: Iterable[str], times: Mapping[str, datetime]
+    ) -> Mapping[str, Population]:
+        spellings = self.spellings(connection)
+        with self._lock:
+            if new := [chain for chain in chains if chain not in self._populations]:
+                names = [name for chain in new for name in spellings[chain]]
+                counts: dict[str, dict[int, int]] = {chain: {} for chain in new}
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        _POPULATION, {"chains": names, "window": DECIDING_WINDOW, **times}
+                    )
+                    for name, active, count in cursor:
+                        of_chain = counts[fold_chain(name, self._aliases)]
+                        of_chain[active] = of_chain.get(active, 0) + count
+                self._populations |= {chain: Population(counts[chain]) for chain in new}
+            return self._populations

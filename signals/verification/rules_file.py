@@ -2,8 +2,11 @@
 
 import hashlib
 import math
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -27,21 +30,18 @@ _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", r
 _NOT_FINITE: Final = re.compile(r"[+-]?\.?(nan|inf|infinity)", re.IGNORECASE)
 
 
-def _number(value: Any) -> float:
-    """Return a YAML number as a float; a bool is refused, although it is an int in Python."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def _number(value: Any) -> Decimal:
+    """Return a YAML number as a decimal; a bool is refused, although it is an int in Python."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise PydanticCustomError("number", "is not a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
+    number = Decimal(value)
+    if not math.isfinite(float(number)):
         raise PydanticCustomError("finite", "is not a finite number")
     return number
 
 
-Labels = dict[str, Annotated[float, BeforeValidator(_number)]]
-Thresholds = Mapping[str, Mapping[str, float]]
+Labels = dict[str, Annotated[Decimal, BeforeValidator(_number)]]
+Thresholds = Mapping[str, Mapping[str, Decimal]]
 
 
 class _Section(BaseModel):
@@ -76,7 +76,13 @@ _TEXTS: Final[Mapping[str, str]] = {
 def load_rules(file: Path) -> Rules:
     """Return the rules in `file`; raise RulesError if the file cannot be read or has a fault."""
     try:
-        with file.open("rb") as stream:
+        # Opening a FIFO would wait for somebody who writes to it.
+        with open(
+            file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)
+        ) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                fault = Problem("", "is not a regular file (set ONCHAIN_RULES_FILE)")
+                raise RulesError(file, (fault,))
             content = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         fault = Problem("", f"cannot be read: {error.strerror} (set ONCHAIN_RULES_FILE)")
@@ -88,6 +94,11 @@ def parse_rules(file: Path, content: bytes) -> Rules:
     """Return the rules in the bytes of `file`; raise RulesError with all faults if there are any."""
     if len(content) > MAX_FILE_BYTES:
         raise RulesError(file, (Problem("", f"is larger than {MAX_FILE_BYTES} bytes"),))
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        fault = Problem("", f"not YAML: not UTF-8 at byte {error.start} (save it as UTF-8)")
+        raise RulesError(file, (fault,)) from None
     try:
         written = _File.model_validate(strict_yaml.parse_yaml(content))
     except strict_yaml.NotPlainYaml as error:
@@ -111,6 +122,7 @@ def parse_rules(file: Path, content: bytes) -> Rules:
         upgrade_if=tuple(entry for entry in upgrade if isinstance(entry, Condition)),
         downgrade_if=tuple(entry for entry in downgrade if isinstance(entry, Condition)),
         sha256=hashlib.sha256(content).hexdigest(),
+        text=text,
     )
 
 
@@ -174,7 +186,7 @@ def _condition(text: str, thresholds: Thresholds) -> Condition | str:
     if _NOT_FINITE.fullmatch(operand):
         return f"{operand!r} is not a finite number"
     if _NUMBER.fullmatch(operand):
-        number = float(operand)
+        number = Decimal(operand)
         if fault := _number_fault(Feature(name), number):
             return fault
     else:
@@ -186,11 +198,11 @@ def _condition(text: str, thresholds: Thresholds) -> Condition | str:
     return Condition(Feature(name), Operator(sign), number)
 
 
-def _number_fault(feature: Feature, number: float) -> str | None:
-    if in_range(feature, number):
+def _number_fault(feature: Feature, number: Decimal) -> str | None:
+    if in_range(feature, number) and math.isfinite(float(number)):
         return None
-    low, high = FEATURE_RANGES[feature]
-    return f"{number:g} is out of the range of {feature}, {low:g} to {high:g}"
+    low, high = map(float, FEATURE_RANGES[feature])
+    return f"{float(number):g} is out of the range of {feature}, {low:g} to {high:g}"
 
 
 def _unknown_feature(name: str) -> str:

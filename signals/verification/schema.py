@@ -10,7 +10,9 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from signals.verification.errors import NotMigrated
 
-REQUIRED_MIGRATIONS: Final = ("0012_signal_state", "0013_signal_events")
+REQUIRED_MIGRATIONS: Final = (
+    *("0012_signal_state", "0013_signal_events", "0014_verification_runs"),
+)
 """Migrations that must be recorded as applied."""
 
 REQUIRED_COLUMNS: Final = MappingProxyType(
@@ -18,8 +20,8 @@ REQUIRED_COLUMNS: Final = MappingProxyType(
         "signals": ("id", "event_key", "state", "onchain_asof_ts", "onchain_confidence"),
         "events": ("event_key", "token_ca"),
         "onchain_features": (
-            *("chain", "address", "as_of_ts", "window_minutes", "addr_active", "growth_ratio"),
-            *("top10_share", "self_loop_ratio", "calc_version"),
+            *("id", "chain", "address", "as_of_ts", "window_minutes", "addr_active"),
+            *("growth_ratio", "top10_share", "self_loop_ratio", "calc_version"),
         ),
         "signal_events": (
             *("signal_id", "event_key", "type", "previous_state", "new_state", "decision", "note"),
@@ -27,8 +29,12 @@ REQUIRED_COLUMNS: Final = MappingProxyType(
         ),
         "signal_verifications": (
             *("signal_id", "status", "next_check_at", "checks", "attempts", "outcome"),
-            *("decision", "note", "error", "updated_at"),
+            *("decision", "note", "error", "updated_at", "run", "leased_until"),
+            *("chain", "address", "as_of", "rules_id", "withheld"),
         ),
+        "verification_rules": ("id", "sha256", "text"),
+        "verification_runs": ("id", "heartbeat_at", "counts"),
+        "verification_cursors": ("name", "position"),
     }
 )
 """The columns that the job reads or writes, by table."""

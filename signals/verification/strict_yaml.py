@@ -1,11 +1,18 @@
 """Reading untrusted YAML: plain data only, without duplicate keys, aliases and tags."""
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 import yaml
 
 from signals.verification.errors import Problem
+
+_INT: Final = re.compile(r"[+-]?(0|[1-9][0-9]*)")
+_FLOAT: Final = re.compile(
+    r"[+-]?([0-9]+\.[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,4})?|[+-]?\.inf|\.nan", re.IGNORECASE
+)
 
 
 class NotPlainYaml(ValueError):
@@ -16,13 +23,25 @@ class NotPlainYaml(ValueError):
         self.problems = problems
 
 
+class _Loader(yaml.SafeLoader):
+    """Load a float as the decimal that is written, because a float would round it."""
+
+
+def _decimal(_: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+    return Decimal(node.value.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _decimal)
+
+
 def parse_yaml(content: bytes) -> Any:
     """Return the one document in `content`.
 
-    Raise NotPlainYaml for a syntax error, a duplicate key, an alias, a tag or deep nesting.
+    A number with a point is a Decimal. Raise NotPlainYaml for a syntax error, a duplicate key, an alias,
+    a tag, deep nesting, or a number that YAML 1.1 reads as another one: 1:30 as 90, 074 as 60.
     """
     try:
-        loader = yaml.SafeLoader(content)
+        loader = _Loader(content)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -57,11 +76,16 @@ def join_path(path: str, key: str | int) -> str:
 
 
 def _problems(node: yaml.Node, path: str, seen: set[int]) -> Iterator[Problem]:
-    """Yield the problems that safe_load does not see: duplicate keys, keys that are no text, and aliases."""
+    """Yield what safe_load does not see: duplicate keys, keys that are no text, aliases and odd numbers."""
     if id(node) in seen:
         yield Problem(path, "is an alias (write the value out)")
         return
     seen.add(id(node))
+    plain = {"tag:yaml.org,2002:int": _INT, "tag:yaml.org,2002:float": _FLOAT}.get(node.tag)
+    if plain and not plain.fullmatch(str(node.value)):
+        yield Problem(
+            path, f"{str(node.value)[:100]!r} is not a plain number (write it in decimal)"
+        )
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield from _problems(item, join_path(path, index), seen)

@@ -18,7 +18,7 @@ class Feature(TextChoices):
     SELF_LOOP_RATIO = "self_loop_ratio"
 
 
-Features = Mapping[Feature, float | None]
+Features = Mapping[Feature, Decimal | None]
 """The measured values; None for a feature that was not measured."""
 
 

@@ -1,106 +1,133 @@
-"""Writing a batch of evaluations or failures, in one transaction.
+"""Writing a batch: its evaluations in one statement, its failures in another.
 
 A writer locks the signals of its batch that no other session has locked, and compares with what is stored
-only then. An evaluation counts if its signal is still a candidate, no other run has checked the signal
-meanwhile, and the signal has no newer evidence. A killed writer leaves nothing; its signals are still due.
+only then. An evaluation counts if its signal is still a candidate and still claimed by the run, and the
+signal has no newer evidence. A killed writer leaves nothing; its signals are due again when the lease ends.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Final
 
-from django.db import transaction
-
-from signals.choices import SignalState
-from signals.models import Signal, SignalEvent, SignalVerification
-from signals.verification.candidates import Candidate
-from signals.verification.changes import Change, evaluations_as_json, plan_changes
-from signals.verification.evaluation import Evaluation, Failure
-from signals.verification.rows import event_row, failed_verification_row, verification_row
-from signals.verification.run import Run
-
-_UPDATE: Final = """
-UPDATE signals s
-SET state = given.state, onchain_asof_ts = given.as_of, onchain_confidence = given.confidence
-FROM jsonb_to_recordset(%s::jsonb) AS given(
-    signal bigint, as_of timestamptz, state text, confidence numeric
+from signals.verification.changes import (
+    COMPARED,
+    GIVEN,
+    MOVES,
+    Change,
+    as_changes,
+    comparison_parameters,
 )
-WHERE s.id = given.signal AND s.state = 'candidate'
-    AND (s.onchain_asof_ts IS NULL OR s.onchain_asof_ts <= given.as_of)
+from signals.verification.evaluation import MAX_FAILURES, Evaluation, Failure
+from signals.verification.features import DECIDING_WINDOW, MAX_EVIDENCE_AGE
+from signals.verification.run import NOW, Run
+
+FIRST_RETRY_DELAY: Final = timedelta(minutes=1)
+"""From the first failure to the next check; each further failure doubles it."""
+
+# When a check can change something at the earliest, without newer evidence: a withheld move with the rules
+# on, an older look when the TTL is over, missing evidence when the timeout makes it delayed, evidence when
+# it becomes stale. Else nothing but newer evidence or other rules can.
+_NEXT_CHECK: Final = f"""
+CASE
+    WHEN c.new_state <> 'candidate' THEN NULL
+    WHEN c.outdated THEN {NOW} + %(ttl)s
+    WHEN c.note = 'insufficient_evidence' THEN
+        greatest({NOW} + %(ttl)s, least(c.made_at, '9998-01-01') + %(timeout)s + interval '1 microsecond')
+    WHEN c.evidence IS NULL OR c.note = 'feature_stale' THEN '9999-01-01'
+    ELSE greatest({NOW} + %(ttl)s, c.evidence + %(max_age)s + interval '1 microsecond')
+END
 """
+_WRITE: Final = f"""
+WITH {GIVEN}, held AS MATERIALIZED (
+    SELECT given.*, s.event_key, s.{{time}} AS made_at, s.onchain_asof_ts AS stored_as_of,
+        s.onchain_confidence AS stored_confidence
+    FROM given
+    JOIN signals s ON s.id = given.signal
+    WHERE s.state = 'candidate'
+    FOR NO KEY UPDATE OF s SKIP LOCKED
+), {COMPARED}, written AS (
+    UPDATE signal_verifications v
+    SET status = CASE WHEN c.new_state = 'candidate' THEN 'waiting' ELSE 'settled' END,
+        next_check_at = {_NEXT_CHECK}, checks = c.checks + 1, attempts = 0, error = '',
+        outcome = CASE WHEN c.outdated THEN 'skipped' ELSE 'evaluated' END,
+        decision = c.decision, note = c.note, updated_at = {NOW}, leased_until = NULL,
+        chain = c.chain, address = c.address, as_of = c.evidence, rules_id = %(rules)s,
+        withheld = c.decision = ANY (%(moves)s) AND c.new_state = 'candidate' AND NOT c.outdated
+    FROM compared c
+    WHERE v.signal_id = c.signal AND v.run = %(run)s AND v.leased_until IS NOT NULL
+        AND v.checks = c.checks
+    RETURNING c.*
+), updated AS (
+    UPDATE signals s
+    SET state = c.state, onchain_asof_ts = c.as_of, onchain_confidence = c.confidence
+    FROM written c
+    WHERE s.id = c.signal AND c.updates
+), added AS (
+    INSERT INTO signal_events (signal_id, event_key, type, previous_state, new_state, decision,
+        confidence, note, features, rules_sha256, run, created_at, metadata)
+    SELECT c.signal, coalesce(c.event_key, ''), 'onchain_verify', 'candidate', c.new_state, c.decision,
+        c.confidence, c.note, c.features::jsonb, %(sha256)s, %(run)s, {NOW},
+        pg_catalog.jsonb_build_object('mode', %(mode)s::text, 'named', c.named::jsonb,
+            'chain', nullif(c.chain, ''), 'address', nullif(c.address, ''), 'window_minutes', %(window)s,
+            'as_of', c.evidence, 'calc_version', c.calc_version)
+    FROM written c
+    WHERE c.adds
+)
+SELECT signal, outdated, new_state, updates, adds FROM written
+"""  # noqa: S608 - constants of this module, as below
+_FAIL: Final = f"""
+UPDATE signal_verifications v
+SET next_check_at = {NOW} + %(first)s * 2 ^ v.attempts, checks = v.checks + 1,
+    attempts = v.attempts + 1, outcome = 'failed', decision = '', note = '', error = given.error,
+    updated_at = {NOW}, leased_until = NULL, rules_id = %(rules)s, withheld = false
+FROM pg_catalog.jsonb_to_recordset(%(given)s::jsonb) AS given(signal bigint, checks integer, error text)
+WHERE v.signal_id = given.signal AND v.run = %(run)s AND v.leased_until IS NOT NULL
+    AND v.checks = given.checks
+RETURNING v.signal_id
+"""  # noqa: S608
+_BURY: Final = f"""
+UPDATE signal_verifications v
+SET status = 'dead', next_check_at = NULL, updated_at = {NOW}
+WHERE v.signal_id = ANY (%(ids)s) AND v.run = %(run)s AND v.status = 'waiting'
+    AND v.leased_until IS NULL AND v.attempts >= %(max_failures)s
+"""  # noqa: S608
 
 
 def write_evaluations(run: Run, evaluations: Sequence[Evaluation]) -> list[Change]:
     """Write what the evaluations change, and return it.
 
-    An evaluation is left out if another session has locked its signal or has checked it meanwhile.
+    An evaluation is left out if another session has locked its signal or has moved or checked it meanwhile.
     """
-    with transaction.atomic(using=run.connection.alias):
-        locked = _lock_signals(run, [evaluation.candidate for evaluation in evaluations])
-        changes = plan_changes(run, [e for e in evaluations if e.candidate.signal_id in locked])
-        _update_signals(run, [change.evaluation for change in changes if change.updates_signal])
-        SignalEvent.objects.using(run.connection.alias).bulk_create(
-            event_row(run, change) for change in changes if change.adds_event
-        )
-        _write_verifications(run, [verification_row(run, change) for change in changes])
-    return changes
+    if not evaluations:
+        return []
+    parameters = {
+        **comparison_parameters(run, evaluations),
+        "max_age": MAX_EVIDENCE_AGE,
+        "window": DECIDING_WINDOW,
+        "moves": list(MOVES),
+    }
+    with run.atomic():
+        return as_changes(run.execute(_WRITE, parameters), evaluations)
 
 
 def write_failures(run: Run, failures: Sequence[Failure]) -> list[Failure]:
     """Write the failures to signal_verifications, and return those written.
 
-    Each failure in a row doubles the time to the next check; the last one makes the signal dead. A
-    failure is left out if another session has locked its signal or has checked it meanwhile.
+    Each failure in a row doubles the time to the next check. A failure is left out if another run has
+    claimed its signal meanwhile.
     """
-    with transaction.atomic(using=run.connection.alias):
-        locked = _lock_signals(run, [failure.candidate for failure in failures])
-        checks = dict(
-            SignalVerification.objects.using(run.connection.alias)
-            .filter(pk__in=locked)
-            .values_list("pk", "checks")
-        )
-        written = [
-            failure
-            for failure in failures
-            if failure.candidate.signal_id in locked
-            and checks.get(failure.candidate.signal_id, 0) == failure.candidate.checks
-        ]
-        _write_verifications(run, [failed_verification_row(run, failure) for failure in written])
-    return written
+    given = [
+        {"signal": each.candidate.signal_id, "checks": each.candidate.checks, "error": each.error}
+        for each in failures
+    ]
+    with run.atomic():
+        rows = run.execute(_FAIL, {"given": json.dumps(given), "first": FIRST_RETRY_DELAY})
+    written = {signal for (signal,) in rows}
+    return [each for each in failures if each.candidate.signal_id in written]
 
 
-def _lock_signals(run: Run, candidates: Sequence[Candidate]) -> set[int]:
-    """Lock the signals that are candidates and that no other session has locked; wait for none."""
-    return set(
-        Signal.objects.using(run.connection.alias)
-        .filter(
-            pk__in=[candidate.signal_id for candidate in candidates], state=SignalState.CANDIDATE
-        )
-        .order_by("pk")
-        .select_for_update(skip_locked=True, no_key=True)
-        .values_list("pk", flat=True)
-    )
-
-
-def _update_signals(run: Run, evaluations: Sequence[Evaluation]) -> None:
-    if evaluations:
-        with run.connection.cursor() as cursor:
-            cursor.execute(_UPDATE, [evaluations_as_json(run, evaluations)])
-
-
-def _write_verifications(run: Run, rows: Sequence[SignalVerification]) -> None:
-    SignalVerification.objects.using(run.connection.alias).bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["signal"],
-        update_fields=[
-            "status",
-            "next_check_at",
-            "checks",
-            "attempts",
-            "outcome",
-            "decision",
-            "note",
-            "error",
-            "updated_at",
-        ],
-    )
+def bury(run: Run, ids: Iterable[int]) -> None:
+    """Make those of the signals dead whose last MAX_FAILURES checks failed."""
+    if ids := list(ids):
+        run.execute(_BURY, {"ids": ids, "max_failures": MAX_FAILURES})

@@ -63,6 +63,8 @@ def test_a_killed_demo_is_finished_by_the_next_one(url: str, line: str) -> None:
     assert "400 signals, checksum unchanged" in result.stdout
     assert re.search(r"User demo, password \S{16} \(", result.stdout)
     assert one(url, "SELECT count(*) FROM signals WHERE state <> 'candidate'")
+    assert re.search(r"^signal \d+ is verified\nverdict +upgrade ", result.stdout, re.MULTILINE)
+    assert re.search(r"^upgrade_if .* holds +margin \+", result.stdout, re.MULTILINE)
 
 
 def test_a_database_with_tables_of_others_is_refused_and_left_as_it_is(url: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from django.core.management import get_commands
+from django.core.management import get_commands, load_command_class
 
 from tests.deadline import DEADLINE
 
@@ -120,17 +120,22 @@ def test_the_api_listens_for_the_proxy_on_this_host_only() -> None:
     assert text == "127.0.0.1:8000:8000"
 
 
-def test_the_worker_runs_the_job_and_ends_when_it_is_told_to() -> None:
-    shell, option, script = yaml.safe_load(FILE.read_text())["services"]["worker"]["command"]
-    assert (shell, option) == ("sh", "-c")
-    assert "python manage.py verify_signal" in script
-    # A dollar sign is doubled for compose.
-    script = script.replace("$$", "$").replace("python manage.py verify_signal --json", "echo ran")
-    with subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ran\n"
-        process.terminate()
-        assert process.wait(timeout=DEADLINE) == 0
+def test_the_worker_watches_for_all_that_is_due() -> None:
+    python, manage, name, *words = yaml.safe_load(FILE.read_text())["services"]["worker"]["command"]
+    assert (python, manage) == ("python", "manage.py")
+    options = load_command_class("signals", name).create_parser(manage, name).parse_args(words)
+    assert (options.watch, options.limit, options.json) == (60, None, True)
+    assert options.metrics == ("0.0.0.0", 9101)  # noqa: S104 - within the network of compose
+
+
+@pytest.mark.parametrize(("ended", "healthy"), [(0, True), (1, True), (4, False), (6, False)])
+def test_the_worker_is_healthy_unless_it_is_stuck(ended: int, healthy: bool) -> None:
+    kind, probe = yaml.safe_load(FILE.read_text())["services"]["worker"]["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    check = "python manage.py verify_signal --check"
+    assert check in probe
+    script = probe.replace("$$", "$").replace(check, f"(exit {ended})")
+    assert (subprocess.run(["/bin/sh", "-c", script], check=False).returncode == 0) is healthy
 
 
 def test_the_watch_is_healthy_as_long_as_verify_schema_ends_with_0(tmp_path: Path) -> None:

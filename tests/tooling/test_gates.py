@@ -14,7 +14,7 @@ from signals.operations.management.arguments import ExitCode
 from tests.tooling.test_compose import SECRETS, render
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
-JOB, CRON = yaml.safe_load_all((INFRA / "kubernetes.yaml").read_text())
+JOB, CRON, WORKER = yaml.safe_load_all((INFRA / "kubernetes.yaml").read_text())
 
 
 def containers(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -29,6 +29,17 @@ def parse(words: list[str]) -> dict[str, Any]:
     name = words[2]
     command = load_command_class(get_commands()[name], name)
     return vars(command.create_parser("manage.py", name).parse_args(words[3:]))
+
+
+def test_the_workers_of_kubernetes_watch_for_all_that_is_due() -> None:
+    (worker,) = containers(WORKER["spec"])
+    options = parse(worker["command"])
+    assert (options["watch"], options["limit"], options["json"]) == (60, None, True)
+    (port,) = worker["ports"]
+    assert options["metrics"] == ("0.0.0.0", port["containerPort"])  # noqa: S104 - within the pod
+    probe = worker["livenessProbe"]["exec"]["command"][-1]
+    assert parse(probe.partition(" ||")[0].split())["check"] is True
+    assert worker["securityContext"]["readOnlyRootFilesystem"] is True
 
 
 @pytest.mark.parametrize(
@@ -58,7 +69,7 @@ def test_the_gate_migrates_before_it_verifies() -> None:
 
 
 def test_the_rules_ask_for_metrics_that_are_written() -> None:
-    (group,) = yaml.safe_load((INFRA / "prometheus-rules.yml").read_text())["groups"]
+    group, _ = yaml.safe_load((INFRA / "prometheus-rules.yml").read_text())["groups"]
     asked = set()
     for rule in group["rules"]:
         assert {"alert", "expr", "labels", "annotations"} <= set(rule)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from signals.models import OnchainFeature, Signal, SignalEvent
+from signals.models import Signal, SignalEvent
 from signals.verification.job import verify_signals
 from signals.verification.rules_file import SHIPPED_RULES, load_rules
 from tests.verification.database import execute, stored, verdicts, verification
@@ -29,7 +29,8 @@ def test_a_verdict_equal_to_the_last_one_adds_no_row() -> None:
     make_features()
     signal = make_signal()
     verify_signals(now=NOW)
-    assert verify_signals(now=NOW + TTL).counts == counts(scanned=1, evaluated=1, held=1)
+    make_features(age=4 * MINUTE)
+    assert verify_signals(now=NOW + TTL).counts == counts(scanned=1, evaluated=1, updated=1, held=1)
     assert verdicts(signal) == [("hold", "")]
     assert verification(signal).checks == 2
 
@@ -49,7 +50,11 @@ def test_an_upgrade_withheld_by_the_rules_being_off_is_written_once() -> None:
     make_upgradable()
     signal = make_signal()
     verify_signals(now=NOW)
-    assert verify_signals(now=NOW + MINUTE).counts == counts(scanned=1, evaluated=1, verified=1)
+    assert verify_signals(now=NOW + MINUTE).counts == counts()
+    make_features(age=-13 * MINUTE, growth_ratio=Decimal("2.5"))
+    assert verify_signals(now=NOW + TTL).counts == counts(
+        scanned=1, evaluated=1, updated=1, verified=1
+    )
     assert verdicts(signal) == [("upgrade", "")]
 
 
@@ -59,6 +64,7 @@ def test_a_verdict_that_differs_from_the_last_one_adds_a_row() -> None:
     make_features()
     verify_signals(now=NOW + TTL)
     make_population()
+    make_features(age=-2 * TTL)
     verify_signals(now=NOW + 2 * TTL)
     assert verdicts(signal) == [
         ("insufficient", "insufficient_evidence"),
@@ -68,11 +74,11 @@ def test_a_verdict_that_differs_from_the_last_one_adds_a_row() -> None:
 
 
 def test_another_missing_feature_is_another_verdict() -> None:
-    features = make_features(growth_ratio=None)
+    make_features(growth_ratio=None)
     make_population()
     make_signal()
     verify_signals(now=NOW)
-    OnchainFeature.objects.filter(pk=features.pk).update(growth_ratio=1, top10_share=None)
+    make_features(age=4 * MINUTE, top10_share=None)
     verify_signals(now=NOW + TTL)
     assert [event.metadata["named"] for event in SignalEvent.objects.order_by("pk")] == [
         ["growth_ratio"],

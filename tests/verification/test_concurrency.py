@@ -13,16 +13,18 @@ from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
 from signals.models import Signal, SignalEvent, SignalVerification
-from signals.verification.candidates import read_due_candidates
+from signals.verification.candidates import Batch, claim
 from signals.verification.evaluation import Failure, evaluate_batch
+from signals.verification.intake import take_in
 from signals.verification.job import run_once, verify_signals
-from signals.verification.run import start_run
+from signals.verification.run import Run, start_run
 from signals.verification.schema import REQUIRED_MIGRATIONS
 from signals.verification.writing import write_evaluations, write_failures
 from tests.deadline import DEADLINE
 from tests.postgres.databases import ROOT
 from tests.postgres.manage_process import ManageProcess
 from tests.verification.database import stored, verdicts, verification
+from tests.verification.expected import LEASE
 from tests.verification.sample_rows import NOW, make_features, make_signal, make_upgradable
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,13 +43,19 @@ def in_thread(function: Any, *args: Any, **kwargs: Any) -> Any:
         return pool.submit(call).result(timeout=DEADLINE)
 
 
+def claimed() -> tuple[Run, Batch]:
+    """Return a run that has claimed what is due."""
+    run = start_run(NOW)
+    take_in(run)
+    return run, claim(run, 100)
+
+
 def test_a_look_that_another_run_has_overtaken_is_skipped(rules_on: None) -> None:
     make_upgradable()
     signal = make_signal()
-    run = start_run(NOW)
-    due = read_due_candidates(run.connection, run.settings, run.time_column, NOW, 100)
-    evaluations, _ = evaluate_batch(run, due)
-    assert in_thread(verify_signals, now=NOW).counts["updated"] == 1
+    run, batch = claimed()
+    evaluations, _ = evaluate_batch(run, batch)
+    assert in_thread(verify_signals, now=NOW + LEASE).counts["updated"] == 1
     assert write_evaluations(run, evaluations) == []
     assert verdicts(signal) == [("upgrade", "")]
 
@@ -59,12 +67,11 @@ def test_an_overtaken_look_is_skipped_also_when_the_signal_stayed_a_candidate(
     if evidence:
         make_upgradable()
     signal = make_signal()
-    run = start_run(NOW)
-    due = read_due_candidates(run.connection, run.settings, run.time_column, NOW, 100)
-    evaluations, _ = evaluate_batch(run, due)
-    in_thread(verify_signals, now=NOW)
+    run, batch = claimed()
+    evaluations, _ = evaluate_batch(run, batch)
+    in_thread(verify_signals, now=NOW + LEASE)
     assert write_evaluations(run, evaluations) == []
-    assert write_failures(run, [Failure(due[0], "late")]) == []
+    assert write_failures(run, [Failure(batch.candidates[0], "late")]) == []
     assert verification(signal).checks == 1
     assert len(verdicts(signal)) == 1
 
@@ -84,9 +91,8 @@ def test_a_signal_that_another_session_holds_is_skipped_without_waiting(rules_on
 def test_a_signal_moved_by_hand_during_a_run_keeps_its_state(rules_on: None) -> None:
     make_upgradable()
     signal = make_signal()
-    run = start_run(NOW)
-    due = read_due_candidates(run.connection, run.settings, run.time_column, NOW, 100)
-    evaluations, _ = evaluate_batch(run, due)
+    run, batch = claimed()
+    evaluations, _ = evaluate_batch(run, batch)
     Signal.objects.filter(pk=signal.pk).update(state="downgraded")
     assert write_evaluations(run, evaluations) == []
     assert stored(signal) == ("downgraded", None, None)
@@ -95,14 +101,13 @@ def test_a_signal_moved_by_hand_during_a_run_keeps_its_state(rules_on: None) -> 
 def test_a_signal_deleted_during_a_run_is_skipped(rules_on: None) -> None:
     make_upgradable()
     signal = make_signal()
-    run = start_run(NOW)
-    due = read_due_candidates(run.connection, run.settings, run.time_column, NOW, 100)
-    evaluations, _ = evaluate_batch(run, due)
+    run, batch = claimed()
+    evaluations, _ = evaluate_batch(run, batch)
     signal.delete()
     assert write_evaluations(run, evaluations) == []
 
 
-def test_nothing_is_read_or_written_inside_a_transaction_but_the_batch_itself() -> None:
+def test_a_run_opens_no_transaction_each_statement_is_one() -> None:
     make_signal()
     make_features()
     inside: list[str] = []
@@ -113,9 +118,8 @@ def test_nothing_is_read_or_written_inside_a_transaction_but_the_batch_itself() 
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(spy):
-        verify_signals(now=NOW)
-    assert inside
-    assert not any("onchain_features" in sql or "events e ON" in sql for sql in inside)
+        assert verify_signals(now=NOW).counts["evaluated"] == 1
+    assert inside == []
 
 
 @pytest.mark.parametrize("mode", ["on", "off"])

@@ -11,7 +11,7 @@ from signals.models import Event, OnchainFeature, Signal, SignalEvent, SignalVer
 from signals.verification.errors import RulesError, SettingError
 from signals.verification.job import run_once, verify_signals
 from tests.verification.database import execute, stored, verification
-from tests.verification.expected import TTL, counts
+from tests.verification.expected import STALE_AFTER, counts
 from tests.verification.sample_rows import (
     AS_OF,
     MINUTE,
@@ -69,7 +69,7 @@ def test_rules_on_a_hold_leaves_the_signal_a_candidate(rules_on: None) -> None:
     assert stored(signal) == ("candidate", AS_OF, Decimal("0.5"))
     assert (verification(signal).status, verification(signal).next_check_at) == (
         "waiting",
-        NOW + TTL,
+        AS_OF + STALE_AFTER,
     )
 
 
@@ -137,6 +137,7 @@ def test_a_wrong_rules_file_stops_the_run_before_anything_is_written(
     assert not SignalVerification.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_batch_takes_the_same_few_statements_whatever_its_size(rules_on: None) -> None:
     def statements(signals: int) -> int:
         for n in range(signals):

@@ -1,6 +1,5 @@
 """The verdict of the rules on the features of a token."""
 
-import math
 from decimal import Decimal
 
 import pytest
@@ -18,6 +17,10 @@ UPGRADE = Verdict(Decision.UPGRADE, Decimal(1))
 DOWNGRADE = Verdict(Decision.DOWNGRADE, Decimal(1))
 
 
+def decimals(features: dict[Feature, str | None]) -> dict[Feature, Decimal | None]:
+    return {name: None if text is None else Decimal(text) for name, text in features.items()}
+
+
 def missing(*features: Feature) -> Verdict:
     return Verdict(Decision.INSUFFICIENT, Decimal(0), Note.FEATURE_MISSING, features)
 
@@ -30,51 +33,55 @@ def outside(*features: Feature) -> Verdict:
     ("pctl", "growth", "top10", "loops", "verdict"),
     [
         # both conditions of a list must hold, bounds included
-        (0.95, 2.0, 0.0, 0.0, UPGRADE),
-        (1.0, 9.0, 0.69, 0.19, UPGRADE),
-        (0.9499, 2.0, 0.0, 0.0, HOLD),
-        (0.95, 1.9999, 0.0, 0.0, HOLD),
-        (0.5, 1.0, 0.70, 0.20, DOWNGRADE),
-        (0.5, 1.0, 1.0, 1.0, DOWNGRADE),
-        (0.5, 1.0, 0.6999, 0.20, HOLD),
-        (0.5, 1.0, 0.70, 0.1999, HOLD),
-        (0.0, 0.0, 0.0, 0.0, HOLD),
+        ("0.95", "2.0", "0.0", "0.0", UPGRADE),
+        ("1.0", "9.0", "0.69", "0.19", UPGRADE),
+        ("0.9499", "2.0", "0.0", "0.0", HOLD),
+        ("0.95", "1.9999", "0.0", "0.0", HOLD),
+        ("0.5", "1.0", "0.70", "0.20", DOWNGRADE),
+        ("0.5", "1.0", "1.0", "1.0", DOWNGRADE),
+        ("0.5", "1.0", "0.6999", "0.20", HOLD),
+        ("0.5", "1.0", "0.70", "0.1999", HOLD),
+        ("0.0", "0.0", "0.0", "0.0", HOLD),
         # downgrade is asked before upgrade
-        (0.95, 2.0, 0.70, 0.20, DOWNGRADE),
+        ("0.95", "2.0", "0.70", "0.20", DOWNGRADE),
         # one half of each list is no verdict
-        (0.95, 1.0, 0.70, 0.0, HOLD),
+        ("0.95", "1.0", "0.70", "0.0", HOLD),
         # missing is asked before everything else, and names every feature
-        (None, 2.0, 0.70, 0.20, missing(PCTL)),
-        (0.95, None, 0.70, 0.20, missing(GROWTH)),
-        (0.95, 2.0, None, 0.0, missing(TOP10)),
-        (0.95, 2.0, 0.0, None, missing(LOOPS)),
+        (None, "2.0", "0.70", "0.20", missing(PCTL)),
+        ("0.95", None, "0.70", "0.20", missing(GROWTH)),
+        ("0.95", "2.0", None, "0.0", missing(TOP10)),
+        ("0.95", "2.0", "0.0", None, missing(LOOPS)),
         (None, None, None, None, missing(PCTL, GROWTH, TOP10, LOOPS)),
-        (None, math.nan, 0.0, 0.0, missing(PCTL)),
+        (None, "NaN", "0.0", "0.0", missing(PCTL)),
+        # a threshold is a decimal, and what is less by any digit is less
+        ("0.95", "1.99999999999999999999", "0.0", "0.0", HOLD),
+        ("0.5", "1.0", "0.69999999999999999999", "0.20", HOLD),
         # out of range
-        (1.0001, 2.0, 0.70, 0.20, outside(PCTL)),
-        (-0.0001, 2.0, 0.0, 0.0, outside(PCTL)),
-        (0.95, -0.0001, 0.0, 0.0, outside(GROWTH)),
-        (0.95, 2.0, 1.0001, 0.20, outside(TOP10)),
-        (0.95, 2.0, -0.1, 0.0, outside(TOP10)),
-        (0.95, 2.0, 0.70, 1.1, outside(LOOPS)),
-        (0.95, 2.0, 0.0, -1.0, outside(LOOPS)),
-        (math.nan, math.inf, -math.inf, 2.0, outside(PCTL, GROWTH, TOP10, LOOPS)),
+        ("1.00000000000000000001", "2.0", "0.0", "0.0", outside(PCTL)),
+        ("1.0001", "2.0", "0.70", "0.20", outside(PCTL)),
+        ("-0.0001", "2.0", "0.0", "0.0", outside(PCTL)),
+        ("0.95", "-0.0001", "0.0", "0.0", outside(GROWTH)),
+        ("0.95", "2.0", "1.0001", "0.20", outside(TOP10)),
+        ("0.95", "2.0", "-0.1", "0.0", outside(TOP10)),
+        ("0.95", "2.0", "0.70", "1.1", outside(LOOPS)),
+        ("0.95", "2.0", "0.0", "-1.0", outside(LOOPS)),
+        ("NaN", "Infinity", "-Infinity", "2.0", outside(PCTL, GROWTH, TOP10, LOOPS)),
     ],
 )
 def test_the_decision_table_of_the_shipped_rules(
-    pctl: float | None,
-    growth: float | None,
-    top10: float | None,
-    loops: float | None,
+    pctl: str | None,
+    growth: str | None,
+    top10: str | None,
+    loops: str | None,
     verdict: Verdict,
 ) -> None:
-    features = {PCTL: pctl, GROWTH: growth, TOP10: top10, LOOPS: loops}
+    features = decimals({PCTL: pctl, GROWTH: growth, TOP10: top10, LOOPS: loops})
     assert evaluate(RULES, 60, features) == verdict
 
 
 @pytest.mark.parametrize("window", [30, 60, 180])
 def test_the_shipped_rules_support_every_window(window: int) -> None:
-    features = {PCTL: 0.95, GROWTH: 2.0, TOP10: 0.0, LOOPS: 0.0}
+    features = decimals({PCTL: "0.95", GROWTH: "2.0", TOP10: "0.0", LOOPS: "0.0"})
     assert evaluate(RULES, window, features) == UPGRADE
 
 
@@ -87,11 +94,11 @@ def test_an_unsupported_window_is_asked_before_a_missing_feature() -> None:
 def test_a_feature_that_no_condition_asks_for_may_be_missing_or_wrong() -> None:
     rules = Rules(
         frozenset({60}),
-        (Condition(GROWTH, Operator.ABOVE, 2.0),),
-        (Condition(GROWTH, Operator.BELOW, 1.0),),
+        (Condition(GROWTH, Operator.ABOVE, Decimal("2.0")),),
+        (Condition(GROWTH, Operator.BELOW, Decimal("1.0")),),
         "",
     )
-    assert evaluate(rules, 60, {GROWTH: 2.5, TOP10: 7.0}) == UPGRADE
+    assert evaluate(rules, 60, decimals({GROWTH: "2.5", TOP10: "7.0"})) == UPGRADE
 
 
 @pytest.mark.parametrize(
@@ -106,8 +113,12 @@ def test_a_feature_that_no_condition_asks_for_may_be_missing_or_wrong() -> None:
 def test_an_operator_compares_as_it_is_written(
     operator: Operator, below: bool, equal: bool, above: bool
 ) -> None:
-    condition = Condition(GROWTH, operator, 2.0)
-    assert [condition.holds(value) for value in (1.9, 2.0, 2.1)] == [below, equal, above]
+    condition = Condition(GROWTH, operator, Decimal("2.0"))
+    assert [condition.holds(Decimal(value)) for value in ("1.9", "2.0", "2.1")] == [
+        below,
+        equal,
+        above,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The rules file, and how its problems are reported."""
 
 import hashlib
+import os
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -35,12 +37,12 @@ def test_the_shipped_file_says_what_the_contract_says() -> None:
     rules = load_rules(SHIPPED_RULES)
     assert rules.windows == {30, 60, 180}
     assert rules.upgrade_if == (
-        Condition(Feature.ACTIVE_ADDR_PCTL, Operator.AT_LEAST, 0.95),
-        Condition(Feature.GROWTH_RATIO, Operator.AT_LEAST, 2.0),
+        Condition(Feature.ACTIVE_ADDR_PCTL, Operator.AT_LEAST, Decimal("0.95")),
+        Condition(Feature.GROWTH_RATIO, Operator.AT_LEAST, Decimal("2.0")),
     )
     assert rules.downgrade_if == (
-        Condition(Feature.TOP10_SHARE, Operator.AT_LEAST, 0.7),
-        Condition(Feature.SELF_LOOP_RATIO, Operator.AT_LEAST, 0.2),
+        Condition(Feature.TOP10_SHARE, Operator.AT_LEAST, Decimal("0.7")),
+        Condition(Feature.SELF_LOOP_RATIO, Operator.AT_LEAST, Decimal("0.2")),
     )
     assert rules.sha256 == hashlib.sha256(SHIPPED_RULES.read_bytes()).hexdigest()
 
@@ -48,12 +50,21 @@ def test_the_shipped_file_says_what_the_contract_says() -> None:
 @pytest.mark.parametrize(
     ("text", "condition"),
     [
-        ("growth_ratio >= fast", Condition(Feature.GROWTH_RATIO, Operator.AT_LEAST, 2.0)),
-        ("growth_ratio<=fast", Condition(Feature.GROWTH_RATIO, Operator.AT_MOST, 2.0)),
-        ("  growth_ratio  >  1.5  ", Condition(Feature.GROWTH_RATIO, Operator.ABOVE, 1.5)),
-        ("growth_ratio < +1e2", Condition(Feature.GROWTH_RATIO, Operator.BELOW, 100.0)),
-        ("top10_share < .5", Condition(Feature.TOP10_SHARE, Operator.BELOW, 0.5)),
-        ("self_loop_ratio >= 1", Condition(Feature.SELF_LOOP_RATIO, Operator.AT_LEAST, 1.0)),
+        (
+            "growth_ratio >= fast",
+            Condition(Feature.GROWTH_RATIO, Operator.AT_LEAST, Decimal("2.0")),
+        ),
+        ("growth_ratio<=fast", Condition(Feature.GROWTH_RATIO, Operator.AT_MOST, Decimal("2.0"))),
+        (
+            "  growth_ratio  >  1.5  ",
+            Condition(Feature.GROWTH_RATIO, Operator.ABOVE, Decimal("1.5")),
+        ),
+        ("growth_ratio < +1e2", Condition(Feature.GROWTH_RATIO, Operator.BELOW, Decimal("100.0"))),
+        ("top10_share < .5", Condition(Feature.TOP10_SHARE, Operator.BELOW, Decimal("0.5"))),
+        (
+            "self_loop_ratio >= 1",
+            Condition(Feature.SELF_LOOP_RATIO, Operator.AT_LEAST, Decimal("1.0")),
+        ),
     ],
 )
 def test_a_condition_is_feature_operator_and_label_or_number(
@@ -274,3 +285,26 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(RulesError, match="cannot be read: Is a directory"):
         load_rules(tmp_path)
+
+
+@pytest.mark.parametrize("number", ["1:30", "074", "6_0", "0x1F", "1_000.5", "1:30.5", "0b1"])
+def test_a_number_that_yaml_reads_as_another_one_is_refused(number: str) -> None:
+    text = f"{number!r} is not a plain number (write it in decimal)"
+    assert faults(GOOD.replace("2.0", number)) == [f"thresholds.growth_ratio.fast: {text}"]
+    assert faults(GOOD.replace("[60]", f"[{number}]")) == [f"windows[0]: {text}"]
+
+
+def test_a_threshold_has_all_the_digits_that_are_written() -> None:
+    rules = parse_rules(FILE, GOOD.replace("0.7}", "0.70000000000000000001}").encode())
+    assert rules.downgrade_if[0].threshold == Decimal("0.70000000000000000001")
+
+
+def test_a_file_in_utf_16_is_refused() -> None:
+    assert faults(GOOD.encode("utf-16")) == ["not YAML: not UTF-8 at byte 0 (save it as UTF-8)"]
+
+
+def test_a_fifo_or_device_is_refused_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for file in (tmp_path / "fifo", Path("/dev/zero")):
+        with pytest.raises(RulesError, match=r"is not a regular file \(set ONCHAIN_RULES_FILE\)$"):
+            load_rules(file)

@@ -9,7 +9,12 @@ from django.test import override_settings
 
 from signals.verification.errors import NotMigrated
 from signals.verification.job import run_once
-from signals.verification.schema import TimeColumn, read_time_column, require_migrations
+from signals.verification.schema import (
+    REQUIRED_MIGRATIONS,
+    TimeColumn,
+    read_time_column,
+    require_migrations,
+)
 from tests.verification.database import execute
 
 pytestmark = pytest.mark.django_db
@@ -20,11 +25,11 @@ HEAL = (
 )
 
 
-@pytest.mark.parametrize("name", ["0012_signal_state", "0013_signal_events"])
+@pytest.mark.parametrize("name", REQUIRED_MIGRATIONS)
 def test_a_migration_that_is_not_recorded_is_named(name: str) -> None:
     recorder = MigrationRecorder(connection)
     recorder.ensure_schema()
-    for each in ("0012_signal_state", "0013_signal_events"):
+    for each in REQUIRED_MIGRATIONS:
         recorder.migration_qs.filter(app="signals", name=each).delete()
         if each != name:
             recorder.record_applied("signals", each)

@@ -1,113 +1,224 @@
-"""manage.py verify_signal: check the candidate signals that are due, once."""
+"""manage.py verify_signal: check the candidate signals that are due, once or again and again."""
 
-import argparse
-import json
-from typing import Any, Final
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
-from signals.choices import SignalState
-from signals.verification.changes import Change
-from signals.verification.errors import ConfigurationError
-from signals.verification.job import RunReport, verify_signals
+from signals.management.arguments import (
+    ExitCode,
+    address,
+    chain_name,
+    errors_as_exit_codes,
+    point_in_time,
+    say,
+    whole_number,
+)
+from signals.verification.candidates import Selection
+from signals.verification.errors import TooManyFailures
+from signals.verification.health import read_health, revive
+from signals.verification.job import BATCH_SIZE, Options, RunReport, run_job
+from signals.verification.printing import (
+    health_as_json,
+    health_as_text,
+    report_as_json,
+    report_as_line,
+    report_as_text,
+)
+from signals.verification.review.explanation import explain
+from signals.verification.review.explanation_output import explanation_as_json, explanation_as_text
 from signals.verification.schema import require_migrations
-
-FINDINGS: Final = 1
-CONFIGURATION: Final = 3
-UNAVAILABLE: Final = 4
-
-
-def signal_limit(text: str) -> int:
-    """Return the value of --limit; raise ArgumentTypeError if the text is not a whole number in range."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:10]) <= 10**6):
-        raise argparse.ArgumentTypeError(f"{text[:100]!r} is not a whole number from 1 to 1000000")
-    return int(text)
+from signals.verification.settings import Settings
+from signals.verification.tally import Stop
+from signals.verification.upkeep.metrics import serve_metrics, write_metrics
+from signals.verification.watch import Interrupted, stopped_by_signals, watch
 
 
 class Command(BaseCommand):
-    """Exit with 0 clean, 1 signals failed, 2 usage, 3 configuration or schema, 4 no database."""
+    """Exit with 0 clean, 1 findings, 2 usage, 3 configuration, 4 no database, 5 stopped, 6 stuck."""
 
-    help = "Compare candidate signals with the on-chain features of their tokens, once."
+    help = "Compare candidate signals with the on-chain features of their tokens."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        number = whole_number
         parser.add_argument(
-            "--limit", type=signal_limit, default=100, help="check at most this many signals (100)"
+            "--limit",
+            type=number(10**6, or_all=True),
+            default=100,
+            metavar="N|all",
+            help="check at most this many signals in a run (100)",
         )
         parser.add_argument(
-            "--json", action="store_true", help="print the result as one JSON object"
+            "--batch-size",
+            type=number(10**4),
+            default=BATCH_SIZE,
+            metavar="N",
+            help=f"claim and write this many at once ({BATCH_SIZE})",
         )
         parser.add_argument(
+            "--workers", type=number(64), default=1, metavar="N", help="work in N threads (1)"
+        )
+        parser.add_argument(
+            "--signal", type=number(2**63 - 1), nargs="+", metavar="ID", help="only these signals"
+        )
+        parser.add_argument("--chain", type=chain_name, help="only signals about tokens of a chain")
+        parser.add_argument(
+            "--since", type=point_in_time, metavar="TIME", help="only signals since that time"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON, one object a run")
+        parser.add_argument(
+            "--prometheus", type=Path, metavar="FILE", help="write metrics to FILE after each run"
+        )
+        parser.add_argument(
+            "--metrics",
+            type=address,
+            metavar="[HOST:]PORT",
+            help="for --watch: serve metrics there, on the loopback interface without HOST",
+        )
+        ways = parser.add_mutually_exclusive_group()
+        ways.add_argument(
             "--dry-run", action="store_true", help="write nothing, print what would be written"
+        )
+        ways.add_argument(
+            "--watch", type=number(86400), metavar="SECONDS", help="run again every so often"
+        )
+        ways.add_argument(
+            "--explain",
+            type=number(2**63 - 1),
+            metavar="ID",
+            help="explain the verdict on a signal",
+        )
+        ways.add_argument("--check", action="store_true", help="only say whether the job is alive")
+        ways.add_argument(
+            "--revive", type=number(2**63 - 1), nargs="+", metavar="ID", help="revive dead signals"
+        )
+        ways.add_argument(
+            "--revive-dead", action="store_true", help="revive all dead signals (died --since)"
+        )
+        parser.add_argument(
+            "--max-age",
+            type=number(10**6),
+            default=300,
+            metavar="SECONDS",
+            help="for --check: the age of a sign of life after which the job is stuck (300)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        try:
+        if options["metrics"] and not options["watch"]:
+            raise CommandError(
+                "--metrics is for --watch (for one run: --prometheus FILE)",
+                returncode=ExitCode.USAGE,
+            )
+        with errors_as_exit_codes():
             require_migrations(connection)
-            report = verify_signals(options["limit"], dry_run=options["dry_run"])
-        except ConfigurationError as error:
-            raise CommandError(str(error), returncode=CONFIGURATION) from error
-        except (DatabaseError, InterfaceError) as error:
-            message = f"the database does not answer as it should: {error}".strip()
-            raise CommandError(message, returncode=UNAVAILABLE) from error
-        self.stdout.write(report_as_json(report) if options["json"] else report_as_text(report))
+            if options["check"]:
+                self._check(options)
+            elif options["explain"]:
+                self._explain(options)
+            elif options["revive"] or options["revive_dead"]:
+                self._revive(options)
+            else:
+                self._run(options)
+
+    def _run(self, options: dict[str, Any]) -> None:
+        stop = Stop()
+        chosen = Options(
+            limit=options["limit"],
+            batch_size=options["batch_size"],
+            workers=options["workers"],
+            dry_run=options["dry_run"],
+            selection=Selection(tuple(options["signal"] or ()), options["chain"], options["since"]),
+        )
+        as_text = report_as_line if options["watch"] else report_as_text
+        show = report_as_json if options["json"] else as_text
+        has_metrics = options["prometheus"] or options["metrics"]
+        aliases = Settings.read(os.environ).chain_aliases if has_metrics else {}
+
+        def on_end(report: RunReport) -> None:
+            if options["prometheus"]:
+                write_metrics(options["prometheus"], aliases)
+            say(self.stdout, show(report))
+
+        try:
+            with stopped_by_signals(stop), self._serving(options["metrics"], aliases):
+                if options["watch"]:
+                    watch(chosen, options["watch"], stop, on_end)
+                    return
+                report = run_job(chosen, stop=stop, on_end=on_end)
+            self._raise_findings(report)
+        except TooManyFailures as error:
+            raise CommandError(str(error), returncode=ExitCode.STOPPED) from error
+        except Interrupted as error:
+            raise CommandError(str(error), returncode=ExitCode.KILLED + error.number) from error
+
+    @contextmanager
+    def _serving(self, place: tuple[str, int] | None, aliases: Mapping[str, str]) -> Iterator[None]:
+        """Serve the metrics meanwhile."""
+        if place is None:
+            yield
+            return
+        try:
+            server = serve_metrics(*place, aliases)
+        except OSError as error:
+            host, port = place
+            raise CommandError(
+                f"the metrics cannot be served at {host}:{port}: {error.strerror}",
+                returncode=ExitCode.UNAVAILABLE,
+            ) from error
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+
+    def _raise_findings(self, report: RunReport) -> None:
+        if report.stopped:
+            raise report.stopped
         if failed := report.counts["errors"]:
             raise CommandError(
                 f"{failed} of {report.counts['scanned']} signals failed (see their error in "
                 "signal_verifications)",
-                returncode=FINDINGS,
+                returncode=ExitCode.FINDINGS,
             )
 
+    def _check(self, options: dict[str, Any]) -> None:
+        health = read_health(connection)
+        say(self.stdout, health_as_json(health) if options["json"] else health_as_text(health))
+        if not health.is_alive(timedelta(seconds=options["max_age"])):
+            raise CommandError(
+                f"no run gave a sign of life for {options['max_age']} s (start the job: "
+                "manage.py verify_signal --watch 60 --limit all)",
+                returncode=ExitCode.STUCK,
+            )
+        if health.dead:
+            raise CommandError(
+                f"{health.dead} signals are dead (see their error in signal_verifications, then: "
+                "manage.py verify_signal --revive-dead)",
+                returncode=ExitCode.FINDINGS,
+            )
 
-def report_as_text(report: RunReport) -> str:
-    """Return the counts, one a line, and after a dry run what each check would have written."""
-    lines = [f"{name:<13}{count:>7}" for name, count in report.counts.items()]
-    if report.dry_run:
-        lines += map(_change_as_line, report.changes)
-        lines.append("dry run: nothing was written")
-    return "\n".join(lines)
+    def _explain(self, options: dict[str, Any]) -> None:
+        signal = options["explain"]
+        aliases = Settings.read(os.environ).chain_aliases
+        explanation = explain(connection, signal, aliases)
+        if explanation is None:
+            raise CommandError(
+                f"there is no signal {signal}, and no verdict on it", returncode=ExitCode.FINDINGS
+            )
+        show = explanation_as_json if options["json"] else explanation_as_text
+        say(self.stdout, show(explanation))
 
-
-def report_as_json(report: RunReport) -> str:
-    """Return one JSON object with always the same keys; `would_write` is empty except after a dry run."""
-    return json.dumps(
-        {
-            "run": str(report.run),
-            "dry_run": report.dry_run,
-            "rules": report.mode.value,
-            "rules_sha256": report.rules_sha256,
-            **report.counts,
-            "would_write": [_change_as_object(change) for change in report.changes]
-            if report.dry_run
-            else [],
-        }
-    )
-
-
-def _change_as_line(change: Change) -> str:
-    verdict = change.evaluation.verdict
-    reason = " ".join((verdict.note or "", *verdict.named)).strip()
-    writes = [
-        *([f"state candidate -> {change.state}"] if change.state != SignalState.CANDIDATE else []),
-        *(["onchain_asof_ts, onchain_confidence"] if change.updates_signal else []),
-        *(["one row of signal_events"] if change.adds_event else []),
-    ]
-    return (
-        f"signal {change.evaluation.candidate.signal_id}: {verdict.decision} {verdict.confidence}"
-        f"{f' ({reason})' if reason else ''}; would write {', '.join(writes) or 'no verdict'}"
-    )
-
-
-def _change_as_object(change: Change) -> dict[str, Any]:
-    verdict = change.evaluation.verdict
-    return {
-        "signal": change.evaluation.candidate.signal_id,
-        "decision": verdict.decision,
-        "confidence": float(verdict.confidence),
-        "note": verdict.note,
-        "named": list(verdict.named),
-        "previous_state": SignalState.CANDIDATE,
-        "new_state": change.state,
-        "updates_signal": change.updates_signal,
-        "adds_event": change.adds_event,
-    }
+    def _revive(self, options: dict[str, Any]) -> None:
+        ids = options["revive"]
+        revived = revive(connection, ids, options["since"])
+        say(self.stdout, f"{len(revived)} revived")
+        if missed := sorted(set(ids or ()) - set(revived)):
+            raise CommandError(
+                f"not dead: {', '.join(map(str, missed))}",
+                returncode=ExitCode.FINDINGS,
+            )

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from project.demo import database
 from project.demo.features import fill_features
+from signals.choices import SignalState
 from signals.models import OnchainFeature, Signal
 
 SEED = 20260101
@@ -45,7 +46,7 @@ class Command(BaseCommand):
         self._manage("verify_schema", "signals", "0012")
         self._head("On-chain features")
         self._load_features()
-        # Without a time to live the second run looks again at all that the first one looked at.
+        # The second run makes the moves that the first one withheld.
         for rules in ("off", "on"):
             self._head(f"Verified with ONCHAIN_RULES={rules}")
             self._manage(
@@ -54,6 +55,8 @@ class Command(BaseCommand):
                 ONCHAIN_VERDICT_TTL_SEC="0",
             )
             self._show_states()
+        self._head("Why a signal has its verdict")
+        self._explain()
         self._head("The admin")
         self._make_user()
 
@@ -84,6 +87,13 @@ class Command(BaseCommand):
     def _show_states(self) -> None:
         states = Signal.objects.values_list("state").annotate(Count("id")).order_by("state")
         self._say("Signals: " + ", ".join(f"{count:,} {state}" for state, count in states) + ".")
+
+    def _explain(self) -> None:
+        moved = Signal.objects.exclude(state=SignalState.CANDIDATE).order_by("-state", "pk").first()
+        if moved is None:
+            self._say("Skipped, no signal was moved.")
+        else:
+            self._manage("verify_signal", "--explain", str(moved.pk))
 
     def _make_user(self) -> None:
         users = get_user_model().objects

@@ -1,0 +1,199 @@
+"""Taking in what is new: signals that no run knows, and evidence newer than that of the last check.
+
+Two cursors follow the primary keys of signals and onchain_features, so that a run reads only what was
+added. Keys are not committed in their order, so each reading begins a little before the cursor. A third
+cursor sweeps over all signals, some in each run, and finds whatever the others cannot see: a row committed
+very late, a signal set back to candidate by hand, evidence whose time had not come.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import DatabaseError
+
+from signals.verification.bisection import RefusedRow, bisect_writes, is_row_error
+from signals.verification.features import (
+    ADDRESS_KEY,
+    DECIDING_WINDOW,
+    MAX_CLOCK_SKEW,
+    MAX_ROW_AGE,
+)
+from signals.verification.run import BEFORE_ALL, NOW, Run
+
+CHUNK: Final = 10_000
+"""Rows that are read at once behind a cursor."""
+OVERLAP: Final = 1_000
+"""Keys before a cursor that are read again."""
+SWEPT: Final = 5_000
+"""Signals that the sweep looks at in each run."""
+
+# Subqueries with LIMIT or OFFSET, and arrays of keys, keep the planner at one index probe for each row,
+# where it would read a whole table for some thousands of them.
+
+# A time that Python cannot hold counts as very old or as very far.
+_FIRST_CHECK: Final = (
+    "greatest('epoch', least('9999-01-01', coalesce(s.{time}, 'epoch') + %(delay)s))"
+)
+_CURSORS: Final = f"""
+WITH cursor AS MATERIALIZED (
+    SELECT name, position FROM verification_cursors WHERE name IN ('signals', 'sweep')
+    ORDER BY name FOR UPDATE
+), added AS MATERIALIZED (
+    SELECT s.id, s.state, s.{{time}} FROM signals s
+    WHERE s.id > (SELECT position FROM cursor WHERE name = 'signals') - %(overlap)s
+    ORDER BY s.id LIMIT %(chunk)s
+), swept AS MATERIALIZED (
+    SELECT s.id, s.state, s.{{time}} FROM signals s
+    WHERE s.id > (SELECT position FROM cursor WHERE name = 'sweep')
+    ORDER BY s.id LIMIT %(swept)s
+), moved AS (
+    UPDATE verification_cursors c
+    SET position = CASE c.name
+        WHEN 'signals' THEN greatest(c.position, (SELECT max(id) FROM added))
+        ELSE (SELECT CASE WHEN count(*) = %(swept)s THEN max(id) ELSE {BEFORE_ALL} END FROM swept)
+    END
+    WHERE c.name = 'signals' OR c.name = 'sweep' AND %(swept)s > 0
+), unknown AS MATERIALIZED (
+    SELECT s.id, {_FIRST_CHECK} AS first_check
+    FROM (SELECT * FROM added UNION SELECT * FROM swept) s
+    LEFT JOIN LATERAL (
+        SELECT v.signal_id, v.status FROM signal_verifications v WHERE v.signal_id = s.id LIMIT 1
+    ) v ON true
+    WHERE s.state = 'candidate' AND (v.signal_id IS NULL OR v.status = 'settled')
+)"""  # noqa: S608 - constants of this module, as below
+_INSERT: Final = f"""
+INSERT INTO signal_verifications
+    (signal_id, status, next_check_at, outcome, decision, note, error, updated_at)
+SELECT id, 'waiting', first_check, 'skipped', '', '', '', {NOW}
+FROM unknown
+ORDER BY id
+ON CONFLICT (signal_id) DO UPDATE
+SET status = 'waiting', next_check_at = excluded.next_check_at, run = NULL
+WHERE signal_verifications.status = 'settled'
+"""  # noqa: S608
+_READ: Final = (
+    "SELECT (SELECT count(*) FROM added), (SELECT min(id) FROM swept), (SELECT max(id) FROM swept)"
+)
+_ENROL: Final = f"{_CURSORS}, enrolled AS ({_INSERT}) {_READ}"
+_LIST: Final = f"{_CURSORS} {_READ}, (SELECT array_agg(id ORDER BY id) FROM unknown)"  # noqa: S608
+_ENROL_NAMED: Final = f"""
+WITH unknown AS (
+    SELECT s.id, {_FIRST_CHECK} AS first_check
+    FROM signals s
+    WHERE s.id = ANY (%(ids)s) AND s.state = 'candidate'
+) {_INSERT}
+"""  # noqa: S608
+
+# The check of a signal comes forward to the end of the TTL after the last one, if there is newer
+# evidence by then; to the time from which the evidence counts, if that is later. A signal that another
+# session holds is left to the sweep.
+_WAKE: Final = f"""
+WITH cursor AS MATERIALIZED (
+    SELECT position FROM verification_cursors WHERE name = 'features' FOR UPDATE
+), added AS MATERIALIZED (
+    SELECT f.id, f.chain, {ADDRESS_KEY} AS address, f.as_of_ts, f.window_minutes
+    FROM onchain_features f
+    WHERE f.id > (SELECT position FROM cursor) - %(overlap)s
+    ORDER BY f.id LIMIT %(chunk)s
+), moved AS (
+    UPDATE verification_cursors c
+    SET position = greatest(c.position, (SELECT max(id) FROM added))
+    WHERE c.name = 'features'
+), spelling AS MATERIALIZED (
+    SELECT * FROM unnest(%(names)s::text[], %(chains)s::text[]) AS spelling(name, chain)
+), newer AS (
+    SELECT v.signal_id, added.as_of_ts
+    FROM added
+    JOIN spelling ON spelling.name = added.chain
+    CROSS JOIN LATERAL (
+        SELECT v.signal_id, v.chain, v.as_of FROM signal_verifications v
+        WHERE v.address = added.address AND v.status = 'waiting' AND v.address > ''
+        OFFSET 0
+    ) v
+    WHERE v.chain = spelling.chain AND added.window_minutes = %(window)s AND isfinite(added.as_of_ts)
+        AND added.as_of_ts > coalesce(v.as_of, {NOW} - %(max_age)s)
+    UNION ALL
+    SELECT v.signal_id, newest.as_of_ts
+    FROM signal_verifications v
+    JOIN spelling ON spelling.chain = v.chain
+    CROSS JOIN LATERAL (
+        SELECT f.as_of_ts
+        FROM onchain_features f
+        WHERE f.chain = spelling.name AND {ADDRESS_KEY} = v.address
+            AND f.window_minutes = %(window)s AND f.as_of_ts <= {NOW} + %(skew)s
+        ORDER BY f.as_of_ts DESC, f.id DESC
+        LIMIT 1
+    ) newest
+    WHERE v.signal_id BETWEEN %(low)s AND %(high)s AND v.status = 'waiting'
+        AND newest.as_of_ts > coalesce(v.as_of, {NOW} - %(max_age)s)
+), earliest AS MATERIALIZED (
+    SELECT signal_id, min(as_of_ts) AS as_of_ts FROM newer GROUP BY signal_id
+), woken AS MATERIALIZED (
+    SELECT v.signal_id, greatest(v.updated_at + %(ttl)s, earliest.as_of_ts - %(skew)s) AS due
+    FROM signal_verifications v
+    JOIN earliest ON earliest.signal_id = v.signal_id
+    WHERE v.signal_id = ANY (ARRAY(SELECT signal_id FROM earliest))
+        AND v.next_check_at > greatest(v.updated_at + %(ttl)s, earliest.as_of_ts - %(skew)s)
+    FOR NO KEY UPDATE OF v SKIP LOCKED
+), changed AS (
+    UPDATE signal_verifications v
+    SET next_check_at = woken.due
+    FROM woken
+    WHERE v.signal_id = ANY (ARRAY(SELECT signal_id FROM woken)) AND v.signal_id = woken.signal_id
+)
+SELECT count(*) FROM added
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What an intake left: whether more signals are new, and those that the database refused to enrol."""
+
+    has_more: bool
+    refused: Sequence[RefusedRow[int]]
+
+
+def take_in(run: Run, *, sweep: bool = True) -> Intake:
+    """Enrol new signals and wake those with newer evidence.
+
+    With `sweep`, the next signals of the sweep are looked at too. All new evidence is read, and at most
+    CHUNK new signals.
+    """
+    spellings = run.evidence.spellings(run.connection)
+    pairs = [(name, chain) for chain, names in spellings.items() for name in names]
+    sizes = {"chunk": CHUNK, "overlap": OVERLAP}
+    (added, low, high), refused = _enrol({**sizes, "swept": SWEPT if sweep else 0}, run)
+    parameters = {
+        **sizes,
+        "names": [name for name, _ in pairs],
+        "chains": [chain for _, chain in pairs],
+        "window": DECIDING_WINDOW,
+        "skew": MAX_CLOCK_SKEW,
+        "max_age": MAX_ROW_AGE,
+    }
+    while run.execute(_WAKE, {**parameters, "low": low, "high": high}) == [(CHUNK,)]:
+        low = high = None
+    return Intake(added == CHUNK, refused)
+
+
+def _enrol(
+    sizes: Mapping[str, int], run: Run
+) -> tuple[tuple[int, int | None, int | None], Sequence[RefusedRow[int]]]:
+    """Enrol what is new, without the signals that the database refuses; return the row of _READ."""
+    try:
+        with run.atomic():
+            return run.execute(_ENROL, sizes)[0], []
+    except DatabaseError as error:
+        if not is_row_error(error):
+            raise
+    ((*read, ids),) = run.execute(_LIST, sizes)
+    _, refused = bisect_writes(ids or [], lambda some: enrol(run, some))
+    return (read[0], read[1], read[2]), refused
+
+
+def enrol(run: Run, ids: Sequence[int]) -> list[int]:
+    """Enrol the candidates of these numbers; return none, or raise the database's error."""
+    with run.atomic():
+        run.execute(_ENROL_NAMED, {"ids": list(ids)})
+    return []

@@ -1,0 +1,1 @@
+"""The job as tasks of a queue, each queue an extra."""
