@@ -44,7 +44,8 @@ CASES = {
             COLUMN,
             "character varying(20) DEFAULT 'candidate'::character varying NOT NULL",
             TEXT,
-            'ALTER TABLE "signals" ALTER COLUMN "state" TYPE text USING "state"::text, '
+            'ALTER TABLE "signals" ALTER COLUMN "state" DROP DEFAULT, '
+            'ALTER COLUMN "state" TYPE text USING "state"::text, '
             "ALTER COLUMN \"state\" SET DEFAULT 'candidate'::text;",
         ),
     ),
@@ -198,7 +199,8 @@ LEGACY = {
         ["ALTER TABLE events ALTER COLUMN score TYPE numeric"],
         "score",
         (
-            'ALTER TABLE "events" ALTER COLUMN "score" TYPE double precision'
+            'ALTER TABLE "events" ALTER COLUMN "score" DROP DEFAULT, '
+            'ALTER COLUMN "score" TYPE double precision'
             ' USING "score"::double precision, ALTER COLUMN "score" SET DEFAULT 0.0;'
         ),
     ),

@@ -224,7 +224,7 @@ def sent_changes(queries: CaptureQueriesContext) -> list[str]:
         if not text.lstrip().startswith(
             ("SELECT", "EXPLAIN", "BEGIN ISOLATION LEVEL READ COMMITTED;")
         )
-        if not (text.startswith("BEGIN READ WRITE;\n") and text.endswith("ROLLBACK"))
+        if not (text.startswith("BEGIN") and text.endswith("ROLLBACK"))
     ]
 
 

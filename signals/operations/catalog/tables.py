@@ -209,9 +209,7 @@ SELECT pg_catalog.json_build_object(
       'target_names', CASE WHEN k.contype = 'f' THEN (
           SELECT pg_catalog.json_object_agg(a.attnum, a.attname) FROM pg_catalog.pg_attribute a
           WHERE a.attrelid = k.confrelid AND a.attnum = ANY(k.confkey)) END,
-      'operators', CASE WHEN k.contype = 'x' THEN (
-          SELECT pg_catalog.json_agg(u.operator::pg_catalog.regoperator::pg_catalog.text ORDER BY u.place)
-          FROM pg_catalog.unnest(k.conexclop) WITH ORDINALITY u (operator, place)) END,
+      'operators', k.conexclop::pg_catalog.regoperator[]::pg_catalog.text[],
       'deferral', CASE WHEN k.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED'
                        WHEN k.condeferrable THEN 'DEFERRABLE' ELSE '' END
     ) ORDER BY k.conname)

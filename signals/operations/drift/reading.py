@@ -57,6 +57,7 @@ def read_survey(
     as applied.
     """
     with errors_as_unreadable(connection.alias):
+        require_driver(connection)
         if lock_timeout is None:
             return require_records(survey_with_retry(connection, app_label))
         with with_lock_timeout(connection, lock_timeout):
@@ -74,7 +75,6 @@ def require_records(found: AnySurvey) -> AnySurvey:
 def errors_as_unreadable(alias: str) -> Iterator[None]:
     """Raise Unreadable, within the block, for an error of the server or of the migrations."""
     try:
-        require_driver(connections[alias])
         yield
     except (Error, Refused, StatementRefused) as error:
         what = f"the database {alias!r} cannot be read: {str(error).strip()}"

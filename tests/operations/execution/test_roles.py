@@ -36,7 +36,7 @@ BOX = operations.CreateTableIfMissing(
     "Box", [("id", SERIAL), ("size", models.FloatField(null=True))], {"db_table": "box"}
 )
 TABLE_LOCK_WAITS = """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
-    AND wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'"""
+    AND wait_event_type = 'Lock' AND (query LIKE 'LOCK TABLE%' OR query LIKE 'DO %ADD CONSTRAINT%')"""
 
 
 def meanwhile(sessions: Any, background: Any, act: Any, insert: str) -> Any:
@@ -88,10 +88,23 @@ def test_a_value_that_is_committed_while_the_conversion_waits_is_not_cut(
 def test_an_old_snapshot_is_no_place_for_a_look_at_the_rows() -> None:
     recreate()
     forwards(BOX, project_state())
-    scratch_schema.execute(REPEATABLE_READ)
-    start = facts()
+    scratch_schema.execute(f"INSERT INTO box (size) VALUES (2.5); {REPEATABLE_READ}")
+    state, start = project_state(), facts()
+    BOX.state_forwards(APP, state)
+    operation = operations.AlterColumnTypeIfDifferent(
+        "box", "size", models.IntegerField(null=True), allow_rewrite=True
+    )
     with pytest.raises(operations.NeedsAutocommit):
-        backwards(BOX, project_state(), atomic=True)
+        forwards(operation, state, atomic=True)
+    assert facts() == start
+
+
+def test_an_empty_table_is_dropped_whatever_the_age_of_the_snapshot() -> None:
+    recreate()
+    start = facts()
+    forwards(BOX, project_state())
+    scratch_schema.execute(REPEATABLE_READ)
+    backwards(BOX, project_state(), atomic=True)
     assert facts() == start
 
 

@@ -37,6 +37,7 @@ from ...drift.schemas import Schemas, in_existing_schema, survey_schemas
 from ...drift.survey import survey_with_retry
 from ...execution.settings import in_schema, is_shared
 from ...findings import Status
+from ...refusals import require_driver
 from ..arguments import ExitCode, find_migration, load_migrations
 from ..prometheus_file import written_at_the_end
 from ..repair_dialogue import RepairDialogue
@@ -135,6 +136,7 @@ class Command(BaseCommand):
                 raise CommandError(what, returncode=ExitCode.CONFIGURATION)
             self.stderr.write(f"{what}; left out")
             return None
+        require_driver(connection)
         schema = options["schema"]
         if options["repair"] and (schema or options["schemas"]) and is_shared(connection):
             raise CommandError(

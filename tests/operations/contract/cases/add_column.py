@@ -61,7 +61,8 @@ CASES = (
                 "state",
                 "character varying(9) DEFAULT 'candidate'::character varying NOT NULL",
                 "text DEFAULT 'candidate'::text NOT NULL",
-                'ALTER TABLE "part" ALTER COLUMN "state" TYPE text USING "state"::text, '
+                'ALTER TABLE "part" ALTER COLUMN "state" DROP DEFAULT, '
+                'ALTER COLUMN "state" TYPE text USING "state"::text, '
                 """ALTER COLUMN "state" SET DEFAULT 'candidate'::text;""",
             ),
             OtherDefinition(
@@ -70,7 +71,8 @@ CASES = (
                 "state",
                 "integer DEFAULT 7 NOT NULL",
                 "text DEFAULT 'candidate'::text NOT NULL",
-                'ALTER TABLE "part" ALTER COLUMN "state" TYPE text USING "state"::text, '
+                'ALTER TABLE "part" ALTER COLUMN "state" DROP DEFAULT, '
+                'ALTER COLUMN "state" TYPE text USING "state"::text, '
                 """ALTER COLUMN "state" SET DEFAULT 'candidate'::text;""",
             ),
             OtherDefinition(
@@ -104,7 +106,9 @@ CASES = (
                 "state",
                 """text COLLATE "C" DEFAULT 'candidate'::text NOT NULL""",
                 "text DEFAULT 'candidate'::text NOT NULL",
-                'ALTER TABLE "part" ALTER COLUMN "state" TYPE text USING "state"::text;',
+                'ALTER TABLE "part" ALTER COLUMN "state" DROP DEFAULT, '
+                'ALTER COLUMN "state" TYPE text USING "state"::text, '
+                """ALTER COLUMN "state" SET DEFAULT 'candidate'::text;""",
             ),
             OtherDefinition(
                 "generated",
@@ -113,7 +117,8 @@ CASES = (
                 "state",
                 "text GENERATED ALWAYS AS ('candidate'::text) STORED NOT NULL",
                 "text DEFAULT 'candidate'::text NOT NULL",
-                'rename or drop column "state" of "part", and run again',
+                'ALTER TABLE "part" ALTER COLUMN "state" DROP EXPRESSION; '
+                """ALTER TABLE "part" ALTER COLUMN "state" SET DEFAULT 'candidate'::text;""",
             ),
         ),
     ),
