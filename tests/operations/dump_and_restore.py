@@ -1,5 +1,6 @@
 """Migrate a database, dump it, restore the dump into another one, and judge both by their migrations."""
 
+import secrets
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -134,7 +135,7 @@ def older_database() -> Iterator[Judged]:
         patch.setenv("PGBINDIR", str(OLDER))
         folder = str(cluster.join(data_dir, run_server.SETTINGS))
     with psycopg.connect(DatabaseAt("postgres", "", folder).url, autocommit=True) as session:
-        database = DatabaseAt("judged", "", folder)
+        database = DatabaseAt(f"judged_{secrets.token_hex(4)}", "", folder)
         name = sql.Identifier(database.name)
         session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
         try:
