@@ -97,6 +97,7 @@ class Convergent(Contract):
     ) -> None:
         site = self.locate(app_label, schema_editor.connection, from_state, to_state)
         if site is not None:
+            run_of(site.connection).answers.forget()
             self._run(site, schema_editor, forwards=False)
 
     def locate(

@@ -83,6 +83,7 @@ class Run:
         """Store the plan and the verbosity of a run."""
         self._plan, self._at, self.verbosity = plan, None, verbosity
         self.has_sent = False
+        self.answers.forget()
 
     def end(self) -> None:
         """Forget the plan."""
@@ -98,6 +99,8 @@ class Run:
         self._at = operation, before
         if self._plan:
             self._plan.read_ahead(operation, before)
+        else:
+            self.answers.forget()
 
     def about_to_change(self) -> None:
         """Check, before a change, that the run may go on; before the first change look ahead at the plan.

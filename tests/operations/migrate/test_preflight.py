@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.db import connection, migrations, models
+from django.db import DataError, connection, migrations, models
 from django.db.migrations.state import ModelState
 from django.db.models import Index, Q
 
@@ -161,3 +161,54 @@ def test_a_run_that_begins_inside_another_operation_looks_ahead_too(
     with pytest.raises(operations.DifferentDefinition, match="an index of table other"):
         as_migrate(state, inside, operations.CreateIndexConcurrentlyIfMissing("part", ON_LABEL))
     assert facts() == before
+
+
+class Dropping(operations.AddColumnIfMissing):
+    """An operation of a user that changes the database before it converges."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, *states: Any) -> None:
+        schema_editor.execute("ALTER TABLE part DROP COLUMN b")
+        super().database_forwards(app_label, schema_editor, *states)
+
+
+def added(name: str, kind: Any = operations.AddColumnIfMissing) -> Any:
+    return kind("part", name, models.IntegerField(null=True))
+
+
+@pytest.mark.parametrize(
+    "middle",
+    [
+        lambda: [migrations.RunSQL("ALTER TABLE part DROP COLUMN b"), added("b")],
+        lambda: [added("b", Dropping)],
+    ],
+    ids=["RunSQL", "a subclass"],
+)
+def test_what_is_read_for_a_row_of_operations_is_forgotten_when_another_one_acts(
+    middle: Any,
+) -> None:
+    recreate(PART_TABLE, "ALTER TABLE part ADD COLUMN a integer, ADD COLUMN b integer")
+    migration = scratch_schema.migration(added("a"), *middle(), added("c"))
+    preflight.remember(using="default", plan=[(migration, False)])
+    try:
+        with connection.schema_editor(atomic=False) as editor:
+            migration.apply(project_state(part_model()), editor)
+    finally:
+        preflight.forget(using="default")
+    names = {row[2] for row in facts() if row[0] == "column"}
+    assert names >= {"a", "b", "c"}
+
+
+def test_what_a_failed_run_read_is_not_known_to_the_next_one() -> None:
+    recreate(PART_TABLE, "ALTER TABLE part ADD COLUMN a integer")
+    state = project_state(part_model())
+    failing = scratch_schema.migration(added("a"), migrations.RunSQL("SELECT 1 / 0"))
+    preflight.remember(using="default", plan=[(failing, False)])
+    with (
+        pytest.raises(DataError),
+        connection.schema_editor(atomic=False) as editor,
+    ):
+        failing.apply(state.clone(), editor)
+    scratch_schema.execute("ALTER TABLE part DROP COLUMN a")
+    forwards(added("a"), state)
+    assert "a" in {row[2] for row in facts() if row[0] == "column"}
+    preflight.forget(using="default")

@@ -16,6 +16,7 @@ from ...errors import ServerFailed, StatementRefused, is_failure_of_server, one_
 from ...execution import migrators_lock
 from ...execution.open_line import open_line
 from ...execution.policy import LockPolicy
+from ...execution.run import run_of
 from ...names import NAME
 from ...refusals import require_driver
 from ..arguments import ExitCode
@@ -66,6 +67,7 @@ class Command(NextCommand):
         with ExitStack() as stack:
             logger.addFilter(open_line)
             stack.callback(logger.removeFilter, open_line)
+            stack.callback(run_of(connection).end)  # also of a run that fails
             if connection.vendor == "postgresql" and not only_looks:
                 self.still_alone = _enter(stack, connection)
             super().handle(*args, **options)
