@@ -1,6 +1,7 @@
 """Convergent, the base class of the operations: the methods that Django calls."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -51,14 +52,15 @@ class Convergent(Contract):
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
         """Change the state as Django's operation does, with copies of the fields.
 
-        Django renames a field by writing into the fields of the state that refer to it.
+        Django renames a field by writing into the fields of the state that refer to it. A deep copy equals
+        its original and refers to the same models, as a clone does not.
         """
         super().state_forwards(app_label, state)
         model = state.models.get((app_label, self.model_key))
         if model is not None:
             own = set(map(id, self.declared_fields))
             model.fields = {
-                name: field.clone() if id(field) in own else field
+                name: deepcopy(field) if id(field) in own else field
                 for name, field in model.fields.items()
             }
 

@@ -111,3 +111,15 @@ def test_a_squash_never_puts_a_plain_operation_in_its_place(case: Case) -> None:
         reduced = case.make().reduce(neighbour, APP)
         if isinstance(reduced, list):
             assert all(isinstance(each, public) or each is neighbour for each in reduced)
+
+
+def test_the_state_has_an_equal_copy_of_a_declared_field_and_of_what_it_refers_to() -> None:
+    key = models.ForeignKey("bench.Part", models.CASCADE, null=True)
+    operation = operations.AddColumnIfMissing("part", "whole", key)
+    state = project_state(scratch_schema.part_model())
+    operation.state_forwards(APP, state)
+    field: Any = state.models[APP, "part"].fields["whole"]
+    assert field == key
+    assert field is not key
+    assert field.remote_field is not key.remote_field
+    assert field.remote_field.model == "bench.Part"
