@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test.utils import CaptureQueriesContext
 
 from signals import operations
 from signals.operations.catalog.probes import Obstacle, Probe, probe_tables
@@ -54,23 +56,22 @@ def test_the_failure_of_a_probe_leaves_the_transaction_usable() -> None:
         assert scratch_schema.value("SELECT count(*) FROM part") == 3
 
 
-def test_refused_probes_of_many_cost_no_further_round_trip(
-    copy: Callable[[str], Database],
-) -> None:
-    database = copy("clean")
+def signals_of(database: Database) -> tuple[BaseDatabaseWrapper, Table]:
+    """Return a connection to the database, and its table of signals."""
     connection = connections[database.alias]
     found = find_table(connection, '"signals"')
     assert found is not None
+    return connection, found
+
+
+def test_refused_probes_of_many_cost_no_further_round_trip(
+    copy: Callable[[str], Database],
+) -> None:
+    connection, found = signals_of(copy("clean"))
     copies = [Probe(found, (f"ALTER TABLE probe ADD extra {kind}",)) for kind in ["int"] * 32]
     for place in (7, 20):
         copies[place] = Probe(found, ("ALTER TABLE probe ADD extra unknown_type",))
-    asked: list[str] = []
-
-    def count(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-        asked.append(sql)
-        return execute(sql, *rest)
-
-    with connection.execute_wrapper(count):
+    with CaptureQueriesContext(connection) as asked:
         answers: list[Any] = probe_tables(connection, copies, "probe")
     refused = [place for place, each in enumerate(answers) if isinstance(each, DatabaseError)]
     assert refused == [7, 20]
@@ -87,19 +88,10 @@ def test_refused_probes_of_many_cost_no_further_round_trip(
 def test_what_keeps_every_probe_from_being_made_is_asked_once(
     copy: Callable[[str], Database],
 ) -> None:
-    database = copy("clean")
-    connection = connections[database.alias]
-    found = find_table(connection, '"signals"')
-    assert found is not None
-    asked: list[str] = []
-
-    def count(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-        asked.append(sql)
-        return execute(sql, *rest)
-
-    with transaction.atomic(using=database.alias), connection.cursor() as cursor:
+    connection, found = signals_of(copy("clean"))
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION READ ONLY")
-        with connection.execute_wrapper(count):
+        with CaptureQueriesContext(connection) as asked:
             answers = probe_tables(connection, [Probe(found, ("SELECT 1",))] * 32, "probe")
     states = [sqlstate(each.error) for each in answers if isinstance(each, Obstacle)]
     assert states == ["25006"] * 32
