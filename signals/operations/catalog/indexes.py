@@ -96,7 +96,7 @@ _INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
 def indexes_json(*, building: bool) -> str:
     """Return the SQL expression of a table's indexes; building: whether to find out which are being built.
 
-    That takes the planner as long as all the rest, and no valid index is being built.
+    No valid index is being built, and the views that tell who builds take the planner some time.
     """
     return _INDEXES.replace("<building>", _BUILDING if building else "false")
 

@@ -50,15 +50,16 @@ class MigratePlan:
     ) -> None:
         self._connection = connection
         self._forwards = [migration for migration, backwards in plan if not backwards]
-        self._labels = {
-            id(operation): (operation, migration)
+        # A migration keeps its operations alive, and so their ids.
+        self._migrations = {
+            id(operation): migration
             for migration, _ in plan
             for operation in convergent(migration.operations)
         }
 
     def migration_of(self, operation: Any) -> str:
         """Return the label of the operation's migration; empty if the operation is not in the plan."""
-        _, migration = self._labels.get(id(operation), (None, None))
+        migration = self._migrations.get(id(operation))
         return f"{migration.app_label}.{migration.name}" if migration else ""
 
     def read_ahead(self, operation: Any, before: ProjectState) -> None:
@@ -68,7 +69,7 @@ class MigratePlan:
         because others may change the database before it.
         """
         answers = run_of(self._connection).answers
-        _, migration = self._labels.get(id(operation), (None, None))
+        migration = self._migrations.get(id(operation))
         row = _row_of(operation, migration.operations) if migration else []
         if row[:1] != [operation]:
             if not any(each is operation for each in row):
