@@ -45,7 +45,7 @@ ORDER BY v.updated_at
 LIMIT %(size)s
 FOR UPDATE SKIP LOCKED
 """  # noqa: S608
-_DUE: Final = f"""
+DUE: Final = f"""
 SELECT signal_id, min(since) AS since
 FROM (
     SELECT * FROM ({_TIME_HAS_COME}) time_has_come
@@ -77,7 +77,7 @@ LIMIT %(size)s
 
 # A signal that was moved by hand or is gone is settled; one that is younger than the delay, which may be
 # longer than it was, waits until it is old enough.
-_FOUND: Final = f"""
+FOUND: Final = f"""
 found AS MATERIALIZED (
     SELECT due.signal_id, due.since, {readable("s.event_key")} AS event_key,
         {readable("e.token_ca")} AS token_ca, s.{{time}} AS made,
@@ -90,7 +90,7 @@ found AS MATERIALIZED (
     LEFT JOIN events e ON e.event_key = s.event_key
 )"""  # noqa: S608
 _CLAIM: Final = f"""
-WITH due AS MATERIALIZED ({{due}}), {_FOUND}
+WITH due AS MATERIALIZED ({{due}}), {FOUND}
 UPDATE signal_verifications v
 SET run = %(run)s,
     leased_until = CASE WHEN is_candidate AND NOT is_young THEN {NOW} + %(lease)s END,
@@ -106,7 +106,7 @@ RETURNING is_candidate AND NOT is_young, v.signal_id, found.event_key, found.tok
     found.overdue, v.checks, v.attempts, found.is_wanted
 """  # noqa: S608
 _LOOK: Final = f"""
-WITH due AS MATERIALIZED (({{due}}) UNION ALL ({_UNKNOWN})), {_FOUND}
+WITH due AS MATERIALIZED (({{due}}) UNION ALL ({_UNKNOWN})), {FOUND}
 SELECT is_candidate AND NOT is_young, found.signal_id, found.event_key, found.token_ca,
     found.overdue, coalesce(v.checks, 0), coalesce(v.attempts, 0), found.is_wanted
 FROM found
@@ -195,7 +195,7 @@ def release(run: Run, candidates: Sequence[Candidate]) -> None:
 def _batch(
     run: Run, sql: str, size: int, selection: Selection, lock: str = "FOR UPDATE SKIP LOCKED"
 ) -> Batch:
-    due = (_NAMED if selection.ids else _DUE).replace("FOR UPDATE SKIP LOCKED", lock)
+    due = (_NAMED if selection.ids else DUE).replace("FOR UPDATE SKIP LOCKED", lock)
     parameters = {
         "size": size,
         "ids": list(selection.ids) or None,

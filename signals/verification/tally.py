@@ -1,7 +1,7 @@
 """What the workers of a run share: how much is left to do, what was counted, and whether to stop."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event, Lock
 from typing import Any, Final
@@ -20,12 +20,13 @@ COUNT_NAMES: Final = (
 )
 """The keys of a run's counts, in the order in which they are shown."""
 
-_COUNT_OF_DECISION: Final = {
+COUNT_OF_DECISION: Final = {
     Decision.UPGRADE: "verified",
     Decision.DOWNGRADE: "downgraded",
     Decision.HOLD: "held",
     Decision.INSUFFICIENT: "insufficient",
 }
+"""The count in which each decision is counted."""
 
 
 class Stop:
@@ -99,13 +100,18 @@ class Tally:
                 return None
             return TooManyFailures(failed, checks, self._first_error)
 
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Add counts of checks of which none failed."""
+        with self._lock:
+            self._counts.update(counts)
+
     def add(self, scanned: int, changes: Iterable[Change], failures: Sequence[Failure]) -> None:
         """Count a batch that was written, or that a dry run would have written."""
         counts = Counter(scanned=scanned, errors=len(failures))
         for change in changes:
             if not change.outdated:
                 counts["evaluated"] += 1
-                counts[_COUNT_OF_DECISION[change.evaluation.verdict.decision]] += 1
+                counts[COUNT_OF_DECISION[change.evaluation.verdict.decision]] += 1
                 counts["updated"] += change.updates_signal
         counts["skipped"] = scanned - counts["evaluated"] - counts["errors"]
         with self._lock:
