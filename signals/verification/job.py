@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Event
 from time import monotonic
@@ -363,9 +363,11 @@ def _write_evaluations(
 
 def _write_failures(run: Run, failures: Sequence[Failure]) -> None:
     """Write and log the failures."""
-    _, lost = bisect_writes(failures, lambda rows: write_failures(run, rows))
+    written, lost = bisect_writes(failures, lambda rows: write_failures(run, rows))
+    kept = {failure.candidate for failure in written}
     for failure in failures:
         end = "dead" if failure.is_last else f"failure {failure.attempts}"
+        end = end if failure.candidate in kept else "not stored"
         logger.warning("signal %d: %s (%s)", failure.candidate.signal_id, failure.error, end)
     for unwritten in lost:
         signal_id = unwritten.row.candidate.signal_id
@@ -378,7 +380,8 @@ def _rehearse(run: Run, tally: Tally, options: Options) -> list[Change]:
     found = peek(run, size, options.selection)
     changes: list[Change] = []
     for first in range(0, len(found.candidates), options.batch_size):
-        part = Batch(found.now, found.candidates[first : first + options.batch_size], is_last=True)
+        candidates = found.candidates[first : first + options.batch_size]
+        part = replace(found, candidates=candidates)
         evaluations, failures, _ = _select(run, options.selection, *evaluate_batch(run, part))
         done = plan_changes(run, evaluations)
         tally.add(len(evaluations) + len(failures), done, failures)

@@ -69,6 +69,7 @@ class Run:
 
     `rules_id` is the row of the rules' text; None in a dry run under rules that no run has used yet.
     `time_column` is the column that gives a signal's age. `clock` replaces the database's clock.
+    `unclaimable` are the signals that the database refused to claim, which the run leaves alone.
     """
 
     id: UUID
@@ -78,6 +79,7 @@ class Run:
     time_column: TimeColumn
     evidence: EvidenceReader = field(compare=False)
     clock: datetime | None = None
+    unclaimable: set[int] = field(default_factory=set, compare=False)
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
