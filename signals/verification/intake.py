@@ -86,8 +86,9 @@ WITH unknown AS (
 """  # noqa: S608
 
 # The check of a signal comes forward to the end of the TTL after the last one, if there is newer
-# evidence by then; to the time from which the evidence counts, if that is later. A signal that another
-# session holds is left to the sweep.
+# evidence by then, or any that counts where there was none; to the time from which the evidence counts, if
+# that is later. A signal that another session holds is left to the sweep.
+_WORTH_A_CHECK: Final = f"coalesce(v.as_of + interval '1 microsecond', {NOW} - %(max_age)s)"
 _WAKE: Final = f"""
 WITH cursor AS MATERIALIZED (
     SELECT position FROM verification_cursors WHERE name = 'features' FOR UPDATE
@@ -112,7 +113,7 @@ WITH cursor AS MATERIALIZED (
         OFFSET 0
     ) v
     WHERE v.chain = spelling.chain AND added.window_minutes = %(window)s AND isfinite(added.as_of_ts)
-        AND added.as_of_ts > coalesce(v.as_of, {NOW} - %(max_age)s)
+        AND added.as_of_ts >= {_WORTH_A_CHECK}
     UNION ALL
     SELECT v.signal_id, newest.as_of_ts
     FROM signal_verifications v
@@ -126,7 +127,7 @@ WITH cursor AS MATERIALIZED (
         LIMIT 1
     ) newest
     WHERE v.signal_id BETWEEN %(low)s AND %(high)s AND v.status = 'waiting'
-        AND newest.as_of_ts > coalesce(v.as_of, {NOW} - %(max_age)s)
+        AND newest.as_of_ts >= {_WORTH_A_CHECK}
 ), earliest AS MATERIALIZED (
     SELECT signal_id, min(as_of_ts) AS as_of_ts FROM newer GROUP BY signal_id
 ), woken AS MATERIALIZED (
