@@ -51,9 +51,13 @@ _RULES: Final = "SELECT id FROM verification_rules WHERE sha256 = %(sha256)s"
 _BEAT: Final = f"""
 UPDATE verification_runs SET heartbeat_at = {NOW}, counts = %(counts)s::jsonb WHERE id = %(run)s
 """  # noqa: S608 - the same
+# In the order of ix_signal_verif_status, so that few dead ones are not looked for in the whole table.
 _DEAD: Final = f"""
 SELECT count(*)
-FROM (SELECT FROM signal_verifications WHERE status = 'dead' LIMIT {MAX_COUNTED_DEAD + 1}) dead
+FROM (
+    SELECT updated_at FROM signal_verifications
+    WHERE status = 'dead' ORDER BY updated_at DESC LIMIT {MAX_COUNTED_DEAD + 1}
+) dead
 """  # noqa: S608 - the same
 _FINISH: Final = f"""
 UPDATE verification_runs SET heartbeat_at = {NOW}, finished_at = {NOW}, counts = %(counts)s::jsonb,
