@@ -35,7 +35,7 @@ from signals.verification.evaluation import Evaluation, Failure, describe_error,
 from signals.verification.intake import enrol, take_in
 from signals.verification.run import Run, count_dead, finish_run, record_progress, start_run
 from signals.verification.settings import Mode
-from signals.verification.tally import Stop, Tally
+from signals.verification.tally import OnBatch, Stop, Tally
 from signals.verification.tokens import fold_chain
 from signals.verification.writing import bury, write_evaluations, write_failures
 
@@ -127,17 +127,19 @@ def run_job(
     *,
     now: datetime | None = None,
     stop: Stop | None = None,
+    on_batch: OnBatch | None = None,
     on_end: Callable[[RunReport], None] | None = None,
 ) -> RunReport:
     """Do one run with these options, which `stop` may end early, and return its report.
 
-    `on_end` is called with the report, also if the run ends with an error, which is raised then.
+    `on_batch` is called with the counts when the run begins, and after each batch in the thread of the
+    worker. `on_end` is called with the report, also if the run ends with an error, which is raised then.
     """
     if options.limit is not None and options.limit < 1:
         raise ValueError(f"limit is {options.limit} (at least 1)")
     stop = stop or Stop()
     run = start_run(now, is_recorded=not options.dry_run)
-    tally = Tally(options.limit, run.settings)
+    tally = Tally(options.limit, run.settings, on_batch)
     changes: list[Change] = []
     error: BaseException | None = None
     dead: int | None = None

@@ -1,6 +1,7 @@
 """How many signals wait, are due and are claimed, at a cost that does not grow with their number."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +34,11 @@ SELECT FROM signal_verifications WHERE next_check_at <= pg_catalog.statement_tim
 _EXPECTED_WAITING: Final = """
 EXPLAIN (FORMAT JSON) SELECT FROM signal_verifications WHERE next_check_at IS NOT NULL
 """
+# Signals that no run has taken in.
+_POSITION: Final = "SELECT position FROM verification_cursors WHERE name = 'signals'"
+_EXPECTED_NEW: Final = """
+EXPLAIN (FORMAT JSON) SELECT FROM signals WHERE state = 'candidate' AND id > %(position)s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,20 @@ def read_backlog(connection: BaseDatabaseWrapper) -> Backlog:
     return Backlog(due, waiting, claimed)
 
 
-def _expected_rows(connection: BaseDatabaseWrapper, sql: str) -> int:
+def read_expected_checks(connection: BaseDatabaseWrapper) -> int:
+    """Return about how many signals are due, those included that no run has taken in."""
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(_POSITION)
+        row = cursor.fetchone()
+    new = _expected_rows(connection, _EXPECTED_NEW, {"position": row[0] if row else -1})
+    return read_backlog(connection).due + new - 1  # the planner never expects less than one row
+
+
+def _expected_rows(
+    connection: BaseDatabaseWrapper, sql: str, parameters: Mapping[str, int] | None = None
+) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
         ((plan,),) = cursor.fetchall()
     plan = json.loads(plan) if isinstance(plan, str) else plan
     return int(plan[0]["Plan"]["Plan Rows"])
