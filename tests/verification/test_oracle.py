@@ -24,7 +24,7 @@ from tests.verification.sample_rows import NOW
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SIGNALS = 100_000 if "NIGHTLY" in os.environ else 2_500
+SIGNALS = 100_000 if "NIGHTLY" in os.environ else 5_000
 SEED = int(
     os.environ.get("ORACLE_SEED") or (secrets.randbits(32) if "NIGHTLY" in os.environ else 14)
 )
