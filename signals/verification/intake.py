@@ -8,7 +8,7 @@ very late, a signal set back to candidate by hand, evidence whose time had not c
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db import DatabaseError
 
@@ -89,7 +89,7 @@ WITH unknown AS (
 # evidence by then, or any that counts where there was none; to the time from which the evidence counts, if
 # that is later. A signal that another session holds is left to the sweep.
 _WORTH_A_CHECK: Final = f"coalesce(v.as_of + interval '1 microsecond', {NOW} - %(max_age)s)"
-_WAKE: Final = f"""
+_WOKEN: Final = f"""
 WITH cursor AS MATERIALIZED (
     SELECT position FROM verification_cursors WHERE name = 'features' FOR UPDATE
 ), added AS MATERIALIZED (
@@ -137,19 +137,31 @@ WITH cursor AS MATERIALIZED (
     WHERE v.signal_id = ANY (ARRAY(SELECT signal_id FROM earliest))
         AND v.next_check_at > greatest(v.updated_at + %(ttl)s, earliest.as_of_ts - %(skew)s)
     FOR NO KEY UPDATE OF v SKIP LOCKED
-), changed AS (
-    UPDATE signal_verifications v
-    SET next_check_at = woken.due
-    FROM woken
-    WHERE v.signal_id = ANY (ARRAY(SELECT signal_id FROM woken)) AND v.signal_id = woken.signal_id
-)
-SELECT count(*) FROM added
+)"""  # noqa: S608
+_BRING_FORWARD: Final = """
+UPDATE signal_verifications v
+SET next_check_at = woken.due
+FROM woken
+WHERE v.signal_id = ANY (ARRAY(SELECT signal_id FROM woken)) AND v.signal_id = woken.signal_id
+"""
+_WAKE: Final = f"{_WOKEN}, changed AS ({_BRING_FORWARD}) SELECT count(*) FROM added"  # noqa: S608
+_LIST_WOKEN: Final = f"""
+{_WOKEN}
+SELECT (SELECT count(*) FROM added), array_agg(signal_id), array_agg(due::text) FROM woken
+"""  # noqa: S608
+_WAKE_NAMED: Final = f"""
+WITH woken AS MATERIALIZED (
+    SELECT v.signal_id, each.due
+    FROM unnest(%(ids)s::bigint[], %(due)s::timestamptz[]) AS each(signal_id, due)
+    JOIN signal_verifications v ON v.signal_id = each.signal_id AND v.next_check_at > each.due
+    FOR NO KEY UPDATE OF v SKIP LOCKED
+) {_BRING_FORWARD}
 """  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What an intake left: whether more signals are new, and those that the database refused to enrol."""
+    """What an intake left: whether more signals are new, and those that the database refused to take in."""
 
     has_more: bool
     refused: Sequence[RefusedRow[int]]
@@ -173,14 +185,17 @@ def take_in(run: Run, *, sweep: bool = True) -> Intake:
         "skew": MAX_CLOCK_SKEW,
         "max_age": MAX_ROW_AGE,
     }
-    while run.execute(_WAKE, {**parameters, "low": low, "high": high}) == [(CHUNK,)]:
+    seen = CHUNK
+    while seen == CHUNK:
+        seen, unwoken = _wake({**parameters, "low": low, "high": high}, run)
+        refused += unwoken
         low = high = None
     return Intake(added == CHUNK, refused)
 
 
 def _enrol(
     sizes: Mapping[str, int], run: Run
-) -> tuple[tuple[int, int | None, int | None], Sequence[RefusedRow[int]]]:
+) -> tuple[tuple[int, int | None, int | None], list[RefusedRow[int]]]:
     """Enrol what is new, without the signals that the database refuses; return the row of _READ."""
     try:
         with run.atomic():
@@ -189,12 +204,34 @@ def _enrol(
         if not is_row_error(error):
             raise
     ((*read, ids),) = run.execute(_LIST, sizes)
-    _, refused = bisect_writes(ids or [], lambda some: enrol(run, some))
-    return (read[0], read[1], read[2]), refused
+    return (read[0], read[1], read[2]), enrol(run, ids or ())
 
 
-def enrol(run: Run, ids: Sequence[int]) -> list[int]:
-    """Enrol the candidates of these numbers; return none, or raise the database's error."""
-    with run.atomic():
-        run.execute(_ENROL_NAMED, {"ids": list(ids)})
-    return []
+def _wake(parameters: Mapping[str, Any], run: Run) -> tuple[int, list[RefusedRow[int]]]:
+    """Wake signals, without those that the database refuses; return how many measurements were read."""
+    try:
+        with run.atomic():
+            return run.execute(_WAKE, parameters)[0][0], []
+    except DatabaseError as error:
+        if not is_row_error(error):
+            raise
+    ((seen, ids, times),) = run.execute(_LIST_WOKEN, parameters)
+    due = dict(zip(ids or (), times or (), strict=True))
+
+    def wake_named(some: Sequence[int]) -> list[int]:
+        with run.atomic():
+            run.execute(_WAKE_NAMED, {"ids": list(some), "due": [due[number] for number in some]})
+        return []
+
+    return seen, bisect_writes(list(due), wake_named)[1]
+
+
+def enrol(run: Run, ids: Sequence[int]) -> list[RefusedRow[int]]:
+    """Enrol the candidates of these numbers; return those that the database refuses."""
+
+    def write(some: Sequence[int]) -> list[int]:
+        with run.atomic():
+            run.execute(_ENROL_NAMED, {"ids": list(some)})
+        return []
+
+    return bisect_writes(ids, write)[1]

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
 from signals.choices import RunOutcome
-from signals.verification.bisection import bisect_writes
+from signals.verification.bisection import RefusedRow, bisect_writes
 from signals.verification.candidates import (
     EVERY_SIGNAL,
     Batch,
@@ -149,7 +149,7 @@ def run_job(
             dead = count_dead(run.connection)
         else:
             _work_in_threads(run, tally, options, stop)
-            bury(run, tally.last_failures)
+            _bury(run, tally)
     except BaseException as caught:  # noqa: BLE001 - raised again when the run's row is complete
         error = caught
     outcome = _outcome(error, stop)
@@ -257,7 +257,7 @@ def _work_batches(
     run: Run, tally: Tally, options: Options, stop: Stop, failed: Event | None
 ) -> None:
     if options.selection.ids:
-        enrol(run, options.selection.ids)
+        _count_refused(tally, enrol(run, options.selection.ids))
         has_more = False
     else:
         has_more = _take_in(run, tally)
@@ -281,11 +281,16 @@ def _work_batches(
 def _take_in(run: Run, tally: Tally, *, sweep: bool = True) -> bool:
     """Take in what is new; return whether there is more of it."""
     intake = take_in(run, sweep=sweep)
-    for refused in intake.refused:
+    _count_refused(tally, intake.refused)
+    return intake.has_more
+
+
+def _count_refused(tally: Tally, rows: Sequence[RefusedRow[int]]) -> None:
+    """Count and log the signals that the database refused to take in."""
+    for refused in rows:
         logger.error("signal %d: its failure cannot be stored: %s", refused.row, refused.error)
         candidate = Candidate(refused.row, None, None, overdue=False, checks=0, attempts=0)
         tally.add(1, [], [Failure(candidate, describe_error(refused.error))])
-    return intake.has_more
 
 
 def _check(run: Run, tally: Tally, options: Options, stop: Stop, batch: Batch) -> int:
@@ -374,6 +379,13 @@ def _write_failures(run: Run, failures: Sequence[Failure]) -> None:
     for unwritten in lost:
         signal_id = unwritten.row.candidate.signal_id
         logger.error("signal %d: its failure cannot be stored: %s", signal_id, unwritten.error)
+
+
+def _bury(run: Run, tally: Tally) -> None:
+    """Make the signals dead that the job gives up."""
+    for refused in bury(run, tally.last_failures):
+        error = describe_error(refused.error)
+        logger.error("signal %d: it cannot be made dead: %s", refused.row, error)
 
 
 def _rehearse(run: Run, tally: Tally, options: Options) -> list[Change]:

@@ -1,5 +1,6 @@
 """Rows that the database refuses to read or to claim: each is a failure of its signal alone."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,8 +12,15 @@ from signals.verification.intake import take_in
 from signals.verification.job import Options, run_job, verify_signals
 from signals.verification.run import start_run
 from tests.verification.database import execute, refuse, stored, verification
-from tests.verification.expected import counts
-from tests.verification.sample_rows import MINUTE, NOW, make_features, make_signal, make_upgradable
+from tests.verification.expected import TTL, counts
+from tests.verification.sample_rows import (
+    MINUTE,
+    NOW,
+    make_features,
+    make_population,
+    make_signal,
+    make_upgradable,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -114,3 +122,49 @@ def test_a_signal_of_a_time_that_cannot_be_added_to_is_young() -> None:
     options = Options(selection=Selection(ids=(signal.pk,)))
     assert run_job(options, now=NOW).counts == counts()
     assert verification(signal).status == "waiting"
+
+
+def test_a_row_that_newer_evidence_cannot_wake_stops_nobody(
+    rules_on: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, other = make_signal(age=timedelta(days=1)), make_signal(age=timedelta(days=1))
+    verify_signals(now=NOW)
+    refuse("signal_verifications", "signal_id", bad)
+    make_population(now=NOW + TTL)
+    make_features(growth_ratio=Decimal("2.5"), now=NOW + TTL)
+    for n in range(2):
+        counted = verify_signals(now=NOW + TTL + n * MINUTE).counts
+        assert (counted["errors"], counted["verified"]) == (1, 1 - n)
+        assert f"signal {bad.pk}: " in caplog.text
+        caplog.clear()
+    assert stored(other)[0] == "verified"
+
+
+def test_a_row_that_cannot_be_made_dead_stops_nobody(
+    rules_on: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_upgradable()
+    bad, other = make_signal(), make_signal()
+    make_unreadable(bad, "22021")
+    verify_signals(now=NOW)
+    execute(
+        "UPDATE signal_verifications SET attempts = 4 WHERE status = 'waiting'",
+        "CREATE FUNCTION immortal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$",
+        "CREATE TRIGGER immortal BEFORE UPDATE ON signal_verifications FOR EACH ROW "
+        "WHEN (NEW.status = 'dead') EXECUTE FUNCTION immortal()",
+    )
+    report = verify_signals(now=NOW + MINUTE)
+    assert (report.outcome, report.counts["errors"]) == ("finished", 1)
+    assert f"signal {bad.pk}: it cannot be made dead: ProgrammingError: 'no'" in caplog.text
+    row = verification(bad)
+    assert (row.status, row.attempts, row.leased_until) == ("waiting", 5, None)
+    assert stored(other)[0] == "verified"
+
+
+def test_a_named_row_that_cannot_be_taken_in_stops_no_other(rules_on: None) -> None:
+    make_upgradable()
+    bad, other = make_signal(), make_signal()
+    refuse("signal_verifications", "signal_id", bad)
+    report = run_job(Options(selection=Selection(ids=(bad.pk, other.pk))), now=NOW)
+    assert (report.counts["errors"], report.counts["verified"]) == (1, 1)
+    assert stored(other) == VALID
