@@ -28,7 +28,9 @@ ALIASES = {
     "arb": "arbitrum",
     "arbitrum_one": "arbitrum",
     "sol": "solana",
+    "mine": "my_chain",  # by the setting that ADDED is
 }
+ADDED = "mine=my-chain"
 EVM_CHAINS = {"ethereum", "bsc", "polygon", "arbitrum", "base", "optimism"}
 BASE58 = set(string.ascii_letters + string.digits) - set("0OIl")
 OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}

@@ -20,7 +20,7 @@ SPELLINGS = {
     "base": ("base", "Base"),
     "optimism": ("optimism",),
     "solana": ("solana", "Solana", "sol"),
-    "my_chain": ("my_chain", "My-Chain", "MY_CHAIN", "my-chain"),
+    "my_chain": ("my_chain", "My-Chain", "MY_CHAIN", "my-chain", "mine", "Mine"),
     "other9": ("other9", "OTHER9"),
 }
 CHAINS = tuple(SPELLINGS)
@@ -168,6 +168,15 @@ class Rows:
                 *((f"9x:{address}:{number}", absent), (f"{chain}::{number}", absent)),
                 *((f"{chain}: {address}:{number}", absent), (plain, f"{chain}:")),
                 *((of_chain, f"{address} {address}"), (plain, address), (of_other, address)),
+                *(
+                    (key, f"\u00a0{address}\u2003"),
+                    (of_chain, f"\u200b{address}"),
+                    (key, f"{address}é"),
+                ),
+                *(
+                    (f"{chain}\u00a0:{address}:{number}", absent),
+                    (f"{chain}\uff1a{address}:{number}", absent),
+                ),
             )
         return self._one(
             *((key, absent), (f"{self._spelled(chain)}:{address}", absent), (f" {key}", absent)),

@@ -18,7 +18,16 @@ import pytest
 from django.db import connection
 
 from signals.verification.job import Options, run_job
-from tests.verification.oracle import MINUTE, SHIPPED, Expected, Opinion, Oracle, RuleBook, expect
+from tests.verification.oracle import (
+    ADDED,
+    MINUTE,
+    SHIPPED,
+    Expected,
+    Opinion,
+    Oracle,
+    RuleBook,
+    expect,
+)
 from tests.verification.oracle_rows import Rows, load
 from tests.verification.sample_rows import NOW
 
@@ -134,6 +143,7 @@ def test_the_job_agrees_with_the_oracle(
     if rules is not SHIPPED:
         use(rules, tmp_path / "rules.yml")
         monkeypatch.setenv("ONCHAIN_RULES_FILE", str(tmp_path / "rules.yml"))
+    monkeypatch.setenv("ONCHAIN_CHAIN_ALIASES", ADDED)
     rows, oracle = Rows(SEED, SIGNALS), Oracle(rules)
     expected = {each.id: Expected(each.state, each.as_of, each.confidence) for each in rows.signals}
 
