@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 
 from signals.verification.bisection import RefusedRow, bisect_writes, is_row_error
 from signals.verification.features import (
@@ -31,6 +31,12 @@ SWEPT: Final = 5_000
 # Subqueries with LIMIT or OFFSET, and arrays of keys, keep the planner at one index probe for each row,
 # where it would read a whole table for some thousands of them.
 
+# A worker waits for a cursor before it sends the statement that moves it. The statement then sees what the
+# worker before it wrote, and is planned for a table of that size, which may have been empty before.
+_LOCK: Final = """
+SELECT FROM verification_cursors WHERE name = ANY (%(cursors)s) ORDER BY name FOR UPDATE
+"""
+
 # A time that Python cannot hold counts as very old or as very far.
 _FIRST_CHECK: Final = (
     "greatest('epoch', least('9999-01-01', coalesce(s.{time}, 'epoch') + %(delay)s))"
@@ -38,7 +44,6 @@ _FIRST_CHECK: Final = (
 _CURSORS: Final = f"""
 WITH cursor AS MATERIALIZED (
     SELECT name, position FROM verification_cursors WHERE name IN ('signals', 'sweep')
-    ORDER BY name FOR UPDATE
 ), added AS MATERIALIZED (
     SELECT s.id, s.state, s.{{time}} FROM signals s
     WHERE s.id > (SELECT position FROM cursor WHERE name = 'signals') - %(overlap)s
@@ -55,34 +60,50 @@ WITH cursor AS MATERIALIZED (
     END
     WHERE c.name = 'signals' OR c.name = 'sweep' AND %(swept)s > 0
 ), unknown AS MATERIALIZED (
-    SELECT s.id, {_FIRST_CHECK} AS first_check
+    SELECT s.id, {_FIRST_CHECK} AS first_check, v.status
     FROM (SELECT * FROM added UNION SELECT * FROM swept) s
     LEFT JOIN LATERAL (
         SELECT v.signal_id, v.status FROM signal_verifications v WHERE v.signal_id = s.id LIMIT 1
     ) v ON true
     WHERE s.state = 'candidate' AND (v.signal_id IS NULL OR v.status = 'settled')
 )"""  # noqa: S608 - constants of this module, as below
-_INSERT: Final = f"""
-INSERT INTO signal_verifications
-    (signal_id, status, next_check_at, outcome, decision, note, error, updated_at)
-SELECT id, 'waiting', first_check, 'skipped', '', '', '', {NOW}
-FROM unknown
-ORDER BY id
-ON CONFLICT (signal_id) DO UPDATE
-SET status = 'waiting', next_check_at = excluded.next_check_at, run = NULL
-WHERE signal_verifications.status = 'settled'
-"""  # noqa: S608
+# DO NOTHING passes over a signal that was enrolled meanwhile by its number; DO UPDATE would wait until the
+# batch is written that has it.
+_ENROLLED: Final = f"""
+reopened AS (
+    UPDATE signal_verifications v
+    SET status = 'waiting', next_check_at = settled.first_check, run = NULL
+    FROM (
+        SELECT v.signal_id, unknown.first_check
+        FROM unknown
+        JOIN signal_verifications v ON v.signal_id = unknown.id AND v.status = 'settled'
+        WHERE unknown.status = 'settled'
+        ORDER BY unknown.id
+        FOR UPDATE OF v SKIP LOCKED
+    ) settled
+    WHERE v.signal_id = settled.signal_id
+), enrolled AS (
+    INSERT INTO signal_verifications
+        (signal_id, status, next_check_at, outcome, decision, note, error, updated_at)
+    SELECT id, 'waiting', first_check, 'skipped', '', '', '', {NOW}
+    FROM unknown
+    WHERE status IS NULL
+    ORDER BY id
+    ON CONFLICT (signal_id) DO NOTHING
+)"""  # noqa: S608
 _READ: Final = (
     "SELECT (SELECT count(*) FROM added), (SELECT min(id) FROM swept), (SELECT max(id) FROM swept)"
 )
-_ENROL: Final = f"{_CURSORS}, enrolled AS ({_INSERT}) {_READ}"
+_ENROL: Final = f"{_CURSORS}, {_ENROLLED} {_READ}"
 _LIST: Final = f"{_CURSORS} {_READ}, (SELECT array_agg(id ORDER BY id) FROM unknown)"  # noqa: S608
 _ENROL_NAMED: Final = f"""
-WITH unknown AS (
-    SELECT s.id, {_FIRST_CHECK} AS first_check
+WITH unknown AS MATERIALIZED (
+    SELECT s.id, {_FIRST_CHECK} AS first_check, v.status
     FROM signals s
-    WHERE s.id = ANY (%(ids)s) AND s.state = 'candidate'
-) {_INSERT}
+    LEFT JOIN signal_verifications v ON v.signal_id = s.id
+    WHERE s.id = ANY (%(ids)s) AND s.state = 'candidate' AND (v.signal_id IS NULL OR v.status = 'settled')
+), {_ENROLLED}
+SELECT
 """  # noqa: S608
 
 # The check of a signal comes forward to the end of the TTL after the last one, if there is newer
@@ -91,7 +112,7 @@ WITH unknown AS (
 _WORTH_A_CHECK: Final = f"coalesce(v.as_of + interval '1 microsecond', {NOW} - %(max_age)s)"
 _WOKEN: Final = f"""
 WITH cursor AS MATERIALIZED (
-    SELECT position FROM verification_cursors WHERE name = 'features' FOR UPDATE
+    SELECT position FROM verification_cursors WHERE name = 'features'
 ), added AS MATERIALIZED (
     SELECT f.id, f.chain, {ADDRESS_KEY} AS address, f.as_of_ts, f.window_minutes
     FROM onchain_features f
@@ -197,25 +218,25 @@ def _enrol(
     sizes: Mapping[str, int], run: Run
 ) -> tuple[tuple[int, int | None, int | None], list[RefusedRow[int]]]:
     """Enrol what is new, without the signals that the database refuses; return the row of _READ."""
+    cursors = ["signals", "sweep"]
     try:
-        with run.atomic():
-            return run.execute(_ENROL, sizes)[0], []
+        return _move(run, _ENROL, cursors, sizes), []
     except DatabaseError as error:
         if not is_row_error(error):
             raise
-    ((*read, ids),) = run.execute(_LIST, sizes)
+    *read, ids = _move(run, _LIST, cursors, sizes)
     return (read[0], read[1], read[2]), enrol(run, ids or ())
 
 
 def _wake(parameters: Mapping[str, Any], run: Run) -> tuple[int, list[RefusedRow[int]]]:
     """Wake signals, without those that the database refuses; return how many measurements were read."""
+    cursors = ["features"]
     try:
-        with run.atomic():
-            return run.execute(_WAKE, parameters)[0][0], []
+        return _move(run, _WAKE, cursors, parameters)[0], []
     except DatabaseError as error:
         if not is_row_error(error):
             raise
-    ((seen, ids, times),) = run.execute(_LIST_WOKEN, parameters)
+    seen, ids, times = _move(run, _LIST_WOKEN, cursors, parameters)
     due = dict(zip(ids or (), times or (), strict=True))
 
     def wake_named(some: Sequence[int]) -> list[int]:
@@ -235,3 +256,10 @@ def enrol(run: Run, ids: Sequence[int]) -> list[RefusedRow[int]]:
         return []
 
     return bisect_writes(ids, write)[1]
+
+
+def _move(run: Run, sql: str, cursors: Sequence[str], parameters: Mapping[str, Any]) -> Any:
+    """Send the statement that moves these cursors, which nobody else moves meanwhile; return its row."""
+    with transaction.atomic(using=run.connection.alias):
+        run.execute(_LOCK, {"cursors": list(cursors)})
+        return run.execute(sql, parameters)[0]

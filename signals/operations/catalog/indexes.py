@@ -58,20 +58,23 @@ _BUILDING = """NOT i.indisvalid AND EXISTS (
 # pg_constraint has a catalog index on conrelid and none on conindid. Asking by both keeps PostgreSQL from
 # reading all of pg_constraint for each index, which is long in a database of many schemas.
 #
+# What another catalog has in one row is a subquery and not a join: the planner tries every order of joins,
+# and planning takes longer than reading.
+#
 # The only constraints that depend on an index are foreign keys.
 _INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'oid', i.indexrelid::pg_catalog.int8, 'name', ic.relname,
       'definition', pg_catalog.pg_get_indexdef(i.indexrelid),
-      'method', m.amname, 'length', i.indnkeyatts,
+      'method', (SELECT m.amname FROM pg_catalog.pg_am m WHERE m.oid = ic.relam), 'length', i.indnkeyatts,
       'keys', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
                    pg_catalog.pg_get_indexdef(i.indexrelid, a.attnum::pg_catalog.int4, false),
-                   pg_catalog.concat(NULLIF(o.opcnamespace::pg_catalog.regnamespace::pg_catalog.text,
-                        'pg_catalog') || '.', o.opcname),
+                   (SELECT pg_catalog.concat(NULLIF(o.opcnamespace::pg_catalog.regnamespace::pg_catalog.text,
+                        'pg_catalog') || '.', o.opcname)
+                    FROM pg_catalog.pg_opclass o WHERE o.oid = i.indclass[a.attnum - 1]),
                    NULLIF(i.indcollation[a.attnum - 1], 0)::pg_catalog.regcollation::pg_catalog.text,
                    i.indoption[a.attnum - 1]::pg_catalog.text,
                    a.attoptions::pg_catalog.text) ORDER BY a.attnum)
                FROM pg_catalog.pg_attribute a
-               LEFT JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[a.attnum - 1]
                WHERE a.attrelid = i.indexrelid AND a.attnum > 0),
       'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
       'unique', i.indisunique,
@@ -79,18 +82,17 @@ _INDEXES = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'options', COALESCE(pg_catalog.to_json(ic.reloptions), '[]'),
       'valid', i.indisvalid,
       'building', <building>,
-      'constraint', k.conname,
+      'constraint', (SELECT k.conname FROM pg_catalog.pg_constraint k WHERE k.conrelid = i.indrelid
+          AND k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')),
       'identity', i.indisreplident, 'clustered', i.indisclustered,
       'referenced', EXISTS (SELECT FROM pg_catalog.pg_depend d
           WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indexrelid),
-      'part_of', h.inhparent::pg_catalog.int8
+      'part_of', (SELECT h.inhparent::pg_catalog.int8 FROM pg_catalog.pg_inherits h
+          WHERE h.inhrelid = i.indexrelid)
     ) ORDER BY ic.relname)
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
-    JOIN pg_catalog.pg_am m ON m.oid = ic.relam
-    LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = i.indrelid AND k.conindid = i.indexrelid
-        AND k.contype IN ('p', 'u', 'x')
-    LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = i.indexrelid WHERE i.indrelid = c.oid)"""
+    WHERE i.indrelid = c.oid)"""
 
 
 def indexes_json(*, building: bool) -> str:

@@ -176,6 +176,7 @@ _TAKEN = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
 
 # `q` is a question, a row of questions.py's _QUESTIONS. `digits` and `kind` come first, where that module
 # looks for them. `parse_table` writes the definitions of NOT NULL constraints; a table may have many of them.
+# Subqueries in the place of joins take less planning; see indexes.py.
 _FACTS = """
 SELECT pg_catalog.json_build_object(
   'digits', pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4,
@@ -189,14 +190,15 @@ SELECT pg_catalog.json_build_object(
       'number', a.attnum, 'name', a.attname,
       'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
       'not_null', a.attnotnull,
-      'default', pg_catalog.pg_get_expr(d.adbin, d.adrelid),
-      'collation', CASE WHEN a.attcollation <> t.typcollation
+      'default', (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d
+                  WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum),
+      'collation', CASE WHEN a.attcollation <> (SELECT t.typcollation FROM pg_catalog.pg_type t
+                                                WHERE t.oid = a.atttypid)
                         THEN a.attcollation::pg_catalog.regcollation::pg_catalog.text END,
       'generated', a.attgenerated,
       'identity', a.attidentity <> ''
     ) ORDER BY a.attnum)
-    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-    LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   'constraints', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', k.conname, 'kind', k.contype,
