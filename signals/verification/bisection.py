@@ -1,4 +1,4 @@
-"""Writing rows in one set, without those that the database refuses."""
+"""Reading or writing rows in one set, without those that the database refuses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ Result = TypeVar("Result")
 ROW_ERROR_CLASSES: Final = ("22", "23", "44", "P0")
 """SQLSTATE classes of errors in a row's data: data exception, integrity constraint violation, WITH CHECK
 OPTION violation, and errors that a trigger raises."""
+DATA_CORRUPTED: Final = "XX001"
+"""SQLSTATE of a row that is damaged on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedRow(Generic[Row]):
-    """A row that cannot be written, and the error that the database raised for it."""
+    """A row that cannot be read or written, and the error that the database raised for it."""
 
     row: Row
     error: DatabaseError
@@ -24,7 +26,8 @@ class RefusedRow(Generic[Row]):
 
 def is_row_error(error: DatabaseError) -> bool:
     """Return whether the database raised the error for the data of a row."""
-    return str(getattr(error.__cause__, "sqlstate", None))[:2] in ROW_ERROR_CLASSES
+    state = str(getattr(error.__cause__, "sqlstate", None))
+    return state[:2] in ROW_ERROR_CLASSES or state == DATA_CORRUPTED
 
 
 def bisect_writes(
@@ -32,9 +35,9 @@ def bisect_writes(
 ) -> tuple[list[Result], list[RefusedRow[Row]]]:
     """Write all rows that can be written; return the results of `write` and the refused rows.
 
-    `write` must be atomic: it writes all rows that it is given, or raises and leaves nothing. If it raises
-    for a row's data, each half of the rows is written by itself, down to the single row. Any other error
-    (a lost connection, a missing privilege, a cancelled statement) is raised.
+    `write` must be atomic: it writes all rows that it is given, or raises and leaves nothing; it may as well
+    only read. If it raises for a row's data, each half of the rows is written by itself, down to the single
+    row. Any other error (a lost connection, a missing privilege, a cancelled statement) is raised.
     """
     if not rows:
         return [], []

@@ -1,10 +1,13 @@
 """Claiming the signals that are due: in one statement, such that no other worker gets them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+from django.db import DatabaseError
+
+from signals.verification.bisection import bisect_writes, is_row_error
 from signals.verification.readable import readable
 from signals.verification.run import NOW, Run
 from signals.verification.settings import Mode
@@ -13,8 +16,9 @@ from signals.verification.settings import Mode
 # - the time of the next check has come (ix_signal_verif_waiting);
 # - the last check was by other rules, and the TTL is over (ix_signal_verif_rules);
 # - a move was withheld, and the rules are on (ix_signal_verif_withheld).
-# A signal that this run has claimed before is left to the next one.
+# A signal that this run has claimed before, or could not claim, is left to the next one.
 _FREE: Final = f"""v.status = 'waiting' AND v.run IS DISTINCT FROM %(run)s
+        AND v.signal_id <> ALL (%(unclaimable)s::bigint[])
         AND (v.leased_until IS NULL OR v.leased_until <= {NOW})"""
 _TIME_HAS_COME: Final = f"""
 SELECT v.signal_id, v.next_check_at AS since
@@ -97,7 +101,7 @@ SET run = %(run)s,
     status = CASE WHEN is_candidate THEN v.status ELSE 'settled' END,
     next_check_at = CASE
         WHEN NOT is_candidate THEN NULL
-        WHEN is_young THEN found.made + %(delay)s
+        WHEN is_young THEN least(found.made, '9998-01-01') + %(delay)s
         ELSE v.next_check_at
     END
 FROM found
@@ -114,6 +118,18 @@ LEFT JOIN signal_verifications v ON v.signal_id = found.signal_id
 ORDER BY found.since, found.signal_id
 LIMIT %(size)s
 """  # noqa: S608
+# The numbers alone, and a claim that reads nothing else, for a batch in which the database refuses a row.
+_NUMBERS_TO_CLAIM: Final = "SELECT signal_id FROM ({due}) due"
+_NUMBERS_TO_LOOK_AT: Final = f"""
+SELECT signal_id FROM (({{due}}) UNION ALL ({_UNKNOWN})) due ORDER BY since, signal_id LIMIT %(size)s
+"""  # noqa: S608
+_CLAIM_UNREAD: Final = f"""
+WITH due AS MATERIALIZED ({_NAMED})
+UPDATE signal_verifications v SET run = %(run)s, leased_until = {NOW} + %(lease)s
+FROM due
+WHERE v.signal_id = due.signal_id
+RETURNING v.signal_id, NULL, NULL, false, v.checks, v.attempts
+"""  # noqa: S608
 _RENEW: Final = f"""
 UPDATE signal_verifications v SET leased_until = {NOW} + %(lease)s
 WHERE v.signal_id = ANY (%(ids)s) AND v.run = %(run)s AND v.leased_until IS NOT NULL
@@ -122,6 +138,19 @@ _RELEASE: Final = """
 UPDATE signal_verifications v SET leased_until = NULL
 WHERE v.signal_id = ANY (%(ids)s) AND v.run = %(run)s AND v.leased_until IS NOT NULL
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """SQL for a batch of those that are due, for their numbers alone, and for the lock on them."""
+
+    batch: str
+    numbers: str
+    lock: str
+
+
+_CLAIMING: Final = _Way(_CLAIM, _NUMBERS_TO_CLAIM, "FOR UPDATE SKIP LOCKED")
+_LOOKING: Final = _Way(_LOOK, _NUMBERS_TO_LOOK_AT, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +188,14 @@ class Candidate:
 class Batch:
     """The candidates that a worker claimed at once, and the database's time then.
 
-    `is_last`: fewer signals were due than were asked for.
+    `is_last`: fewer signals were due than were asked for. `refused` are the errors of those candidates,
+    by number, whose row the database refused to read or to claim; nothing is known of their token.
     """
 
     now: datetime
     candidates: Sequence[Candidate]
     is_last: bool
+    refused: Mapping[int, DatabaseError] = field(default_factory=dict)
 
 
 def claim(run: Run, size: int, selection: Selection = EVERY_SIGNAL) -> Batch:
@@ -173,12 +204,23 @@ def claim(run: Run, size: int, selection: Selection = EVERY_SIGNAL) -> Batch:
     Signals that another session claims or writes at this moment are passed over. Each run claims a signal
     once. A claim ends when a verdict or a failure is written, by release(), or with the lease.
     """
-    return _batch(run, _CLAIM, size, selection)
+    batch, refused = _batch(run, _CLAIMING, size, selection)
+
+    def claim_unread(ids: Sequence[int]) -> list[Any]:
+        with run.atomic():
+            return run.execute(_CLAIM_UNREAD, {"ids": list(ids)})
+
+    rows, failed = bisect_writes(list(refused), claim_unread)
+    run.unclaimable.update(each.row for each in failed)
+    unread = [Candidate(*row) for row in rows] + [_unread(each.row) for each in failed]
+    return replace(batch, candidates=[*batch.candidates, *unread], refused=refused)
 
 
 def peek(run: Run, size: int, selection: Selection = EVERY_SIGNAL) -> Batch:
     """Return what claim() would claim after an intake, and write nothing."""
-    return _batch(run, _LOOK, size, selection, lock="")
+    batch, refused = _batch(run, _LOOKING, size, selection)
+    unread = map(_unread, refused)
+    return replace(batch, candidates=[*batch.candidates, *unread], refused=refused)
 
 
 def renew(run: Run, candidates: Sequence[Candidate]) -> None:
@@ -193,16 +235,38 @@ def release(run: Run, candidates: Sequence[Candidate]) -> None:
 
 
 def _batch(
-    run: Run, sql: str, size: int, selection: Selection, lock: str = "FOR UPDATE SKIP LOCKED"
-) -> Batch:
-    due = (_NAMED if selection.ids else DUE).replace("FOR UPDATE SKIP LOCKED", lock)
+    run: Run, way: _Way, size: int, selection: Selection
+) -> tuple[Batch, dict[int, DatabaseError]]:
+    """Return the batch without the rows that the database refuses, and the errors of those."""
+    now = run.read_clock()
     parameters = {
         "size": size,
-        "ids": list(selection.ids) or None,
         "only_since": selection.since,
         "is_on": run.settings.mode is Mode.ON,
+        "now": now,
     }
-    now = run.read_clock()
-    rows = run.execute(sql.replace("{due}", due), {**parameters, "now": now})
+
+    def ask(query: str, ids: Sequence[int]) -> list[Any]:
+        due = (_NAMED if ids else DUE).replace("FOR UPDATE SKIP LOCKED", way.lock)
+        with run.atomic():
+            return run.execute(
+                query.replace("{due}", due), {**parameters, "ids": list(ids) or None}
+            )
+
+    refused: dict[int, DatabaseError] = {}
+    try:
+        rows = ask(way.batch, selection.ids)
+        found = len(rows)
+    except DatabaseError as error:
+        if not is_row_error(error):
+            raise
+        numbers = [number for (number,) in ask(way.numbers, selection.ids)]
+        found = len(numbers)
+        rows, failed = bisect_writes(numbers, lambda some: ask(way.batch, some))
+        refused = {each.row: each.error for each in failed}
     candidates = [Candidate(*row) for is_ready, *row in rows if is_ready]
-    return Batch(now, candidates, is_last=len(rows) < size)
+    return Batch(now, candidates, is_last=found < size), refused
+
+
+def _unread(number: int) -> Candidate:
+    return Candidate(number, None, None, overdue=False, checks=0, attempts=0)

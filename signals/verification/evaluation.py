@@ -1,11 +1,12 @@
 """The verdict on each candidate of a batch."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
 from signals.choices import Decision, Note
+from signals.verification.bisection import bisect_writes
 from signals.verification.candidates import Batch, Candidate
 from signals.verification.features import DECIDING_WINDOW, Evidence
 from signals.verification.rules import evaluate, insufficient
@@ -57,16 +58,27 @@ class Failure:
 def evaluate_batch(run: Run, batch: Batch) -> tuple[list[Evaluation], list[Failure]]:
     """Return the evaluations of the candidates, and a failure for each one that raised an error."""
     aliases = run.settings.chain_aliases
-    resolved, failures = map_candidates(
-        batch.candidates, lambda each: resolve(each.event_key, each.token_ca, aliases)
-    )
-    token_of = dict(resolved)
     now = batch.now
-    tokens = [token for token in token_of.values() if token]
-    newest = run.evidence.read_newest(run.connection, tokens, now) if tokens else {}
+
+    def resolve_one(candidate: Candidate) -> Token | None:
+        if error := batch.refused.get(candidate.signal_id):
+            raise error
+        return resolve(candidate.event_key, candidate.token_ca, aliases)
+
+    def read_evidence(tokens: Sequence[Token]) -> list[tuple[Token, Evidence]]:
+        with run.atomic():
+            return list(run.evidence.read_newest(run.connection, tokens, now).items())
+
+    resolved, failures = map_candidates(batch.candidates, resolve_one)
+    token_of = dict(resolved)
+    tokens = list(dict.fromkeys(token for token in token_of.values() if token))
+    found, refused = bisect_writes(tokens, read_evidence)
+    newest, unreadable = dict(found), {each.row: each.error for each in refused}
 
     def evaluate_one(candidate: Candidate) -> Evaluation:
         token = token_of[candidate]
+        if token and token in unreadable:
+            raise unreadable[token]
         evidence = newest.get(token) if token else None
         verdict = reach_verdict(run, candidate, token, evidence, now)
         return Evaluation(candidate, verdict, token, evidence)

@@ -107,9 +107,10 @@ SELECT
 """  # noqa: S608
 
 # The check of a signal comes forward to the end of the TTL after the last one, if there is newer
-# evidence by then; to the time from which the evidence counts, if that is later. A signal that another
-# session holds is left to the sweep.
-_WAKE: Final = f"""
+# evidence by then, or any that counts where there was none; to the time from which the evidence counts, if
+# that is later. A signal that another session holds is left to the sweep.
+_WORTH_A_CHECK: Final = f"coalesce(v.as_of + interval '1 microsecond', {NOW} - %(max_age)s)"
+_WOKEN: Final = f"""
 WITH cursor AS MATERIALIZED (
     SELECT position FROM verification_cursors WHERE name = 'features'
 ), added AS MATERIALIZED (
@@ -133,7 +134,7 @@ WITH cursor AS MATERIALIZED (
         OFFSET 0
     ) v
     WHERE v.chain = spelling.chain AND added.window_minutes = %(window)s AND isfinite(added.as_of_ts)
-        AND added.as_of_ts > coalesce(v.as_of, {NOW} - %(max_age)s)
+        AND added.as_of_ts >= {_WORTH_A_CHECK}
     UNION ALL
     SELECT v.signal_id, newest.as_of_ts
     FROM signal_verifications v
@@ -147,7 +148,7 @@ WITH cursor AS MATERIALIZED (
         LIMIT 1
     ) newest
     WHERE v.signal_id BETWEEN %(low)s AND %(high)s AND v.status = 'waiting'
-        AND newest.as_of_ts > coalesce(v.as_of, {NOW} - %(max_age)s)
+        AND newest.as_of_ts >= {_WORTH_A_CHECK}
 ), earliest AS MATERIALIZED (
     SELECT signal_id, min(as_of_ts) AS as_of_ts FROM newer GROUP BY signal_id
 ), woken AS MATERIALIZED (
@@ -157,19 +158,31 @@ WITH cursor AS MATERIALIZED (
     WHERE v.signal_id = ANY (ARRAY(SELECT signal_id FROM earliest))
         AND v.next_check_at > greatest(v.updated_at + %(ttl)s, earliest.as_of_ts - %(skew)s)
     FOR NO KEY UPDATE OF v SKIP LOCKED
-), changed AS (
-    UPDATE signal_verifications v
-    SET next_check_at = woken.due
-    FROM woken
-    WHERE v.signal_id = ANY (ARRAY(SELECT signal_id FROM woken)) AND v.signal_id = woken.signal_id
-)
-SELECT count(*) FROM added
+)"""  # noqa: S608
+_BRING_FORWARD: Final = """
+UPDATE signal_verifications v
+SET next_check_at = woken.due
+FROM woken
+WHERE v.signal_id = ANY (ARRAY(SELECT signal_id FROM woken)) AND v.signal_id = woken.signal_id
+"""
+_WAKE: Final = f"{_WOKEN}, changed AS ({_BRING_FORWARD}) SELECT count(*) FROM added"  # noqa: S608
+_LIST_WOKEN: Final = f"""
+{_WOKEN}
+SELECT (SELECT count(*) FROM added), array_agg(signal_id), array_agg(due::text) FROM woken
+"""  # noqa: S608
+_WAKE_NAMED: Final = f"""
+WITH woken AS MATERIALIZED (
+    SELECT v.signal_id, each.due
+    FROM unnest(%(ids)s::bigint[], %(due)s::timestamptz[]) AS each(signal_id, due)
+    JOIN signal_verifications v ON v.signal_id = each.signal_id AND v.next_check_at > each.due
+    FOR NO KEY UPDATE OF v SKIP LOCKED
+) {_BRING_FORWARD}
 """  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What an intake left: whether more signals are new, and those that the database refused to enrol."""
+    """What an intake left: whether more signals are new, and those that the database refused to take in."""
 
     has_more: bool
     refused: Sequence[RefusedRow[int]]
@@ -193,15 +206,17 @@ def take_in(run: Run, *, sweep: bool = True) -> Intake:
         "skew": MAX_CLOCK_SKEW,
         "max_age": MAX_ROW_AGE,
     }
-    cursor = ["features"]
-    while _move(run, _WAKE, cursor, {**parameters, "low": low, "high": high}) == (CHUNK,):
+    seen = CHUNK
+    while seen == CHUNK:
+        seen, unwoken = _wake({**parameters, "low": low, "high": high}, run)
+        refused += unwoken
         low = high = None
     return Intake(added == CHUNK, refused)
 
 
 def _enrol(
     sizes: Mapping[str, int], run: Run
-) -> tuple[tuple[int, int | None, int | None], Sequence[RefusedRow[int]]]:
+) -> tuple[tuple[int, int | None, int | None], list[RefusedRow[int]]]:
     """Enrol what is new, without the signals that the database refuses; return the row of _READ."""
     cursors = ["signals", "sweep"]
     try:
@@ -210,15 +225,37 @@ def _enrol(
         if not is_row_error(error):
             raise
     *read, ids = _move(run, _LIST, cursors, sizes)
-    _, refused = bisect_writes(ids or [], lambda some: enrol(run, some))
-    return (read[0], read[1], read[2]), refused
+    return (read[0], read[1], read[2]), enrol(run, ids or ())
 
 
-def enrol(run: Run, ids: Sequence[int]) -> list[int]:
-    """Enrol the candidates of these numbers; return none, or raise the database's error."""
-    with run.atomic():
-        run.execute(_ENROL_NAMED, {"ids": list(ids)})
-    return []
+def _wake(parameters: Mapping[str, Any], run: Run) -> tuple[int, list[RefusedRow[int]]]:
+    """Wake signals, without those that the database refuses; return how many measurements were read."""
+    cursors = ["features"]
+    try:
+        return _move(run, _WAKE, cursors, parameters)[0], []
+    except DatabaseError as error:
+        if not is_row_error(error):
+            raise
+    seen, ids, times = _move(run, _LIST_WOKEN, cursors, parameters)
+    due = dict(zip(ids or (), times or (), strict=True))
+
+    def wake_named(some: Sequence[int]) -> list[int]:
+        with run.atomic():
+            run.execute(_WAKE_NAMED, {"ids": list(some), "due": [due[number] for number in some]})
+        return []
+
+    return seen, bisect_writes(list(due), wake_named)[1]
+
+
+def enrol(run: Run, ids: Sequence[int]) -> list[RefusedRow[int]]:
+    """Enrol the candidates of these numbers; return those that the database refuses."""
+
+    def write(some: Sequence[int]) -> list[int]:
+        with run.atomic():
+            run.execute(_ENROL_NAMED, {"ids": list(some)})
+        return []
+
+    return bisect_writes(ids, write)[1]
 
 
 def _move(run: Run, sql: str, cursors: Sequence[str], parameters: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Event
 from time import monotonic
@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
 from signals.choices import RunOutcome
-from signals.verification.bisection import bisect_writes
+from signals.verification.bisection import RefusedRow, bisect_writes
 from signals.verification.candidates import (
     EVERY_SIGNAL,
     Batch,
@@ -36,7 +36,7 @@ from signals.verification.intake import enrol, take_in
 from signals.verification.judging import judge
 from signals.verification.run import Run, count_dead, finish_run, record_progress, start_run
 from signals.verification.settings import Mode
-from signals.verification.tally import Stop, Tally
+from signals.verification.tally import OnBatch, Stop, Tally
 from signals.verification.tokens import fold_chain
 from signals.verification.writing import bury, write_evaluations, write_failures
 
@@ -128,17 +128,19 @@ def run_job(
     *,
     now: datetime | None = None,
     stop: Stop | None = None,
+    on_batch: OnBatch | None = None,
     on_end: Callable[[RunReport], None] | None = None,
 ) -> RunReport:
     """Do one run with these options, which `stop` may end early, and return its report.
 
-    `on_end` is called with the report, also if the run ends with an error, which is raised then.
+    `on_batch` is called with the counts when the run begins, and after each batch in the thread of the
+    worker. `on_end` is called with the report, also if the run ends with an error, which is raised then.
     """
     if options.limit is not None and options.limit < 1:
         raise ValueError(f"limit is {options.limit} (at least 1)")
     stop = stop or Stop()
     run = start_run(now, is_recorded=not options.dry_run)
-    tally = Tally(options.limit, run.settings)
+    tally = Tally(options.limit, run.settings, on_batch)
     changes: list[Change] = []
     error: BaseException | None = None
     dead: int | None = None
@@ -148,7 +150,7 @@ def run_job(
             dead = count_dead(run.connection)
         else:
             _work_in_threads(run, tally, options, stop)
-            bury(run, tally.last_failures)
+            _bury(run, tally)
     except BaseException as caught:  # noqa: BLE001 - raised again when the run's row is complete
         error = caught
     outcome = _outcome(error, stop)
@@ -256,7 +258,7 @@ def _work_batches(
     run: Run, tally: Tally, options: Options, stop: Stop, failed: Event | None
 ) -> None:
     if options.selection.ids:
-        enrol(run, options.selection.ids)
+        _count_refused(tally, enrol(run, options.selection.ids))
         has_more = False
     else:
         has_more = _take_in(run, tally)
@@ -281,11 +283,16 @@ def _work_batches(
 def _take_in(run: Run, tally: Tally, *, sweep: bool = True) -> bool:
     """Take in what is new; return whether there is more of it."""
     intake = take_in(run, sweep=sweep)
-    for refused in intake.refused:
+    _count_refused(tally, intake.refused)
+    return intake.has_more
+
+
+def _count_refused(tally: Tally, rows: Sequence[RefusedRow[int]]) -> None:
+    """Count and log the signals that the database refused to take in."""
+    for refused in rows:
         logger.error("signal %d: its failure cannot be stored: %s", refused.row, refused.error)
         candidate = Candidate(refused.row, None, None, overdue=False, checks=0, attempts=0)
         tally.add(1, [], [Failure(candidate, describe_error(refused.error))])
-    return intake.has_more
 
 
 def _claim(run: Run, tally: Tally, size: int, selection: Selection) -> tuple[Batch, int]:
@@ -374,13 +381,22 @@ def _write_evaluations(
 
 def _write_failures(run: Run, failures: Sequence[Failure]) -> None:
     """Write and log the failures."""
-    _, lost = bisect_writes(failures, lambda rows: write_failures(run, rows))
+    written, lost = bisect_writes(failures, lambda rows: write_failures(run, rows))
+    kept = {failure.candidate for failure in written}
     for failure in failures:
         end = "dead" if failure.is_last else f"failure {failure.attempts}"
+        end = end if failure.candidate in kept else "not stored"
         logger.warning("signal %d: %s (%s)", failure.candidate.signal_id, failure.error, end)
     for unwritten in lost:
         signal_id = unwritten.row.candidate.signal_id
         logger.error("signal %d: its failure cannot be stored: %s", signal_id, unwritten.error)
+
+
+def _bury(run: Run, tally: Tally) -> None:
+    """Make the signals dead that the job gives up."""
+    for refused in bury(run, tally.last_failures):
+        error = describe_error(refused.error)
+        logger.error("signal %d: it cannot be made dead: %s", refused.row, error)
 
 
 def _rehearse(run: Run, tally: Tally, options: Options) -> list[Change]:
@@ -389,7 +405,8 @@ def _rehearse(run: Run, tally: Tally, options: Options) -> list[Change]:
     found = peek(run, size, options.selection)
     changes: list[Change] = []
     for first in range(0, len(found.candidates), options.batch_size):
-        part = Batch(found.now, found.candidates[first : first + options.batch_size], is_last=True)
+        candidates = found.candidates[first : first + options.batch_size]
+        part = replace(found, candidates=candidates)
         evaluations, failures, _ = _select(run, options.selection, *evaluate_batch(run, part))
         done = plan_changes(run, evaluations)
         tally.add(len(evaluations) + len(failures), done, failures)

@@ -171,7 +171,7 @@ rest AS (
         status = CASE WHEN is_candidate THEN v.status ELSE 'settled' END,
         next_check_at = CASE
             WHEN NOT is_candidate THEN NULL
-            WHEN is_young THEN made + %(delay)s
+            WHEN is_young THEN least(made, '9998-01-01') + %(delay)s
             ELSE v.next_check_at
         END
     FROM (

@@ -52,9 +52,13 @@ _RULES: Final = "SELECT id FROM verification_rules WHERE sha256 = %(sha256)s"
 _BEAT: Final = f"""
 UPDATE verification_runs SET heartbeat_at = {NOW}, counts = %(counts)s::jsonb WHERE id = %(run)s
 """  # noqa: S608 - the same
+# In the order of ix_signal_verif_status, so that few dead ones are not looked for in the whole table.
 _DEAD: Final = f"""
 SELECT count(*)
-FROM (SELECT FROM signal_verifications WHERE status = 'dead' LIMIT {MAX_COUNTED_DEAD + 1}) dead
+FROM (
+    SELECT updated_at FROM signal_verifications
+    WHERE status = 'dead' ORDER BY updated_at DESC LIMIT {MAX_COUNTED_DEAD + 1}
+) dead
 """  # noqa: S608 - the same
 _FINISH: Final = f"""
 UPDATE verification_runs SET heartbeat_at = {NOW}, finished_at = {NOW}, counts = %(counts)s::jsonb,
@@ -70,6 +74,7 @@ class Run:
 
     `rules_id` is the row of the rules' text; None in a dry run under rules that no run has used yet.
     `time_column` is the column that gives a signal's age. `clock` replaces the database's clock.
+    `unclaimable` are the signals that the database refused to claim, which the run leaves alone.
     """
 
     id: UUID
@@ -79,6 +84,7 @@ class Run:
     time_column: TimeColumn
     evidence: EvidenceReader = field(compare=False)
     clock: datetime | None = None
+    unclaimable: set[int] = field(default_factory=set, compare=False)
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -114,8 +120,8 @@ class Run:
     def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Send one statement, or several in one transaction, and return the rows of the last one.
 
-        Every statement may use the parameters `run`, `now`, `rules` and the settings' times, and
-        `{time}` for the time column.
+        Every statement may use the parameters `run`, `now`, `rules`, `unclaimable` and the settings'
+        times, and `{time}` for the time column.
         """
         known: dict[str, Any] = {
             "run": self.id,
@@ -125,6 +131,7 @@ class Run:
             "timeout": self.settings.timeout,
             "ttl": self.settings.ttl,
             "lease": self.settings.lease,
+            "unclaimable": sorted(self.unclaimable),
         }
         with self.connection.cursor() as cursor:
             cursor.execute(

@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 from pathlib import Path
 
 from signals.verification.errors import SettingError
@@ -90,9 +91,15 @@ def _warn_of_unknown(environ: Mapping[str, str]) -> None:
     """Log each ONCHAIN_ variable that is no setting, because it may be a misspelled one."""
     for name in sorted(environ):
         if name.startswith("ONCHAIN_") and name not in NAMES:
-            alike = get_close_matches(name, NAMES, n=1, cutoff=0.9)
-            fix = f"did you mean {alike[0]}?" if alike else "it is ignored"
-            logger.warning("%s is no setting (%s)", name, fix)
+            _warn_once(name)
+
+
+@cache
+def _warn_once(name: str) -> None:
+    """Log the variable once in the life of the process, which may read the settings each minute."""
+    alike = get_close_matches(name, NAMES, n=1, cutoff=0.9)
+    fix = f"did you mean {alike[0]}?" if alike else "it is ignored"
+    logger.warning("%s is no setting (%s)", name, fix)
 
 
 def _mode(environ: Mapping[str, str], name: str, default: Mode) -> Mode:

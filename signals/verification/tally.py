@@ -1,7 +1,7 @@
 """What the workers of a run share: how much is left to do, what was counted, and whether to stop."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event, Lock
 from typing import Any, Final
@@ -19,6 +19,9 @@ COUNT_NAMES: Final = (
     *("verified", "downgraded", "held", "insufficient"),
 )
 """The keys of a run's counts, in the order in which they are shown."""
+
+OnBatch = Callable[[Mapping[str, int]], None]
+"""Called with the counts of a run so far."""
 
 COUNT_OF_DECISION: Final = {
     Decision.UPGRADE: "verified",
@@ -57,16 +60,23 @@ class Stop:
 
 
 class Tally:
-    """The counts of a run. Its workers, which are threads, share it."""
+    """The counts of a run. Its workers, which are threads, share it.
 
-    def __init__(self, limit: int | None, settings: Settings) -> None:
+    `on_batch` is called with the counts at once, and after each batch by the worker whose batch it was.
+    """
+
+    def __init__(
+        self, limit: int | None, settings: Settings, on_batch: OnBatch | None = None
+    ) -> None:
         self._left = limit
         self._settings = settings
+        self._on_batch = on_batch
         self._counts: Counter[str] = Counter()
         self._first_error = ""
         self._lock = Lock()
         self.last_failures: list[int] = []
         """Numbers of the signals that the run makes dead when it ends, unless it stops for its failures."""
+        self._tell()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -101,9 +111,10 @@ class Tally:
             return TooManyFailures(failed, checks, self._first_error)
 
     def count(self, counts: Mapping[str, int]) -> None:
-        """Add counts of checks of which none failed."""
+        """Add the counts of a batch in which no check failed."""
         with self._lock:
             self._counts.update(counts)
+        self._tell()
 
     def add(self, scanned: int, changes: Iterable[Change], failures: Sequence[Failure]) -> None:
         """Count a batch that was written, or that a dry run would have written."""
@@ -117,3 +128,8 @@ class Tally:
         with self._lock:
             self._counts.update(counts)
             self.last_failures += [each.candidate.signal_id for each in failures if each.is_last]
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._on_batch:
+            self._on_batch(self.counts)

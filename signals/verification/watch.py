@@ -13,7 +13,7 @@ from typing import Final
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 
 from signals.verification.job import Options, RunReport, run_job
-from signals.verification.tally import Stop
+from signals.verification.tally import OnBatch, Stop
 
 logger = logging.getLogger("signals.verification")
 
@@ -60,7 +60,13 @@ def stopped_by_signals(stop: Stop) -> Iterator[None]:
         raise Interrupted(second[0])
 
 
-def watch(options: Options, every: float, stop: Stop, on_end: Callable[[RunReport], None]) -> None:
+def watch(
+    options: Options,
+    every: float,
+    stop: Stop,
+    on_end: Callable[[RunReport], None],
+    on_batch: OnBatch | None = None,
+) -> None:
     """Do a run every so many seconds until `stop` is set.
 
     Runs start at multiples of the interval after the first one, plus a jitter; those that a long run
@@ -71,7 +77,7 @@ def watch(options: Options, every: float, stop: Stop, on_end: Callable[[RunRepor
     failures = 0
     while not stop.soon.is_set():
         try:
-            report = run_job(options, stop=stop, on_end=on_end)
+            report = run_job(options, stop=stop, on_batch=on_batch, on_end=on_end)
         except (OperationalError, InterfaceError) as error:
             connections[DEFAULT_DB_ALIAS].close()
             if stop.soon.is_set():

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from signals.verification.bisection import RefusedRow, bisect_writes
 from signals.verification.changes import (
     COMPARED,
     GIVEN,
@@ -133,7 +134,12 @@ def write_failures(run: Run, failures: Sequence[Failure]) -> list[Failure]:
     return [each for each in failures if each.candidate.signal_id in written]
 
 
-def bury(run: Run, ids: Iterable[int]) -> None:
-    """Make those of the signals dead whose last MAX_FAILURES checks failed."""
-    if ids := list(ids):
-        run.execute(_BURY, {"ids": ids, "max_failures": MAX_FAILURES})
+def bury(run: Run, ids: Iterable[int]) -> Sequence[RefusedRow[int]]:
+    """Make those of the signals dead whose last MAX_FAILURES checks failed; return those that cannot be."""
+
+    def write(some: Sequence[int]) -> list[int]:
+        with run.atomic():
+            run.execute(_BURY, {"ids": list(some), "max_failures": MAX_FAILURES})
+        return []
+
+    return bisect_writes(list(ids), write)[1]

@@ -43,6 +43,16 @@ def test_without_a_change_a_signal_is_not_checked_again(token_ca: str | None) ->
         assert verify_signals(now=NOW + 5 * MINUTE + later).counts == counts()
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+def test_the_first_evidence_is_a_check_until_it_is_older_than_seven_days(is_new: bool) -> None:
+    signal = make_signal(age=DAY)
+    later = NOW + TTL
+    verify_signals(now=NOW)
+    make_features(age=7 * DAY + timedelta(microseconds=not is_new), now=later)
+    assert verify_signals(now=later).counts["scanned"] == is_new
+    assert verification(signal).note == ("feature_stale" if is_new else "evidence_delayed")
+
+
 def test_evidence_that_has_become_stale_is_a_check_and_no_row() -> None:
     signal = make_held()
     verify_signals(now=NOW)

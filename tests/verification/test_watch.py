@@ -153,7 +153,10 @@ def test_a_second_signal_gives_the_batch_back(start: Start) -> None:
 
 def is_sleeping() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        )
         return bool(cursor.fetchone()[0])
 
 

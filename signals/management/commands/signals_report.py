@@ -45,7 +45,7 @@ def _as_text(report: Report, hours: int) -> str:
     figures = report.statistics
     verdicts = {" ".join(filter(None, key)): n for key, n in report.verdicts.items()}
     lags = {chain: age_text(age) for chain, age in sorted(figures.lags.items())}
-    backlog = {"waiting": figures.waiting, "due": figures.due, "claimed": figures.claimed}
+    backlog = {name: getattr(report.backlog, name) for name in ("waiting", "due", "claimed")}
     return "\n".join(
         [
             *_section("signals", report.states),
@@ -75,9 +75,9 @@ def _as_json(report: Report, hours: int) -> str:
         {
             "hours": hours,
             "signals": report.states,
-            "waiting": figures.waiting,
-            "due": figures.due,
-            "claimed": figures.claimed,
+            "waiting": report.backlog.waiting,
+            "due": report.backlog.due,
+            "claimed": report.backlog.claimed,
             "longest_wait_seconds": health.wait.total_seconds(),
             "verdicts": [
                 {"decision": decision, "note": note, "count": count}

@@ -1,6 +1,7 @@
 """manage.py verify_signal: check the candidate signals that are due, once or again and again."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,6 +20,7 @@ from signals.management.arguments import (
     say,
     whole_number,
 )
+from signals.management.progress import RunProgress
 from signals.verification.candidates import Selection
 from signals.verification.errors import TooManyFailures
 from signals.verification.health import read_health, revive
@@ -136,20 +138,23 @@ class Command(BaseCommand):
         )
         as_text = report_as_line if options["watch"] else report_as_text
         show = report_as_json if options["json"] else as_text
+        quiet = options["verbosity"] == 0 or options["json"] or not sys.stderr.isatty()
+        progress = RunProgress(chosen, quiet=quiet)
         has_metrics = options["prometheus"] or options["metrics"]
         aliases = Settings.read(os.environ).chain_aliases if has_metrics else {}
 
         def on_end(report: RunReport) -> None:
+            progress.end()
             if options["prometheus"]:
                 write_metrics(options["prometheus"], aliases)
             say(self.stdout, show(report))
 
         try:
-            with stopped_by_signals(stop), self._serving(options["metrics"], aliases):
+            with stopped_by_signals(stop), self._serving(options["metrics"], aliases), progress:
                 if options["watch"]:
-                    watch(chosen, options["watch"], stop, on_end)
+                    watch(chosen, options["watch"], stop, on_end, progress.advance)
                     return
-                report = run_job(chosen, stop=stop, on_end=on_end)
+                report = run_job(chosen, stop=stop, on_batch=progress.advance, on_end=on_end)
             self._raise_findings(report)
         except TooManyFailures as error:
             raise CommandError(str(error), returncode=ExitCode.STOPPED) from error

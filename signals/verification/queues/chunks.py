@@ -14,9 +14,9 @@ MAX_CHUNKS: Final = 16
 _DUE: Final = """
 SELECT count(*)
 FROM (
-    SELECT FROM signal_verifications
+    SELECT next_check_at FROM signal_verifications
     WHERE status = 'waiting' AND next_check_at <= pg_catalog.statement_timestamp()
-    LIMIT %(most)s
+    ORDER BY next_check_at LIMIT %(most)s
 ) due
 """
 

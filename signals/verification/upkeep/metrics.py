@@ -13,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from signals.choices import RunOutcome
+from signals.verification.upkeep.backlog import MAX_COUNTED, Backlog
 from signals.verification.upkeep.statistics import Statistics, read_statistics
 
 logger = logging.getLogger("signals.verification")
@@ -36,11 +37,7 @@ class JobCollector(Collector):
             yield _gauge("up", "Whether the database of the job answered.", 0)
             return
         yield _gauge("up", "Whether the database of the job answered.", 1)
-        yield _gauge("due", "Signals whose check is due.", figures.due)
-        yield _gauge("waiting", "Signals that will be checked again.", figures.waiting)
-        yield _gauge(
-            "claimed", "Signals that a worker has claimed at this moment.", figures.claimed
-        )
+        yield from _backlog(figures.backlog)
         yield _gauge(
             "oldest_wait_seconds",
             "How long the signal waits that is due the longest.",
@@ -67,6 +64,15 @@ class JobCollector(Collector):
             "chain",
             {chain: age.total_seconds() for chain, age in figures.lags.items()},
         )
+
+
+def _backlog(backlog: Backlog) -> Iterator[GaugeMetricFamily]:
+    most = f"{MAX_COUNTED:,}"
+    yield _gauge("due", f"Signals whose check is due, above {most} estimated.", backlog.due)
+    text = f"Signals that will be checked again, above {most} estimated."
+    yield _gauge("waiting", text, backlog.waiting)
+    text = f"Signals that a worker has claimed, of the {most} that are due the longest."
+    yield _gauge("claimed", text, backlog.claimed)
 
 
 def write_metrics(file: Path, aliases: Mapping[str, str]) -> None:

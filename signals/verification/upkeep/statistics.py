@@ -11,12 +11,8 @@ from signals.choices import RunOutcome
 from signals.verification.features import DECIDING_WINDOW, EvidenceReader
 from signals.verification.health import Health, read_health
 from signals.verification.tally import COUNT_NAMES
+from signals.verification.upkeep.backlog import Backlog, read_backlog
 
-_WAITING: Final = """
-SELECT count(*) FILTER (WHERE next_check_at <= pg_catalog.statement_timestamp()),
-    count(*) FILTER (WHERE leased_until > pg_catalog.statement_timestamp()), count(*)
-FROM signal_verifications WHERE status = 'waiting'
-"""
 _RUNS: Final = """
 SELECT outcome, count(*) FROM verification_runs
 WHERE heartbeat_at > pg_catalog.statement_timestamp() - %(period)s GROUP BY outcome
@@ -36,6 +32,11 @@ SELECT chain, (
 )
 FROM pg_catalog.unnest(%(chains)s::text[]) AS given(chain)
 """
+_BACKLOG: Final = """
+SELECT count(*) FILTER (WHERE next_check_at <= pg_catalog.statement_timestamp()), count(*),
+    count(*) FILTER (WHERE leased_until > pg_catalog.statement_timestamp())
+FROM signal_verifications WHERE status = 'waiting'
+"""
 _STATES: Final = "SELECT state, count(*) FROM signals GROUP BY state ORDER BY state"
 _VERDICTS: Final = """
 SELECT decision, note, count(*)
@@ -53,15 +54,12 @@ GROUP BY error ORDER BY count(*) DESC, error LIMIT 5
 class Statistics:
     """What is cheap enough to be read every minute.
 
-    `due`, `claimed` and `waiting` are numbers of signals. `runs` and `checks` count the runs of the period by
-    outcome, and their checks by result, the names being those of a run's counts. `lags` is the age of the
-    newest measurement of each chain.
+    `runs` and `checks` count the runs of the period by outcome, and their checks by result, the names being
+    those of a run's counts. `lags` is the age of the newest measurement of each chain.
     """
 
     health: Health
-    due: int
-    claimed: int
-    waiting: int
+    backlog: Backlog
     runs: Mapping[RunOutcome, int]
     checks: Mapping[str, int]
     lags: Mapping[str, timedelta]
@@ -69,13 +67,14 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The statistics, and what takes a scan of the tables.
+    """The statistics, and what takes a scan of the tables, which is the exact `backlog` too.
 
     `verdicts` counts the verdicts of the period by decision and note, `errors` the dead signals of the most
     frequent errors.
     """
 
     statistics: Statistics
+    backlog: Backlog
     states: Mapping[str, int]
     verdicts: Mapping[tuple[str, str], int]
     errors: Mapping[str, int]
@@ -88,7 +87,6 @@ def read_statistics(
     spellings = EvidenceReader(aliases).spellings(connection)
     names = [name for each in spellings.values() for name in each]
     parameters = {"period": period, "chains": names, "window": DECIDING_WINDOW}
-    ((due, claimed, waiting),) = _rows(connection, _WAITING, parameters)
     checks = dict(_rows(connection, _CHECKS, parameters))
     ages = dict(_rows(connection, _NEWEST, parameters))
     known = {
@@ -97,9 +95,7 @@ def read_statistics(
     }
     return Statistics(
         health=read_health(connection),
-        due=due,
-        claimed=claimed,
-        waiting=waiting,
+        backlog=read_backlog(connection),
         runs={RunOutcome(name): n for name, n in _rows(connection, _RUNS, parameters)},
         checks={name: checks.get(name, 0) for name in COUNT_NAMES},
         lags={chain: min(found) for chain, found in known.items() if found},
@@ -113,6 +109,7 @@ def read_report(
     parameters = {"period": period}
     return Report(
         statistics=read_statistics(connection, aliases, period),
+        backlog=Backlog(*_rows(connection, _BACKLOG, parameters)[0]),
         states=dict(_rows(connection, _STATES, parameters)),
         verdicts={(a, b): n for a, b, n in _rows(connection, _VERDICTS, parameters)},
         errors=dict(_rows(connection, _ERRORS, parameters)),
