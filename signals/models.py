@@ -19,6 +19,7 @@ from signals.choices import (
     VerificationStatus,
 )
 from signals.fields import EnumField, GoplusRisk, NumericField, now
+from signals.texts import shortened
 
 
 def json_type(field: str) -> models.Func:
@@ -82,7 +83,7 @@ class Event(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.event_key
+        return shortened(self.event_key, 200)
 
 
 class Signal(models.Model):
@@ -192,7 +193,8 @@ class OnchainFeature(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.chain}:{self.address} {self.window_minutes} min"
+        token = shortened(f"{self.chain}:{self.address}", 200)
+        return f"{token} {self.window_minutes} min"
 
 
 class SignalEvent(models.Model):

@@ -5,16 +5,18 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextInputWidget
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.urls import path
 from django_extensions.db.fields import ModificationDateTimeField
 
-from signals.admin.columns import EMPTY_VALUE
+from signals.admin.columns import EMPTY_VALUE, readable_columns, short_text_column, text_of
 from signals.admin.paging import BoundedPaginator
 
 
@@ -76,6 +78,20 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
     show_full_result_count = False
     sortable_by: ClassVar[tuple[str, ...]] = ()
 
+    def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
+        self.list_display = readable_columns(model, self.list_display, short_text_column)
+        self.fieldsets = tuple(  # type: ignore[misc] # of the instance; the stubs expect the class's
+            (
+                title,
+                {
+                    **options,
+                    "fields": readable_columns(model, options["fields"], editable=self.editable),
+                },
+            )
+            for title, options in self.fieldsets or ()
+        )
+        super().__init__(model, admin_site)
+
     @staticmethod
     def find(word: str) -> QuerySet[Any]:
         """Return the primary keys of the rows that a word of a search finds."""
@@ -83,6 +99,21 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return IndexedList
+
+    def get_urls(self) -> list[Any]:
+        """Return the addresses of the pages, and that of one text of a row as plain text."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_text"
+        view = self.admin_site.admin_view(self.text_view)
+        return [path("<path:object_id>/text/<str:field>/", view, name=name), *super().get_urls()]
+
+    def text_view(self, request: HttpRequest, object_id: str, field: str) -> HttpResponse:
+        """Return all of a text that the row's page shows the beginning of."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, unquote(object_id))
+        if row is None or field not in {each.name for each in self.opts.fields}:
+            raise Http404
+        return HttpResponse(text_of(row, field), content_type="text/plain; charset=utf-8")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -6,22 +6,27 @@ are typed as Any, because the stubs accept such functions in some of the places 
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.template.defaultfilters import linebreaksbr
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator
 from django.utils.timesince import timesince
 
 from signals.models import Event, Signal
+from signals.texts import printable, shortened
 
 EMPTY_VALUE: Final = "-"
 """Shown in place of a missing value, as on Django's own pages."""
+MAX_SHOWN: Final = 5_000
+"""Characters of a text that a page shows; a browser lays out a hundred thousand for half a minute."""
 
 
 def number_column(field: str) -> Any:
@@ -38,9 +43,54 @@ def short_text_column(field: str) -> Any:
     """Return a column that shows the first 60 characters of a text."""
 
     def show(row: Any) -> str:
-        return Truncator(getattr(row, field) or EMPTY_VALUE).chars(60)
+        return shortened(text_of(row, field) or EMPTY_VALUE, 60)
 
     return _column(field, show)
+
+
+def text_column(field: str) -> Any:
+    """Return a column that shows a text or a list of texts; a long one begins, and links to all of it."""
+
+    def show(row: Any) -> str:
+        text = text_of(row, field)
+        if len(text) <= MAX_SHOWN:
+            return format_html("{}", linebreaksbr(printable(text) or EMPTY_VALUE, autoescape=True))
+        return _beginning(row, field, text)
+
+    return _column(field, show)
+
+
+def readable_columns(
+    model: type[models.Model],
+    names: Any,
+    show: Callable[[str], Any] = text_column,
+    editable: Iterable[str] = (),
+) -> Any:
+    """Return the columns of a page or a list, with `show` for those of a stranger's text."""
+
+    def column(name: Any) -> Any:
+        is_plain = not isinstance(name, str) or name in editable or not _holds_text(model, name)
+        return name if is_plain else show(name)
+
+    return tuple(column(name) for name in names)
+
+
+def _holds_text(model: type[models.Model], name: str) -> bool:
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return False
+    return isinstance(field, models.TextField | models.CharField | ArrayField) and not field.choices
+
+
+def text_of(row: Any, field: str) -> str:
+    """Return the field's value as a plain text; a list has a line for each text."""
+    value = getattr(row, field)
+    if isinstance(value, list):
+        return "\n".join(map(str, value))
+    if isinstance(row._meta.get_field(field), models.JSONField):
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    return "" if value is None else str(value)
 
 
 def short_key_column(field: str) -> Any:
@@ -48,7 +98,8 @@ def short_key_column(field: str) -> Any:
 
     def show(row: Any) -> str:
         value = getattr(row, field)
-        return format_html('<span title="{}">{}</span>', value, _without_middle(value))
+        title, text = shortened(value, 500), _without_middle(printable(value))
+        return format_html('<span title="{}">{}</span>', title, text)
 
     return _column(field, show)
 
@@ -60,8 +111,10 @@ def json_column(field: str) -> Any:
         value = getattr(row, field)
         if value is None:
             return EMPTY_VALUE
-        text = json.dumps(value, indent=2, ensure_ascii=False)
-        return format_html("<pre>{}</pre>", text)
+        text = text_of(row, field)
+        if len(text) > MAX_SHOWN:
+            return _beginning(row, field, text)
+        return format_html("<pre>{}</pre>", printable(text))
 
     return _column(field, show)
 
@@ -97,10 +150,14 @@ def _signal_link(row: Any) -> SafeString:
     return _link(Signal, row.signal_id, str(row.signal_id))
 
 
+def _token_name(event: Event) -> str:
+    return shortened(event.symbol, 30) if event.symbol else _without_middle(printable(event.pk))
+
+
 def _token_link(row: Signal) -> str:
     if row.event is None:
         return EMPTY_VALUE
-    return _link(Event, row.event.pk, row.event.symbol or _without_middle(row.event.pk))
+    return _link(Event, row.event.pk, _token_name(row.event))
 
 
 signal_number_column: Final = _column("signal", _signal_number)
@@ -109,6 +166,16 @@ signal_link_column: Final = _column("signal", _signal_link)
 """The same, as a link to the signal's page."""
 token_link_column: Final = _column("token", _token_link)
 """The symbol of the signal's event, or else its key, as a link to the event's page."""
+
+
+def _beginning(row: Any, field: str, text: str) -> SafeString:
+    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_text"
+    return format_html(
+        '<pre>{}</pre><a href="{}">All {} characters</a>',
+        shortened(text, MAX_SHOWN),
+        reverse(name, args=[quote(row.pk), field]),
+        f"{len(text):,}",
+    )
 
 
 def _without_middle(text: str) -> str:

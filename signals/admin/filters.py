@@ -11,9 +11,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from signals.choices import WINDOW_MINUTES
+from signals.texts import shortened
 
 SAMPLED_ROWS: Final = 1_000
 """Newest rows whose values a filter offers."""
+MAX_OFFERED: Final = 200
+"""Characters of a value that a filter offers; a longer one would be a link of that length."""
 
 _AGES: Final = {
     "hour": ("Past hour", timedelta(hours=1)),
@@ -64,7 +67,11 @@ def recent_values_filter(field: str) -> type[admin.SimpleListFilter]:
         def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
             newest = model_admin.model._default_manager.order_by(*model_admin.ordering)
             values = {self.value(), *newest.values_list(field, flat=True)[:SAMPLED_ROWS]}
-            return [(value, value) for value in sorted(filter(None, values))]
+            return [
+                (value, shortened(value, 60))
+                for value in sorted(filter(None, values))
+                if len(value) <= MAX_OFFERED
+            ]
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
             value = self.value()

@@ -4,10 +4,11 @@
 from typing import Any, Final
 
 from django.contrib import admin
+from django.db import models
 from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 
-from signals.admin.columns import json_column, number_column
+from signals.admin.columns import json_column, number_column, readable_columns
 from signals.models import Signal, SignalEvent, SignalVerification
 
 MAX_INLINE_ROWS: Final = 50
@@ -31,6 +32,11 @@ class ReadOnlyInline(admin.options.InlineModelAdmin):  # type: ignore[type-arg] 
     max_num = 0
     can_delete = False
     show_change_link = True
+
+    def __init__(self, parent_model: type[models.Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(parent_model, admin_site)
+        shown = readable_columns(self.model, self.readonly_fields)
+        self.fields = self.readonly_fields = shown  # type: ignore[misc] # of the instance, as in base.py
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

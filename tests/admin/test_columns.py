@@ -1,13 +1,16 @@
 """The columns of lists and pages."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from signals.models import Signal, SignalEvent
+from signals.models import Event, Signal, SignalEvent
 from tests.admin.pages import MODELS, listed, shown
 from tests.admin.sample_rows import (
     make_attack,
@@ -69,3 +72,45 @@ def test_markup_on_a_page_is_text(superuser: Client, model: Any) -> None:
     assert "<script>alert" not in text
     assert "<img src=x" not in text
     assert 'href="javascript:' not in text
+
+
+LONG = "x" * 100_000
+
+
+def test_a_long_text_begins_on_the_page_and_is_whole_behind_a_link(superuser: Client) -> None:
+    event = make_event(summary=LONG, symbol="s" * 300, evidence={"posts": [LONG]})
+    signal = make_signal(event=event, topic_keywords=[LONG], market_type="m" * 1_000)
+    for page in (shown(superuser, event), shown(superuser, signal)):
+        assert len(page.content) < 60_000
+        assert "x" * 4_000 in page.text
+        assert "All 100,0" in page.text
+    url = f"/admin/signals/event/{quote(event.pk)}/text/summary/"
+    assert f'href="{url}"' in shown(superuser, event).text
+    whole = superuser.get(url)
+    assert (whole.text, whole.headers["Content-Type"]) == (LONG, "text/plain; charset=utf-8")
+    for model in (Signal, Event):
+        assert "m" * 100 not in superuser.get(f"/admin/signals/{model._meta.model_name}/").text
+
+
+def test_a_whole_text_is_for_those_who_may_view_its_page(viewer: Client) -> None:
+    event = make_event(summary="about a token")
+    url = f"/admin/signals/event/{quote(event.pk)}/text/"
+    assert viewer.get(f"{url}summary/").text == "about a token"
+    for missing in (f"{url}pk/", f"{url}delete/", "/admin/signals/event/none/text/summary/"):
+        assert viewer.get(missing).status_code == 404
+    User.objects.get().user_permissions.clear()
+    assert viewer.get(f"{url}summary/").status_code == 403
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\u2066", "\x07", "\u200b", "\x9b", "\U000e0041"])
+def test_characters_that_are_not_seen_are_shown_as_code_points(
+    superuser: Client, hidden: str
+) -> None:
+    event = make_event(event_key=f"a{hidden}b", summary=f"up{hidden}nwod", type=f"t{hidden}")
+    signal = make_signal(event=event, advice_tag=f"x{hidden}y", features_snapshot={"a": hidden})
+    pages = [shown(superuser, event).text, shown(superuser, signal).text]
+    pages += [superuser.get(f"/admin/signals/{name}/").text for name in ("event", "signal")]
+    for text in pages:
+        assert f"⟨U+{ord(hidden):04X}⟩" in text
+    texts = re.sub(r'(value|href)="[^"]*"', "", "".join(pages))
+    assert hidden not in texts

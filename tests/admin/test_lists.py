@@ -54,8 +54,8 @@ def test_somebody_without_permission_sees_no_list(staff: Staff) -> None:
 
 
 def test_a_list_is_sorted_only_by_columns_with_an_index(viewer: Client) -> None:
-    first, second = make_signal(advice_tag="a"), make_signal(advice_tag="b")
+    first, second = make_signal(confidence=1), make_signal(confidence=2)
     columns = list(viewer.get("/admin/signals/signal/").context["cl"].list_display)
     newest_first = [second.pk, first.pk]
-    assert listed(viewer, Signal, o=columns.index("advice_tag")) == newest_first
+    assert listed(viewer, Signal, o=columns.index("confidence")) == newest_first
     assert listed(viewer, Signal, o=columns.index("id")) == newest_first[::-1]
