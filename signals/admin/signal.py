@@ -4,10 +4,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.http import HttpRequest
+from django.contrib.admin.utils import unquote
+from django.http import HttpRequest, HttpResponse
 
 from signals.admin.base import PipelineAdmin
 from signals.admin.columns import age_column, json_column, number_column, token_link_column
+from signals.admin.explained import explained
 from signals.admin.filters import age_filter, recent_values_filter
 from signals.admin.inlines import VerdictInline, VerificationInline
 from signals.admin.recheck import check_again
@@ -80,6 +82,19 @@ class SignalAdmin(PipelineAdmin):
         if lookup == "goplus_risk__exact" and value not in GoplusRisk.values:
             raise IncorrectLookupParameters
         return super().lookup_allowed(lookup, value, request)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show also why the last verdict is what it is, to those who may view verdicts."""
+        context = dict(extra_context or {})
+        if request.user.has_perm("signals.view_signalevent"):
+            context |= explained(unquote(object_id))
+        return super().change_view(request, object_id, form_url, context)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return also the event of a signal that has a verdict, because the verdict is about its token."""

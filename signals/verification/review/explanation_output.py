@@ -75,6 +75,18 @@ def condition_text(checked: CheckedCondition) -> str:
     return f"{condition.feature.value} {condition.operator.value} {condition.threshold:f}"
 
 
+def step_text(checked: CheckedCondition) -> str:
+    """Return the condition with the value that it was checked with."""
+    return f"{condition_text(checked)} (is {_number(checked.value) or 'missing'})"
+
+
+def way_text(way: Way) -> str:
+    """Return what must come to hold for the other decision."""
+    needs = [step_text(each) for each in way.all_of]
+    needs += [" or ".join(map(step_text, choice)) for choice in way.one_of]
+    return "; and ".join([*needs, *way.texts])
+
+
 def age_text(age: timedelta) -> str:
     """Return a time span in its two greatest units, such as `2 h 5 min`."""
     seconds = round(age.total_seconds())
@@ -145,14 +157,7 @@ def _condition_lines(checked: tuple[CheckedCondition, ...]) -> Iterator[str]:
 
 def _ways_lines(ways: Iterable[Way]) -> Iterator[str]:
     for way in ways:
-        needs = [_step(each) for each in way.all_of]
-        needs += [" or ".join(map(_step, choice)) for choice in way.one_of]
-        needs += way.texts
-        yield from _entry(f"  {way.decision or 'any'}", ["; and ".join(needs)])
-
-
-def _step(checked: CheckedCondition) -> str:
-    return f"{condition_text(checked)} (is {_number(checked.value) or 'missing'})"
+        yield from _entry(f"  {way.decision or 'any'}", [way_text(way)])
 
 
 def _check_line(explanation: Explanation) -> str:
