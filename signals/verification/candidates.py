@@ -49,7 +49,7 @@ ORDER BY v.updated_at
 LIMIT %(size)s
 FOR UPDATE SKIP LOCKED
 """  # noqa: S608
-_DUE: Final = f"""
+DUE: Final = f"""
 SELECT signal_id, min(since) AS since
 FROM (
     SELECT * FROM ({_TIME_HAS_COME}) time_has_come
@@ -81,7 +81,7 @@ LIMIT %(size)s
 
 # A signal that was moved by hand or is gone is settled; one that is younger than the delay, which may be
 # longer than it was, waits until it is old enough.
-_FOUND: Final = f"""
+FOUND: Final = f"""
 found AS MATERIALIZED (
     SELECT due.signal_id, due.since, {readable("s.event_key")} AS event_key,
         {readable("e.token_ca")} AS token_ca, s.{{time}} AS made,
@@ -94,7 +94,7 @@ found AS MATERIALIZED (
     LEFT JOIN events e ON e.event_key = s.event_key
 )"""  # noqa: S608
 _CLAIM: Final = f"""
-WITH due AS MATERIALIZED ({{due}}), {_FOUND}
+WITH due AS MATERIALIZED ({{due}}), {FOUND}
 UPDATE signal_verifications v
 SET run = %(run)s,
     leased_until = CASE WHEN is_candidate AND NOT is_young THEN {NOW} + %(lease)s END,
@@ -110,7 +110,7 @@ RETURNING is_candidate AND NOT is_young, v.signal_id, found.event_key, found.tok
     found.overdue, v.checks, v.attempts, found.is_wanted
 """  # noqa: S608
 _LOOK: Final = f"""
-WITH due AS MATERIALIZED (({{due}}) UNION ALL ({_UNKNOWN})), {_FOUND}
+WITH due AS MATERIALIZED (({{due}}) UNION ALL ({_UNKNOWN})), {FOUND}
 SELECT is_candidate AND NOT is_young, found.signal_id, found.event_key, found.token_ca,
     found.overdue, coalesce(v.checks, 0), coalesce(v.attempts, 0), found.is_wanted
 FROM found
@@ -208,7 +208,7 @@ def claim(run: Run, size: int, selection: Selection = EVERY_SIGNAL) -> Batch:
 
     def claim_unread(ids: Sequence[int]) -> list[Any]:
         with run.atomic():
-            return run.execute(_CLAIM_UNREAD, {"ids": list(ids), **_free(run)})
+            return run.execute(_CLAIM_UNREAD, {"ids": list(ids)})
 
     rows, unclaimable = bisect_writes(list(refused), claim_unread)
     run.unclaimable.update(each.row for each in unclaimable)
@@ -244,11 +244,10 @@ def _batch(
         "only_since": selection.since,
         "is_on": run.settings.mode is Mode.ON,
         "now": now,
-        **_free(run),
     }
 
     def ask(query: str, ids: Sequence[int]) -> list[Any]:
-        due = (_NAMED if ids else _DUE).replace("FOR UPDATE SKIP LOCKED", way.lock)
+        due = (_NAMED if ids else DUE).replace("FOR UPDATE SKIP LOCKED", way.lock)
         with run.atomic():
             return run.execute(
                 query.replace("{due}", due), {**parameters, "ids": list(ids) or None}
@@ -267,10 +266,6 @@ def _batch(
         refused = {each.row: each.error for each in failed}
     candidates = [Candidate(*row) for is_ready, *row in rows if is_ready]
     return Batch(now, candidates, is_last=found < size), refused
-
-
-def _free(run: Run) -> dict[str, Any]:
-    return {"unclaimable": sorted(run.unclaimable)}
 
 
 def _unread(number: int) -> Candidate:

@@ -21,19 +21,23 @@ _NAMES: Final = [(feature.value, feature) for feature in Feature]
 WITHOUT_EVIDENCE: Final = (Note.FEATURE_STALE, Note.INSUFFICIENT_EVIDENCE, Note.EVIDENCE_DELAYED)
 """Notes that say that there is no evidence, or none any more."""
 
-GIVEN: Final = """
-given AS MATERIALIZED (
-    SELECT *, CASE WHEN decision <> 'insufficient' THEN evidence END AS as_of,
+STATE: Final = """
+CASE WHEN decision <> 'insufficient' THEN evidence END AS as_of,
         CASE WHEN %(mode)s = 'off' THEN 'candidate'
             WHEN decision = 'upgrade' THEN 'verified'
             WHEN decision = 'downgrade' THEN 'downgraded'
             ELSE 'candidate' END AS state
+"""
+"""SQL for the time of the evidence that decided, and the state that the decision gives the signal."""
+GIVEN: Final = f"""
+given AS MATERIALIZED (
+    SELECT *, {STATE}
     FROM unnest(%(signals)s::bigint[], %(checks)s::integer[], %(evidence)s::timestamptz[],
         %(versions)s::integer[], %(decisions)s::text[], %(confidences)s::numeric[], %(notes)s::text[],
         %(named)s::text[], %(features)s::text[], %(chains)s::text[], %(addresses)s::text[])
         AS given(signal, checks, evidence, calc_version, decision, confidence, note, named, features,
             chain, address)
-)"""
+)"""  # noqa: S608 - constants of this module
 """SQL for the evaluations as rows, from an array for each column."""
 
 # Whether the signal already has newer evidence, whether its row changes, and whether the verdict is a new
@@ -120,6 +124,13 @@ def comparison_parameters(run: Run, evaluations: Sequence[Evaluation]) -> dict[s
         ),
         "chains": as_text_array(each.chain for each in tokens),
         "addresses": as_text_array(each.address for each in tokens),
+        **run_parameters(run),
+    }
+
+
+def run_parameters(run: Run) -> dict[str, Any]:
+    """Return the parameters of STATE and COMPARED."""
+    return {
         "mode": run.settings.mode.value,
         "sha256": run.rules.sha256,
         "without_evidence": list(WITHOUT_EVIDENCE),
@@ -147,4 +158,4 @@ def features_as_json(features: Features) -> str:
 def _number(value: Any) -> str:
     if value is None:
         return "null"
-    return str(value) if value.is_finite() else f'"{float(value)}"'
+    return str(value) if value.is_finite() else f'"{value}"'

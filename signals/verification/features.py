@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from itertools import accumulate
 from threading import Lock
 from typing import Any, Final
@@ -27,6 +28,8 @@ MAX_ROW_AGE: Final = timedelta(days=7)
 """Older rows are not read, neither as evidence nor for a percentile."""
 MIN_PERCENTILE_ROWS: Final = 200
 """A percentile among fewer rows is missing."""
+PERCENTILE_DECIMALS: Final = 20
+_UNITS: Final = 10**PERCENTILE_DECIMALS
 
 ADDRESS_KEY: Final = (
     "CASE WHEN f.address ~ '^0[xX][0-9a-fA-F]{40}$' THEN lower(f.address) ELSE f.address END"
@@ -93,13 +96,28 @@ class Population:
         self._below = array("q", accumulate((counts[n] for n in self._values), initial=0))
 
     def percentile(self, value: int | None) -> Decimal | None:
-        """Return (rows below the value + half of the rows equal to it) / rows; None if it is missing."""
+        """Return (rows below the value + half of the rows equal to it) / rows; None if it is missing.
+
+        The result is rounded half up to PERCENTILE_DECIMALS.
+        """
         rows = self._below[-1]
         if value is None or rows < MIN_PERCENTILE_ROWS:
             return None
         place = bisect_left(self._values, value)
         is_known = place < len(self._values) and self._values[place] == value
-        return Decimal(self._below[place] + self._below[place + is_known]) / (2 * rows)
+        rank = self._below[place] + self._below[place + is_known]
+        units = (rank * _UNITS + rows) // (2 * rows)
+        return Decimal(units).scaleb(-PERCENTILE_DECIMALS).normalize()
+
+    @cached_property
+    def arrays(self) -> tuple[str, str] | None:
+        """The values, and the rows below each and below infinity, as PostgreSQL's arrays.
+
+        None if there are too few rows for a percentile.
+        """
+        if self._below[-1] < MIN_PERCENTILE_ROWS:
+            return None
+        return as_array(self._values), as_array(self._below)
 
 
 class EvidenceReader:
@@ -158,9 +176,8 @@ class EvidenceReader:
             cursor.execute(_NEWEST, parameters)
             for number, *row in cursor.fetchall():
                 newest[number] = max(newest.get(number, row), row, key=lambda each: each[:2])
-        populations = self._read_populations(
-            connection, {wanted[number].chain for number in newest}, times
-        )
+        of_tokens = {token.chain for token in wanted if token.chain in spellings}
+        populations = self._read_populations(connection, of_tokens, times)
         return {
             wanted[number]: Evidence(
                 as_of,
@@ -174,6 +191,11 @@ class EvidenceReader:
             )
             for number, (as_of, _, version, active, growth, top10, loops) in newest.items()
         }
+
+    def known_populations(self) -> Mapping[str, Population]:
+        """Return the populations by chain that were read so far."""
+        with self._lock:
+            return dict(self._populations)
 
     def _read_populations(
         self, connection: BaseDatabaseWrapper, chains: Iterable[str], times: Mapping[str, datetime]

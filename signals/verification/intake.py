@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 
 from signals.verification.bisection import RefusedRow, bisect_writes, is_row_error
 from signals.verification.features import (
@@ -31,8 +31,8 @@ SWEPT: Final = 5_000
 # Subqueries with LIMIT or OFFSET, and arrays of keys, keep the planner at one index probe for each row,
 # where it would read a whole table for some thousands of them.
 
-# A worker waits for a cursor before it sends the statement that moves it. The statement then sees what the
-# worker before it wrote, and is planned for a table of that size, which may have been empty before.
+# A worker waits for a cursor in a statement of its own. The next one, in the same message and transaction,
+# sees what the worker before it wrote, and is planned for tables that may have been empty before.
 _LOCK: Final = """
 SELECT FROM verification_cursors WHERE name = ANY (%(cursors)s) ORDER BY name FOR UPDATE
 """
@@ -260,6 +260,5 @@ def enrol(run: Run, ids: Sequence[int]) -> list[RefusedRow[int]]:
 
 def _move(run: Run, sql: str, cursors: Sequence[str], parameters: Mapping[str, Any]) -> Any:
     """Send the statement that moves these cursors, which nobody else moves meanwhile; return its row."""
-    with transaction.atomic(using=run.connection.alias):
-        run.execute(_LOCK, {"cursors": list(cursors)})
-        return run.execute(sql, parameters)[0]
+    with run.atomic():
+        return run.execute(f"{_LOCK};\n{sql}", {**parameters, "cursors": list(cursors)})[0]

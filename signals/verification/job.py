@@ -33,6 +33,7 @@ from signals.verification.changes import Change, plan_changes
 from signals.verification.errors import TooManyFailures
 from signals.verification.evaluation import Evaluation, Failure, describe_error, evaluate_batch
 from signals.verification.intake import enrol, take_in
+from signals.verification.judging import judge
 from signals.verification.run import Run, count_dead, finish_run, record_progress, start_run
 from signals.verification.settings import Mode
 from signals.verification.tally import OnBatch, Stop, Tally
@@ -41,7 +42,7 @@ from signals.verification.writing import bury, write_evaluations, write_failures
 
 logger = logging.getLogger("signals.verification")
 
-BATCH_SIZE: Final = 1000
+BATCH_SIZE: Final = 2000
 """Signals that a worker claims, evaluates and writes at once."""
 MAX_REHEARSED: Final = 1_000_000
 """Signals that a dry run checks at most."""
@@ -266,8 +267,9 @@ def _work_batches(
         size = tally.take(options.batch_size)
         if not size:
             return
-        batch = claim(run, size, options.selection)
-        checked = _check(run, tally, options, stop, batch) if batch.candidates else 0
+        batch, checked = _claim(run, tally, size, options.selection)
+        if batch.candidates:
+            checked += _check(run, tally, options, stop, batch)
         tally.give_back(size - checked)
         if batch.is_last:
             if not has_more:
@@ -291,6 +293,15 @@ def _count_refused(tally: Tally, rows: Sequence[RefusedRow[int]]) -> None:
         logger.error("signal %d: its failure cannot be stored: %s", refused.row, refused.error)
         candidate = Candidate(refused.row, None, None, overdue=False, checks=0, attempts=0)
         tally.add(1, [], [Failure(candidate, describe_error(refused.error))])
+
+
+def _claim(run: Run, tally: Tally, size: int, selection: Selection) -> tuple[Batch, int]:
+    """Claim a batch; return what is to be checked of it, and the number of those that were judged already."""
+    if selection != EVERY_SIGNAL:
+        return claim(run, size, selection), 0
+    batch, counts = judge(run, size)
+    tally.count(counts)
+    return batch, counts["scanned"]
 
 
 def _check(run: Run, tally: Tally, options: Options, stop: Stop, batch: Batch) -> int:

@@ -22,6 +22,7 @@ from signals.verification.settings import Settings
 
 NOW: Final = "coalesce(%(now)s::timestamptz, pg_catalog.statement_timestamp())"
 """SQL for the time of a statement: the clock of the run if it has one, else the database's."""
+_BY_INDEX: Final = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
 MAX_COUNTED_DEAD: Final = 10_000
 """Dead signals are counted up to this number and one more."""
 
@@ -106,10 +107,20 @@ class Run:
             return nullcontext()
         return transaction.atomic(using=self.connection.alias)
 
-    def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
-        """Send one statement and return its rows.
+    def execute_by_index(self, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+        """Send one statement that looks each row up in an index, and return its rows.
 
-        Every statement may use the parameters `run`, `now`, `rules` and the settings' times, and
+        A table may have been empty when it was analysed, or when the statement was planned, and be filled
+        by other workers since. The planner would read all of it for each row.
+        """
+        if self.connection.in_atomic_block:  # whose settings would stay changed
+            return self.execute(sql, parameters)
+        return self.execute(f"{_BY_INDEX};\n{sql}", parameters)
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+        """Send one statement, or several in one transaction, and return the rows of the last one.
+
+        Every statement may use the parameters `run`, `now`, `rules`, `unclaimable`, the settings' times, and
         `{time}` for the time column.
         """
         known: dict[str, Any] = {
@@ -120,11 +131,14 @@ class Run:
             "timeout": self.settings.timeout,
             "ttl": self.settings.ttl,
             "lease": self.settings.lease,
+            "unclaimable": list(self.unclaimable),
         }
         with self.connection.cursor() as cursor:
             cursor.execute(
                 sql.replace("{time}", self.time_column.value), {**known, **(parameters or {})}
             )
+            while cursor.nextset():
+                pass
             return cursor.fetchall() if cursor.description else []
 
 

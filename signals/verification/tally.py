@@ -23,12 +23,13 @@ COUNT_NAMES: Final = (
 OnBatch = Callable[[Mapping[str, int]], None]
 """Called with the counts of a run so far."""
 
-_COUNT_OF_DECISION: Final = {
+COUNT_OF_DECISION: Final = {
     Decision.UPGRADE: "verified",
     Decision.DOWNGRADE: "downgraded",
     Decision.HOLD: "held",
     Decision.INSUFFICIENT: "insufficient",
 }
+"""The count in which each decision is counted."""
 
 
 class Stop:
@@ -109,13 +110,19 @@ class Tally:
                 return None
             return TooManyFailures(failed, checks, self._first_error)
 
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Add counts of checks of which none failed."""
+        with self._lock:
+            self._counts.update(counts)
+        self._tell()
+
     def add(self, scanned: int, changes: Iterable[Change], failures: Sequence[Failure]) -> None:
         """Count a batch that was written, or that a dry run would have written."""
         counts = Counter(scanned=scanned, errors=len(failures))
         for change in changes:
             if not change.outdated:
                 counts["evaluated"] += 1
-                counts[_COUNT_OF_DECISION[change.evaluation.verdict.decision]] += 1
+                counts[COUNT_OF_DECISION[change.evaluation.verdict.decision]] += 1
                 counts["updated"] += change.updates_signal
         counts["skipped"] = scanned - counts["evaluated"] - counts["errors"]
         with self._lock:

@@ -8,7 +8,7 @@ signal has no newer evidence. A killed writer leaves nothing; its signals are du
 import json
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from signals.verification.bisection import RefusedRow, bisect_writes
 from signals.verification.changes import (
@@ -39,8 +39,8 @@ CASE
     ELSE greatest({NOW} + %(ttl)s, c.evidence + %(max_age)s + interval '1 microsecond')
 END
 """
-_WRITE: Final = f"""
-WITH {GIVEN}, held AS MATERIALIZED (
+WRITTEN: Final = f"""
+held AS MATERIALIZED (
     SELECT given.*, s.event_key, s.{{time}} AS made_at, s.onchain_asof_ts AS stored_as_of,
         s.onchain_confidence AS stored_confidence
     FROM given
@@ -49,15 +49,15 @@ WITH {GIVEN}, held AS MATERIALIZED (
     FOR NO KEY UPDATE OF s SKIP LOCKED
 ), {COMPARED}, written AS (
     UPDATE signal_verifications v
-    SET status = CASE WHEN c.new_state = 'candidate' THEN 'waiting' ELSE 'settled' END,
-        next_check_at = {_NEXT_CHECK}, checks = c.checks + 1, attempts = 0, error = '',
+    SET run = %(run)s,
+        status = CASE WHEN c.new_state = 'candidate' THEN 'waiting' ELSE 'settled' END,
+        next_check_at = {_NEXT_CHECK}, checks = v.checks + 1, attempts = 0, error = '',
         outcome = CASE WHEN c.outdated THEN 'skipped' ELSE 'evaluated' END,
         decision = c.decision, note = c.note, updated_at = {NOW}, leased_until = NULL,
         chain = c.chain, address = c.address, as_of = c.evidence, rules_id = %(rules)s,
         withheld = c.decision = ANY (%(moves)s) AND c.new_state = 'candidate' AND NOT c.outdated
     FROM compared c
-    WHERE v.signal_id = c.signal AND v.run = %(run)s AND v.leased_until IS NOT NULL
-        AND v.checks = c.checks
+    WHERE v.signal_id = c.signal AND {{is_claimed}}
     RETURNING c.*
 ), updated AS (
     UPDATE signals s
@@ -74,9 +74,12 @@ WITH {GIVEN}, held AS MATERIALIZED (
             'as_of', c.evidence, 'calc_version', c.calc_version)
     FROM written c
     WHERE c.adds
-)
+)"""  # noqa: S608 - constants of this module, as below
+_CLAIMED: Final = "v.run = %(run)s AND v.leased_until IS NOT NULL AND v.checks = c.checks"
+_WRITE: Final = f"""
+WITH {GIVEN}, {WRITTEN.replace("{is_claimed}", _CLAIMED)}
 SELECT signal, outdated, new_state, updates, adds FROM written
-"""  # noqa: S608 - constants of this module, as below
+"""  # noqa: S608
 _FAIL: Final = f"""
 UPDATE signal_verifications v
 SET next_check_at = {NOW} + %(first)s * 2 ^ v.attempts, checks = v.checks + 1,
@@ -104,12 +107,15 @@ def write_evaluations(run: Run, evaluations: Sequence[Evaluation]) -> list[Chang
         return []
     parameters = {
         **comparison_parameters(run, evaluations),
-        "max_age": MAX_EVIDENCE_AGE,
-        "window": DECIDING_WINDOW,
-        "moves": list(MOVES),
+        **writing_parameters(),
     }
     with run.atomic():
-        return as_changes(run.execute(_WRITE, parameters), evaluations)
+        return as_changes(run.execute_by_index(_WRITE, parameters), evaluations)
+
+
+def writing_parameters() -> dict[str, Any]:
+    """Return the parameters of WRITTEN, besides those of COMPARED."""
+    return {"max_age": MAX_EVIDENCE_AGE, "window": DECIDING_WINDOW, "moves": list(MOVES)}
 
 
 def write_failures(run: Run, failures: Sequence[Failure]) -> list[Failure]:

@@ -15,6 +15,7 @@ from signals.verification.writing import write_evaluations
 from tests.verification.database import execute, verdicts, verification
 from tests.verification.expected import LEASE, counts
 from tests.verification.sample_rows import (
+    ADDRESS,
     MINUTE,
     NOW,
     SECOND,
@@ -134,7 +135,7 @@ def test_a_stopped_run_writes_no_batch_that_it_has_not_begun() -> None:
 
 
 def test_a_run_stopped_at_once_gives_its_batch_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    signal = make_signal()
+    signal = make_signal(token_ca=f"{ADDRESS} ")  # of a kind that is not judged in the database
     stop = Stop()
     stop.now.set()
     report = run_job(Options(), now=NOW, stop=stop)

@@ -74,5 +74,5 @@ def test_a_number_that_json_does_not_have_is_stored_as_a_text() -> None:
     verify_signals(now=NOW)
     event = SignalEvent.objects.get()
     assert verdicts(signal) == [("insufficient", "feature_out_of_range")]
-    assert event.features["top10_share"] == "nan"
+    assert event.features["top10_share"] == "NaN"
     assert event.metadata["named"] == ["top10_share"]
