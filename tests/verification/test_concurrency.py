@@ -16,13 +16,16 @@ from signals.models import Signal, SignalEvent, SignalVerification
 from signals.verification.candidates import Batch, claim
 from signals.verification.evaluation import Failure, evaluate_batch
 from signals.verification.intake import take_in
-from signals.verification.job import run_once, verify_signals
+from signals.verification.job import Options, run_job, run_once, verify_signals
+from signals.verification.judging import judge
 from signals.verification.run import Run, start_run
 from signals.verification.schema import REQUIRED_MIGRATIONS
+from signals.verification.tokens import Token
 from signals.verification.writing import write_evaluations, write_failures
 from tests.deadline import DEADLINE
 from tests.postgres.databases import ROOT
 from tests.postgres.manage_process import ManageProcess
+from tests.postgres.polling import wait_until
 from tests.verification.database import stored, verdicts, verification
 from tests.verification.expected import LEASE
 from tests.verification.sample_rows import NOW, make_features, make_signal, make_upgradable
@@ -41,6 +44,12 @@ def in_thread(function: Any, *args: Any, **kwargs: Any) -> Any:
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(call).result(timeout=DEADLINE)
+
+
+def rows_of(sql: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
 
 
 def claimed() -> tuple[Run, Batch]:
@@ -88,6 +97,38 @@ def test_a_signal_that_another_session_holds_is_skipped_without_waiting(rules_on
     assert verify_signals(now=NOW).counts["verified"] == 1
 
 
+def test_a_held_signal_is_skipped_also_when_it_is_judged_in_the_database(rules_on: None) -> None:
+    make_upgradable()
+    held, free = make_signal(), make_signal()
+    run = start_run(NOW)
+    take_in(run)
+    run.evidence.read_newest(connection, [Token("ethereum", "any")], NOW)
+    with transaction.atomic():
+        Signal.objects.select_for_update().get(pk=held.pk)
+        batch, counts = in_thread(judge, run, 10)
+        assert (batch.candidates, batch.is_last) == ([], True)
+        assert counts == {"scanned": 2, "evaluated": 1, "verified": 1, "updated": 1, "skipped": 1}
+    assert judge(run, 10)[1] == {}  # each run claims a signal once
+    assert (verification(held).checks, verification(held).leased_until) == (0, None)
+    assert stored(free)[0] == "verified"
+    assert verify_signals(now=NOW).counts["verified"] == 1
+
+
+def test_an_intake_that_waited_sees_what_was_written_meanwhile() -> None:
+    moved, left = make_signal(), make_signal()
+    first, second = start_run(NOW), start_run(NOW)
+    waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            take_in(first)
+            waiting = pool.submit(in_thread, take_in, second)
+            wait_until(lambda: in_thread(rows_of, waits), "the other intake waits")
+            SignalVerification.objects.filter(pk=moved.pk).delete()
+            Signal.objects.filter(pk=moved.pk).update(state="verified")
+        waiting.result(DEADLINE)
+    assert list(SignalVerification.objects.values_list("pk", flat=True)) == [left.pk]
+
+
 def test_a_signal_moved_by_hand_during_a_run_keeps_its_state(rules_on: None) -> None:
     make_upgradable()
     signal = make_signal()
@@ -122,9 +163,10 @@ def test_a_run_opens_no_transaction_each_statement_is_one() -> None:
     assert inside == []
 
 
+@pytest.mark.parametrize("batch_size", [3, 1000])
 @pytest.mark.parametrize("mode", ["on", "off"])
 def test_runs_in_threads_write_every_verdict_once(
-    monkeypatch: pytest.MonkeyPatch, mode: str
+    monkeypatch: pytest.MonkeyPatch, mode: str, batch_size: int
 ) -> None:
     monkeypatch.setenv("ONCHAIN_RULES", mode)
     make_upgradable()
@@ -134,7 +176,7 @@ def test_runs_in_threads_write_every_verdict_once(
     def work() -> dict[str, int]:
         try:
             barrier.wait(DEADLINE)
-            return verify_signals(1000, now=NOW).counts
+            return run_job(Options(limit=1000, batch_size=batch_size), now=NOW).counts
         finally:
             connection.close()
 
