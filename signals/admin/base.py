@@ -4,22 +4,67 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextInputWidget
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.forms import ModelForm
+from django.http import HttpRequest, QueryDict
 from django_extensions.db.fields import ModificationDateTimeField
 
+from signals.admin.columns import EMPTY_VALUE
 from signals.admin.paging import BoundedPaginator
 
 
-class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable at run time
+class SeenForm(ModelForm):  # type: ignore[type-arg] # not subscriptable at run time
+    """A form that knows the values that its reader saw, and counts as changed what differs from those.
+
+    A field that this person changed, and a pipeline or another person meanwhile, is refused with both
+    values. Sent once more, the form overwrites the value that it then shows.
+    """
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        for name in self.changed_data:
+            field, bound = self.fields[name], self[name]
+            stored = field.prepare_value(self.initial.get(name))
+            seen = self._widget_data_value(field.hidden_widget(), bound.html_initial_name)  # type: ignore[attr-defined]
+            if _as_sent(seen) == _as_sent(stored):
+                continue
+            error = "Meanwhile this was changed from “%(seen)s” to “%(stored)s”. Save again to overwrite it."
+            values = {"seen": seen or EMPTY_VALUE, "stored": _as_sent(stored) or EMPTY_VALUE}
+            self.add_error(name, ValidationError(error, "stale", values))
+            self.data: QueryDict = self.data.copy()
+            self.data[bound.html_initial_name] = _as_sent(stored)
+        return cleaned
+
+
+def _as_sent(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+class IndexedList(ChangeList):
+    """A list that is sorted only by the columns of `sortable_by`, also if its address says otherwise."""
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        return (
+            super().get_ordering_field(field_name)
+            if field_name in (self.sortable_by or ())
+            else None
+        )
+
+
+class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
     """A page of rows that a pipeline writes: rows are not added or deleted, and few fields change.
 
     `editable` names the fields that can be changed; a field that is new in the model is read-only until
-    it is named there. Saving writes only the changed fields, so that a page never overwrites what a
-    pipeline writes at the same time.
+    it is named there. Saving writes only the fields that the person changed, so that a page never
+    overwrites what a pipeline writes at the same time.
     """
+
+    form = SeenForm
 
     editable: tuple[str, ...] = ()
 
@@ -27,6 +72,7 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscript
     actions_on_bottom = True
     paginator = BoundedPaginator
     show_facets = admin.ShowFacets.NEVER  # each count would read the table
+    list_max_show_all = 0
     show_full_result_count = False
     sortable_by: ClassVar[tuple[str, ...]] = ()
 
@@ -34,6 +80,9 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscript
     def find(word: str) -> QuerySet[Any]:
         """Return the primary keys of the rows that a word of a search finds."""
         raise NotImplementedError
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return IndexedList
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -51,6 +100,16 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscript
         ]
         return [*stored, *(name for name in shown if callable(name))]
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Allow what the links of the page's filters send; send any other address back to the list."""
+        offered: set[str] = set()
+        for each in self.list_filter:
+            parameter = getattr(each, "parameter_name", None)
+            offered |= {parameter} if parameter else {f"{each}__exact", f"{each}__isnull"}
+        if lookup not in offered or "\0" in str(value):
+            raise IncorrectLookupParameters
+        return True
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -62,7 +121,11 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscript
         return queryset, False
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Return a one-line input for a nullable text; left empty, it saves NULL as the pipelines do."""
+        """Return a field that sends along the value that was shown.
+
+        A nullable text has a one-line input; left empty, it saves NULL as the pipelines do.
+        """
+        kwargs["show_hidden_initial"] = True
         if isinstance(db_field, models.TextField) and db_field.null:
             kwargs |= {"empty_value": None, "widget": AdminTextInputWidget}
         return super().formfield_for_dbfield(db_field, request, **kwargs)

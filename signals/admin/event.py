@@ -1,13 +1,17 @@
 """The page of events."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 
 from signals.admin.base import PipelineAdmin
 from signals.admin.columns import age_column, json_column, short_key_column, short_text_column
 from signals.admin.filters import age_filter, recent_values_filter
 from signals.admin.inlines import SignalInline
+from signals.admin.recheck import check_again
 from signals.admin.searches import find_events
-from signals.models import Event
+from signals.models import Event, Signal
 
 
 @admin.register(Event)
@@ -55,3 +59,9 @@ class EventAdmin(PipelineAdmin):
             },
         ),
     )
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save the changes; the candidates of a token whose address changed are checked by the next run."""
+        super().save_model(request, obj, form, change)
+        if "token_ca" in form.changed_data:
+            check_again(Signal.objects.filter(event=obj.pk))

@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.http import HttpRequest
 
 from signals.admin.base import PipelineAdmin
 from signals.admin.columns import age_column, json_column, number_column, token_link_column
 from signals.admin.filters import age_filter, recent_values_filter
 from signals.admin.inlines import VerdictInline, VerificationInline
+from signals.admin.recheck import check_again
 from signals.admin.searches import find_signals
 from signals.choices import SignalState
 from signals.fields import GoplusRisk
@@ -75,6 +77,18 @@ class SignalAdmin(PipelineAdmin):
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Refuse a value that goplus_risk_enum does not have; PostgreSQL would raise an error for it."""
-        if lookup.startswith("goplus_risk"):
-            return lookup == "goplus_risk__exact" and value in GoplusRisk.values
+        if lookup == "goplus_risk__exact" and value not in GoplusRisk.values:
+            raise IncorrectLookupParameters
         return super().lookup_allowed(lookup, value, request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return also the event of a signal that has a verdict, because the verdict is about its token."""
+        fields = super().get_readonly_fields(request, obj)
+        is_settled = obj is not None and obj.state != SignalState.CANDIDATE
+        return ["event", *fields] if is_settled else fields
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save the changes; a candidate of another event is checked by the next run."""
+        super().save_model(request, obj, form, change)
+        if "event" in form.changed_data:
+            check_again(Signal.objects.filter(pk=obj.pk))

@@ -210,9 +210,9 @@ def claim(run: Run, size: int, selection: Selection = EVERY_SIGNAL) -> Batch:
         with run.atomic():
             return run.execute(_CLAIM_UNREAD, {"ids": list(ids)})
 
-    rows, unclaimable = bisect_writes(list(refused), claim_unread)
-    run.unclaimable.update(each.row for each in unclaimable)
-    unread = [Candidate(*row) for row in rows] + [_unread(each.row) for each in unclaimable]
+    rows, failed = bisect_writes(list(refused), claim_unread)
+    run.unclaimable.update(each.row for each in failed)
+    unread = [Candidate(*row) for row in rows] + [_unread(each.row) for each in failed]
     return replace(batch, candidates=[*batch.candidates, *unread], refused=refused)
 
 

@@ -28,7 +28,7 @@ MAX_ROW_AGE: Final = timedelta(days=7)
 """Older rows are not read, neither as evidence nor for a percentile."""
 MIN_PERCENTILE_ROWS: Final = 200
 """A percentile among fewer rows is missing."""
-PERCENTILE_DECIMALS: Final = 20
+PERCENTILE_DECIMALS: Final = 28
 _UNITS: Final = 10**PERCENTILE_DECIMALS
 
 ADDRESS_KEY: Final = (

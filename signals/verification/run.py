@@ -120,8 +120,8 @@ class Run:
     def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Send one statement, or several in one transaction, and return the rows of the last one.
 
-        Every statement may use the parameters `run`, `now`, `rules`, `unclaimable`, the settings' times, and
-        `{time}` for the time column.
+        Every statement may use the parameters `run`, `now`, `rules`, `unclaimable` and the settings'
+        times, and `{time}` for the time column.
         """
         known: dict[str, Any] = {
             "run": self.id,
@@ -131,7 +131,7 @@ class Run:
             "timeout": self.settings.timeout,
             "ttl": self.settings.ttl,
             "lease": self.settings.lease,
-            "unclaimable": list(self.unclaimable),
+            "unclaimable": sorted(self.unclaimable),
         }
         with self.connection.cursor() as cursor:
             cursor.execute(

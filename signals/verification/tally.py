@@ -111,7 +111,7 @@ class Tally:
             return TooManyFailures(failed, checks, self._first_error)
 
     def count(self, counts: Mapping[str, int]) -> None:
-        """Add counts of checks of which none failed."""
+        """Add the counts of a batch in which no check failed."""
         with self._lock:
             self._counts.update(counts)
         self._tell()

@@ -37,8 +37,10 @@ def inputs(response: Any) -> set[str]:
 def post(client: Client, row: models.Model, **changed: Any) -> Any:
     """Send the form of the row's page back, with some values changed."""
     context = shown(client, row).context
-    data = {f.html_name: f.value() or "" for f in context["adminform"].form}
+    form = context["adminform"].form
+    data = {f.html_name: f.value() or "" for f in form}
+    data |= {f.html_initial_name: f.value() or "" for f in form if f.field.show_hidden_initial}
     for formset in context["inline_admin_formsets"]:
-        form = formset.formset.management_form
-        data |= {field.html_name: field.value() for field in form}
+        management = formset.formset.management_form
+        data |= {field.html_name: field.value() for field in management}
     return client.post(page_url(type(row), row.pk), data | changed)

@@ -1,5 +1,6 @@
 """What can be changed on the pages, and by whom; what saving writes."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from django.contrib.admin.utils import flatten
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from signals.models import Event, Signal, SignalEvent, SignalVerification
 from tests.admin.pages import MODELS, inputs, page_url, post, shown
@@ -145,3 +147,88 @@ def test_a_viewer_sees_every_page_and_changes_nothing(viewer: Client) -> None:
         assert viewer.post(page_url(model, row.pk), {}).status_code == 403
     url = page_url(SignalVerification, SignalVerification.objects.get().pk)
     assert viewer.post(url.replace("change", "delete"), {"post": "yes"}).status_code == 403
+
+
+def sent_after_a_pipeline_wrote(client: Client, signal: Signal, **changed: str) -> Any:
+    """Send the form of a page that was opened before a pipeline wrote the market dex and the advice buy."""
+    context = shown(client, signal).context
+    form = context["adminform"].form
+    data = {f.html_initial_name: f.value() or "" for f in form}
+    data |= {f.html_name: f.value() or "" for f in form}
+    for formset in context["inline_admin_formsets"]:
+        data |= {f.html_name: f.value() for f in formset.formset.management_form}
+    Signal.objects.filter(pk=signal.pk).update(market_type="dex", advice_tag="buy")
+    return client.post(page_url(Signal, signal.pk), data | changed)
+
+
+def test_what_a_pipeline_wrote_meanwhile_is_kept(superuser: Client) -> None:
+    signal = make_signal(market_type="cex", advice_tag="watch")
+    other = make_event(event_key="another")
+    assert sent_after_a_pipeline_wrote(superuser, signal, event=other.pk).status_code == 302
+    signal.refresh_from_db()
+    assert (signal.market_type, signal.advice_tag, signal.event_id) == ("dex", "buy", other.pk)
+
+
+def test_a_field_that_two_have_changed_is_shown_with_both_values(superuser: Client) -> None:
+    signal = make_signal(market_type="cex", advice_tag="watch")
+    response = sent_after_a_pipeline_wrote(superuser, signal, advice_tag="avoid")
+    assert response.status_code == 200
+    assert "changed from “watch” to “buy”" in response.text
+    assert 'value="avoid"' in response.text
+    signal.refresh_from_db()
+    assert signal.advice_tag == "buy"
+    form = response.context["adminform"].form
+    again = {f.html_name: f.value() or "" for f in form}
+    again |= {f.html_initial_name: form.data[f.html_initial_name] for f in form}
+    for formset in response.context["inline_admin_formsets"]:
+        again |= {f.html_name: f.value() for f in formset.formset.management_form}
+    assert superuser.post(page_url(Signal, signal.pk), again).status_code == 302
+    signal.refresh_from_db()
+    assert (signal.advice_tag, signal.market_type) == ("avoid", "dex")
+
+
+def test_a_form_without_the_values_that_were_shown_is_refused(superuser: Client) -> None:
+    signal = make_signal(market_type="cex", advice_tag="watch")
+    data = {"event": signal.event_id, "market_type": "cex", "advice_tag": "avoid"}
+    for formset in shown(superuser, signal).context["inline_admin_formsets"]:
+        data |= {f.html_name: f.value() for f in formset.formset.management_form}
+    assert superuser.post(page_url(Signal, signal.pk), data).status_code == 200
+    signal.refresh_from_db()
+    assert signal.advice_tag == "watch"
+
+
+@pytest.mark.parametrize("state", ["verified", "downgraded"])
+def test_a_signal_with_a_verdict_keeps_its_event(superuser: Client, state: str) -> None:
+    signal = make_signal(state=state)
+    assert inputs(shown(superuser, signal)) == {"market_type", "advice_tag"}
+    before = signal.event_id
+    other = make_event(event_key="another")
+    post(superuser, signal, event=other.pk, initial_event=before)
+    signal.refresh_from_db()
+    assert signal.event_id == before
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_a_candidate_of_another_token_is_checked_again(superuser: Client, moves: bool) -> None:
+    """Its evidence was that of the former token."""
+    signal = make_signal(onchain_asof_ts=timezone.now(), onchain_confidence="0.5")
+    assert signal.event is not None
+    later = timezone.now() + timedelta(days=1)
+    make_verification(signal, status="waiting", next_check_at=later, attempts=0)
+    if moves:
+        post(superuser, signal, event=make_event(event_key="another").pk)
+    else:
+        post(superuser, signal.event, token_ca="0x" + "cd" * 20)
+    signal.refresh_from_db()
+    assert (signal.onchain_asof_ts, signal.onchain_confidence) == (None, None)
+    due = SignalVerification.objects.get().next_check_at
+    assert due is not None
+    assert due < later
+
+
+@pytest.mark.parametrize("path", ["", "signals/signal/", "signals/event/", "login/"])
+def test_no_page_takes_scripts_styles_or_frames_of_others(superuser: Client, path: str) -> None:
+    policy = superuser.get(f"/admin/{path}").headers["Content-Security-Policy"]
+    assert "default-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy

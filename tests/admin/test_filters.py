@@ -50,14 +50,20 @@ def test_features_are_filtered_by_chain_and_window(viewer: Client) -> None:
 @pytest.mark.parametrize(
     ("query", "status"),
     [
-        ("goplus_risk__exact=nonsense", 400),
-        ("goplus_risk__in=red,nonsense", 400),
-        ("goplus_risk__icontains=re", 400),
+        ("goplus_risk__exact=nonsense", 302),
+        ("goplus_risk__in=red,nonsense", 302),
+        ("goplus_risk__icontains=re", 302),
+        ("topic_keywords__contains=x", 302),
+        ("advice_tag__regex=(((", 302),
+        ("event__token_ca__regex=(((", 302),
+        ("state__exact=%00", 302),
+        ("state__exact=unheard-of", 200),
+        ("id__gt=99999999999999999999", 302),
         ("goplus_risk__exact=red", 200),
         ("market_type=%00", 302),
     ],
 )
-def test_a_value_that_postgresql_would_refuse_is_refused_before(
+def test_an_address_that_no_filter_offers_leads_back_to_the_list(
     viewer: Client, query: str, status: int
 ) -> None:
     make_signal()

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from signals.models import SignalVerification
+from signals.models import Signal, SignalVerification
 from tests.admin.conftest import Staff
 from tests.admin.pages import MODELS, listed
 from tests.admin.sample_rows import ATTACK, make_attack, make_signal, make_verification
@@ -51,3 +51,11 @@ def test_somebody_without_permission_sees_no_list(staff: Staff) -> None:
     assert client.get("/admin/signals/event/").status_code == 200
     for model in ("signal", "onchainfeature", "signalevent", "signalverification"):
         assert client.get(f"/admin/signals/{model}/").status_code == 403
+
+
+def test_a_list_is_sorted_only_by_columns_with_an_index(viewer: Client) -> None:
+    first, second = make_signal(advice_tag="a"), make_signal(advice_tag="b")
+    columns = list(viewer.get("/admin/signals/signal/").context["cl"].list_display)
+    newest_first = [second.pk, first.pk]
+    assert listed(viewer, Signal, o=columns.index("advice_tag")) == newest_first
+    assert listed(viewer, Signal, o=columns.index("id")) == newest_first[::-1]

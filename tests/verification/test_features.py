@@ -155,7 +155,7 @@ def test_a_percentile_needs_two_hundred_rows(others: int, expected: Decimal | No
 def test_a_percentile_counts_half_of_the_rows_that_are_equal() -> None:
     make_features(addr_active=100)
     make_population(299)  # 100 below, the row itself and one equal, 198 above
-    assert percentile() == Decimal("0.33666666666666666667")
+    assert percentile() == Decimal("0.3366666666666666666666666667")
 
 
 @pytest.mark.parametrize(

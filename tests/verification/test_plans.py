@@ -135,12 +135,14 @@ def sent_by(function: Callable[[], Any]) -> list[str]:
     """Return the statements that the function sends, without those of savepoints, settings and locks."""
     with CaptureQueriesContext(connection) as queries:
         function()
-    sent = [each["sql"].split(";\n")[-1].lstrip() for each in queries]
-    starts = ("WITH", "SELECT", "UPDATE", "EXPLAIN")
-    return [statement for statement in sent if statement.startswith(starts)]
+    starts = ("WITH", "SELECT", "SET", "UPDATE", "EXPLAIN")
+    return [each["sql"] for each in queries if each["sql"].lstrip().startswith(starts)]
 
 
 def plan(statement: str, options: str = "") -> dict[str, Any]:
+    statement = statement.rsplit(";\n", maxsplit=1)[
+        -1
+    ]  # before it a message may have settings, or a lock
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON{options and ', ' + options}) {statement}")
         found: dict[str, Any] = cursor.fetchall()[0][0][0]["Plan"]
