@@ -41,7 +41,7 @@ LATER = 100 * MINUTE
 """Microseconds to the second moment, at which all evidence of the first is stale."""
 SWEPT = 5_000
 PERCENTILE = "active_addr_pctl"
-PRECISION = Fraction(1, 10**20)
+PRECISION = Fraction(1, 10**27)
 
 OTHER = RuleBook(
     (60,),
@@ -121,7 +121,7 @@ def read_features(text: str) -> dict[str, Any]:
 
 
 def are_alike(said: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Return whether the features are equal, the percentile up to its twenty decimals."""
+    """Return whether the features are equal, the percentile up to the digits of a decimal."""
     mine, its = said.pop(PERCENTILE, None), wanted.pop(PERCENTILE, None)
     if None not in (mine, its) and abs(mine - its) < PRECISION:
         mine = its
