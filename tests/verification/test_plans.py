@@ -140,9 +140,7 @@ def sent_by(function: Callable[[], Any]) -> list[str]:
 
 
 def plan(statement: str, options: str = "") -> dict[str, Any]:
-    statement = statement.rsplit(";\n", maxsplit=1)[
-        -1
-    ]  # before it a message may have settings, or a lock
+    *_, statement = statement.split(";\n")  # before it a message may have settings, or a lock
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON{options and ', ' + options}) {statement}")
         found: dict[str, Any] = cursor.fetchall()[0][0][0]["Plan"]
