@@ -42,6 +42,7 @@ given AS MATERIALIZED (
 
 # Whether the signal already has newer evidence, whether its row changes, and whether the verdict is a new
 # one. Evidence that is missing by now says nothing new of a signal that was judged by evidence before.
+# OFFSET 0 keeps the planner from reading signal_events backwards by id until it meets the signal.
 COMPARED: Final = """
 compared AS MATERIALIZED (
     SELECT held.*, made.*
@@ -49,8 +50,11 @@ compared AS MATERIALIZED (
     LEFT JOIN LATERAL (
         SELECT e.new_state, e.decision, e.confidence, e.note, (e.metadata -> 'named')::text AS named,
             e.rules_sha256, e.metadata ->> 'as_of' IS NOT NULL AS is_founded
-        FROM signal_events e
-        WHERE e.signal_id = held.signal AND e.type = 'onchain_verify'
+        FROM (
+            SELECT * FROM signal_events
+            WHERE signal_id = held.signal AND type = 'onchain_verify'
+            OFFSET 0
+        ) e
         ORDER BY e.id DESC
         LIMIT 1
     ) last ON true
