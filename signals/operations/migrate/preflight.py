@@ -13,6 +13,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from ..base import Convergent
+from ..components.columns import type_of
 from ..components.snapshots import read_all
 from ..contract import Contract
 from ..convergence import require_no_stop
@@ -160,14 +161,13 @@ def _require_no_stops(
     operation of the plan changes.
     """
     opaque: set[str] = set()
-    types: set[str] = set()
     changes = PlannedChanges()
     for migration, operations in rest:
         label = migration.app_label
         for operation, before, after in steps(operations, label, state):
             if not isinstance(operation, Convergent):
                 opaque.add(label)
-            elif label not in opaque and not _uses(operation, types, connection):
+            elif label not in opaque:
                 for finding in _findings_by_then(
                     connection, label, operation, (before, after), changes
                 ):
@@ -175,7 +175,7 @@ def _require_no_stops(
                         require_no_stop(operation, [finding], f"{label}.{migration.name}")
                     if not finding.status.is_right:
                         changes.take_changing(connection, finding)
-                        types |= {finding.name} if operation.makes_type else set()
+                        changes.new_types |= {finding.name} if operation.makes_type else set()
 
 
 def _findings_by_then(
@@ -185,10 +185,13 @@ def _findings_by_then(
     states: tuple[ProjectState, ProjectState],
     changes: PlannedChanges,
 ) -> list[Finding]:
-    """Return the operation's findings; columns that the plan will add count as existing."""
+    """Return the operation's findings; none if a field of it has a type that the plan creates.
+
+    Columns that the plan will add count as existing.
+    """
     before, after = states
     site = operation.locate(label, connection, after, before)
-    if site is None:
+    if site is None or _uses(operation, site, changes.new_types):
         return []
     table = site.table if site.db_table else ""  # an enum has none
     return operation.findings(replace(site, coming=changes.columns_to_come(table)))
@@ -207,8 +210,7 @@ def _targets(
     return [(each, place) for each, place in targets if each.reads_table]
 
 
-def _uses(operation: Convergent, types: set[str], connection: BaseDatabaseWrapper) -> bool:
-    """Return whether a field of the operation has one of the types."""
-    fields = (field for field in operation.declared_fields if not field.remote_field)
-    names = (field.db_parameters(connection)["type"] or "" for field in fields)
-    return any(name.strip('"') in types for name in names)
+def _uses(operation: Convergent, site: Site, types: set[str]) -> bool:
+    """Return whether a field of the operation has one of the types, or is an array of it."""
+    names = (type_of(site, field) for field in operation.declared(site)) if types else ()
+    return any(name.removesuffix("[]").strip('"') in types for name in names)
