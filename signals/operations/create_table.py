@@ -43,7 +43,7 @@ from .errors import Refused
 from .exclusion import Exclusion
 from .findings import ComparedPart, Finding, Snapshot, Source, Status
 from .further_back import missing_part, own_or_behind
-from .implied import implied, implied_index, implied_unique
+from .implied import implied, implied_index, implied_unique, own_constraints
 from .names import IN_NAMES, is_cut, why_unusable
 from .refusals import keep, require_name, require_rows
 from .site import AnyField, Site
@@ -251,12 +251,11 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def sources(self, site: Site, found: Table | None) -> Iterator[tuple[Source, Convergent]]:
         """Yield the source in the model and the operation of each declared constraint and index."""
         meta = site.model._meta
-        for constraint in meta.constraints:
+        for constraint in own_constraints(meta.constraints, found):
             yield Source("constraint", constraint.name), self._operation_of(constraint)
         for index in meta.indexes:
-            operation = self.declared_by.get(index.name)
             plain = CreateIndexConcurrentlyIfMissing(self.name, index)
-            yield Source("index", index.name), operation or plain
+            yield Source("index", index.name), self.declared_by.get(index.name, plain)
         for names in sorted(self._index_together):
             for part in implied_index(self.name, site, names, found, "_idx"):
                 yield Source("index_together", tuple(names)), part
@@ -264,10 +263,10 @@ class CreateTableIfMissing(Convergent, CreateModel):
         alone = {(field.name,) for field in fields if field.unique}
         for names in meta.unique_together:
             if tuple(names) not in alone:
-                for part in implied_unique(self.name, site, names, found):
+                for part in implied_unique(self.name, site, names, found, in_table=True):
                     yield Source("unique_together", tuple(names)), part
         for field in fields:
-            for part in implied(self.name, site, field, found):
+            for part in implied(self.name, site, field, found, in_table=True):
                 yield Source("field", field.name), part
 
     def knowing_altered(self, altered: Collection[tuple[str, str]]) -> Self:
