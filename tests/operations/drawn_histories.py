@@ -335,8 +335,20 @@ def _alter_field(draw: Any, state: ProjectState, model: ModelState, _: int) -> O
         new = _plain(draw)
     if new.unique and (name,) in (model.options.get("unique_together") or ()):
         return None
+    if field.db_index and not new.db_index and _has_unique_index(model, name):
+        return None
     new, preserved = _once(draw, new)
     return migrations.AlterField(model.name, name, new, preserve_default=preserved)
+
+
+def _has_unique_index(model: ModelState, name: str) -> bool:
+    """Return whether a uniqueness of the field alone is an index, which Django drops with the field's own."""
+    return any(
+        isinstance(each, models.UniqueConstraint)
+        and list(each.fields) == [name]
+        and {"condition", "include", "opclasses"} & each.deconstruct()[2].keys()
+        for each in model.options.get("constraints", ())
+    )
 
 
 def _kind_of(field: Any) -> str:

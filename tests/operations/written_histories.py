@@ -213,6 +213,17 @@ TWICE: dict[str, list[Step]] = {
         AlterField("part", "a", models.IntegerField(db_index=True)),
         RemoveConstraint("part", "own"),
     ],
+    "an index beside a uniqueness on a condition, whose spelling a new type changes": [
+        with_options(char(40)),
+        AddConstraint(
+            "part",
+            models.UniqueConstraint(
+                fields=["a"], condition=Q(a__in=["1", "2"]) | Q(id__gt=0), name="own"
+            ),
+        ),
+        AlterField("part", "a", char(9)),
+        AlterField("part", "a", char(9, db_index=True)),
+    ],
     "a unique field beside a UniqueConstraint": [
         with_options(NUMBER, constraints=[OWN_UNIQUE]),
         AlterField("part", "a", models.IntegerField(unique=True)),
