@@ -32,17 +32,17 @@ ANSWERS_LAST = 1.0
 class Answers:
     """The answers of the server in a run, kept until the run changes something.
 
-    They are kept for ANSWERS_LAST seconds at most. A change that another session makes in that time may go
-    unnoticed, like a change that it makes shortly after the run.
+    They are kept for ANSWERS_LAST seconds at most, and longer only to look ahead. A change that another
+    session makes in that time may go unnoticed, like a change that it makes shortly after the run.
     """
 
     def __init__(self) -> None:
         self._known: dict[Any, Any] = {}
         self._until = 0.0
 
-    def begin(self) -> None:
-        """Forget the answers so far, and keep those from now on."""
-        self._known, self._until = {}, time.monotonic() + ANSWERS_LAST
+    def begin(self, lasting: float = ANSWERS_LAST) -> None:
+        """Forget the answers so far, and keep those from now on, for so many seconds."""
+        self._known, self._until = {}, time.monotonic() + lasting
 
     def forget(self) -> None:
         """Forget the answers so far, and keep none."""

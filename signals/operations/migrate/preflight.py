@@ -1,6 +1,6 @@
 """Read the catalog for several operations of a plan at once, and check the plan before its first change."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,9 @@ from django.db.migrations.state import ProjectState
 from ..base import Convergent
 from ..components.columns import type_of
 from ..components.snapshots import read_all
-from ..contract import Contract
 from ..convergence import require_no_stop
 from ..errors import ConvergenceError
-from ..execution.run import run_of
+from ..execution.run import ANSWERS_LAST, run_of
 from ..execution.waiting import retry_without_timeouts
 from ..findings import Finding
 from ..site import Site
@@ -26,6 +25,8 @@ from .planned_changes import PlannedChanges
 from .walk import convergent, steps
 
 _PLAIN = Convergent.database_forwards
+
+_OF_A_LOOK_AHEAD = 60.0  # seconds for which its answers are used at most
 
 
 def remember(
@@ -76,21 +77,11 @@ class MigratePlan:
             if not any(each is operation for each in row):
                 answers.forget()
             return
-        answers.begin()
         if len(row) == 1 or migration is None:
+            answers.begin()
             return
-        try:
-            targets = [
-                target
-                for each, *states in steps(row, migration.app_label, before.clone())
-                for target in _targets(self._connection, migration.app_label, each, *states)
-            ]
-            read_all(self._connection, targets)
-        except (ConvergenceError, DatabaseError):
-            # The operation in question will raise the error itself, unless one before it removes the cause.
-            answers.forget()
-            if self._connection.needs_rollback:
-                raise
+        located = _foreseeable(self._connection, before.clone(), [(migration, row)])
+        _read_at_once(self._connection, ((each, site) for _, each, site in located))
 
     def look_ahead(self, operation: Any, before: ProjectState) -> None:
         """Raise DifferentDefinition for the first component that would stop the run later on."""
@@ -156,58 +147,72 @@ def _require_no_stops(
 ) -> None:
     """Raise DifferentDefinition for the first component at which the rest of the plan would stop.
 
-    Check each app's migrations up to the first operation that is not convergent, because its effect on the
-    later ones is unknown. Leave out columns of a type that the plan creates, and components that an earlier
-    operation of the plan changes.
+    Leave out columns of a type that the plan creates, and components that an earlier operation of the plan
+    changes.
+    """
+    planned = list(_foreseeable(connection, state, rest))
+    _read_at_once(connection, ((each, site) for _, each, site in planned), lasting=_OF_A_LOOK_AHEAD)
+    changes = PlannedChanges()
+    for migration, operation, site in planned:
+        for finding in _findings_by_then(operation, site, changes):
+            if not changes.takes_in(finding):
+                label = f"{migration.app_label}.{migration.name}"
+                require_no_stop(operation, [finding], label)
+            if not finding.status.is_right:
+                changes.take_changing(connection, finding)
+                changes.new_types |= {finding.name} if operation.makes_type else set()
+
+
+def _foreseeable(
+    connection: BaseDatabaseWrapper,
+    state: ProjectState,
+    rest: Sequence[tuple[Migration, Sequence[Operation]]],
+) -> Iterator[tuple[Migration, Convergent, Site]]:
+    """Yield the convergent operations of the plan, each with its migration and its site.
+
+    Of each app, yield those up to the first operation that is not convergent, because its effect on the later
+    ones is unknown.
     """
     opaque: set[str] = set()
-    changes = PlannedChanges()
     for migration, operations in rest:
         label = migration.app_label
         for operation, before, after in steps(operations, label, state):
             if not isinstance(operation, Convergent):
                 opaque.add(label)
             elif label not in opaque:
-                for finding in _findings_by_then(
-                    connection, label, operation, (before, after), changes
-                ):
-                    if not changes.takes_in(finding):
-                        require_no_stop(operation, [finding], f"{label}.{migration.name}")
-                    if not finding.status.is_right:
-                        changes.take_changing(connection, finding)
-                        changes.new_types |= {finding.name} if operation.makes_type else set()
+                site = operation.locate(label, connection, after, before)
+                if site is not None:
+                    yield migration, operation, site
 
 
-def _findings_by_then(
-    connection: BaseDatabaseWrapper,
-    label: str,
-    operation: Convergent,
-    states: tuple[ProjectState, ProjectState],
-    changes: PlannedChanges,
-) -> list[Finding]:
+def _findings_by_then(operation: Convergent, site: Site, changes: PlannedChanges) -> list[Finding]:
     """Return the operation's findings; none if a field of it has a type that the plan creates.
 
     Columns that the plan will add count as existing.
     """
-    before, after = states
-    site = operation.locate(label, connection, after, before)
-    if site is None or _uses(operation, site, changes.new_types):
+    if _uses(operation, site, changes.new_types):
         return []
     table = site.table if site.db_table else ""  # an enum has none
     return operation.findings(replace(site, coming=changes.columns_to_come(table)))
 
 
-def _targets(
+def _read_at_once(
     connection: BaseDatabaseWrapper,
-    label: str,
-    operation: Any,
-    before: ProjectState,
-    after: ProjectState,
-) -> list[tuple[Contract, Site]]:
-    """Return the targets of the operation that read a table, each with its site."""
-    site = operation.locate(label, connection, after, before)
-    targets = operation.targets(site) if site else ()
-    return [(each, place) for each, place in targets if each.reads_table]
+    located: Iterable[tuple[Convergent, Site]],
+    *,
+    lasting: float = ANSWERS_LAST,
+) -> None:
+    """Read the catalog for the operations in a few round trips, and keep the answers for so many seconds."""
+    answers = run_of(connection).answers
+    answers.begin(lasting)
+    try:
+        targets = [each for operation, site in located for each in operation.targets(site)]
+        read_all(connection, [(each, site) for each, site in targets if each.reads_table])
+    except (ConvergenceError, DatabaseError):
+        # The operation in question will raise the error itself, unless one before it removes the cause.
+        answers.forget()
+        if connection.needs_rollback:
+            raise
 
 
 def _uses(operation: Convergent, site: Site, types: set[str]) -> bool:
