@@ -13,8 +13,7 @@ from django.db.models import Field, ForeignKey
 from . import pattern_index
 from .alteration import Alteration
 from .base import Convergent
-from .catalog.contents import has_rows
-from .catalog.probes import rewrites_table
+from .catalog.probes import rewrites_rows
 from .catalog.tables import Column, Table
 from .components import guards
 from .components.columns import (
@@ -152,13 +151,12 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         # The probe has the columns as found; the default is left out, because it may not cast by itself.
         ddl = [f"ALTER TABLE {PROBE} ALTER COLUMN {column} {self._type(column, target, using)}"]
         connection = site.connection
-        is_filled = has_rows(connection, snapshot.found)
         try:
-            rewrites = rewrites_table(connection, snapshot.found, ddl, PROBE)
+            rewrites, is_filled = rewrites_rows(connection, snapshot.found, ddl, PROBE)
         except DatabaseError as error:
             if not is_impossible(error):
                 raise
-            return replace(snapshot, has_rows=is_filled, failure=one_line(error))
+            return replace(snapshot, failure=one_line(error))
         return replace(snapshot, has_rows=is_filled, rewrites=rewrites)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:

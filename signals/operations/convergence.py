@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from .catalog.contents import SMALL, has_rows, is_empty
+from .catalog.contents import has_rows, is_empty
 from .catalog.questions import find_table
 from .catalog.tables import Table
 from .components.indexes import drop_index
@@ -191,10 +191,10 @@ def _announce(finding: Finding) -> None:
 
 
 def _is_empty(site: Site, found: Table | None) -> bool:
-    if found is not None and found.pages > SMALL:
+    if found is None:
         return False
     try:
-        return is_empty(site.connection, site.table)
+        return is_empty(site.connection, found)
     except DatabaseError as error:
         if site.connection.in_atomic_block or not is_overtaken(error):
             raise

@@ -94,22 +94,41 @@ def query_scripts(
 
 
 def execute_in_transaction(
-    connection: BaseDatabaseWrapper, statement: str, *preparations: str
+    connection: BaseDatabaseWrapper, statement: str, preparation: str, title: str
 ) -> None:
-    """Execute the preparations and the statement in a READ COMMITTED transaction; none may be open before.
+    """Execute the preparation and the statement in a READ COMMITTED transaction; none may be open before.
 
-    In READ COMMITTED the statement sees what others committed while it waited for its lock. COMMIT is sent
-    together with the statement, so that the lock is not held during a round trip. The preparations are sent
-    separately, so that pg_stat_activity shows the statement. Raise DatabaseError if one of them fails;
-    nothing of them remains then.
+    In READ COMMITTED the statement sees what others committed while it waited for its lock. All is sent as
+    one text, in one round trip, with COMMIT, so that the lock is not held during another one. The title
+    stands in front as a comment, because pg_stat_activity shows the beginning of the text. Raise
+    DatabaseError if one of them fails; nothing of them remains then.
     """
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
     with connection.cursor() as cursor:
         try:
-            cursor.execute(";\n".join(("BEGIN ISOLATION LEVEL READ COMMITTED", *preparations)))
-            cursor.execute(f"{statement}\n;COMMIT")
+            cursor.execute(f"-- {title}\n{begin};\n{preparation};\n{statement}\n;COMMIT")
         except BaseException:
             with suppress(Error):  # the connection may be lost
                 cursor.execute("ROLLBACK")
+            raise
+
+
+def execute_in_savepoint(
+    connection: BaseDatabaseWrapper, statement: str, preparation: str, ending: str, title: str
+) -> None:
+    """Execute the preparation, the statement and the ending in a savepoint of the open transaction.
+
+    All is sent as one text, as by `execute_in_transaction`. Raise DatabaseError if one of them fails; nothing
+    of them remains then, and the transaction goes on.
+    """
+    name = "convergent_migrations_step"
+    text = f"{preparation};\n{statement}\n;{ending}"
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(f"-- {title}\nSAVEPOINT {name};\n{text};\nRELEASE SAVEPOINT {name}")
+        except DatabaseError:
+            with suppress(Error):  # the connection may be lost
+                cursor.execute(f"ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}")
             raise
 
 

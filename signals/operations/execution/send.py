@@ -5,10 +5,10 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from django.db import DatabaseError, DataError, IntegrityError, transaction
+from django.db import DatabaseError, DataError, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..catalog.query import execute_in_transaction, query_rows
+from ..catalog.query import execute_in_savepoint, execute_in_transaction, query_rows
 from ..catalog.sessions import Blocker, activity_of, lock_holders
 from ..errors import (
     INVALID_PARAMETER_VALUE,
@@ -32,16 +32,17 @@ from .settings import (
     CLIENT_CHECK,
     NO_TIMEOUTS,
     NO_TIMEOUTS_IN_TRANSACTION,
-    change_settings,
     is_shared,
     known_backend,
     local_settings,
+    passing_settings,
     session_timeouts,
-    set_settings,
     with_settings,
 )
 from .waiting import WaitReport, pauses
 from .watch import Watch
+
+_TITLE = 180  # characters
 
 logger = logging.getLogger(NAME)
 
@@ -250,16 +251,21 @@ def _execute(
 def _execute_alone(
     connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str]
 ) -> None:
-    execute_in_transaction(connection, statement.sql, local_settings(connection, values))
+    preparation = local_settings(connection, values)
+    execute_in_transaction(connection, statement.sql, preparation, _title(statement))
 
 
 def _execute_in_savepoint(
     connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str]
 ) -> None:
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        before = change_settings(connection, values)
-        cursor.execute(statement.sql)
-        set_settings(connection, before)  # SET LOCAL outlives a savepoint that is released
+    # SET LOCAL outlives a savepoint that is released.
+    preparation, ending = passing_settings(connection, values)
+    execute_in_savepoint(connection, statement.sql, preparation, ending, _title(statement))
+
+
+def _title(statement: Statement) -> str:
+    """Return the beginning of the statement on one line."""
+    return " ".join(statement.sql.split())[:_TITLE]
 
 
 def fits_transaction(connection: BaseDatabaseWrapper, statement: Statement) -> bool:
