@@ -219,6 +219,15 @@ def facts_of_one(connection: BaseDatabaseWrapper, question: Question) -> str:
     return compose(connection, text, [as_records([question])])
 
 
+def answers_of_one(question: Question, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Return the answer that the row of `facts_of_one` gives, alone; nothing if one has to ask again."""
+    if not rows or _is_rounded(rows[0][0]):
+        return []
+    answer = _answer(question, rows[0][0])
+    is_parted = isinstance(answer, Table) and answer.kind == "p" and question.indexes
+    return [answer] if _is_enough(question, answer) and not is_parted else []
+
+
 def facts_of(
     connection: BaseDatabaseWrapper, questions: Sequence[Question], *, thorough: bool
 ) -> str:

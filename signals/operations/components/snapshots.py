@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..catalog.probes import Obstacle, Probe, probe_tables
-from ..catalog.questions import Question, ask
+from ..catalog.questions import Question, answers_of_one, ask, facts_of_one
 from ..catalog.tables import Table
 from ..contract import Contract
 from ..errors import Refused, one_line
@@ -51,6 +52,19 @@ def question(operation: Contract, site: Site, family: int = 0) -> Question:
         tuple(filter(None, (collation_of(site, field) for field in declared))),
         family=family,
     )
+
+
+class NextReading:
+    """The reading of an operation's table that is to follow a statement, as a SELECT to send with it."""
+
+    def __init__(self, operation: Contract, site: Site) -> None:
+        self._connection, self._question = site.connection, question(operation, site)
+        self.sql = facts_of_one(site.connection, self._question)
+
+    def take(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Keep the answer for the next `read_all` of the run, if the rows tell all."""
+        for answer in answers_of_one(self._question, rows):
+            run_of(self._connection).answers.give(self._question, answer)
 
 
 def read_all(
