@@ -329,21 +329,20 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     ) -> tuple[Column | None, Column | None, Column | None]:
         """Return the column as found, as wanted, and as it was before the migration.
 
-        A default that plain SQL set, and that the field has in Python, goes along with the type.
+        A default that plain SQL set, and that the field has in Python, goes along with the type; one that the
+        field declared, and does not any more, goes away.
         """
         found, wanted = snapshot.columns(site.column(self.name))
         _, former = snapshot.columns(_BEFORE)
         if found is None or wanted is None or former is None:
             return found, wanted, former
-        ends = [(site.field(self.name), wanted), (self._former(site), former)]
-        after, before = (as_declared(field, found, column) for field, column in ends)
-        if (after.default is None) is not (before.default is None) and not any(
-            field.has_db_default() for field, _ in ends
-        ):
-            after, before = (
-                column if end.default is None else end
-                for end, column in ((after, wanted), (before, former))
-            )
+        field, past = site.field(self.name), self._former(site)
+        after = as_declared(field, found, wanted, past)
+        before = as_declared(past, found, former, field)
+        is_of_python = not (field.has_db_default() or past.has_db_default())
+        if is_of_python and (after.default is None) is not (before.default is None):
+            after = wanted if after.default is None else after
+            before = former if before.default is None else before
         return found, after, before
 
     def _former(self, site: Site) -> AnyField:

@@ -262,6 +262,17 @@ TWICE: dict[str, list[Step]] = {
     ],
 }
 
+DEFAULTS: dict[str, list[Step]] = {
+    "a default of the database that becomes one of Python": [
+        *altered(
+            models.SlugField(db_default="1", default="1"), models.SlugField(default="1", null=True)
+        ),
+        AlterField("part", "a", models.SlugField(db_default="1", default="1", null=True)),
+        AlterField("part", "a", models.SlugField(default="1", null=True)),
+        AlterField("part", "a", models.SlugField(db_default="1", max_length=60, null=True)),
+    ],
+}
+
 CLASSES: dict[str, list[Step]] = {
     "a field that asks for its column": [
         model("Part", a=Named(default="x", db_index=True)),
@@ -356,6 +367,7 @@ HISTORIES = {
     **TEXTS,
     **NULLS,
     **TWICE,
+    **DEFAULTS,
     **CLASSES,
     **NAMES,
 }
