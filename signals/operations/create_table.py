@@ -42,7 +42,7 @@ from .create_index import CreateIndexConcurrentlyIfMissing
 from .errors import Refused
 from .exclusion import Exclusion
 from .findings import ComparedPart, Finding, Snapshot, Source, Status
-from .further_back import missing_part, own_or_behind
+from .further_back import missing_table, own_or_behind
 from .implied import implied, implied_index, implied_unique, own_constraints
 from .names import IN_NAMES, is_cut, why_unusable
 from .refusals import keep, require_name, require_rows
@@ -169,7 +169,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         found = snapshot.found
         if found is None:
-            return [missing_part("table", site.model._meta.db_table, site.table, snapshot)]
+            return missing_table(site, snapshot)
         findings = [self._compare_table(site, found)]
         if findings[0].status is Status.DIFFERENT:
             return findings
@@ -402,11 +402,10 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def _operation_of(self, constraint: Any) -> Convergent:
         if constraint.name in self.declared_by:
             return self.declared_by[constraint.name]
+        is_unique = isinstance(constraint, UniqueConstraint)
         if isinstance(constraint, CheckConstraint):
             return AddCheckIfMissing(self.name, constraint)
-        if isinstance(constraint, UniqueConstraint):
-            return AddUniqueIfMissing(self.name, constraint)
-        return Exclusion(self.name, constraint)
+        return (AddUniqueIfMissing if is_unique else Exclusion)(self.name, constraint)
 
 
 def _removed(operation: Operation) -> tuple[str, str]:

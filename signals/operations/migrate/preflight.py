@@ -1,14 +1,16 @@
 """Read the catalog for several operations of a plan at once, and check the plan before its first change."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
-from django.db.migrations.operations import SeparateDatabaseAndState
+from django.db.migrations.operations import CreateModel, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
@@ -22,6 +24,7 @@ from ..execution.waiting import retry_without_timeouts
 from ..findings import Finding
 from ..site import Site
 from .planned_changes import PlannedChanges
+from .table_names import IndexNames
 from .walk import convergent, steps
 
 _PLAIN = Convergent.database_forwards
@@ -81,7 +84,7 @@ class MigratePlan:
             answers.begin()
             return
         located = _foreseeable(self._connection, before.clone(), [(migration, row)])
-        _read_at_once(self._connection, ((each, site) for _, each, site in located))
+        _read_at_once(self._connection, ((each.operation, each.site) for each in located))
 
     def look_ahead(self, operation: Any, before: ProjectState) -> None:
         """Raise DifferentDefinition for the first component that would stop the run later on."""
@@ -151,46 +154,73 @@ def _require_no_stops(
     changes.
     """
     planned = list(_foreseeable(connection, state, rest))
-    _read_at_once(connection, ((each, site) for _, each, site in planned), lasting=_OF_A_LOOK_AHEAD)
+    _read_at_once(connection, ((each.operation, each.site) for each in planned), _OF_A_LOOK_AHEAD)
     changes = PlannedChanges()
-    for migration, operation, site in planned:
-        for finding in _findings_by_then(operation, site, changes):
+    for step in planned:
+        operation = step.operation
+        label = f"{step.migration.app_label}.{step.migration.name}"
+        require_no_stop(operation, step.names.in_the_way(operation, step.site), label)
+        for finding in _findings_by_then(step, changes):
             if not changes.takes_in(finding):
-                label = f"{migration.app_label}.{migration.name}"
                 require_no_stop(operation, [finding], label)
             if not finding.status.is_right:
                 changes.take_changing(connection, finding)
                 changes.new_types |= {finding.name} if operation.makes_type else set()
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A convergent operation of a plan.
+
+    names: the index names that the steps of the app before it leave.
+    is_opaque: whether an operation that is not convergent comes before it in its app, whose effect on what
+        it finds is unknown.
+    """
+
+    migration: Migration
+    operation: Convergent
+    site: Site
+    names: IndexNames
+    is_opaque: bool
+
+
 def _foreseeable(
     connection: BaseDatabaseWrapper,
     state: ProjectState,
     rest: Sequence[tuple[Migration, Sequence[Operation]]],
-) -> Iterator[tuple[Migration, Convergent, Site]]:
-    """Yield the convergent operations of the plan, each with its migration and its site.
+) -> Iterator[_Step]:
+    """Yield the convergent operations of the plan, as far as they can be judged by now.
 
-    Of each app, yield those up to the first operation that is not convergent, because its effect on the later
-    ones is unknown.
+    Of each app those are the operations up to the first one that is not convergent, and the later ones that
+    create tables, for their names alone.
     """
     opaque: set[str] = set()
+    names = defaultdict[str, IndexNames](IndexNames)
     for migration, operations in rest:
         label = migration.app_label
-        for operation, before, after in steps(operations, label, state):
+        for walked in steps(operations, label, state):
+            operation, before, after = walked
             if not isinstance(operation, Convergent):
                 opaque.add(label)
-            elif label not in opaque:
-                site = operation.locate(label, connection, after, before)
-                if site is not None:
-                    yield migration, operation, site
+                names[label].take_stock(connection, label, walked)
+                continue
+            if label in opaque and not isinstance(operation, CreateModel):
+                names[label].pass_over(operation)
+                continue
+            site = operation.locate(label, connection, after, before)
+            if site is not None:
+                known = deepcopy(names[label])
+                yield _Step(migration, operation, site, known, label in opaque)
+                names[label].take(operation, site)
 
 
-def _findings_by_then(operation: Convergent, site: Site, changes: PlannedChanges) -> list[Finding]:
+def _findings_by_then(step: _Step, changes: PlannedChanges) -> list[Finding]:
     """Return the operation's findings; none if a field of it has a type that the plan creates.
 
     Columns that the plan will add count as existing.
     """
-    if _uses(operation, site, changes.new_types):
+    operation, site = step.operation, step.site
+    if step.is_opaque or _uses(operation, site, changes.new_types):
         return []
     table = site.table if site.db_table else ""  # an enum has none
     return operation.findings(replace(site, coming=changes.columns_to_come(table)))
@@ -199,7 +229,6 @@ def _findings_by_then(operation: Convergent, site: Site, changes: PlannedChanges
 def _read_at_once(
     connection: BaseDatabaseWrapper,
     located: Iterable[tuple[Convergent, Site]],
-    *,
     lasting: float = ANSWERS_LAST,
 ) -> None:
     """Read the catalog for the operations in a few round trips, and keep the answers for so many seconds."""
