@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.migrations.operations import CreateModel, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
@@ -25,7 +25,7 @@ from ..findings import Finding
 from ..site import Site
 from .planned_changes import PlannedChanges
 from .table_names import IndexNames
-from .walk import convergent, steps
+from .walk import convergent, state_of_applied, steps
 
 _PLAIN = Convergent.database_forwards
 
@@ -106,10 +106,9 @@ class MigratePlan:
                     rest = (migration, migration.operations[place:])
                     return before.clone(), [rest, *later]
         # The operation is a part of another one, whose state is not that of the plan.
-        executor: Any = MigrationExecutor(self._connection)
-        applied = executor.loader.applied_migrations
-        state = executor._create_project_state(with_applied_migrations=True)
-        return state, [
+        loader = MigrationLoader(self._connection)
+        applied = loader.applied_migrations
+        return state_of_applied(loader), [
             (each, each.operations)
             for each in self._forwards
             if (each.app_label, each.name) not in applied

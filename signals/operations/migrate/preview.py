@@ -28,7 +28,7 @@ from ..site import Site
 from ..statements import Lock, Statement
 from .planned_changes import PlannedChanges
 from .table_names import IndexNames, Walked, renamed_tables, tables_of
-from .walk import state_at, steps
+from .walk import state_at, state_of_applied, steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,7 @@ def preview(
     """
     executor: Any = MigrationExecutor(connection)
     loader = executor.loader
-    state = state_at(
-        loader, [key for key in loader.graph.nodes if key in loader.applied_migrations]
-    )
+    state = state_of_applied(loader)
     changes, names = PlannedChanges(), defaultdict[str, IndexNames](IndexNames)
     for migration, backwards in plan:
         if backwards:
