@@ -118,8 +118,13 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         return f"Alter type of {self.name} on {self.model_name} if different"
 
     def targets(self, site: Site) -> list[tuple[Convergent, Site]]:
-        """Return the operation itself, then one for each foreign key to the field, which takes its type."""
-        return [(self, site), *self._followers(site)]
+        """Return the operation itself, then one for each foreign key to the field, which takes its type.
+
+        In front stands what the way back ends with.
+        """
+        then, fields = self._then(site), (self._former(site), site.field(self.name))
+        last = [(each, then) for each in pattern_index.of_partitions(then, *fields)]
+        return [*last, (self, site), *self._followers(site)]
 
     def names(self, site: Site) -> list[str]:
         return [name for part in self._parts(site, None) for name in part.names(site)]
@@ -150,9 +155,8 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         using = self.using if forwards else ""
         # The probe has the columns as found; the default is left out, because it may not cast by itself.
         ddl = [f"ALTER TABLE {PROBE} ALTER COLUMN {column} {self._type(column, target, using)}"]
-        connection = site.connection
         try:
-            rewrites, is_filled = rewrites_rows(connection, snapshot.found, ddl, PROBE)
+            rewrites, is_filled = rewrites_rows(site.connection, snapshot.found, ddl, PROBE)
         except DatabaseError as error:
             if not is_impossible(error):
                 raise
