@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
 
-from django.contrib.contenttypes.management import RenameContentType
 from django.contrib.postgres.operations import CreateExtension
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import operations as stock
@@ -23,11 +22,11 @@ from ..site import Site
 Walked = tuple[Operation, ProjectState, ProjectState]
 
 _RENAMING = (stock.AlterModelTable, stock.DeleteModel, stock.RenameModel)
-# What leaves every name of an index to the index that has it. Django puts a RenameContentType behind each
-# RenameModel.
+# The application that puts an operation of its own behind each RenameModel, where it is installed.
+_CONTENT_TYPES = "django.contrib.contenttypes.management"
+# What leaves every name of an index to the index that has it.
 _KEEPING = (
     CreateExtension,
-    RenameContentType,
     stock.AddConstraint,
     stock.AddField,
     stock.AddIndex,
@@ -99,7 +98,7 @@ class IndexNames:
         if isinstance(operation, _RENAMING):
             for old, new in list(renamed_tables(connection, label, walked)):
                 self._move(old, new)
-        elif isinstance(operation, _KEEPING):
+        elif isinstance(operation, _KEEPING) or type(operation).__module__ == _CONTENT_TYPES:
             return
         elif isinstance(operation, ModelOperation | FieldOperation | IndexOperation):
             name = getattr(operation, "model_name", None) or getattr(operation, "name", "")
