@@ -13,8 +13,7 @@ from django.db.models import Field, ForeignKey
 from . import pattern_index
 from .alteration import Alteration
 from .base import Convergent
-from .catalog.contents import has_rows
-from .catalog.probes import rewrites_table
+from .catalog.probes import rewrites_rows
 from .catalog.tables import Column, Table
 from .components import guards
 from .components.columns import (
@@ -119,8 +118,13 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         return f"Alter type of {self.name} on {self.model_name} if different"
 
     def targets(self, site: Site) -> list[tuple[Convergent, Site]]:
-        """Return the operation itself, then one for each foreign key to the field, which takes its type."""
-        return [(self, site), *self._followers(site)]
+        """Return the operation itself, then one for each foreign key to the field, which takes its type.
+
+        In front stands what the way back ends with.
+        """
+        then, fields = self._then(site), (self._former(site), site.field(self.name))
+        last = [(each, then) for each in pattern_index.of_partitions(then, *fields)]
+        return [*last, (self, site), *self._followers(site)]
 
     def names(self, site: Site) -> list[str]:
         return [name for part in self._parts(site, None) for name in part.names(site)]
@@ -151,14 +155,12 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         using = self.using if forwards else ""
         # The probe has the columns as found; the default is left out, because it may not cast by itself.
         ddl = [f"ALTER TABLE {PROBE} ALTER COLUMN {column} {self._type(column, target, using)}"]
-        connection = site.connection
-        is_filled = has_rows(connection, snapshot.found)
         try:
-            rewrites = rewrites_table(connection, snapshot.found, ddl, PROBE)
+            rewrites, is_filled = rewrites_rows(site.connection, snapshot.found, ddl, PROBE)
         except DatabaseError as error:
             if not is_impossible(error):
                 raise
-            return replace(snapshot, has_rows=is_filled, failure=one_line(error))
+            return replace(snapshot, failure=one_line(error))
         return replace(snapshot, has_rows=is_filled, rewrites=rewrites)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
@@ -331,21 +333,20 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
     ) -> tuple[Column | None, Column | None, Column | None]:
         """Return the column as found, as wanted, and as it was before the migration.
 
-        A default that plain SQL set, and that the field has in Python, goes along with the type.
+        A default that plain SQL set, and that the field has in Python, goes along with the type; one that the
+        field declared, and does not any more, goes away.
         """
         found, wanted = snapshot.columns(site.column(self.name))
         _, former = snapshot.columns(_BEFORE)
         if found is None or wanted is None or former is None:
             return found, wanted, former
-        ends = [(site.field(self.name), wanted), (self._former(site), former)]
-        after, before = (as_declared(field, found, column) for field, column in ends)
-        if (after.default is None) is not (before.default is None) and not any(
-            field.has_db_default() for field, _ in ends
-        ):
-            after, before = (
-                column if end.default is None else end
-                for end, column in ((after, wanted), (before, former))
-            )
+        field, past = site.field(self.name), self._former(site)
+        after = as_declared(field, found, wanted, past)
+        before = as_declared(past, found, former, field)
+        is_of_python = not (field.has_db_default() or past.has_db_default())
+        if is_of_python and (after.default is None) is not (before.default is None):
+            after = wanted if after.default is None else after
+            before = former if before.default is None else before
         return found, after, before
 
     def _former(self, site: Site) -> AnyField:

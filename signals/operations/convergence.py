@@ -7,11 +7,12 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from .catalog.contents import SMALL, has_rows, is_empty
+from .catalog.contents import has_rows, is_empty
 from .catalog.questions import find_table
 from .catalog.tables import Table
 from .components.indexes import drop_index
 from .components.single_transaction import combine, is_combinable
+from .components.snapshots import NextReading
 from .contract import Contract
 from .errors import (
     REFUSAL,
@@ -152,15 +153,19 @@ def require_no_stop(operation: Contract, findings: Iterable[Finding], migration:
 def send_all(
     operation: Contract, site: Site, statements: Sequence[Statement]
 ) -> StatementRefused | None:
-    """Send the statements in order; stop at one that another session overtook, and return its refusal."""
+    """Send the statements in order; stop at one that another session overtook, and return its refusal.
+
+    The next reading of the operation's table is sent together with the last of them, if that can be.
+    """
     _require_transactional(operation, site, statements)
+    reading = NextReading(operation, site) if operation.reads_table else None
     for before, statement in zip([None, *statements], statements, strict=False):
         try:
             if statement.lock is Lock.SHARE_UPDATE_EXCLUSIVE and not _keeps_builds_out(
                 before, statement
             ):
                 _give_way(operation, site, statement)
-            _send(operation, site, statement)
+            _send(operation, site, statement, reading if statement is statements[-1] else None)
         except StatementRefused as error:
             if not (statement.part or is_overtaken(error.__cause__)):
                 raise
@@ -191,10 +196,10 @@ def _announce(finding: Finding) -> None:
 
 
 def _is_empty(site: Site, found: Table | None) -> bool:
-    if found is not None and found.pages > SMALL:
+    if found is None:
         return False
     try:
-        return is_empty(site.connection, site.table)
+        return is_empty(site.connection, found)
     except DatabaseError as error:
         if site.connection.in_atomic_block or not is_overtaken(error):
             raise
@@ -212,9 +217,14 @@ def _require_transactional(
             raise NeedsAutocommit(operation.describe(), statement.sql)
 
 
-def _send(operation: Contract, site: Site, statement: Statement) -> None:
+def _send(
+    operation: Contract, site: Site, statement: Statement, reading: NextReading | None
+) -> None:
+    limits, question = operation.limits or site.limits, reading.sql if reading else ""
     try:
-        send(site.connection, statement, operation.limits or site.limits)
+        rows = send(site.connection, statement, limits, question)
+        if reading is not None:
+            reading.take(rows)
     except RowsViolate as error:
         table = find_table(site.connection, statement.table)
         _require_rows_to_blame(operation, site, table, error)

@@ -42,8 +42,8 @@ from .create_index import CreateIndexConcurrentlyIfMissing
 from .errors import Refused
 from .exclusion import Exclusion
 from .findings import ComparedPart, Finding, Snapshot, Source, Status
-from .further_back import missing_part, own_or_behind
-from .implied import implied, implied_index, implied_unique
+from .further_back import missing_table, own_or_behind
+from .implied import implied, implied_index, implied_unique, own_constraints
 from .names import IN_NAMES, is_cut, why_unusable
 from .refusals import keep, require_name, require_rows
 from .site import AnyField, Site
@@ -169,7 +169,7 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         found = snapshot.found
         if found is None:
-            return [missing_part("table", site.model._meta.db_table, site.table, snapshot)]
+            return missing_table(site, snapshot)
         findings = [self._compare_table(site, found)]
         if findings[0].status is Status.DIFFERENT:
             return findings
@@ -251,12 +251,11 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def sources(self, site: Site, found: Table | None) -> Iterator[tuple[Source, Convergent]]:
         """Yield the source in the model and the operation of each declared constraint and index."""
         meta = site.model._meta
-        for constraint in meta.constraints:
+        for constraint in own_constraints(meta.constraints, found):
             yield Source("constraint", constraint.name), self._operation_of(constraint)
         for index in meta.indexes:
-            operation = self.declared_by.get(index.name)
             plain = CreateIndexConcurrentlyIfMissing(self.name, index)
-            yield Source("index", index.name), operation or plain
+            yield Source("index", index.name), self.declared_by.get(index.name, plain)
         for names in sorted(self._index_together):
             for part in implied_index(self.name, site, names, found, "_idx"):
                 yield Source("index_together", tuple(names)), part
@@ -264,10 +263,10 @@ class CreateTableIfMissing(Convergent, CreateModel):
         alone = {(field.name,) for field in fields if field.unique}
         for names in meta.unique_together:
             if tuple(names) not in alone:
-                for part in implied_unique(self.name, site, names, found):
+                for part in implied_unique(self.name, site, names, found, in_table=True):
                     yield Source("unique_together", tuple(names)), part
         for field in fields:
-            for part in implied(self.name, site, field, found):
+            for part in implied(self.name, site, field, found, in_table=True):
                 yield Source("field", field.name), part
 
     def knowing_altered(self, altered: Collection[tuple[str, str]]) -> Self:
@@ -403,11 +402,10 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def _operation_of(self, constraint: Any) -> Convergent:
         if constraint.name in self.declared_by:
             return self.declared_by[constraint.name]
+        is_unique = isinstance(constraint, UniqueConstraint)
         if isinstance(constraint, CheckConstraint):
             return AddCheckIfMissing(self.name, constraint)
-        if isinstance(constraint, UniqueConstraint):
-            return AddUniqueIfMissing(self.name, constraint)
-        return Exclusion(self.name, constraint)
+        return (AddUniqueIfMissing if is_unique else Exclusion)(self.name, constraint)
 
 
 def _removed(operation: Operation) -> tuple[str, str]:

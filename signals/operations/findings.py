@@ -7,7 +7,7 @@ from typing import Any
 from .catalog.enums import Enum
 from .catalog.indexes import Index
 from .catalog.probes import Obstacle
-from .catalog.tables import Column, Constraint, Table
+from .catalog.tables import Column, Constraint, Relation, Table
 
 
 class Status(enum.Enum):
@@ -102,6 +102,7 @@ class Snapshot:
     obstacle: why the role could compare nothing.
     enum: the type, for an operation that declares one.
     behind: what has the name of a missing table or type, further back on the search_path.
+    taken: the relations that have names which the indexes of a missing table are to get.
     """
 
     found: Table | None
@@ -113,6 +114,7 @@ class Snapshot:
     enum: Enum | None = None
     behind: Table | Enum | None = None
     obstacle: Obstacle | None = None
+    taken: tuple[Relation, ...] = ()
 
     def judged(self, finding: Finding) -> Finding:
         """Return the finding, or that its component is not judged, if it needed a comparison."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from .catalog.query import quoted
 from .catalog.records import Standing
+from .components.indexes import compare_name
 from .execution.settings import is_own
 from .findings import Finding, Snapshot, Status
 from .site import Site
@@ -46,3 +47,9 @@ def missing_part(
         return Finding(component, name, table, Status.MISSING, "", wanted, note=note)
     wanted = wanted or "none there, or that schema as the first of the search_path"
     return Finding(component, name, table, Status.DIFFERENT, text, wanted, fix.format(place=place))
+
+
+def missing_table(site: Site, snapshot: Snapshot) -> list[Finding]:
+    """Return the findings on a missing table: itself, and each name that its indexes cannot get."""
+    missing = missing_part("table", site.model._meta.db_table, site.table, snapshot)
+    return [missing, *(compare_name(site, each, None) for each in snapshot.taken)]

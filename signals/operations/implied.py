@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain, count
 from typing import Any
 
-from django.db.models import BooleanField, CheckConstraint, Index, UniqueConstraint
+from django.db.models import BaseConstraint, BooleanField, CheckConstraint, Index, UniqueConstraint
 from django.db.models.expressions import RawSQL
 
 from .add_check import AddCheckIfMissing
@@ -25,12 +25,18 @@ from .refusals import require_table
 from .site import AnyField, Site
 from .statements import Lock, Statement
 
+_OF_AN_INDEX = ("condition", "include", "opclasses")  # arguments that no constraint can have
 PATTERNS = {"varchar": "varchar_pattern_ops", "text": "text_pattern_ops"}
 _NUMBER_CAST = re.compile(r"\(([^()]+)\)::(?:smallint|integer|bigint|numeric|double precision)")
 
 
 def implied(
-    model_name: str, site: Site, field: AnyField, found: Table | None
+    model_name: str,
+    site: Site,
+    field: AnyField,
+    found: Table | None,
+    *,
+    in_table: bool = False,
 ) -> Iterator[Convergent]:
     """Yield the operations for the field's own check, index and uniqueness.
 
@@ -38,6 +44,8 @@ def implied(
     which are created with the table.
 
     found: the table, or None to leave out nothing.
+    in_table: whether the field may have been created with the table. Of a unique field and a
+        UniqueConstraint of that field alone CREATE TABLE makes one constraint, which serves both.
     """
     check = field.db_parameters(site.connection)["check"]
     if check:
@@ -45,10 +53,33 @@ def implied(
     if field.primary_key:
         return
     if field.unique:
-        yield from implied_unique(model_name, site, [field.name], found)
+        yield from implied_unique(model_name, site, [field.name], found, in_table=in_table)
     elif getattr(field, "db_index", False):
         yield from implied_index(model_name, site, [field.name], found)
     yield from implied_pattern(model_name, site, field, found)
+
+
+def own_constraints(
+    declared: Sequence[BaseConstraint], found: Table | None
+) -> Iterator[BaseConstraint]:
+    """Yield the constraints without those that are missing because another one is the same but for its name.
+
+    CREATE TABLE makes one of several such uniquenesses. Django writes them into it unless they need an index
+    of their own.
+    """
+    for constraint in declared:
+        alike = [each for each in declared if _is_merged(each, constraint)]
+        there = [each for each in alike if found and found.constraint(each.name)]
+        if not there or constraint in there:
+            yield constraint
+
+
+def _is_merged(one: BaseConstraint, other: BaseConstraint) -> bool:
+    """Return whether CREATE TABLE makes one constraint of the two."""
+    if not (isinstance(one, UniqueConstraint) and isinstance(other, UniqueConstraint)):
+        return False
+    declared, others = ({**each.deconstruct()[2], "name": ""} for each in (one, other))
+    return bool(one.fields) and declared == others and declared.keys().isdisjoint(_OF_AN_INDEX)
 
 
 def implied_later(
@@ -71,12 +102,17 @@ def implied_later(
 
 
 def implied_unique(
-    model_name: str, site: Site, names: Sequence[str], found: Table | None
+    model_name: str,
+    site: Site,
+    names: Sequence[str],
+    found: Table | None,
+    *,
+    in_table: bool = False,
 ) -> Iterator[Convergent]:
     """Yield the operation that makes the fields unique together, unless another index of the table does."""
     columns = [site.column(name) for name in names]
     name = site.name_for(columns, "_uniq")
-    if not _has_another(name, found, columns, unique=True):
+    if not _has_another(site, name, found, columns, unique=True, in_table=in_table):
         yield _ImpliedUnique(model_name, UniqueConstraint(fields=names, name=name))
 
 
@@ -86,7 +122,7 @@ def implied_index(
     """Yield the operation that indexes the fields, unless another index of the table does."""
     columns = [site.column(name) for name in names]
     name = site.name_for(columns, suffix)
-    if not _has_another(name, found, columns):
+    if not _has_another(site, name, found, columns):
         yield _ImpliedIndex(model_name, Index(fields=names, name=name))
 
 
@@ -100,7 +136,9 @@ def implied_pattern(
     operator_class = pattern_class(site, field, found)
     column = site.column(field.name)
     name = site.name_for([column], "_like")
-    if operator_class and not _has_another(name, found, [column], operator_class=operator_class):
+    if operator_class and not _has_another(
+        site, name, found, [column], operator_class=operator_class
+    ):
         index = Index(fields=[field.name], name=name, opclasses=[operator_class])
         yield _ImpliedPattern(model_name, index)
 
@@ -297,22 +335,35 @@ def _same_number_check(found: Constraint, wanted: Constraint) -> bool:
     return same_check(found, wanted) or same_check(bare, wanted)
 
 
-def _has_another(
+def _has_another(  # noqa: PLR0913 - the table, the wanted index and what may serve
+    site: Site,
     name: str,
     found: Table | None,
     columns: Sequence[str],
     *,
     unique: bool = False,
     operator_class: str = "",
+    in_table: bool = False,
 ) -> bool:
     """Return whether another index serves, if the table has none of that name on these columns.
 
-    An index of that name on other columns is that of a field that had the name of this one before.
+    An index of that name on other columns is that of a field that had the name of this one before. One that
+    another part of the model declares goes with that part, and so serves nothing else.
     """
     if found is None:
         return False
+    meta, wanted = site.model._meta, sorted(columns)
+    declared = {part.name for part in meta.indexes}
+    declared |= set() if in_table else {part.name for part in meta.constraints}
+    is_unique_together = any(
+        sorted(map(site.column, names)) == wanted for names in meta.unique_together
+    )
     others = serving(name, found, columns, unique=unique, operator_class=operator_class)
-    return any(index.name != name for index in others)
+    return any(
+        index.name not in (name, *declared)
+        and not (index.unique and not unique and is_unique_together)
+        for index in others
+    )
 
 
 def _as_renamed(snapshot: Snapshot, name: str, proper: str) -> Snapshot:

@@ -10,11 +10,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from .catalog.indexes import Index as CatalogIndex
 from .catalog.tables import Table
 from .create_index import CreateIndexConcurrentlyIfMissing
-from .findings import Snapshot
+from .findings import Finding, Snapshot
 from .implied import PATTERNS, implied_pattern, is_index_declared, pattern_class, pattern_column
 from .site import AnyField, Site
 from .statements import Statement
 
+_TYPES = {"varchar_pattern_ops": "character varying", "text_pattern_ops": "text"}
 _TEXTS = ("varchar", "text", "citext")  # from which Django drops the index for LIKE with the type
 
 
@@ -73,7 +74,8 @@ def restored(
     """Return the steps that give the former field its index for LIKE again, if it went with the type.
 
     site: that of the model before the alteration. field, other: the former field, and the altered one.
-        found: the table, or None for a printed script.
+        found: the table, or None for a printed script. The index of a partitioned table is that of
+        `of_partitions`.
     """
     wanted = pattern_class(site, field, found)
     is_partitioned = found is not None and found.kind == "p"
@@ -87,6 +89,58 @@ def restored(
         wished = replace(found, indexes=indexes) if indexes else None
         return _in_place(part, present).plan(site, Snapshot(found, wished))
     return []
+
+
+def of_partitions(site: Site, field: AnyField, other: AnyField) -> Iterator["_OfPartitions"]:
+    """Yield the operation that gives a partitioned table the former field's index for LIKE on the way back.
+
+    Its steps depend on the partitions, and so it is planned when the column has its former type.
+    """
+    if pattern_class(site, field, None) != pattern_class(site, other, None):
+        for part in implied_pattern(str(site.model._meta.model_name), site, field, None):
+            yield _OfPartitions(part.model_name, part.index)
+
+
+class _OfPartitions(CreateIndexConcurrentlyIfMissing):
+    """The index for LIKE of a partitioned table, which only the way back of an alteration builds."""
+
+    def probe(self, site: Site, found: Table) -> list[str]:
+        return [sql for part in self._wanted(site, found) for sql in part.probe(site, found)]
+
+    def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
+        return []
+
+    def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        return []
+
+    def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        wanted = self._wanted(site, snapshot.found)
+        return [step for part in wanted for step in part.plan(site, snapshot)]
+
+    def converge(self, site: Site, *, forwards: bool) -> None:
+        if not forwards:
+            super().converge(site, forwards=forwards)
+
+    def script(self, site: Site) -> list[Statement]:
+        return []
+
+    def script_backwards(self, site: Site) -> list[Statement]:
+        return []
+
+    def _wanted(self, site: Site, found: Table | None) -> list[CreateIndexConcurrentlyIfMissing]:
+        """Return the operation that builds the index; none as long as the column has another type."""
+        ((name, _),) = self.index.fields_orders
+        field = site.field(name)
+        column = found.column(str(field.column)) if found else None
+        if found is None or found.kind != "p" or column is None:
+            return []
+        if not column.type.startswith(_TYPES.get(pattern_class(site, field, found), "\0")):
+            return []
+        present = _present(site, field, found)
+        return [
+            _in_place(part, present)
+            for part in implied_pattern(self.model_name, site, field, found)
+        ]
 
 
 def _present(site: Site, field: AnyField, found: Table) -> list[CatalogIndex]:

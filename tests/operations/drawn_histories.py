@@ -156,13 +156,15 @@ def _field(draw: Any, state: ProjectState, fields: dict[str, Any]) -> Any:
     return (_generated(draw, fields) if kind == "generated" else None) or _plain(draw)
 
 
-def _columns(model: ModelState, *, ordered: bool = True) -> list[str]:
-    """Return the names of the fields that an index or constraint can have."""
+def _columns(model: ModelState, *, ordered: bool = True, together: bool = False) -> list[str]:
+    """Return the names of the fields that an index or constraint can have; together: by unique_together.
+
+    Leave out unique fields there: with such a field's uniqueness Django drops that of the two together.
+    """
     return [
         name
         for name, field in model.fields.items()
-        # PostgreSQL makes one constraint of a unique field and of a uniqueness of that field alone.
-        if not field.many_to_many and not field.unique
+        if not field.many_to_many and not field.primary_key and not (together and field.unique)
         if not (ordered and isinstance(field, WITHOUT_ORDER))
         if not (field.generated and isinstance(field.output_field, SearchVectorField))
     ]
@@ -290,7 +292,10 @@ def _creation(draw: Any, state: ProjectState, name: str, number: int) -> Operati
     fields: dict[str, Any] = dict([ID])
     for each in FIELDS[: draw(st.integers(1, OF_A_MODEL))]:
         fields[each] = _field(draw, state, fields)
-    model, options = ModelState(APP, name, list(fields.items())), {}
+    # CREATE TABLE makes one constraint of a unique field and of a uniqueness of that field alone, and with
+    # that one Django takes away both.
+    others = [(each, field) for each, field in fields.items() if not field.unique]
+    model, options = ModelState(APP, name, others), {}
     if _columns(model) and draw(st.booleans()):
         options = draw(
             st.sampled_from(
@@ -328,8 +333,22 @@ def _alter_field(draw: Any, state: ProjectState, model: ModelState, _: int) -> O
         new = _with_options(draw, type(field), dict(arguments))
     else:
         new = _plain(draw)
+    if new.unique and (name,) in (model.options.get("unique_together") or ()):
+        return None
+    if field.db_index and not new.db_index and _has_unique_index(model, name):
+        return None
     new, preserved = _once(draw, new)
     return migrations.AlterField(model.name, name, new, preserve_default=preserved)
+
+
+def _has_unique_index(model: ModelState, name: str) -> bool:
+    """Return whether a uniqueness of the field alone is an index, which Django drops with the field's own."""
+    return any(
+        isinstance(each, models.UniqueConstraint)
+        and list(each.fields) == [name]
+        and {"condition", "include", "opclasses"} & each.deconstruct()[2].keys()
+        for each in model.options.get("constraints", ())
+    )
 
 
 def _kind_of(field: Any) -> str:
@@ -382,9 +401,10 @@ def _change_constraints(draw: Any, _: Any, model: ModelState, number: int) -> Op
 
 
 def _change_together(draw: Any, _: Any, model: ModelState, _number: int) -> Operation | None:
-    if not _columns(model):
+    names = _columns(model, together=True)
+    if not names:
         return None
-    wanted = {tuple(_some(draw, _columns(model)))} if draw(st.booleans()) else set()
+    wanted = {tuple(_some(draw, names))} if draw(st.booleans()) else set()
     return migrations.AlterUniqueTogether(model.name, wanted)
 
 

@@ -23,9 +23,9 @@ def kill_after(monkeypatch: pytest.MonkeyPatch, limit: int) -> Callable[[], int]
         if done > limit:
             raise Killed
 
-    def counted_run(*args: Any) -> None:
+    def counted_run(*args: Any) -> Any:
         count()
-        run(*args)
+        return run(*args)
 
     def counted_find(*args: Any, **options: Any) -> Any:
         count()

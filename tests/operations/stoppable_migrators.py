@@ -41,19 +41,23 @@ ORDER BY 1, 2, 3
 # A migrator comes to the statement, or to its end and not yet to its commit, and waits there for this
 # advisory lock, whatever its lock_timeout.
 GATE = 1012
-GATES = f"""
+GATES = rf"""
 CREATE SCHEMA gates;
 CREATE TABLE gates.shut (place text, pattern text);
 CREATE TABLE gates.sent (number bigserial, sql text);
+-- The statement alone, without the title and the settings that are sent in front of it.
+CREATE FUNCTION gates.statement() RETURNS text LANGUAGE sql AS $$
+    SELECT regexp_replace(current_query(), '^-- .*WHERE before <> value[^;]*;\s*', '')
+$$;
 CREATE FUNCTION gates.wait(at text) RETURNS void LANGUAGE plpgsql SET lock_timeout = 0 AS $$ BEGIN
     IF current_setting('application_name') LIKE 'migrator%' AND EXISTS
-        (SELECT FROM gates.shut WHERE place = at AND current_query() LIKE pattern)
+        (SELECT FROM gates.shut WHERE place = at AND gates.statement() LIKE pattern)
     THEN PERFORM pg_advisory_xact_lock_shared({GATE}); END IF;
 END $$;
 CREATE FUNCTION gates.of_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
     IF tg_event = 'ddl_command_end' AND current_setting('application_name') LIKE 'migrator%'
         AND current_query() NOT LIKE 'BEGIN READ WRITE%' -- the probe, which is rolled back
-    THEN INSERT INTO gates.sent (sql) VALUES (current_query()); END IF;
+    THEN INSERT INTO gates.sent (sql) VALUES (gates.statement()); END IF;
     PERFORM gates.wait(CASE tg_event WHEN 'ddl_command_start' THEN 'before' ELSE 'after' END);
 END $$;
 CREATE FUNCTION gates.of_rows() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -177,5 +181,6 @@ def database_copy(url: str, number: int = 1) -> Iterator[MigratedDatabase]:
 def lock_waiters(query: str, name: str = "migrator") -> str:
     return (
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
-        f"AND application_name LIKE '{name}%' AND query LIKE '{query}' AND wait_event_type = 'Lock'"
+        f"AND application_name LIKE '{name}%' AND ltrim(query, '- ') LIKE '{query}' "
+        "AND wait_event_type = 'Lock'"
     )

@@ -13,6 +13,7 @@ from django.db.migrations import (
     AddIndex,
     AlterField,
     AlterModelTable,
+    AlterUniqueTogether,
     CreateModel,
     DeleteModel,
     RemoveConstraint,
@@ -37,6 +38,13 @@ class Cents(models.IntegerField):  # type: ignore[type-arg] # not subscriptable 
 
     def get_prep_value(self, value: Any) -> Any:
         return None if value is None else int(value) * 100
+
+
+class Named(models.TextField):  # type: ignore[type-arg] # not subscriptable at run time
+    """A field that asks for its column's name, which only a field of a model has."""
+
+    def db_check(self, connection: Any) -> str:
+        return f"{connection.ops.quote_name(self.column)} <> ''"
 
 
 def model(name: str, **fields: Any) -> CreateModel:
@@ -173,6 +181,108 @@ NULLS: dict[str, list[Step]] = {
     "NULLs become an amount": altered(Cents(null=True), Cents(default=3)),
 }
 
+OWN_INDEX = models.Index(fields=["a"], name="own")
+OWN_UNIQUE = models.UniqueConstraint(fields=["a"], name="own")
+LIKE = models.Index(fields=["a"], name="own", opclasses=["varchar_pattern_ops"])
+
+
+def with_options(field: Any, **options: Any) -> CreateModel:
+    return CreateModel("Part", [ID, ("a", field), ("b", NUMBER)], options)
+
+
+# Several parts of a model that want the same index; each is there without the others.
+TWICE: dict[str, list[Step]] = {
+    "an index beside a uniqueness of that field alone": [
+        with_options(NUMBER, unique_together={("a",)}),
+        RenameModel("Part", "Box"),
+        AlterField("box", "a", models.IntegerField(db_index=True)),
+        AlterUniqueTogether("box", set()),
+    ],
+    "an index beside an index of its own name": [
+        with_options(NUMBER, indexes=[OWN_INDEX]),
+        AlterField("part", "a", models.IntegerField(db_index=True)),
+        RemoveIndex("part", "own"),
+    ],
+    "an index for LIKE beside one of its own name": [
+        with_options(char(), indexes=[LIKE]),
+        AlterField("part", "a", char(db_index=True)),
+        RemoveIndex("part", "own"),
+    ],
+    "an index beside a UniqueConstraint": [
+        with_options(NUMBER, constraints=[OWN_UNIQUE]),
+        AlterField("part", "a", models.IntegerField(db_index=True)),
+        RemoveConstraint("part", "own"),
+    ],
+    "an index beside a uniqueness on a condition, whose spelling a new type changes": [
+        with_options(char(40)),
+        AddConstraint(
+            "part",
+            models.UniqueConstraint(
+                fields=["a"], condition=Q(a__in=["1", "2"]) | Q(id__gt=0), name="own"
+            ),
+        ),
+        AlterField("part", "a", char(9)),
+        AlterField("part", "a", char(9, db_index=True)),
+    ],
+    "a unique field beside a UniqueConstraint": [
+        with_options(NUMBER, constraints=[OWN_UNIQUE]),
+        AlterField("part", "a", models.IntegerField(unique=True)),
+        RemoveConstraint("part", "own"),
+    ],
+    "a UniqueConstraint beside a unique field": [
+        with_options(models.IntegerField(unique=True)),
+        AddConstraint("part", OWN_UNIQUE),
+        AlterField("part", "a", NUMBER),
+    ],
+    "a unique field beside a UniqueConstraint, which become one": [
+        with_options(char(9, unique=True), constraints=[OWN_UNIQUE]),
+        AlterField("part", "a", char(20, unique=True)),
+        AlterField("part", "a", char(20)),
+        RemoveConstraint("part", "own"),
+    ],
+    "several UniqueConstraints that become one": [
+        with_options(
+            NUMBER,
+            constraints=[OWN_UNIQUE, models.UniqueConstraint(fields=["a"], name="other")],
+        ),
+        AlterField("part", "a", models.BigIntegerField(default=0)),
+    ],
+    "a UniqueConstraint of the primary key": [
+        CreateModel(
+            "Part", [("a", models.IntegerField(primary_key=True))], {"constraints": [OWN_UNIQUE]}
+        ),
+    ],
+    "fields that are unique together twice": [
+        with_options(
+            NUMBER,
+            constraints=[models.UniqueConstraint(fields=["b", "a"], name="own")],
+            unique_together={("a", "b")},
+        ),
+        AlterUniqueTogether("part", set()),
+    ],
+}
+
+DEFAULTS: dict[str, list[Step]] = {
+    "a default of the database that becomes one of Python": [
+        *altered(
+            models.SlugField(db_default="1", default="1"), models.SlugField(default="1", null=True)
+        ),
+        AlterField("part", "a", models.SlugField(db_default="1", default="1", null=True)),
+        AlterField("part", "a", models.SlugField(default="1", null=True)),
+        AlterField("part", "a", models.SlugField(db_default="1", max_length=60, null=True)),
+    ],
+}
+
+CLASSES: dict[str, list[Step]] = {
+    "a field that asks for its column": [
+        model("Part", a=Named(default="x", db_index=True)),
+        AddField("part", "b", Named(default="y")),
+        AlterField("part", "a", Named(default="z", null=True, db_index=True)),
+        RenameField("part", "b", "c"),
+        RemoveField("part", "a"),
+    ],
+}
+
 NAMES: dict[str, list[Step]] = {
     "the field that a foreign key refers to is renamed": [
         model("A", u=models.IntegerField(unique=True)),
@@ -256,5 +366,8 @@ HISTORIES = {
     **TABLES,
     **TEXTS,
     **NULLS,
+    **TWICE,
+    **DEFAULTS,
+    **CLASSES,
     **NAMES,
 }

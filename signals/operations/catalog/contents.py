@@ -39,13 +39,6 @@ class KeyRange:
 
 SMALL = 128  # pages of 8 KiB: of a larger table all rows may be dead, and a scan past them would take long
 
-# Whether a look for rows is quick and can be trusted.
-_IS_SMALL = f"""
-SELECT c.relkind = 'r' AND NOT pg_catalog.row_security_active(c.oid)
-  AND pg_catalog.pg_relation_size(c.oid) <= {SMALL * 8192}
-FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass(%s)
-"""  # noqa: S608 - a constant
-
 _SIZE = """
 SELECT pg_catalog.sum(pg_catalog.pg_total_relation_size(t.oid))::pg_catalog.int8,
   NULLIF(pg_catalog.sum(GREATEST(t.reltuples, 0)), 0)::pg_catalog.int8
@@ -119,20 +112,27 @@ def estimate_nulls(connection: BaseDatabaseWrapper, table: Table, column: str) -
 
 def has_rows(connection: BaseDatabaseWrapper, table: Table, condition: str = "true") -> bool:
     """Return whether a row of the table, or of its partitions and children, meets the SQL condition."""
-    question = f"SELECT EXISTS (SELECT FROM {name_of(table)} WHERE {condition})"  # noqa: S608 - quoted
-    return bool(query_rows(connection, question)[0][0])
+    return bool(query_rows(connection, f"SELECT {row_exists(table, condition)}")[0][0])
 
 
-def is_empty(connection: BaseDatabaseWrapper, name: str) -> bool:
-    """Return whether the quoted table has no rows, as far as a quick look can tell.
+def row_exists(table: Table, condition: str = "true") -> str:
+    """Return the SQL condition that a row of the table, or of its partitions and children, meets another."""
+    return f"EXISTS (SELECT FROM {name_of(table)} WHERE {condition})"
+
+
+def is_empty(connection: BaseDatabaseWrapper, table: Table) -> bool:
+    """Return whether the table has no rows, as far as a quick look can tell.
 
     Return False without a look if the table has more than SMALL pages on disk. Return False too if the
     table is partitioned, and if row level security applies to the current role, from which it may hide rows.
     """
-    small = query_rows(connection, _IS_SMALL, [name])
-    if not (small and small[0][0]):
+    if table.pages > SMALL or table.kind != "r" or table.hides_rows:
         return False
-    return not query_rows(connection, f"SELECT EXISTS (SELECT FROM {name})")[0][0]  # noqa: S608 - quoted
+    # CASE looks for rows only if the file is small.
+    size = f"pg_catalog.pg_relation_size({table.oid})"
+    look = f"NOT {row_exists(table)}"
+    question = f"SELECT CASE WHEN {size} <= {SMALL * 8192} THEN {look} ELSE false END"
+    return bool(query_rows(connection, question)[0][0])
 
 
 def count_rows(

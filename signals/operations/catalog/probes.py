@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..errors import UNREADABLE, is_failure_of_server, is_impossible, one_line, sqlstate
+from .contents import row_exists
 from .query import IN_FULL, compose, query_rows, query_scripts
 from .questions import Question, facts_of_one
 from .tables import Table, name_of, parse_table
@@ -111,21 +112,21 @@ def fold_constants_in(
     ]
 
 
-def rewrites_table(
+def rewrites_rows(
     connection: BaseDatabaseWrapper, found: Table, ddl: Sequence[str], name: str
-) -> bool:
-    """Return whether the DDL would rewrite the whole table.
+) -> tuple[bool, bool]:
+    """Return whether the DDL would rewrite the whole table, and whether the table has rows.
 
-    Ask an empty copy, which gets a new file on disk where the table would. name: the quoted name of the
-    copy. Raise DatabaseError if PostgreSQL refuses the DDL.
+    Ask an empty copy, which gets a new file on disk where the table would, and look for a row, in one round
+    trip. name: the quoted name of the copy. Raise DatabaseError if PostgreSQL refuses the DDL.
     """
     question = compose(connection, _FILENODE, [name])
-    script = [question, *ddl, question]
-    (files,) = _run_on_copies(connection, name, [(Probe(found, ()), script)])
-    if not isinstance(files, list):
-        raise files.error if isinstance(files, Obstacle) else files
-    before, after = files
-    return bool(before != after)
+    script = [f"SELECT {row_exists(found)}", question, *ddl, question]
+    (answers,) = _run_on_copies(connection, name, [(Probe(found, ()), script)])
+    if not isinstance(answers, list):
+        raise answers.error if isinstance(answers, Obstacle) else answers
+    ((is_filled,),), before, after = answers
+    return before != after, bool(is_filled)
 
 
 def _run_on_copies(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from django.db import DatabaseError, Error, transaction
+from django.db import DatabaseError, Error, IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.pq import TransactionStatus
 
 # Print double precision values in full. With a value below 1 PostgreSQL rounds them, and a default that is
 # read from the catalog would not be the one that is stored.
@@ -94,23 +95,79 @@ def query_scripts(
 
 
 def execute_in_transaction(
-    connection: BaseDatabaseWrapper, statement: str, *preparations: str
-) -> None:
-    """Execute the preparations and the statement in a READ COMMITTED transaction; none may be open before.
+    connection: BaseDatabaseWrapper,
+    statement: str,
+    preparation: str,
+    *,
+    title: str,
+    question: str = "",
+) -> list[tuple[Any, ...]]:
+    """Execute the preparation and the statement in a READ COMMITTED transaction; none may be open before.
 
-    In READ COMMITTED the statement sees what others committed while it waited for its lock. COMMIT is sent
-    together with the statement, so that the lock is not held during a round trip. The preparations are sent
-    separately, so that pg_stat_activity shows the statement. Raise DatabaseError if one of them fails;
-    nothing of them remains then.
+    In READ COMMITTED the statement sees what others committed while it waited for its lock. All is sent as
+    one text, in one round trip, with COMMIT, so that the lock is not held during another one. The title
+    stands in front as a comment, because pg_stat_activity shows the beginning of the text. Raise
+    DatabaseError if the statement fails; nothing of it remains then.
+
+    question: a SELECT to be answered after COMMIT. Return its rows; none if it fails.
     """
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    text = f"-- {title}\n{begin};\n{preparation};\n{statement}\n;COMMIT;\n{question}"
     with connection.cursor() as cursor:
         try:
-            cursor.execute(";\n".join(("BEGIN ISOLATION LEVEL READ COMMITTED", *preparations)))
-            cursor.execute(f"{statement}\n;COMMIT")
-        except BaseException:
+            cursor.execute(text)
+        except BaseException as error:
+            if question and _is_committed(connection, error):
+                return []
             with suppress(Error):  # the connection may be lost
                 cursor.execute("ROLLBACK")
             raise
+        return _last_rows(cursor)
+
+
+def execute_in_savepoint(  # noqa: PLR0913 - the parts of one text
+    connection: BaseDatabaseWrapper,
+    statement: str,
+    preparation: str,
+    ending: str,
+    *,
+    title: str,
+    question: str = "",
+) -> list[tuple[Any, ...]]:
+    """Execute the preparation, the statement and the ending in a savepoint of the open transaction.
+
+    All is sent as one text, as by `execute_in_transaction`. Raise DatabaseError if one of them fails; nothing
+    of them remains then, and the transaction goes on.
+
+    question: a SELECT to be answered after them. Return its rows.
+    """
+    name = "convergent_migrations_step"
+    text = f"{preparation};\n{statement}\n;{ending};\nRELEASE SAVEPOINT {name};\n{question}"
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(f"-- {title}\nSAVEPOINT {name};\n{text}")
+        except DatabaseError:
+            with suppress(Error):  # the connection may be lost
+                cursor.execute(f"ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}")
+            raise
+        return _last_rows(cursor)
+
+
+def _is_committed(connection: BaseDatabaseWrapper, error: BaseException) -> bool:
+    """Return whether the transaction of a text had ended by COMMIT before the text failed.
+
+    A transaction that COMMIT refuses, for its rows, has ended too.
+    """
+    driver: Any = connection.connection
+    is_over = driver is not None and driver.info.transaction_status == TransactionStatus.IDLE
+    return is_over and isinstance(error, DatabaseError) and not isinstance(error, IntegrityError)
+
+
+def _last_rows(cursor: Any) -> list[tuple[Any, ...]]:
+    """Return the rows of the last statement of a text; none if it returns none."""
+    while cursor.nextset():
+        pass
+    return list(cursor.fetchall()) if cursor.description else []
 
 
 def compose(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> str:

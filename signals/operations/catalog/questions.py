@@ -23,7 +23,7 @@ from .query import (
     query_scripts,
 )
 from .records import TABLE_STANDING, Standing
-from .tables import Table, parse_table, table_facts
+from .tables import Missing, Table, parse_answer, table_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Question:
     collations: plain names of collations, for Table.nondeterministic.
     kind: TABLE, ENUM or PLACED.
     family: the group of schemas in which `ask_in_schemas` asks the question.
+    new: whether a missing table is answered by Missing, if names that its indexes are to get are taken.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Question:
     kind: str = "table"
     family: int = 0
     unreadable: tuple[str, ...] = ()
+    new: bool = False
 
     def joined(self, other: "Question") -> "Question":
         """Return a question that asks for the same as this one and another one about the same name."""
@@ -56,6 +58,7 @@ class Question:
             types=_union(self.types, other.types),
             tables=_union(self.tables, other.tables),
             collations=_union(self.collations, other.collations),
+            new=self.new or other.new,
         )
 
 
@@ -82,7 +85,7 @@ TABLE, ENUM, PLACED = "table", "enum", "placed"
 # The questions as rows `q`; `place` is the position of each in the list.
 _QUESTIONS = """pg_catalog.jsonb_to_recordset(%s::pg_catalog.jsonb) q (
   place int4, family int4, kind text, name text, indexes text[], types text[], tables text[],
-  collations text[])"""
+  collations text[], "new" bool)"""
 
 # One question. Without LIMIT the planner would expect a hundred; see query.py's INTERPRETED.
 _QUESTION = f"(SELECT * FROM {_QUESTIONS} LIMIT 1) q"  # noqa: S608 - a constant
@@ -126,6 +129,8 @@ def find_table(connection: BaseDatabaseWrapper, name: str) -> Table | None:
 
 def ask(connection: BaseDatabaseWrapper, questions: Sequence[Question]) -> list[Any]:
     """Return the answer to each question: a Table, an Enum, or a Standing for PLACED; None if there is none.
+
+    The answer for a table that is missing may be Missing, if the question is of a new one.
 
     Look up each name once. Take one round trip, and one more for each partitioned table that a question wants
     indexes of, to read its partitions. Questions are sent twice if a table has an invalid index, which may
@@ -219,6 +224,15 @@ def facts_of_one(connection: BaseDatabaseWrapper, question: Question) -> str:
     return compose(connection, text, [as_records([question])])
 
 
+def answers_of_one(question: Question, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Return the answer that the row of `facts_of_one` gives, alone; nothing if one has to ask again."""
+    if not rows or _is_rounded(rows[0][0]):
+        return []
+    answer = _answer(question, rows[0][0])
+    is_parted = isinstance(answer, Table) and answer.kind == "p" and question.indexes
+    return [answer] if _is_enough(question, answer) and not is_parted else []
+
+
 def facts_of(
     connection: BaseDatabaseWrapper, questions: Sequence[Question], *, thorough: bool
 ) -> str:
@@ -232,6 +246,7 @@ def facts_of(
             tables=any(each.tables for each in questions),
             collations=any(each.collations for each in questions),
             indexes=any(each.indexes for each in questions),
+            new=any(each.new for each in questions),
             thorough=thorough,
         ),
         ENUM: ENUM_FACTS,
@@ -255,6 +270,9 @@ def _union(names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
 
 def _narrowed(answer: Any, question: Question) -> Any:
     """Return the answer to a joined question, without the parts that this question does not ask for."""
+    if isinstance(answer, Missing):
+        taken = tuple(each for each in answer.taken if each.name in question.indexes)
+        return replace(answer, taken=taken) if question.new and taken else None
     if not isinstance(answer, Table):
         return answer
     return replace(
@@ -271,7 +289,9 @@ def _answer(question: Question, text: str | None) -> Any:
         return None
     if question.kind != TABLE:
         return parse_enum(text) if question.kind == ENUM else Standing(json.loads(text))
-    table = parse_table(text)
+    table = parse_answer(text)
+    if isinstance(table, Missing):
+        return table
     return replace(table, unknown=(*table.unknown, *question.unreadable))
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -265,7 +265,11 @@ def advisory_lock_holders(connection: BaseDatabaseWrapper, key: int) -> tuple[Bl
 
 
 def _blocker(row: Sequence[Any], queries: ShownQueries) -> Blocker:
-    return Blocker(*[*row[:-1], queries.shown(row[-1])])
+    blocker = Blocker(*row)
+    query = blocker.query or ""
+    if blocker.is_ours and query.startswith("-- "):  # the title of what follows
+        query = query.removeprefix("-- ").partition("\n")[0]
+    return replace(blocker, query=queries.shown(query or blocker.query))
 
 
 def _parse_activity(row: tuple[Any, ...], queries: ShownQueries) -> Activity:

@@ -74,6 +74,17 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A table that does not exist, and the relations that have names which its indexes are to get.
+
+    schema: where it would be created. taken: those of that schema with one of the names Question.indexes.
+    """
+
+    schema: str
+    taken: tuple[Relation, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A relation that foreign keys are to refer to.
 
@@ -174,6 +185,19 @@ _TAKEN = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
     WHERE r.relnamespace = c.relnamespace AND r.relname = ANY(q.indexes)
     AND i.indrelid IS DISTINCT FROM c.oid)"""
 
+# What is told of a missing table. A name that is in a question is one or two identifiers.
+_MISSING = """
+SELECT pg_catalog.json_build_object('missing', n.nspname, 'taken', pg_catalog.json_agg(
+    pg_catalog.json_build_object('name', r.relname, 'kind', r.relkind,
+      'table', COALESCE(i.indrelid::pg_catalog.regclass::pg_catalog.text, ''))))::pg_catalog.text
+FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = r.oid
+WHERE n.nspname = COALESCE(
+  (pg_catalog.parse_ident(q.name))[pg_catalog.array_length(pg_catalog.parse_ident(q.name), 1) - 1],
+  pg_catalog.current_schema())
+AND r.relname = ANY(q.indexes) AND q."new" GROUP BY n.nspname
+"""
+
 # `q` is a question, a row of questions.py's _QUESTIONS. `digits` and `kind` come first, where that module
 # looks for them. `parse_table` writes the definitions of NOT NULL constraints; a table may have many of them.
 # Subqueries in the place of joins take less planning; see indexes.py.
@@ -224,13 +248,14 @@ WHERE c.oid = pg_catalog.to_regclass(q.name)
 """
 
 
-def table_facts(
-    *, types: bool, tables: bool, collations: bool, indexes: bool, thorough: bool
+def table_facts(  # noqa: PLR0913 - each part is left out if no question asks for it
+    *, types: bool, tables: bool, collations: bool, indexes: bool, new: bool, thorough: bool
 ) -> str:
     """Return the SQL of a table's facts.
 
-    types, tables, collations, indexes: whether a question has any. thorough: whether to find out which of the
-    indexes are being built, and how a table further back on the search_path stands to the current schema.
+    types, tables, collations, indexes: whether a question has any. new: whether a question asks for the names
+    that are taken if the table is missing. thorough: whether to find out which of the indexes are being
+    built, and how a table further back on the search_path stands to the current schema.
     """
     parts = {
         "unknown": _UNKNOWN if types else "NULL",
@@ -243,7 +268,15 @@ def table_facts(
     sql = _FACTS
     for name, part in parts.items():
         sql = sql.replace(f"<{name}>", part)
-    return sql
+    return f"SELECT COALESCE(({sql}), ({_MISSING}))" if new and indexes else sql
+
+
+def parse_answer(text: str) -> Table | Missing:
+    """Return the Table that the JSON text of the facts describes, or what is told of a missing one."""
+    if not text.startswith('{"missing"'):
+        return parse_table(text)
+    facts = json.loads(text)
+    return Missing(facts["missing"], tuple(Relation(**each) for each in facts["taken"]))
 
 
 def parse_table(text: str) -> Table:

@@ -13,7 +13,7 @@ from django.db.models import Field, Value
 from django.utils.functional import cached_property
 
 from ..catalog.contents import has_rows
-from ..catalog.probes import rewrites_table
+from ..catalog.probes import rewrites_rows
 from ..catalog.query import compose
 from ..catalog.tables import Column, Table
 from ..errors import Refused
@@ -219,11 +219,14 @@ def with_new_column_facts(
     if found is None or not (is_costly or is_needy):
         return snapshot
     ddl = [sql for _, statements in added for sql in statements]
-    rewrites = is_costly and rewrites_table(connection, found, ddl, PROBE)
+    rewrites, is_filled = False, False
+    if is_costly:
+        rewrites, is_filled = rewrites_rows(connection, found, ddl, PROBE)
     if not (rewrites or is_needy):
         return snapshot
     require_rows(operation, site, found)
-    return replace(snapshot, rewrites=rewrites, has_rows=has_rows(connection, found))
+    is_filled = is_filled if is_costly else has_rows(connection, found)
+    return replace(snapshot, rewrites=rewrites, has_rows=is_filled)
 
 
 def needs_value(site: Site, field: AnyField) -> bool:

@@ -28,15 +28,21 @@ def same_default(found: Column, wanted: Column) -> bool:
     return bool(found.folded) and found.folded == wanted.folded
 
 
-def as_declared(field: AnyField, found: Column, wanted: Column) -> Column:
+def as_declared(
+    field: AnyField, found: Column, wanted: Column, other: "AnyField | None" = None
+) -> Column:
     """Return the wanted column as the one found is compared with it, in its default.
 
     A default that plain SQL set on a column whose field has the same default in Python, as for code that
     does not know the column, is no difference. A default in Python that varies, as a time does, is the same
     as any.
+
+    other: the field at the other end of an alteration. The default that it declared was not set by plain SQL.
     """
     if not is_of_python(field) or found.numbered or wanted.default is None:
         return wanted
+    if other is not None and other.has_db_default():
+        return replace(wanted, default=None, folded="")
     is_same = _varies(field) or same_default(found, wanted)
     return replace(wanted, default=found.default if is_same else None, folded="")
 

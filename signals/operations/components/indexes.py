@@ -6,7 +6,7 @@ from collections.abc import Callable
 from django.db.models import Index as DeclaredIndex
 
 from ..catalog.indexes import Index
-from ..catalog.tables import Table
+from ..catalog.tables import Relation, Table
 from ..findings import Finding, Snapshot, Status
 from ..names import MAX_NAME_BYTES, PROBE_TABLE, predecessor, successor
 from ..site import Site
@@ -114,14 +114,19 @@ def why_not_replaceable(index: Index) -> str:
 def _compare_missing_index(site: Site, name: str, found: Table) -> Finding:
     """Return the status of an index that the table lacks: MISSING if its name is free in the schema."""
     holder = found.holder(name)
-    if holder is None:
-        status = Status.BUILDING if _is_being_replaced(name, found) else Status.MISSING
-        return Finding("index", name, site.table, status)
+    if holder is not None:
+        return compare_name(site, holder, found)
+    status = Status.BUILDING if _is_being_replaced(name, found) else Status.MISSING
+    return Finding("index", name, site.table, status)
+
+
+def compare_name(site: Site, holder: Relation, found: Table | None) -> Finding:
+    """Return the finding on an index whose name another relation has; found: the table, if it exists."""
     what = f"an index of table {holder.table}" if holder.table else "a relation that is no index"
     kind = _ALTER_KEYWORDS.get(holder.kind, "TABLE")
-    fix = f"rename it: ALTER {kind} {site.beside_table(name, found)} RENAME TO ..."
+    fix = f"rename it: ALTER {kind} {site.beside_table(holder.name, found)} RENAME TO ..."
     wanted = f"an index of table {site.table}"
-    return Finding("index", name, site.table, Status.DIFFERENT, what, wanted, fix)
+    return Finding("index", holder.name, site.table, Status.DIFFERENT, what, wanted, fix)
 
 
 def _is_being_replaced(name: str, found: Table) -> bool:

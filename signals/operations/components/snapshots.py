@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..catalog.probes import Obstacle, Probe, probe_tables
-from ..catalog.questions import Question, ask
-from ..catalog.tables import Table
+from ..catalog.questions import Question, answers_of_one, ask, facts_of_one
+from ..catalog.tables import Missing, Relation, Table
 from ..contract import Contract
 from ..errors import Refused, one_line
 from ..execution.run import run_of
@@ -31,6 +32,7 @@ class Case:
     copy: the probe of the table found; None if the table does not exist or is not the declared one.
     behind: the table found, if it is not the declared one.
     older: the probe with the declaration in the words for an older server, if those are others.
+    taken: the relations that have names which the indexes of a missing table are to get.
     """
 
     operation: Contract
@@ -38,10 +40,13 @@ class Case:
     copy: Probe | None
     behind: Table | None = None
     older: Probe | None = None
+    taken: tuple[Relation, ...] = ()
 
 
-def question(operation: Contract, site: Site, family: int = 0) -> Question:
-    """Return the question that looks up the operation's table."""
+def question(
+    operation: Contract, site: Site, family: int = 0, *, to_build: bool = False
+) -> Question:
+    """Return the question that looks up the operation's table; to_build: which it may have to create."""
     declared = operation.declared(site)
     return Question(
         site.table,
@@ -50,7 +55,22 @@ def question(operation: Contract, site: Site, family: int = 0) -> Question:
         tuple(target_table(site, field) for field in declared if has_db_constraint(field)),
         tuple(filter(None, (collation_of(site, field) for field in declared))),
         family=family,
+        new=to_build and operation.component == "table",
     )
+
+
+class NextReading:
+    """The reading of an operation's table that is to follow a statement, as a SELECT to send with it."""
+
+    def __init__(self, operation: Contract, site: Site) -> None:
+        self._connection = site.connection
+        self._question = question(operation, site, to_build=True)
+        self.sql = facts_of_one(site.connection, self._question)
+
+    def take(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Keep the answer for the next `read_all` of the run, if the rows tell all."""
+        for answer in answers_of_one(self._question, rows):
+            run_of(self._connection).answers.give(self._question, answer)
 
 
 def read_all(
@@ -61,7 +81,7 @@ def read_all(
     In a run of `migrate`, query only what the run has not read since it changed something.
     """
     answers = run_of(connection).answers
-    questions = [question(operation, site) for operation, site in declared]
+    questions = [question(operation, site, to_build=True) for operation, site in declared]
     found = answers.to_all(questions, partial(ask, connection))
     cases: dict[tuple[Question, tuple[str, ...]], Case] = {}
     keys = []
@@ -74,7 +94,7 @@ def read_all(
     )
 
 
-def case(operation: Contract, site: Site, found: Table | None, path: str = "") -> Case:
+def case(operation: Contract, site: Site, found: Table | Missing | None, path: str = "") -> Case:
     """Return the Case of the operation for the table found.
 
     path: the search_path for the probe, as SQL; empty for that of the session. Raise Refused if a temporary
@@ -82,6 +102,8 @@ def case(operation: Contract, site: Site, found: Table | None, path: str = "") -
     """
     if found is None:
         return Case(operation, site, None)
+    if isinstance(found, Missing):
+        return Case(operation, site, None, taken=found.taken)
     if found.temporary:
         raise Refused(
             operation.describe(),
@@ -151,7 +173,8 @@ def _snapshots(
         elif id(copy) in folded:
             yield Snapshot(*folded[id(copy)])
         else:
-            yield Snapshot(copy.found if copy else None, behind=each.behind)
+            found = copy.found if copy else None
+            yield Snapshot(found, behind=each.behind, taken=each.taken)
 
 
 def _snapshot_of_failure(of: Case, copy: Probe, error: DatabaseError) -> Snapshot:

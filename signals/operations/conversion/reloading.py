@@ -10,6 +10,7 @@ from django.apps import apps
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ModelState, ProjectState
 
+from ..migrate.walk import state_at
 from . import is_same_state
 
 
@@ -23,11 +24,11 @@ def loading_as_before(loader: MigrationLoader) -> Iterator[None]:
 
     loader: the migrations as they were loaded before.
     """
-    before = _state(loader)
+    before = _state_or_error(loader)
     yield
     former = _forget_modules()
     try:
-        after = MigrationLoader(None, replace_migrations=False).project_state()
+        after = _state(MigrationLoader(None, replace_migrations=False))
     except Exception as error:
         raise Unloadable(f"the migrations do not load: {_words(error)}") from error
     finally:
@@ -41,9 +42,14 @@ def loading_as_before(loader: MigrationLoader) -> Iterator[None]:
         raise Unloadable(f"the migrations would declare {'.'.join(changed[0])} otherwise")
 
 
-def _state(loader: MigrationLoader) -> ProjectState | Exception:
+def _state(loader: MigrationLoader) -> ProjectState:
+    """Return the state of all migrations, without writing into the fields of their operations."""
+    return state_at(loader, loader.graph.leaf_nodes())
+
+
+def _state_or_error(loader: MigrationLoader) -> ProjectState | Exception:
     try:
-        return loader.project_state()
+        return _state(loader)
     except Exception as error:  # noqa: BLE001 - an operation of the project runs, and may raise anything
         return error
 

@@ -281,7 +281,8 @@ class _Replay:
         """
         model = self._model(operation)
         before = model.fields.get(operation.name) if model else None
-        kinds = [_kind(each, self.connection) for each in (before, operation.field) if each]
+        fields = [_named(operation.name, each) for each in (before, operation.field) if each]
+        kinds = [_kind(each, self.connection) for each in fields]
         return len(set(kinds)) != 1
 
 
@@ -329,9 +330,15 @@ def _parts(model: ModelState, connection: BaseDatabaseWrapper) -> Iterator[tuple
             yield Source(option, tuple(names)), "together"
 
 
-def _column(name: str, declared: AnyField) -> str | None:
+def _named(name: str, declared: AnyField) -> Any:
+    """Return a copy of the field that knows its column, as what a field class defines may ask for it."""
     copy: Any = declared.clone()
     copy.set_attributes_from_name(name)
+    return copy
+
+
+def _column(name: str, declared: AnyField) -> str | None:
+    copy = _named(name, declared)
     return None if copy.many_to_many else copy.column
 
 

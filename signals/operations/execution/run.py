@@ -32,29 +32,36 @@ ANSWERS_LAST = 1.0
 class Answers:
     """The answers of the server in a run, kept until the run changes something.
 
-    They are kept for ANSWERS_LAST seconds at most. A change that another session makes in that time may go
-    unnoticed, like a change that it makes shortly after the run.
+    They are kept for ANSWERS_LAST seconds at most, and longer only to look ahead. A change that another
+    session makes in that time may go unnoticed, like a change that it makes shortly after the run.
     """
 
     def __init__(self) -> None:
         self._known: dict[Any, Any] = {}
+        self._given: dict[Any, Any] = {}
         self._until = 0.0
 
-    def begin(self) -> None:
-        """Forget the answers so far, and keep those from now on."""
-        self._known, self._until = {}, time.monotonic() + ANSWERS_LAST
+    def begin(self, lasting: float = ANSWERS_LAST) -> None:
+        """Forget the answers so far, and keep those from now on, for so many seconds."""
+        self._known, self._given, self._until = {}, {}, time.monotonic() + lasting
 
     def forget(self) -> None:
         """Forget the answers so far, and keep none."""
-        self._known, self._until = {}, 0.0
+        self._known, self._given, self._until = {}, {}, 0.0
+
+    def give(self, key: Any, answer: Any) -> None:
+        """Keep the answer for the next call of `to_all`, and no longer."""
+        self._given[key] = answer
 
     def to_all(self, keys: Iterable[Any], ask: Callable[[list[Any]], Iterable[Any]]) -> list[Any]:
         """Return the answer to each key; call ask() once, with all keys that have no answer yet."""
-        given = list(keys)
+        given, answers, self._given = list(keys), self._given, {}
         if time.monotonic() > self._until:
             self.forget()
-        unknown = list(dict.fromkeys(key for key in given if key not in self._known))
-        answers = dict(zip(unknown, ask(unknown), strict=True)) if unknown else {}
+        known = {*self._known, *answers}
+        unknown = list(dict.fromkeys(key for key in given if key not in known))
+        if unknown:
+            answers |= zip(unknown, ask(unknown), strict=True)
         if self._until:
             self._known |= answers
         return [answers[key] if key in answers else self._known[key] for key in given]

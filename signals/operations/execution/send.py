@@ -4,11 +4,12 @@ import logging
 import time
 from collections.abc import Mapping
 from functools import partial
+from typing import Any, TypeAlias
 
-from django.db import DatabaseError, DataError, IntegrityError, transaction
+from django.db import DatabaseError, DataError, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..catalog.query import execute_in_transaction, query_rows
+from ..catalog.query import execute_in_savepoint, execute_in_transaction, query_rows
 from ..catalog.sessions import Blocker, activity_of, lock_holders
 from ..errors import (
     INVALID_PARAMETER_VALUE,
@@ -32,23 +33,29 @@ from .settings import (
     CLIENT_CHECK,
     NO_TIMEOUTS,
     NO_TIMEOUTS_IN_TRANSACTION,
-    change_settings,
     is_shared,
     known_backend,
     local_settings,
+    passing_settings,
     session_timeouts,
-    set_settings,
     with_settings,
 )
 from .waiting import WaitReport, pauses
 from .watch import Watch
 
+_TITLE = 180  # characters
+
+Rows: TypeAlias = list[tuple[Any, ...]]
+
 logger = logging.getLogger(NAME)
 
 
 def send(
-    connection: BaseDatabaseWrapper, statement: Statement, limits: Mapping[str, float] | None = None
-) -> None:
+    connection: BaseDatabaseWrapper,
+    statement: Statement,
+    limits: Mapping[str, float] | None = None,
+    question: str = "",
+) -> Rows:
     """Execute the statement once its lock is granted.
 
     Try to get a lock that stops writers for a short time, again and again, so that the sessions queued
@@ -63,29 +70,34 @@ def send(
     index, which the next run drops. If the client is killed, the server ends the statement within seconds.
 
     limits: the operation's own limits by name, in the place of the settings.
+    question: a SELECT to be answered afterwards. Return its rows; none if it could not be sent together with
+        the statement, or if it failed.
     """
     policy = LockPolicy.from_settings().limited(limits or {})
     run_of(connection).about_to_change()
     logger.info("%s", statement.sql)
     try:
-        _run(connection, statement, policy)
+        return _run(connection, statement, policy, question)
     except (DataError, IntegrityError) as error:
         if sqlstate(error) == INVALID_PARAMETER_VALUE or is_overtaken(error):
             raise
         raise RowsViolate(statement.sql, one_line(error)) from error
 
 
-def _run(connection: BaseDatabaseWrapper, statement: Statement, policy: LockPolicy) -> None:
-    """Send the statement in the way that its lock and the transaction allow."""
+def _run(
+    connection: BaseDatabaseWrapper, statement: Statement, policy: LockPolicy, question: str
+) -> Rows:
+    """Send the statement in the way that its lock and the transaction allow; return the answer."""
     label = " ".join(statement.sql.split())
     with Display(label, policy.progress_interval, quiet=is_quiet(connection)) as shown:
-        sending = _Sending(connection, statement, policy, shown)
+        sending = _Sending(connection, statement, policy, shown, question)
         if statement.lock.waits:
             sending.wait()
         elif connection.in_atomic_block:
             sending.try_once()
         else:
             sending.retry()
+    return sending.answer
 
 
 class _Sending:
@@ -93,6 +105,7 @@ class _Sending:
 
     blockers: the sessions that blocked the last try, as observed while it waited; if it ended before it was
         observed, the sessions that held a conflicting lock afterwards.
+    answer: the rows that answer the question, if it was sent and did not fail.
     """
 
     def __init__(
@@ -101,17 +114,19 @@ class _Sending:
         statement: Statement,
         policy: LockPolicy,
         shown: Display,
+        question: str,
     ) -> None:
         self._connection, self._statement, self._policy = connection, statement, policy
         what = f"{statement.lock} on {statement.table}"
         self._report = WaitReport(policy, shown, what, quiet=is_quiet(connection))
-        self._timeout = policy.lock_timeout
+        self._timeout, self._question = policy.lock_timeout, question
         self.blockers: tuple[Blocker, ...] = ()
+        self.answer: Rows = []
 
     def wait(self) -> None:
         """Wait for the lock as long as it takes."""
         with self._watch(progress.LONG_STEP) as watch, watch.due():
-            _wait(self._connection, self._statement)
+            self.answer = _wait(self._connection, self._statement, self._question)
 
     def try_once(self) -> None:
         """Try once, with the longer timeout of an open transaction; raise LockWaitExceeded if it fails."""
@@ -141,13 +156,25 @@ class _Sending:
         """Try once; return whether the statement was executed, else find out who blocked it."""
         self.blockers = ()
         with watch.due():
-            is_done = _try(self._connection, self._statement, self._timeout)
+            is_done = self._try()
         if not is_done and not self.blockers:
             tables = [self._statement.table, *self._statement.also]
             conflicts = self._statement.lock.conflicts
             queries = self._policy.queries
             self.blockers = lock_holders(self._connection, tables, conflicts, queries)
         return is_done
+
+    def _try(self) -> bool:
+        """Execute the statement; return False if its lock was not granted before the timeout."""
+        # Not less than 1 ms: PostgreSQL takes 0 for no timeout.
+        timeout = {"lock_timeout": str(max(1, round(self._timeout * 1000)))}
+        try:
+            self.answer = _execute(self._connection, self._statement, timeout, self._question)
+        except DatabaseError as error:
+            if sqlstate(error) != LOCK_NOT_AVAILABLE:
+                raise
+            return False
+        return True
 
     def _watch(self, after: float) -> Watch:
         connect = partial(observer_session, self._connection)
@@ -175,18 +202,6 @@ class _Sending:
         return LockWaitExceeded(self._statement.sql, self._statement.table, blockers, advice)
 
 
-def _try(connection: BaseDatabaseWrapper, statement: Statement, timeout: float) -> bool:
-    """Execute the statement; return False if its lock was not granted within `timeout` seconds."""
-    try:
-        # Not less than 1 ms: PostgreSQL takes 0 for no timeout.
-        _execute(connection, statement, {"lock_timeout": str(max(1, round(timeout * 1000)))})
-    except DatabaseError as error:
-        if sqlstate(error) != LOCK_NOT_AVAILABLE:
-            raise
-        return False
-    return True
-
-
 _KEPT = "the statement was not sent; what was done before it stays, and the next run continues from there"
 
 
@@ -211,27 +226,28 @@ def require_no_timeouts(connection: BaseDatabaseWrapper, statement: Statement) -
         )
 
 
-def _wait(connection: BaseDatabaseWrapper, statement: Statement) -> None:
+def _wait(connection: BaseDatabaseWrapper, statement: Statement, question: str) -> Rows:
     """Execute the statement without timeouts; without a transaction, if it cannot run in one."""
     if statement.transactional:
         is_open = connection.in_atomic_block
-        _execute(connection, statement, NO_TIMEOUTS_IN_TRANSACTION if is_open else NO_TIMEOUTS)
-        return
+        timeouts = NO_TIMEOUTS_IN_TRANSACTION if is_open else NO_TIMEOUTS
+        return _execute(connection, statement, timeouts, question)
     if is_shared(connection):
         require_no_timeouts(connection, statement)
         with connection.cursor() as cursor:
             cursor.execute(statement.sql)
-        return
+        return []
     with (
         with_settings(connection, {**NO_TIMEOUTS, **APPLICATION_NAME, **CLIENT_CHECK}),
         connection.cursor() as cursor,
     ):
         cursor.execute(statement.sql)
+    return []
 
 
 def _execute(
-    connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str]
-) -> None:
+    connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str], question: str
+) -> Rows:
     """Execute the statement under the settings, in a transaction or in a savepoint of the open one.
 
     The settings end with the transaction. If PostgreSQL refuses a parameter, execute the statement once more
@@ -240,26 +256,35 @@ def _execute(
     """
     act = _execute_in_savepoint if connection.in_atomic_block else _execute_alone
     try:
-        act(connection, statement, {**values, **APPLICATION_NAME, **CLIENT_CHECK})
+        return act(connection, statement, {**values, **APPLICATION_NAME, **CLIENT_CHECK}, question)
     except DatabaseError as error:
         if sqlstate(error) != INVALID_PARAMETER_VALUE:
             raise
-        act(connection, statement, {**values, **APPLICATION_NAME})
+    return act(connection, statement, {**values, **APPLICATION_NAME}, question)
 
 
 def _execute_alone(
-    connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str]
-) -> None:
-    execute_in_transaction(connection, statement.sql, local_settings(connection, values))
+    connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str], question: str
+) -> Rows:
+    preparation = local_settings(connection, values)
+    return execute_in_transaction(
+        connection, statement.sql, preparation, title=_title(statement), question=question
+    )
 
 
 def _execute_in_savepoint(
-    connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str]
-) -> None:
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        before = change_settings(connection, values)
-        cursor.execute(statement.sql)
-        set_settings(connection, before)  # SET LOCAL outlives a savepoint that is released
+    connection: BaseDatabaseWrapper, statement: Statement, values: Mapping[str, str], question: str
+) -> Rows:
+    # SET LOCAL outlives a savepoint that is released.
+    preparation, ending = passing_settings(connection, values)
+    return execute_in_savepoint(
+        connection, statement.sql, preparation, ending, title=_title(statement), question=question
+    )
+
+
+def _title(statement: Statement) -> str:
+    """Return the beginning of the statement on one line."""
+    return " ".join(statement.sql.split())[:_TITLE]
 
 
 def fits_transaction(connection: BaseDatabaseWrapper, statement: Statement) -> bool:

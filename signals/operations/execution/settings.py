@@ -51,6 +51,18 @@ SELECT pg_catalog.set_config(w.name, w.value, %s)
 FROM pg_catalog.json_each_text(%s::pg_catalog.json) w (name, value)
 """
 
+# Changes that the same text takes back: a setting of the transaction keeps the previous values meanwhile.
+_CHANGE_AND_NOTE = f"""
+SELECT pg_catalog.set_config('convergent_migrations.before', COALESCE((
+  SELECT pg_catalog.json_object_agg(c.name, c.before) FILTER (WHERE c.set_config IS NOT NULL)
+  FROM ({_CHANGE}) c)::pg_catalog.text, '{{}}'), true)
+"""  # noqa: S608 - a constant
+
+_SET_AS_NOTED = """
+SELECT pg_catalog.set_config(w.name, w.value, true) FROM pg_catalog.json_each_text(
+  pg_catalog.current_setting('convergent_migrations.before')::pg_catalog.json) w (name, value)
+"""
+
 _TIMEOUTS = """
 SELECT t.name, pg_catalog.current_setting(t.name, true)
 FROM pg_catalog.unnest(%s::pg_catalog.text[]) t (name)
@@ -271,6 +283,11 @@ def change_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) 
 def local_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> str:
     """Return a SELECT that changes the settings until the end of a transaction, as `change_settings` does."""
     return compose(connection, _CHANGE, [json.dumps(dict(values)), True])
+
+
+def passing_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> tuple[str, str]:
+    """Return a SELECT that changes the settings in the open transaction, and one that puts them back."""
+    return compose(connection, _CHANGE_AND_NOTE, [json.dumps(dict(values)), True]), _SET_AS_NOTED
 
 
 def set_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> None:

@@ -51,6 +51,7 @@ class PlannedChanges:
     unnamed: the quoted names of tables that Django's operations drop or rename.
     moved: the quoted names that those give to tables that exist already.
     changing: every object that the steps change.
+    new_types: the names of the enum types that the steps create or change.
     """
 
     made: set[tuple[str, str]] = field(default_factory=set)
@@ -61,6 +62,7 @@ class PlannedChanges:
     unnamed: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
     changing: set[_CatalogObject] = field(default_factory=set)
+    new_types: set[str] = field(default_factory=set)
 
     def take_rename(self, table: str, old: str, new: str) -> None:
         """Record that a column of the quoted table gets another name."""

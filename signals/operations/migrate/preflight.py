@@ -1,30 +1,35 @@
 """Read the catalog for several operations of a plan at once, and check the plan before its first change."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
-from django.db.migrations.operations import SeparateDatabaseAndState
+from django.db.migrations.operations import CreateModel, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from ..base import Convergent
+from ..components.columns import type_of
 from ..components.snapshots import read_all
-from ..contract import Contract
 from ..convergence import require_no_stop
 from ..errors import ConvergenceError
-from ..execution.run import run_of
+from ..execution.run import ANSWERS_LAST, run_of
 from ..execution.waiting import retry_without_timeouts
 from ..findings import Finding
 from ..site import Site
 from .planned_changes import PlannedChanges
-from .walk import convergent, steps
+from .table_names import IndexNames
+from .walk import convergent, state_of_applied, steps
 
 _PLAIN = Convergent.database_forwards
+
+_OF_A_LOOK_AHEAD = 60.0  # seconds for which its answers are used at most
 
 
 def remember(
@@ -75,21 +80,11 @@ class MigratePlan:
             if not any(each is operation for each in row):
                 answers.forget()
             return
-        answers.begin()
         if len(row) == 1 or migration is None:
+            answers.begin()
             return
-        try:
-            targets = [
-                target
-                for each, *states in steps(row, migration.app_label, before.clone())
-                for target in _targets(self._connection, migration.app_label, each, *states)
-            ]
-            read_all(self._connection, targets)
-        except (ConvergenceError, DatabaseError):
-            # The operation in question will raise the error itself, unless one before it removes the cause.
-            answers.forget()
-            if self._connection.needs_rollback:
-                raise
+        located = _foreseeable(self._connection, before.clone(), [(migration, row)])
+        _read_at_once(self._connection, ((each.operation, each.site) for each in located))
 
     def look_ahead(self, operation: Any, before: ProjectState) -> None:
         """Raise DifferentDefinition for the first component that would stop the run later on."""
@@ -111,10 +106,9 @@ class MigratePlan:
                     rest = (migration, migration.operations[place:])
                     return before.clone(), [rest, *later]
         # The operation is a part of another one, whose state is not that of the plan.
-        executor: Any = MigrationExecutor(self._connection)
-        applied = executor.loader.applied_migrations
-        state = executor._create_project_state(with_applied_migrations=True)
-        return state, [
+        loader = MigrationLoader(self._connection)
+        applied = loader.applied_migrations
+        return state_of_applied(loader), [
             (each, each.operations)
             for each in self._forwards
             if (each.app_label, each.name) not in applied
@@ -155,60 +149,101 @@ def _require_no_stops(
 ) -> None:
     """Raise DifferentDefinition for the first component at which the rest of the plan would stop.
 
-    Check each app's migrations up to the first operation that is not convergent, because its effect on the
-    later ones is unknown. Leave out columns of a type that the plan creates, and components that an earlier
-    operation of the plan changes.
+    Leave out columns of a type that the plan creates, and components that an earlier operation of the plan
+    changes.
+    """
+    planned = list(_foreseeable(connection, state, rest))
+    _read_at_once(connection, ((each.operation, each.site) for each in planned), _OF_A_LOOK_AHEAD)
+    changes = PlannedChanges()
+    for step in planned:
+        operation = step.operation
+        label = f"{step.migration.app_label}.{step.migration.name}"
+        require_no_stop(operation, step.names.in_the_way(operation, step.site), label)
+        for finding in _findings_by_then(step, changes):
+            if not changes.takes_in(finding):
+                require_no_stop(operation, [finding], label)
+            if not finding.status.is_right:
+                changes.take_changing(connection, finding)
+                changes.new_types |= {finding.name} if operation.makes_type else set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A convergent operation of a plan.
+
+    names: the index names that the steps of the app before it leave.
+    is_opaque: whether an operation that is not convergent comes before it in its app, whose effect on what
+        it finds is unknown.
+    """
+
+    migration: Migration
+    operation: Convergent
+    site: Site
+    names: IndexNames
+    is_opaque: bool
+
+
+def _foreseeable(
+    connection: BaseDatabaseWrapper,
+    state: ProjectState,
+    rest: Sequence[tuple[Migration, Sequence[Operation]]],
+) -> Iterator[_Step]:
+    """Yield the convergent operations of the plan, as far as they can be judged by now.
+
+    Of each app those are the operations up to the first one that is not convergent, and the later ones that
+    create tables, for their names alone.
     """
     opaque: set[str] = set()
-    types: set[str] = set()
-    changes = PlannedChanges()
+    names = defaultdict[str, IndexNames](IndexNames)
     for migration, operations in rest:
         label = migration.app_label
-        for operation, before, after in steps(operations, label, state):
+        for walked in steps(operations, label, state):
+            operation, before, after = walked
             if not isinstance(operation, Convergent):
                 opaque.add(label)
-            elif label not in opaque and not _uses(operation, types, connection):
-                for finding in _findings_by_then(
-                    connection, label, operation, (before, after), changes
-                ):
-                    if not changes.takes_in(finding):
-                        require_no_stop(operation, [finding], f"{label}.{migration.name}")
-                    if not finding.status.is_right:
-                        changes.take_changing(connection, finding)
-                        types |= {finding.name} if operation.makes_type else set()
+                names[label].take_stock(connection, label, walked)
+                continue
+            if label in opaque and not isinstance(operation, CreateModel):
+                names[label].pass_over(operation)
+                continue
+            site = operation.locate(label, connection, after, before)
+            if site is not None:
+                known = deepcopy(names[label])
+                yield _Step(migration, operation, site, known, label in opaque)
+                names[label].take(operation, site)
 
 
-def _findings_by_then(
-    connection: BaseDatabaseWrapper,
-    label: str,
-    operation: Convergent,
-    states: tuple[ProjectState, ProjectState],
-    changes: PlannedChanges,
-) -> list[Finding]:
-    """Return the operation's findings; columns that the plan will add count as existing."""
-    before, after = states
-    site = operation.locate(label, connection, after, before)
-    if site is None:
+def _findings_by_then(step: _Step, changes: PlannedChanges) -> list[Finding]:
+    """Return the operation's findings; none if a field of it has a type that the plan creates.
+
+    Columns that the plan will add count as existing.
+    """
+    operation, site = step.operation, step.site
+    if step.is_opaque or _uses(operation, site, changes.new_types):
         return []
     table = site.table if site.db_table else ""  # an enum has none
     return operation.findings(replace(site, coming=changes.columns_to_come(table)))
 
 
-def _targets(
+def _read_at_once(
     connection: BaseDatabaseWrapper,
-    label: str,
-    operation: Any,
-    before: ProjectState,
-    after: ProjectState,
-) -> list[tuple[Contract, Site]]:
-    """Return the targets of the operation that read a table, each with its site."""
-    site = operation.locate(label, connection, after, before)
-    targets = operation.targets(site) if site else ()
-    return [(each, place) for each, place in targets if each.reads_table]
+    located: Iterable[tuple[Convergent, Site]],
+    lasting: float = ANSWERS_LAST,
+) -> None:
+    """Read the catalog for the operations in a few round trips, and keep the answers for so many seconds."""
+    answers = run_of(connection).answers
+    answers.begin(lasting)
+    try:
+        targets = [each for operation, site in located for each in operation.targets(site)]
+        read_all(connection, [(each, site) for each, site in targets if each.reads_table])
+    except (ConvergenceError, DatabaseError):
+        # The operation in question will raise the error itself, unless one before it removes the cause.
+        answers.forget()
+        if connection.needs_rollback:
+            raise
 
 
-def _uses(operation: Convergent, types: set[str], connection: BaseDatabaseWrapper) -> bool:
-    """Return whether a field of the operation has one of the types."""
-    fields = (field for field in operation.declared_fields if not field.remote_field)
-    names = (field.db_parameters(connection)["type"] or "" for field in fields)
-    return any(name.strip('"') in types for name in names)
+def _uses(operation: Convergent, site: Site, types: set[str]) -> bool:
+    """Return whether a field of the operation has one of the types, or is an array of it."""
+    names = (type_of(site, field) for field in operation.declared(site)) if types else ()
+    return any(name.removesuffix("[]").strip('"') in types for name in names)

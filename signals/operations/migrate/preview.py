@@ -1,8 +1,8 @@
 """Preview the statements that `migrate` would send to this database now; change nothing."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
@@ -12,13 +12,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
 from django.db.migrations.operations import (
     AlterField,
-    AlterModelTable,
-    DeleteModel,
     RenameField,
-    RenameModel,
 )
-from django.db.migrations.operations.base import Operation
-from django.db.migrations.state import ProjectState
 
 from ..base import Convergent
 from ..catalog.contents import Size, table_size
@@ -32,9 +27,8 @@ from ..refusals import require_judged
 from ..site import Site
 from ..statements import Lock, Statement
 from .planned_changes import PlannedChanges
-from .walk import state_at, steps
-
-_Walked = tuple[Operation, ProjectState, ProjectState]
+from .table_names import IndexNames, Walked, renamed_tables, tables_of
+from .walk import state_at, state_of_applied, steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +82,8 @@ def preview(
     """
     executor: Any = MigrationExecutor(connection)
     loader = executor.loader
-    state = state_at(
-        loader, [key for key in loader.graph.nodes if key in loader.applied_migrations]
-    )
-    changes = PlannedChanges()
+    state = state_of_applied(loader)
+    changes, names = PlannedChanges(), defaultdict[str, IndexNames](IndexNames)
     for migration, backwards in plan:
         if backwards:
             key = (migration.app_label, migration.name)
@@ -103,7 +95,13 @@ def preview(
         if backwards:
             walked.reverse()
         parts = [
-            _preview_operation(connection, migration, each, changes, backwards=backwards)
+            _preview_operation(
+                connection,
+                migration,
+                each,
+                changes,
+                None if backwards else names[migration.app_label],
+            )
             for each in walked
         ]
         shown = tuple(part for part in parts if part is not None)
@@ -113,26 +111,31 @@ def preview(
 def _preview_operation(
     connection: BaseDatabaseWrapper,
     migration: Migration,
-    walked: _Walked,
+    walked: Walked,
     changes: PlannedChanges,
-    *,
-    backwards: bool,
+    names: IndexNames | None,
 ) -> OperationPreview | None:
+    """Return the preview of an operation; names: those that the steps so far leave, None backwards."""
     operation, before, after = walked
-    label = migration.app_label
+    label, backwards = migration.app_label, names is None
     if not isinstance(operation, Convergent):
-        if not backwards:
+        if names is not None:
             _take_names(changes, connection, label, walked)
+            names.take_stock(connection, label, walked)
         return _preview_stock(connection, label, walked, backwards=backwards)
     site = operation.locate(label, connection, after, before)
     if site is None:
         return None
+    in_the_way = list(names.in_the_way(operation, site)) if names else []
+    if names is not None:
+        names.take(operation, site)
     if site.db_table and site.table in changes.moved:  # an enum has no table
         return OperationPreview(operation.describe(), (_UNKNOWN,))
     targets = list(operation.targets(site))
     if backwards:
         targets.reverse()
     try:
+        require_no_stop(operation, in_the_way)
         sent = [
             statement
             for each, place in targets
@@ -165,7 +168,7 @@ def _needed(
     if forwards and operation.makes_type:
         snapshot = changes.type_by_then(operation, snapshot)
     elif forwards:
-        snapshot = replace(snapshot, found=changes.table_by_then(site, snapshot.found))
+        snapshot = replace(snapshot, found=changes.table_by_then(site, snapshot.found), taken=())
         is_new = snapshot.found is not None and not snapshot.found.oid
     findings = operation.compare(site, snapshot)
     require_judged(operation, findings)
@@ -199,7 +202,7 @@ def _require_transactional(operation: Contract, statements: Sequence[Statement])
 
 
 def _take_names(
-    changes: PlannedChanges, connection: BaseDatabaseWrapper, label: str, walked: _Walked
+    changes: PlannedChanges, connection: BaseDatabaseWrapper, label: str, walked: Walked
 ) -> None:
     """Record the tables and columns that an operation of Django's renames, and the tables that it drops."""
     match walked[0]:
@@ -207,15 +210,12 @@ def _take_names(
             _take_column(changes, connection, _models(label, walked, name, name), (old, new))
         case AlterField(model_name=name, name=field):
             _take_column(changes, connection, _models(label, walked, name, name), (field, field))
-        case RenameModel(old_name=old, new_name=new):
-            _take_tables(changes, connection, _models(label, walked, old, new))
-        case AlterModelTable(name=name):
-            _take_tables(changes, connection, _models(label, walked, name, name))
-        case DeleteModel(name=name):
-            _take_tables(changes, connection, (walked[1].apps.get_model(label, name), None))
+        case _:
+            for old_table, new_table in renamed_tables(connection, label, walked):
+                changes.take_table(old_table, new_table)
 
 
-def _models(label: str, walked: _Walked, old: str, new: str) -> tuple[Any, Any]:
+def _models(label: str, walked: Walked, old: str, new: str) -> tuple[Any, Any]:
     """Return the model before the operation and after it."""
     _, before, after = walked
     return before.apps.get_model(label, old), after.apps.get_model(label, new)
@@ -231,27 +231,11 @@ def _take_column(
         model._meta.get_field(name).column for model, name in zip(models, names, strict=True)
     )
     if None not in (old, new) and old != new:
-        changes.take_rename(_tables(connection, models[0])[0], old, new)
-
-
-def _take_tables(
-    changes: PlannedChanges, connection: BaseDatabaseWrapper, models: tuple[Any, Any]
-) -> None:
-    former, later = (_tables(connection, each) if each else [] for each in models)
-    for old, new in zip_longest(former, later):
-        if old != new:
-            changes.take_table(old, new)
-
-
-def _tables(connection: BaseDatabaseWrapper, model: Any) -> list[str]:
-    """Return the quoted names of the model's table and of those behind its ManyToManyFields."""
-    through = (each.remote_field.through._meta for each in model._meta.local_many_to_many)
-    metas = [model._meta, *(each for each in through if each.auto_created)]
-    return [Site(connection, each.model, each.db_table).table for each in metas]
+        changes.take_rename(tables_of(connection, models[0])[0], old, new)
 
 
 def _preview_stock(
-    connection: BaseDatabaseWrapper, label: str, walked: _Walked, *, backwards: bool
+    connection: BaseDatabaseWrapper, label: str, walked: Walked, *, backwards: bool
 ) -> OperationPreview | None:
     """Return what `sqlmigrate` prints for an operation that is not convergent; None if it prints nothing."""
     operation, before, after = walked

@@ -40,11 +40,20 @@ def state_at(
 ) -> ProjectState:
     """Return the state after the migrations and all that they need; at_end=False leaves out themselves."""
     plan = dict.fromkeys(each for key in keys for each in loader.graph.forwards_plan(key))
+    return _state_after(loader, [key for key in plan if at_end or key not in keys])
+
+
+def state_of_applied(loader: MigrationLoader) -> ProjectState:
+    """Return the state after the applied migrations."""
+    applied = loader.applied_migrations
+    return _state_after(loader, [key for key in in_plan_order(loader) if key in applied])
+
+
+def _state_after(loader: MigrationLoader, keys: Iterable[tuple[str, str]]) -> ProjectState:
     state = ProjectState(real_apps=loader.unmigrated_apps)
-    for key in plan:
-        if at_end or key not in keys:
-            for operation in loader.graph.nodes[key].operations:
-                advance(operation, key[0], state)
+    for key in keys:
+        for operation in loader.graph.nodes[key].operations:
+            advance(operation, key[0], state)
     return state
 
 

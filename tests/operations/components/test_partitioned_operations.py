@@ -52,6 +52,51 @@ def test_the_index_of_a_new_column_is_built_on_each_partition() -> None:
     assert facts() == start
 
 
+INDEXED: dict[str, Any] = {
+    "slug": models.SlugField(null=True),
+    "text": models.TextField(null=True, db_index=True),
+    "number": models.IntegerField(null=True, db_index=True),
+    "uuid": models.UUIDField(null=True, db_index=True),
+    "plain": models.CharField(max_length=9, null=True),
+}
+CHANGES = [
+    *(("slug", "text"), ("text", "slug"), ("slug", "number"), ("text", "uuid")),
+    *(("number", "text"), ("plain", "slug")),
+]
+
+
+def indexes_of_part() -> dict[str, tuple[str, dict[str, str]]]:
+    """Return the definition of each index of the table, and of its partitions which have it."""
+    found = scratch_schema.rows(
+        "SELECT c.relname, pg_get_indexdef(c.oid) FROM pg_index i "
+        "JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = 'part'::regclass"
+    )
+    return {name: (definition, attached_indexes(name)) for name, definition in found}
+
+
+@pytest.mark.parametrize(("before", "after"), CHANGES, ids=map(" to ".join, CHANGES))
+def test_the_index_for_like_goes_and_comes_with_the_type(before: str, after: str) -> None:
+    recreate(TREE)
+    add = operations.AddColumnIfMissing("part", "code", INDEXED[before])
+    forwards(add, STATE)
+    made, state = indexes_of_part(), STATE.clone()
+    add.state_forwards(APP, state)
+    using = {"using": "NULL"} if {"number", "uuid"} & {before, after} else {}
+    alter = operations.AlterColumnTypeIfDifferent(
+        "part", "code", INDEXED[after], allow_rewrite=True, **using
+    )
+    for _ in range(2):
+        forwards(alter, state)
+    assert all(partitions == all_valid() for _, partitions in indexes_of_part().values())
+    is_text = after in ("slug", "text") and before != "number"  # as with Django's
+    assert ("_like" in str(indexes_of_part())) is is_text
+    scratch_schema.execute("TRUNCATE part")
+    for _ in range(2):
+        backwards(alter, state)
+    assert indexes_of_part() == made
+    assert all(partitions == all_valid() for _, partitions in made.values())
+
+
 OTHERS = ModelState(
     APP,
     "Other",

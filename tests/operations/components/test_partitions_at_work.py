@@ -45,12 +45,12 @@ class RunBefore:
     ) -> None:
         run, self.is_done = convergence.send, False
 
-        def run_between(to: Any, statement: Statement, *limits: Any) -> None:
+        def run_between(to: Any, statement: Statement, *limits: Any) -> Any:
             if text in statement.sql and not self.is_done:
                 self.is_done = True
                 for sql in statements:
                     other.execute(sql)
-            run(to, statement, *limits)
+            return run(to, statement, *limits)
 
         patch.setattr(convergence, "send", run_between)
 
@@ -252,7 +252,7 @@ def test_each_step_takes_no_stronger_lock_than_it_declares_and_on_no_other_table
     recreate(TREE, start)
     run, order, tried = convergence.send, list(Lock), []
 
-    def watched(to: Any, statement: Statement, *limits: Any) -> None:
+    def watched(to: Any, statement: Statement, *limits: Any) -> Any:
         if statement.transactional:
             with transaction.atomic():
                 scratch_schema.execute(statement.sql)
@@ -267,7 +267,7 @@ def test_each_step_takes_no_stronger_lock_than_it_declares_and_on_no_other_table
             modes = [order.index(Lock(mode)) for _, mode in locks]
             assert max(modes, default=0) <= order.index(statement.lock), statement
             tried.append(statement.sql.split()[0])
-        run(to, statement, *limits)
+        return run(to, statement, *limits)
 
     monkeypatch.setattr(convergence, "send", watched)
     operation = MAKES[what](on_different="replace" if start else "stop")

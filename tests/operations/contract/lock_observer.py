@@ -36,14 +36,13 @@ class LockObserver:
         self.run = convergence.send
         self.seen: list[Statement] = []
 
-    def __call__(self, migrating: Any, statement: Statement, *limits: Any) -> None:
+    def __call__(self, migrating: Any, statement: Statement, *limits: Any) -> Any:
         self.seen.append(statement)
         run = partial(self.run, migrating, statement, *limits)
         if statement.transactional:
             self.try_out(statement)
-            run()
-        else:
-            self.hold_open(statement, run)
+            return run()
+        return self.hold_open(statement, run)
 
     def try_out(self, statement: Statement) -> None:
         with transaction.atomic():
@@ -51,15 +50,16 @@ class LockObserver:
             self.compare(statement)
             transaction.set_rollback(True)
 
-    def hold_open(self, statement: Statement, run: Callable[[], None]) -> None:
+    def hold_open(self, statement: Statement, run: Callable[[], Any]) -> Any:
         with ThreadPoolExecutor(1) as pool:
             reader = self.sessions(autocommit=False)
             reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             reader.execute(f"SELECT FROM {statement.table} LIMIT 0")
             looked = pool.submit(self.compare_when_it_waits, statement, backend())
             looked.add_done_callback(lambda _: reader.rollback())
-            run()
+            answer = run()
             looked.result()
+            return answer
 
     def compare_when_it_waits(self, statement: Statement, pid: int) -> None:
         wait_until(

@@ -131,9 +131,9 @@ def test_its_own_limits_of_waiting_reach_every_statement(
     recreate(case.start)
     sent, seen = send._run, []
 
-    def noted(connection: Any, statement: Any, policy: LockPolicy) -> None:
+    def noted(connection: Any, statement: Any, policy: LockPolicy, *question: str) -> Any:
         seen.append((policy.lock_timeout, policy.lock_wait))
-        sent(connection, statement, policy)
+        return sent(connection, statement, policy, *question)
 
     monkeypatch.setattr(send, "_run", noted)
     _, args, kwargs = case.make().deconstruct()

@@ -36,7 +36,7 @@ BOX = operations.CreateTableIfMissing(
     "Box", [("id", SERIAL), ("size", models.FloatField(null=True))], {"db_table": "box"}
 )
 TABLE_LOCK_WAITS = """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
-    AND wait_event_type = 'Lock' AND (query LIKE 'LOCK TABLE%' OR query LIKE 'DO %ADD CONSTRAINT%')"""
+    AND wait_event_type = 'Lock' AND (query LIKE '-- LOCK TABLE%' OR query LIKE '-- DO %ADD CONSTRAINT%')"""
 
 
 def meanwhile(sessions: Any, background: Any, act: Any, insert: str) -> Any:

@@ -97,7 +97,7 @@ def test_a_lock_that_is_refused_in_another_language_is_tried_for_again(
         CREATE SCHEMA gates;
         CREATE SEQUENCE gates.tries;
         CREATE FUNCTION gates.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-            IF current_query() NOT LIKE 'ALTER TABLE "signals" %' THEN RETURN; END IF;
+            IF current_query() NOT LIKE '-- ALTER TABLE "signals" %' THEN RETURN; END IF;
             IF nextval('gates.tries') IN (1, 2, 4) THEN
                 RAISE EXCEPTION 'Anweisung wird wegen Zeitüberschreitung bei Sperre abgebrochen'
                 USING ERRCODE = 'lock_not_available';

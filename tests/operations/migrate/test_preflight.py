@@ -20,7 +20,6 @@ from tests.operations.scratch_schema import (
     project_state,
     recreate,
 )
-from tests.operations.unapplied_project import UnappliedExecutor
 
 pytestmark = pytest.mark.usefixtures("committing_connection")
 
@@ -154,7 +153,7 @@ def test_a_run_that_begins_inside_another_operation_looks_ahead_too(
         "CREATE TABLE other (id bigint); CREATE INDEX wanted ON other (id)",
     )
     state, before = project_state(part_model()), facts()
-    monkeypatch.setattr(preflight, "MigrationExecutor", lambda _: UnappliedExecutor(state))
+    monkeypatch.setattr(preflight, "state_of_applied", lambda _: state.clone())
     add = operations.AddColumnIfMissing("part", "state", models.TextField(null=True))
     there = operations.AddColumnIfMissing("part", "size", models.IntegerField(null=True))
     inside = migrations.SeparateDatabaseAndState([there, add], [there, add])
