@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
-from django.db import DatabaseError, Error, IntegrityError, transaction
+from django.db import DatabaseError, Error, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg.pq import TransactionStatus
+
+from ..names import NAME
 
 # Print double precision values in full. With a value below 1 PostgreSQL rounds them, and a default that is
 # read from the catalog would not be the one that is stored.
@@ -16,6 +18,9 @@ IN_FULL = "SET LOCAL extra_float_digits = 1"
 # look expensive enough for JIT compilation, which takes seconds.
 INTERPRETED = "SET LOCAL jit = off"
 
+
+# A setting of the session that says which transaction of a text was committed last.
+_COMMITTED = f"{NAME}.committed"
 
 # Columns of the catalog that newer versions have, with their value in older ones.
 _SINCE = {
@@ -112,15 +117,20 @@ def execute_in_transaction(
     question: a SELECT to be answered after COMMIT. Return its rows; none if it fails.
     """
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
-    text = f"-- {title}\n{begin};\n{preparation};\n{statement}\n;COMMIT;\n{question}"
+    mark, token = "", uuid4().hex
+    if question:  # of an error behind COMMIT and one of COMMIT, only the first leaves the setting
+        mark = f"SELECT pg_catalog.set_config('{_COMMITTED}', '{token}', false);"
+    text = f"-- {title}\n{begin};\n{preparation};\n{statement}\n;{mark}COMMIT;\n{question}"
     with connection.cursor() as cursor:
         try:
             cursor.execute(text)
         except BaseException as error:
-            if question and _is_committed(connection, error):
-                return []
             with suppress(Error):  # the connection may be lost
                 cursor.execute("ROLLBACK")
+                if question and isinstance(error, DatabaseError):
+                    cursor.execute("SELECT pg_catalog.current_setting(%s, true)", [_COMMITTED])
+                    if cursor.fetchone() == (token,):
+                        return []
             raise
         return _last_rows(cursor)
 
@@ -151,16 +161,6 @@ def execute_in_savepoint(  # noqa: PLR0913 - the parts of one text
                 cursor.execute(f"ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}")
             raise
         return _last_rows(cursor)
-
-
-def _is_committed(connection: BaseDatabaseWrapper, error: BaseException) -> bool:
-    """Return whether the transaction of a text had ended by COMMIT before the text failed.
-
-    A transaction that COMMIT refuses, for its rows, has ended too.
-    """
-    driver: Any = connection.connection
-    is_over = driver is not None and driver.info.transaction_status == TransactionStatus.IDLE
-    return is_over and isinstance(error, DatabaseError) and not isinstance(error, IntegrityError)
 
 
 def _last_rows(cursor: Any) -> list[tuple[Any, ...]]:

@@ -64,6 +64,23 @@ def test_what_commit_refuses_is_raised() -> None:
     assert value("SELECT count(*) FROM part") == 0
 
 
+def test_what_a_trigger_refuses_at_commit_is_raised() -> None:
+    recreate(
+        "CREATE TABLE part (id bigint PRIMARY KEY)",
+        "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM 1 / 0; RETURN NULL; END $$",
+        "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON part DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    with pytest.raises(DataError):
+        alone("INSERT INTO part VALUES (1)", QUESTION)
+    assert value("SELECT count(*) FROM part") == 0
+    with pytest.raises(DataError):
+        alone("INSERT INTO part VALUES (1)", FAILS)
+    assert alone(ADD, FAILS) == []
+    assert columns() == 2
+
+
 def test_in_an_open_transaction_a_failure_leaves_the_transaction_and_its_settings() -> None:
     with transaction.atomic():
         assert in_savepoint(ADD, QUESTION) == [("a",), ("id",)]
