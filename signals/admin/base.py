@@ -4,6 +4,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ORDER_VAR
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.db import models
 from django.db.models import QuerySet
@@ -11,6 +12,7 @@ from django.http import HttpRequest
 from django_extensions.db.fields import ModificationDateTimeField
 
 from signals.admin.paging import BoundedPaginator
+from signals.admin.searches import search
 
 
 class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable at run time
@@ -29,11 +31,6 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscript
     show_facets = admin.ShowFacets.NEVER  # each count would read the table
     show_full_result_count = False
     sortable_by: ClassVar[tuple[str, ...]] = ()
-
-    @staticmethod
-    def find(word: str) -> QuerySet[Any]:
-        """Return the primary keys of the rows that a word of a search finds."""
-        raise NotImplementedError
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -54,12 +51,17 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscript
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Return the rows that every word of the search finds."""
-        if "\0" in search_term:  # PostgreSQL has no such text
-            return queryset.none(), False
-        for word in search_term.split():
-            queryset = queryset.filter(pk__in=self.find(word))
-        return queryset, False
+        """Return the rows that the text finds; search_summary.html says how they were found."""
+        if not search_term.strip():
+            return queryset, False
+        found = search(self.model, search_term)
+        request.search = found  # type: ignore[attr-defined] # for the template of the list
+        return found.rows(queryset, keep_order=ORDER_VAR in request.GET), False
+
+    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        paginator: Any = super().get_paginator(request, *args, **kwargs)
+        paginator.is_search = hasattr(request, "search")
+        return paginator
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Return a one-line input for a nullable text; left empty, it saves NULL as the pipelines do."""

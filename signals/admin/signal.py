@@ -9,7 +9,6 @@ from signals.admin.base import PipelineAdmin
 from signals.admin.columns import age_column, json_column, number_column, token_link_column
 from signals.admin.filters import age_filter, recent_values_filter
 from signals.admin.inlines import VerdictInline, VerificationInline
-from signals.admin.searches import find_signals
 from signals.choices import SignalState
 from signals.fields import GoplusRisk
 from signals.models import Signal
@@ -18,8 +17,6 @@ from signals.models import Signal
 @admin.register(Signal)
 class SignalAdmin(PipelineAdmin):
     editable = ("event", "market_type", "advice_tag")
-    find = staticmethod(find_signals)
-
     list_display = (
         *("id", token_link_column, "state", age_column("created_at"), "goplus_risk"),
         *("market_type", "advice_tag", "confidence", number_column("onchain_confidence")),
@@ -34,7 +31,7 @@ class SignalAdmin(PipelineAdmin):
     ordering = ("-id",)
     sortable_by = ("id",)
     search_fields = ("id", "topic_id", "event__event_key", "event__symbol", "event__token_ca")
-    search_help_text = "Number, symbol, event key, topic or token address"
+    search_help_text = "Event key or its beginning, token address, symbol, topic or number"
     autocomplete_fields = ("event",)
     inlines = (VerificationInline, VerdictInline)
     fieldsets = (
