@@ -97,8 +97,10 @@ class Match:
             if self.path:
                 return _sorted(self._with_any_of(rows, self._matching()[:NEWEST])), None
             return self._filter(rows), self.kind.order("")
+        if self._has_more_than(NEWEST) and (found := self._of_hot_token(rows)):
+            return found
         if self._has_more_than(SORTED_ROWS):
-            return self._of_hot_token(rows) or (self._filter(rows), None)
+            return self._filter(rows), None
         if self.path:
             newest = self._matching().order_by(newest_event())[:NEWEST]
             return _sorted(self._with_any_of(rows, newest)), None
