@@ -97,6 +97,10 @@ class Match:
             if self.path:
                 return _sorted(self._with_any_of(rows, self._matching()[:NEWEST])), None
             return self._filter(rows), self.kind.order("")
+        return self._restrict_unordered(rows)
+
+    def _restrict_unordered(self, rows: QuerySet[Any]) -> tuple[QuerySet[Any], OrderBy | None]:
+        """Return the same for a kind whose index has no order by time."""
         if self._has_more_than(NEWEST) and (found := self._of_hot_token(rows)):
             return found
         if self._has_more_than(SORTED_ROWS):
