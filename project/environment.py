@@ -9,6 +9,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 MAX_PORT = 65535
+MAX_MILLISECONDS = 2**31 - 1  # of PostgreSQL's timeouts
 
 _FLAGS = {
     "on": True,
@@ -38,6 +39,18 @@ def choice(name: str, default: str, known: Sequence[str]) -> str:
     if text not in known:
         raise ImproperlyConfigured(f"{name} is {text!r} (use one of {', '.join(known)})")
     return text
+
+
+def milliseconds(name: str, default: int) -> int:
+    """Return the variable as a number of milliseconds; raise ImproperlyConfigured if it is none."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and int(text[:10]) <= MAX_MILLISECONDS):
+        raise ImproperlyConfigured(
+            f"{name} is {text[:40]!r} (use a number of milliseconds, or 0 for no limit)"
+        )
+    return int(text)
 
 
 def words(name: str) -> list[str]:

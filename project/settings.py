@@ -8,6 +8,7 @@ DATABASE_URL       postgresql://…; unset: the embedded PostgreSQL in .postgres
 LOG_FORMAT         text (the default) or json: one object a line
 LOG_LEVEL          of the application's loggers: warning (the default), info for a line each run, …
 TASK_QUEUE         none (the default), procrastinate or django: the queue whose worker runs verify_signal
+ADMIN_STATEMENT_TIMEOUT_MS  how long a statement of the admin's pages may take; 5000 unless set, 0: no limit
 SECURE_SSL_REDIRECT, SECURE_HSTS_SECONDS  for a site behind TLS; on and one year when DEBUG is off
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from project.environment import choice, database_from_url, flag, words
+from project.environment import choice, database_from_url, flag, milliseconds, words
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -63,6 +64,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "signals.admin.timeouts.StatementTimeoutMiddleware",
 ]
 # The pages show texts of strangers: no script or style but the files of this site, and no frame around them.
 CONTENT_SECURITY_POLICY = {
@@ -75,6 +77,8 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     },
 }
+
+ADMIN_STATEMENT_TIMEOUT_MS = milliseconds("ADMIN_STATEMENT_TIMEOUT_MS", 5_000)
 
 ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"

@@ -5,7 +5,8 @@ with millions of rows:
 
 * Lists count and page a bounded number of rows (paging.py).
 * Lists are ordered by an index (the page's module).
-* Searches use indexes, except a search for a token address (searches.py).
+* Searches use indexes that give the newest rows first (searches.py).
+* A statement ends after a few seconds, and the page says so (timeouts.py).
 * A filter without an index reads far only if few rows match it (filters.py).
 
 Texts come from posts, so every column escapes them (columns.py).

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
@@ -18,6 +18,7 @@ from django_extensions.db.fields import ModificationDateTimeField
 
 from signals.admin.columns import EMPTY_VALUE, readable_columns, short_text_column, text_of
 from signals.admin.paging import BoundedPaginator
+from signals.admin.searches import search
 
 
 class SeenForm(ModelForm):  # type: ignore[type-arg] # not subscriptable at run time
@@ -92,11 +93,6 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
         )
         super().__init__(model, admin_site)
 
-    @staticmethod
-    def find(word: str) -> QuerySet[Any]:
-        """Return the primary keys of the rows that a word of a search finds."""
-        raise NotImplementedError
-
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return IndexedList
 
@@ -144,12 +140,17 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Return the rows that every word of the search finds."""
-        if "\0" in search_term:  # PostgreSQL has no such text
-            return queryset.none(), False
-        for word in search_term.split():
-            queryset = queryset.filter(pk__in=self.find(word))
-        return queryset, False
+        """Return the rows that the text finds; search_summary.html says how they were found."""
+        if not search_term.strip():
+            return queryset, False
+        found = search(self.model, search_term)
+        request.search = found  # type: ignore[attr-defined] # for the template of the list
+        return found.rows(queryset, keep_order=ORDER_VAR in request.GET), False
+
+    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        paginator: Any = super().get_paginator(request, *args, **kwargs)
+        paginator.is_search = hasattr(request, "search")
+        return paginator
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Return a field that sends along the value that was shown.

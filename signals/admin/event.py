@@ -10,15 +10,12 @@ from signals.admin.columns import age_column, json_column, short_key_column, sho
 from signals.admin.filters import age_filter, recent_values_filter
 from signals.admin.inlines import SignalInline
 from signals.admin.recheck import check_again
-from signals.admin.searches import find_events
 from signals.models import Event, Signal
 
 
 @admin.register(Event)
 class EventAdmin(PipelineAdmin):
     editable = ("type", "symbol", "token_ca")
-    find = staticmethod(find_events)
-
     list_display = (
         *(short_key_column("event_key"), "symbol", "type", short_text_column("summary")),
         *("score", "heat_10m", "refine_ok", age_column("last_ts")),
@@ -26,7 +23,7 @@ class EventAdmin(PipelineAdmin):
     list_filter = ("refine_ok", recent_values_filter("type"), age_filter("last_ts"))
     ordering = ("-last_ts",)
     search_fields = ("event_key", "symbol", "topic_hash", "token_ca")
-    search_help_text = "Event key, symbol, topic or token address"
+    search_help_text = "Event key or its beginning, token address, symbol or topic"
     inlines = (SignalInline,)
     fieldsets = (
         (None, {"fields": ("event_key", "type", "symbol", "token_ca", "summary")}),

@@ -5,14 +5,11 @@ from django.contrib import admin
 from signals.admin.base import PipelineAdmin
 from signals.admin.columns import number_column, short_key_column
 from signals.admin.filters import WindowFilter, recent_values_filter
-from signals.admin.searches import find_features
 from signals.models import OnchainFeature
 
 
 @admin.register(OnchainFeature)
 class OnchainFeatureAdmin(PipelineAdmin):
-    find = staticmethod(find_features)
-
     list_display = (
         *("id", "chain", short_key_column("address"), "window_minutes", "as_of_ts"),
         *("addr_active", "tx_count", number_column("growth_ratio"), number_column("top10_share")),
@@ -22,7 +19,7 @@ class OnchainFeatureAdmin(PipelineAdmin):
     ordering = ("-id",)
     sortable_by = ("id",)
     search_fields = ("chain", "address")
-    search_help_text = "Token address, or chain:address"
+    search_help_text = "Token address, chain:address or number"
     fieldsets = (
         (None, {"fields": ("id", "chain", "address", "window_minutes", "as_of_ts")}),
         (

@@ -13,7 +13,6 @@ from signals.admin.explained import explained
 from signals.admin.filters import age_filter, recent_values_filter
 from signals.admin.inlines import VerdictInline, VerificationInline
 from signals.admin.recheck import check_again
-from signals.admin.searches import find_signals
 from signals.choices import SignalState
 from signals.fields import GoplusRisk
 from signals.models import Signal
@@ -22,8 +21,6 @@ from signals.models import Signal
 @admin.register(Signal)
 class SignalAdmin(PipelineAdmin):
     editable = ("event", "market_type", "advice_tag")
-    find = staticmethod(find_signals)
-
     list_display = (
         *("id", token_link_column, "state", age_column("created_at"), "goplus_risk"),
         *("market_type", "advice_tag", "confidence", number_column("onchain_confidence")),
@@ -38,7 +35,7 @@ class SignalAdmin(PipelineAdmin):
     ordering = ("-id",)
     sortable_by = ("id",)
     search_fields = ("id", "topic_id", "event__event_key", "event__symbol", "event__token_ca")
-    search_help_text = "Number, symbol, event key, topic or token address"
+    search_help_text = "Event key or its beginning, token address, symbol, topic or number"
     autocomplete_fields = ("event",)
     inlines = (VerificationInline, VerdictInline)
     fieldsets = (

@@ -5,14 +5,11 @@ from django.contrib import admin
 from signals.admin.base import PipelineAdmin
 from signals.admin.columns import age_column, json_column, signal_link_column
 from signals.admin.filters import age_filter
-from signals.admin.searches import find_verdicts
 from signals.models import SignalEvent
 
 
 @admin.register(SignalEvent)
 class SignalEventAdmin(PipelineAdmin):
-    find = staticmethod(find_verdicts)
-
     list_display = (
         *("id", signal_link_column, "decision", "confidence", "previous_state", "new_state"),
         *("note", age_column("created_at")),
@@ -21,7 +18,9 @@ class SignalEventAdmin(PipelineAdmin):
     ordering = ("-id",)
     sortable_by = ("id",)
     search_fields = ("signal__id", "run")
-    search_help_text = "Run, or the signal's number, symbol, event key, topic or token address"
+    search_help_text = (
+        "Event key or its beginning, token address, symbol, topic, number of the signal, or run"
+    )
     fieldsets = (
         (
             None,

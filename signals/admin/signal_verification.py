@@ -7,15 +7,12 @@ from django.http import HttpRequest
 
 from signals.admin.base import PipelineAdmin
 from signals.admin.columns import age_column, short_text_column, signal_number_column
-from signals.admin.searches import find_signals
 from signals.models import SignalVerification
 
 
 @admin.register(SignalVerification)
 class SignalVerificationAdmin(PipelineAdmin):
     """The only page whose rows can be deleted: without its row, the job checks a dead signal again."""
-
-    find = staticmethod(find_signals)  # a verification has the primary key of its signal
 
     list_display = (
         *(signal_number_column, "status", "outcome", "decision", "note", "attempts"),
@@ -24,7 +21,9 @@ class SignalVerificationAdmin(PipelineAdmin):
     list_filter = ("status", "outcome", "decision", "note")
     ordering = ("status", "-updated_at")  # alphabetical, so the dead come first
     search_fields = ("signal__id",)
-    search_help_text = "The signal's number, symbol, event key, topic or token address"
+    search_help_text = (
+        "Event key or its beginning, token address, symbol, topic or number of the signal"
+    )
     fieldsets = (
         (
             None,

@@ -117,8 +117,15 @@ def limit_of_sqldiff(database: Database, kind: str, details: list[Any]) -> str:
         return "it reads no UniqueConstraint of one field" * ((table, name, "u") in constraints)
     if kind == "index-missing-in-db":
         indexes = {row[1] for row in catalog["indexes"]}
-        unseen = {"signals": {"ix_signals_event_key_ts"}}  # its column event_key as event_id
-        unseen["onchain_features"] = {"ix_onf_token", "ix_onf_population"}
+        unseen = {  # of the first, the column event_key as event_id
+            "signals": {"ix_signals_event_key_ts", "ix_signals_topic_id_newest"},
+            "onchain_features": {"ix_onf_token", "ix_onf_population", "ix_onf_address_newest"},
+            "signal_events": {"ix_signal_events_run_newest"},
+            "events": {
+                *("ix_events_key_prefix", "ix_events_symbol_newest"),
+                *("ix_events_address_newest", "ix_events_topic_newest"),
+            },
+        }
         known = {"event_id,ts", "", "chain,window_minutes,as_of_ts"}
         is_there = unseen.get(table, {""}) <= indexes and ",".join(name) in known
         return "it reads no db_column, no expression and no INCLUDE of an index" * is_there

@@ -1,0 +1,79 @@
+"""`python -m benchmarks.admin_search [--rows 1000000] [--rounds 3] [--json]`: beside stock pages."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from benchmarks import markdown
+from benchmarks.admin_search import data
+from benchmarks.peers.server import ROOT, Server
+from benchmarks.verification.data import environment
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.admin_search", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of each table")
+    parser.add_argument("--rounds", type=int, default=3, help="the numbers are medians of them")
+    parser.add_argument("--json", action="store_true", help="the milliseconds of each page")
+    options = parser.parse_args(arguments)
+    server = Server.find()
+    name = f"admin_search_{uuid4().hex[:8]}"
+    address = make_conninfo(server.conninfo, dbname=name)
+    with psycopg.connect(server.conninfo, autocommit=True) as session:
+        create = "CREATE DATABASE {} TEMPLATE template0"
+        session.execute(sql.SQL(create).format(sql.Identifier(name)))
+        try:
+            fill(address, options.rows)
+            measured = measure(address, options.rounds)
+        finally:
+            session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    text = json.dumps({"version": 1, "milliseconds": measured}, indent=1) + "\n"
+    table = f"{as_table(measured)}\n{options.rows:,} rows, PostgreSQL {server.version()}\n"
+    sys.stdout.write(text if options.json else table)
+    return 0
+
+
+def fill(address: str, rows: int) -> None:
+    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(migrate, cwd=ROOT, env=environment(address), check=True)  # noqa: S603 - our own
+    with psycopg.connect(address, autocommit=True) as session:
+        session.execute("SET session_replication_role = replica")  # no look-ups of foreign keys
+        for statement in data.FILL:
+            session.execute(statement.encode(), {"rows": rows})
+        session.execute("VACUUM ANALYZE")
+
+
+def measure(address: str, rounds: int) -> list[dict[str, Any]]:
+    """Measure in a process of its own, which has the database from its environment."""
+    code = f"import project.setup; from benchmarks.admin_search import pages; pages.main({rounds})"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(  # noqa: S603 - our own
+        command, cwd=ROOT, env=environment(address), check=True, stdout=subprocess.PIPE
+    )
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def as_table(measured: list[dict[str, Any]]) -> str:
+    """Return the medians in milliseconds; a statement that was stopped has no time."""
+    rows = [["list", "text", "ours", "stock"]]
+    rows += [
+        [each["list"], each["text"], *(_told(each[page]) for page in ("ours", "stock"))]
+        for each in measured
+    ]
+    return markdown.as_table(rows)
+
+
+def _told(milliseconds: float | None) -> str:
+    return "stopped" if milliseconds is None else f"{milliseconds:,.0f} ms"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
