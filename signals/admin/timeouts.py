@@ -30,20 +30,22 @@ class StatementTimeoutMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        limit = _Limit()
+        request.statement_limit = limit  # type: ignore[attr-defined] # for process_view()
         try:
-            return self.get_response(request)
+            with connection.execute_wrapper(limit):
+                return self.get_response(request)
         finally:
-            if getattr(request, "has_statement_timeout", False):
+            if limit.is_set:
                 _reset_timeout()
 
     def process_view(self, request: HttpRequest, *_: Any) -> None:
-        milliseconds = getattr(settings, "ADMIN_STATEMENT_TIMEOUT_MS", DEFAULT_MILLISECONDS)
         match = request.resolver_match
-        if match is None or "admin" not in match.app_names or not milliseconds:
+        if match is None or "admin" not in match.app_names:
             return
         if not (match.url_name or "").startswith("convergent_migrations_"):
-            _set_timeout(milliseconds)
-            request.has_statement_timeout = True  # type: ignore[attr-defined] # read in __call__()
+            milliseconds = getattr(settings, "ADMIN_STATEMENT_TIMEOUT_MS", DEFAULT_MILLISECONDS)
+            request.statement_limit.milliseconds = milliseconds  # type: ignore[attr-defined]
 
     def process_exception(
         self, request: HttpRequest, exception: Exception
@@ -56,6 +58,25 @@ class StatementTimeoutMiddleware:
             said = {"id": "", "text": "This took too long: type more of the key", "disabled": True}
             return JsonResponse({"results": [said], "pagination": {"more": False}})
         return _stopped_page(request)
+
+
+class _Limit:
+    """Limits the time of the statements of one request, from the first one on.
+
+    A page that asks the database nothing, as that of the login, needs no database.
+    """
+
+    def __init__(self) -> None:
+        self.milliseconds = 0
+        self.is_set = False
+
+    def __call__(
+        self, execute: Callable[..., Any], query: str, parameters: Any, many: bool, context: Any
+    ) -> Any:
+        if self.milliseconds and not self.is_set:
+            _set_timeout(self.milliseconds)
+            self.is_set = True
+        return execute(query, parameters, many, context)
 
 
 def is_stopped(exception: BaseException) -> bool:
@@ -88,7 +109,6 @@ def _list_url(request: HttpRequest) -> str:
 
 
 def _set_timeout(milliseconds: int) -> None:
-    connection.ensure_connection()
     statement = sql.SQL("SET statement_timeout = {}").format(sql.Literal(milliseconds))
     connection.connection.execute(statement)
 

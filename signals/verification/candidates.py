@@ -80,7 +80,8 @@ LIMIT %(size)s
 """  # noqa: S608
 
 # A signal that was moved by hand or is gone is settled; one that is younger than the delay, which may be
-# longer than it was, waits until it is old enough.
+# longer than it was, waits until it is old enough. LIMIT keeps the planner from joining otherwise than by
+# looking each row up, where it would meet rows of other signals, which perhaps cannot be read.
 FOUND: Final = f"""
 found AS MATERIALIZED (
     SELECT due.signal_id, due.since, {readable("s.event_key")} AS event_key,
@@ -90,8 +91,12 @@ found AS MATERIALIZED (
         coalesce(s.state = 'candidate', false) AS is_candidate,
         coalesce(s.{{time}} > {NOW} - %(delay)s, false) AS is_young
     FROM due
-    LEFT JOIN signals s ON s.id = due.signal_id
-    LEFT JOIN events e ON e.event_key = s.event_key
+    LEFT JOIN LATERAL (
+        SELECT s.event_key, s.state, s.{{time}} FROM signals s WHERE s.id = due.signal_id LIMIT 1
+    ) s ON true
+    LEFT JOIN LATERAL (
+        SELECT e.token_ca FROM events e WHERE e.event_key = s.event_key LIMIT 1
+    ) e ON true
 )"""  # noqa: S608
 _CLAIM: Final = f"""
 WITH due AS MATERIALIZED ({{due}}), {FOUND}
@@ -249,7 +254,7 @@ def _batch(
     def ask(query: str, ids: Sequence[int]) -> list[Any]:
         due = (_NAMED if ids else DUE).replace("FOR UPDATE SKIP LOCKED", way.lock)
         with run.atomic():
-            return run.execute(
+            return run.execute_by_index(
                 query.replace("{due}", due), {**parameters, "ids": list(ids) or None}
             )
 

@@ -23,6 +23,10 @@ from signals.verification.settings import Settings
 NOW: Final = "coalesce(%(now)s::timestamptz, pg_catalog.statement_timestamp())"
 """SQL for the time of a statement: the clock of the run if it has one, else the database's."""
 _BY_INDEX: Final = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
+_PLANNING: Final = "SELECT current_setting('enable_seqscan'), current_setting('jit')"
+_PLAN_AS_BEFORE: Final = (
+    "SELECT set_config('enable_seqscan', %(scan)s, true), set_config('jit', %(jit)s, true)"
+)
 MAX_COUNTED_DEAD: Final = 10_000
 """Dead signals are counted up to this number and one more."""
 
@@ -111,11 +115,17 @@ class Run:
         """Send one statement that looks each row up in an index, and return its rows.
 
         A table may have been empty when it was analysed, or when the statement was planned, and be filled
-        by other workers since. The planner would read all of it for each row.
+        by other workers since. The planner would read all of it for each row, and a row that cannot be read
+        would be met by every batch. In the caller's transaction the settings go back to what they were.
         """
-        if self.connection.in_atomic_block:  # whose settings would stay changed
-            return self.execute(sql, parameters)
-        return self.execute(f"{_BY_INDEX};\n{sql}", parameters)
+        text = f"{_BY_INDEX};\n{sql}"
+        if not self.connection.in_atomic_block:
+            return self.execute(text, parameters)
+        ((scan, jit),) = self.execute(_PLANNING)
+        with self.atomic():
+            rows = self.execute(text, parameters)
+            self.execute(_PLAN_AS_BEFORE, {"scan": scan, "jit": jit})
+        return rows
 
     def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Send one statement, or several in one transaction, and return the rows of the last one.
