@@ -10,9 +10,11 @@ import sys
 import time
 
 import django
+import django.conf
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()
+django.conf.settings.DEBUG = False  # with which Django keeps the text of each statement
 
 from signals.verification.job import Options, run_job  # noqa: E402 - after the setup
 
