@@ -44,8 +44,7 @@ class StatementTimeoutMiddleware:
         if match is None or "admin" not in match.app_names:
             return
         if not (match.url_name or "").startswith("convergent_migrations_"):
-            milliseconds = getattr(settings, "ADMIN_STATEMENT_TIMEOUT_MS", DEFAULT_MILLISECONDS)
-            request.statement_limit.milliseconds = milliseconds  # type: ignore[attr-defined]
+            request.statement_limit.milliseconds = _milliseconds()  # type: ignore[attr-defined]
 
     def process_exception(
         self, request: HttpRequest, exception: Exception
@@ -90,7 +89,7 @@ def _stopped_page(request: HttpRequest) -> SimpleTemplateResponse:
     context = {
         **admin.site.each_context(request),
         "title": "This took too long",
-        "seconds": getattr(settings, "ADMIN_STATEMENT_TIMEOUT_MS", DEFAULT_MILLISECONDS) / 1000,
+        "seconds": _milliseconds() / 1000,
         "is_save": request.method != "GET",
         "text": request.GET.get("q", "")[:1000],
         "has_filters": bool(set(request.GET) - {"q", "p", "o"}),
@@ -106,6 +105,10 @@ def _list_url(request: HttpRequest) -> str:
         return reverse(f"admin:{name.rpartition('_')[0]}_changelist")
     except NoReverseMatch:
         return ""
+
+
+def _milliseconds() -> int:
+    return int(getattr(settings, "ADMIN_STATEMENT_TIMEOUT_MS", DEFAULT_MILLISECONDS))
 
 
 def _set_timeout(milliseconds: int) -> None:

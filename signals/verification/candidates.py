@@ -98,17 +98,20 @@ found AS MATERIALIZED (
         SELECT e.token_ca FROM events e WHERE e.event_key = s.event_key LIMIT 1
     ) e ON true
 )"""  # noqa: S608
+RESCHEDULED: Final = """
+    status = CASE WHEN is_candidate THEN v.status ELSE 'settled' END,
+    next_check_at = CASE
+        WHEN NOT is_candidate THEN NULL
+        WHEN is_young THEN least(made, '9998-01-01') + %(delay)s
+        ELSE v.next_check_at
+    END"""
+"""SQL for status and next check of the found signals, of which not all are to be checked now."""
 _CLAIM: Final = f"""
 WITH due AS MATERIALIZED ({{due}}), {FOUND}
 UPDATE signal_verifications v
 SET run = %(run)s,
     leased_until = CASE WHEN is_candidate AND NOT is_young THEN {NOW} + %(lease)s END,
-    status = CASE WHEN is_candidate THEN v.status ELSE 'settled' END,
-    next_check_at = CASE
-        WHEN NOT is_candidate THEN NULL
-        WHEN is_young THEN least(found.made, '9998-01-01') + %(delay)s
-        ELSE v.next_check_at
-    END
+    {RESCHEDULED}
 FROM found
 WHERE v.signal_id = found.signal_id
 RETURNING is_candidate AND NOT is_young, v.signal_id, found.event_key, found.token_ca,
@@ -203,6 +206,11 @@ class Batch:
     refused: Mapping[int, DatabaseError] = field(default_factory=dict)
 
 
+def unread(number: int) -> Candidate:
+    """Return the candidate of that number, of which nothing could be read."""
+    return Candidate(number, None, None, overdue=False, checks=0, attempts=0)
+
+
 def claim(run: Run, size: int, selection: Selection = EVERY_SIGNAL) -> Batch:
     """Claim at most `size` due signals, the longest due first, for the time of a lease.
 
@@ -217,15 +225,15 @@ def claim(run: Run, size: int, selection: Selection = EVERY_SIGNAL) -> Batch:
 
     rows, failed = bisect_writes(list(refused), claim_unread)
     run.unclaimable.update(each.row for each in failed)
-    unread = [Candidate(*row) for row in rows] + [_unread(each.row) for each in failed]
-    return replace(batch, candidates=[*batch.candidates, *unread], refused=refused)
+    without_token = [Candidate(*row) for row in rows] + [unread(each.row) for each in failed]
+    return replace(batch, candidates=[*batch.candidates, *without_token], refused=refused)
 
 
 def peek(run: Run, size: int, selection: Selection = EVERY_SIGNAL) -> Batch:
     """Return what claim() would claim after an intake, and write nothing."""
     batch, refused = _batch(run, _LOOKING, size, selection)
-    unread = map(_unread, refused)
-    return replace(batch, candidates=[*batch.candidates, *unread], refused=refused)
+    without_token = map(unread, refused)
+    return replace(batch, candidates=[*batch.candidates, *without_token], refused=refused)
 
 
 def renew(run: Run, candidates: Sequence[Candidate]) -> None:
@@ -271,7 +279,3 @@ def _batch(
         refused = {each.row: each.error for each in failed}
     candidates = [Candidate(*row) for is_ready, *row in rows if is_ready]
     return Batch(now, candidates, is_last=found < size), refused
-
-
-def _unread(number: int) -> Candidate:
-    return Candidate(number, None, None, overdue=False, checks=0, attempts=0)

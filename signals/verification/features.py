@@ -36,23 +36,30 @@ ADDRESS_KEY: Final = (
 )
 """SQL for the address of a feature f as it is compared: the expression in the index ix_onf_token."""
 
-# One probe of ix_onf_token for each token and each spelling of its chain. Version 1 of the collector
-# stored (current - previous) / previous.
+
+def newest_measurement(chain: str, address: str) -> str:
+    """Return SQL for the newest measurement at an address of a chain, which are SQL too.
+
+    It is one probe of ix_onf_token. Version 1 of the collector stored (current - previous) / previous.
+    """
+    return f"""
+        SELECT f.as_of_ts, f.id, f.calc_version, f.addr_active,
+            CASE f.calc_version WHEN 1 THEN f.growth_ratio + 1 WHEN 2 THEN f.growth_ratio END AS growth_ratio,
+            f.top10_share, f.self_loop_ratio
+        FROM onchain_features f
+        WHERE f.chain = {chain} AND {ADDRESS_KEY} = {address}
+            AND f.window_minutes = %(window)s AND f.as_of_ts BETWEEN %(since)s AND %(until)s
+        ORDER BY f.as_of_ts DESC, f.id DESC
+        LIMIT 1
+    """  # noqa: S608 - names of columns, and constants of this module
+
+
 _NEWEST: Final = f"""
 SELECT wanted.n, newest.*
 FROM unnest(%(numbers)s::integer[], %(chains)s::text[], %(addresses)s::text[])
     AS wanted(n, chain, address)
-CROSS JOIN LATERAL (
-    SELECT f.as_of_ts, f.id, f.calc_version, f.addr_active,
-        CASE f.calc_version WHEN 1 THEN f.growth_ratio + 1 WHEN 2 THEN f.growth_ratio END,
-        f.top10_share, f.self_loop_ratio
-    FROM onchain_features f
-    WHERE f.chain = wanted.chain AND {ADDRESS_KEY} = wanted.address
-        AND f.window_minutes = %(window)s AND f.as_of_ts BETWEEN %(since)s AND %(until)s
-    ORDER BY f.as_of_ts DESC, f.id DESC
-    LIMIT 1
-) newest
-"""  # noqa: S608 - constants of this module
+CROSS JOIN LATERAL ({newest_measurement("wanted.chain", "wanted.address")}) newest
+"""  # noqa: S608 - the same
 
 # All spellings of chains, each found by one probe of an index that begins with the chain.
 _SPELLINGS: Final = f"""
@@ -73,6 +80,11 @@ WHERE f.chain = ANY (%(chains)s) AND f.window_minutes = %(window)s
 GROUP BY f.chain, f.addr_active
 HAVING f.addr_active IS NOT NULL
 """
+
+
+def times_of_measurements(now: datetime) -> dict[str, datetime]:
+    """Return the parameters for the first and the last time of the measurements that are read."""
+    return {"since": now - MAX_ROW_AGE, "until": now + MAX_CLOCK_SKEW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +174,7 @@ class EvidenceReader:
         ]
         if not probes:
             return {}
-        times = {"since": now - MAX_ROW_AGE, "until": now + MAX_CLOCK_SKEW}
+        times = times_of_measurements(now)
         numbers, chains, addresses = map(list, zip(*probes, strict=True))
         parameters: dict[str, Any] = {
             "numbers": as_array(numbers),

@@ -28,6 +28,7 @@ from signals.verification.candidates import (
     peek,
     release,
     renew,
+    unread,
 )
 from signals.verification.changes import Change, plan_changes
 from signals.verification.errors import TooManyFailures
@@ -291,8 +292,7 @@ def _count_refused(tally: Tally, rows: Sequence[RefusedRow[int]]) -> None:
     """Count and log the signals that the database refused to take in."""
     for refused in rows:
         logger.error("signal %d: its failure cannot be stored: %s", refused.row, refused.error)
-        candidate = Candidate(refused.row, None, None, overdue=False, checks=0, attempts=0)
-        tally.add(1, [], [Failure(candidate, describe_error(refused.error))])
+        tally.add(1, [], [Failure(unread(refused.row), describe_error(refused.error))])
 
 
 def _claim(run: Run, tally: Tally, size: int, selection: Selection) -> tuple[Batch, int]:

@@ -14,14 +14,13 @@ from django.db import DatabaseError
 
 from signals.choices import Decision, Note
 from signals.verification.bisection import is_row_error
-from signals.verification.candidates import DUE, FOUND, Batch, Candidate, claim
+from signals.verification.candidates import DUE, FOUND, RESCHEDULED, Batch, Candidate, claim
 from signals.verification.changes import STATE, run_parameters
 from signals.verification.features import (
-    ADDRESS_KEY,
     DECIDING_WINDOW,
-    MAX_CLOCK_SKEW,
-    MAX_ROW_AGE,
     PERCENTILE_DECIMALS,
+    newest_measurement,
+    times_of_measurements,
 )
 from signals.verification.rules import FEATURE_RANGES, HOLD, Condition, confidence, insufficient
 from signals.verification.run import NOW, Run
@@ -31,13 +30,6 @@ from signals.verification.tokens import DEFAULT_CHAIN, EVM_CHAINS
 from signals.verification.verdict import Feature
 from signals.verification.writing import WRITTEN, writing_parameters
 
-# Of all texts that tokens.py accepts, those of printable ASCII, for which a regular expression means the same
-# to PostgreSQL and to Python.
-_TEXT: Final = "^[!-~]*$"
-_NAMED: Final = "^([A-Za-z][A-Za-z0-9_-]{0,49}):([!-9;-~]{1,200})(?::[!-~]*)?$"
-_BARE: Final = "^[!-9;-~]{1,200}$"
-_EVM: Final = "^0[xX][0-9a-fA-F]{40}$"
-
 # The token of each signal, without a row for one that is left to evaluation.py. Of all texts that tokens.py
 # accepts, only those of printable ASCII are read here; they mean the same to PostgreSQL and to Python. A bare
 # token_ca has the chain of the event_key if the chain has such addresses, or if it is the address of the
@@ -46,12 +38,12 @@ _TOKENS: Final = """
 readable AS MATERIALIZED (
     SELECT signal_id, overdue, contract, event_key, contract <> '' AND strpos(contract, ':') = 0 AS is_bare
     FROM (
-        SELECT *, coalesce(token_ca, '') COLLATE "C" AS contract,
-            coalesce(found.event_key, '') COLLATE "C" AS key
+        SELECT signal_id, overdue, coalesce(token_ca, '') COLLATE "C" AS contract,
+            coalesce(event_key, '') COLLATE "C" AS event_key
         FROM found
-    ) found (signal_id, since, raw_key, token_ca, made, overdue, is_wanted, is_candidate, is_young, contract,
-        event_key)
-    WHERE is_candidate AND NOT is_young AND contract ~ '^[!-~]*$' AND event_key ~ '^[!-~]*$'
+        WHERE is_candidate AND NOT is_young
+    ) ready
+    WHERE contract ~ '^[!-~]*$' AND event_key ~ '^[!-~]*$'
         AND length(contract) <= 200
 ), split AS MATERIALIZED (
     SELECT signal_id, overdue, contract, is_bare, split_part(source, ':', 1) AS chain,
@@ -86,25 +78,15 @@ _EVIDENCE: Final = f"""
 spelling AS MATERIALIZED (
     SELECT * FROM unnest(%(names)s::text[], %(chains)s::text[]) AS spelling(name, chain)
 ), evidence AS MATERIALIZED (
-    SELECT token.signal_id AS signal, token.overdue, token.chain, token.address, newest.*
+    SELECT token.signal_id AS signal, token.overdue, token.chain, token.address, newest.*,
+        newest.as_of_ts AS evidence
     FROM token
     LEFT JOIN LATERAL (
         SELECT f.*
         FROM spelling
-        CROSS JOIN LATERAL (
-            SELECT f.as_of_ts AS evidence, f.id, f.calc_version, f.addr_active,
-                CASE f.calc_version WHEN 1 THEN f.growth_ratio + 1 WHEN 2 THEN f.growth_ratio END
-                    AS growth_ratio,
-                f.top10_share, f.self_loop_ratio
-            FROM onchain_features f
-            WHERE f.chain = spelling.name AND {ADDRESS_KEY} = token.address
-                AND f.window_minutes = %(window)s
-                AND f.as_of_ts BETWEEN {NOW} - %(max_row_age)s AND {NOW} + %(skew)s
-            ORDER BY f.as_of_ts DESC, f.id DESC
-            LIMIT 1
-        ) f
+        CROSS JOIN LATERAL ({newest_measurement("spelling.name", "token.address")}) f
         WHERE spelling.chain = token.chain
-        ORDER BY f.evidence DESC, f.id DESC
+        ORDER BY f.as_of_ts DESC, f.id DESC
         LIMIT 1
     ) newest ON true
 )"""  # noqa: S608 - constants of the modules, as below
@@ -168,12 +150,7 @@ rest AS (
     UPDATE signal_verifications v
     SET run = %(run)s,
         leased_until = CASE WHEN is_open THEN {NOW} + %(lease)s END,
-        status = CASE WHEN is_candidate THEN v.status ELSE 'settled' END,
-        next_check_at = CASE
-            WHEN NOT is_candidate THEN NULL
-            WHEN is_young THEN least(made, '9998-01-01') + %(delay)s
-            ELSE v.next_check_at
-        END
+        {RESCHEDULED}
     FROM (
         SELECT found.*, is_candidate AND NOT is_young AND NOT is_given AS is_open, is_given AS is_held
         FROM (SELECT *, signal_id IN (SELECT signal FROM given) AS is_given FROM found) found
@@ -214,7 +191,8 @@ def _judge(run: Run, size: int) -> tuple[Batch, Counter[str]]:
     now = run.read_clock()
     sql, parameters = _with_rules(run)
     sql, more = _with_populations(run, sql)
-    rows = run.execute_by_index(sql, {**parameters, **more, "size": size})
+    parameters |= {**more, **times_of_measurements(now), "size": size}
+    rows = run.execute_by_index(sql, parameters)
     counts: Counter[str] = Counter()
     candidates = []
     for number, decision, outdated, updates, is_open, is_held, *candidate in rows:
@@ -264,8 +242,6 @@ def _with_rules(run: Run) -> tuple[str, dict[str, Any]]:
         "evm_chains": sorted(EVM_CHAINS),
         "is_on": run.settings.mode is Mode.ON,
         "only_since": None,
-        "max_row_age": MAX_ROW_AGE,
-        "skew": MAX_CLOCK_SKEW,
     }
     return f"{_BEFORE_RULES}, {judged}, {_AFTER_RULES}", parameters
 
