@@ -21,7 +21,7 @@ from django_extensions.db.fields import ModificationDateTimeField
 from signals.admin.columns import EMPTY_VALUE, readable_columns, short_text_column, text_of
 from signals.admin.pages.changes import with_values
 from signals.admin.pages.fields import has_whole_text, page_fields
-from signals.admin.pages.headings import HEADINGS
+from signals.admin.pages.headings import headings
 from signals.admin.pages.timeline import IN_A_HISTORY, Place, read_timeline
 from signals.admin.pages.viewer import Viewer
 from signals.admin.paging import BoundedPaginator
@@ -158,7 +158,7 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
         return [*stored, *filter(callable, flatten_fieldsets(self.get_fieldsets(request, obj)))]
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return super().get_form(request, *args, labels=dict(HEADINGS), **kwargs)
+        return super().get_form(request, *args, labels=headings(self.model), **kwargs)
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Return what the page of the stored row shows besides its fields; `title` is its heading."""

@@ -1,9 +1,14 @@
 """The headings of the fields on pages, with their units, where the column's name does not say it."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-HEADINGS: Final = MappingProxyType(
+from django.db.models import Model
+
+from signals.models import OnchainFeature, SignalEvent
+
+_HEADINGS: Final = MappingProxyType(
     {
         "ts": "Signal time",
         "id": "Number",
@@ -52,3 +57,14 @@ HEADINGS: Final = MappingProxyType(
         "attempts": "Failed checks in a row",
     }
 )
+_OF_MODELS: Final[Mapping[type[Model], Mapping[str, str]]] = MappingProxyType(
+    {
+        SignalEvent: {"created_at": "When", "confidence": "Confidence (0 to 1)"},
+        OnchainFeature: {"created_at": "Stored"},
+    }
+)
+
+
+def headings(model: type[Model]) -> dict[str, str]:
+    """Return the headings of the model's fields that are not named after their column."""
+    return {**_HEADINGS, **_OF_MODELS.get(model, {})}

@@ -77,8 +77,8 @@ def _token_shown(event: Event | None, token: Token | None, viewer: Viewer) -> Sa
     address = shortened(token.address, 200)
     if len(address) > _WITHOUT_MIDDLE:
         address = f"{address[:10]}…{address[-8:]}"
-    link = linked(token_url_for(viewer, token), f"{symbol} {address}".strip())
-    return format_html("{} on {}", link, shortened(token.chain, 50))
+    link = linked(token_url_for(viewer, token), address)
+    return format_html("{} on {}<br>{}", symbol or "A token", shortened(token.chain, 50), link)
 
 
 def _last_verdict(
@@ -89,7 +89,7 @@ def _last_verdict(
         return "None yet" if why else "Not shown"
     margin = getattr(check, "margin", None)
     return format_html(
-        "{}{}, {}",
+        "{}{}<br>{}",
         Decision(verdict.decision).label,
         "" if margin is None else f" ({_percent(margin)} to its threshold)",
         time_shown(verdict.created_at, now),
@@ -108,8 +108,8 @@ def _next_check(
     if check is None:
         return "By the next run that it is due for"
     said = _when(check, now)
-    link = viewer.link(SignalVerification, signal.pk, f"{check.checks} so far")
-    return format_html("{}; {}", said, link)
+    checks = f"{check.checks} check{'' if check.checks == 1 else 's'} so far"
+    return format_html("{}<br>{}", said, viewer.link(SignalVerification, signal.pk, checks))
 
 
 def _when(check: SignalVerification, now: datetime) -> SafeString | str:
