@@ -18,8 +18,8 @@ from django.urls import path
 from django.utils.text import capfirst
 from django_extensions.db.fields import ModificationDateTimeField
 
+from signals.admin.change_messages import with_values
 from signals.admin.columns import EMPTY_VALUE, readable_columns, short_text_column, text_of
-from signals.admin.pages.changes import with_values
 from signals.admin.pages.fields import has_whole_text, page_fields
 from signals.admin.pages.headings import headings
 from signals.admin.pages.timeline import IN_A_HISTORY, Place, read_timeline
@@ -198,11 +198,6 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
         }
         return TemplateResponse(request, "admin/signals/pages/history.html", context)
 
-    def construct_change_message(
-        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
-    ) -> list[dict[str, Any]]:
-        return with_values(super().construct_change_message(request, form, formsets, add), form)
-
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Allow what the links of the page's filters send; send any other address back to the list."""
         offered: set[str] = set()
@@ -237,6 +232,12 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
         if isinstance(db_field, models.TextField) and db_field.null:
             kwargs |= {"empty_value": None, "widget": AdminTextInputWidget}
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return what the log keeps of a save, with the old and new values."""
+        return with_values(super().construct_change_message(request, form, formsets, add), form)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         stamps = [f.name for f in self.opts.fields if isinstance(f, ModificationDateTimeField)]

@@ -1,75 +1,67 @@
 """What a person changed in a row's form, as Django's log of the admin keeps it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib.admin.models import LogEntry
-from django.db.models import Model
 
 from signals.texts import shortened
 
-MOST_KEPT: Final = 1_000
-"""Characters that the log keeps of a value."""
-_MOST_SHOWN: Final = 200
-_NOT_KEPT: Final = ""
+_MOST: Final = 200  # characters of a value
+_NOT_SHOWN: Final = "not shown"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that was changed; both are texts to be shown, and empty if they are not known."""
+    """A value that was changed, and what it was before, as texts to be shown."""
 
     what: str
     before: str
     after: str
 
 
-def with_values(message: list[dict[str, Any]], form: Any) -> list[dict[str, Any]]:
-    """Return Django's message about a changed form, with the old and the new value of each field."""
-    for each in message:
-        if "changed" in each and "name" not in each["changed"]:
-            each["changed"] |= {
-                "names": form.changed_data,
-                "old": {name: _kept(form.initial.get(name)) for name in form.changed_data},
-                "new": {name: _kept(form.cleaned_data.get(name)) for name in form.changed_data},
-            }
-    return message
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What an entry tells: the changes whose values it keeps, the reason, and else its message."""
+
+    changes: tuple[Change, ...]
+    reason: str
+    message: str
 
 
-def changes_of(entry: LogEntry, hidden: tuple[str, ...]) -> tuple[Change, ...]:
-    """Return what the entry tells of changed fields, without the values of the hidden ones."""
-    return tuple(_changes(entry.change_message, hidden))
+def logged(entry: LogEntry, headings: Mapping[str, str], hidden: tuple[str, ...]) -> Logged:
+    """Return what the entry tells, without the values of the hidden fields.
+
+    headings: those of the fields that are not named after their column.
+    """
+    parts = list(_changed_parts(entry.change_message))
+    changes = [change for part in parts for change in _changes(part, headings, hidden)]
+    reasons = [part["reason"] for part in parts if isinstance(part.get("reason"), str)]
+    message = "" if changes else shortened(entry.get_change_message(), 2 * _MOST)
+    return Logged(tuple(changes), shortened("; ".join(reasons), 2 * _MOST), message)
 
 
-def _changes(message: str, hidden: tuple[str, ...]) -> Iterator[Change]:
+def _changed_parts(message: str) -> Iterator[dict[str, Any]]:
     try:
         parts = json.loads(message) if message.startswith("[") else []
     except ValueError:
-        parts = []
+        return
     for part in parts:
-        known = part.get("changed") if isinstance(part, dict) else None
-        if not isinstance(known, dict):
+        changed = part.get("changed") if isinstance(part, dict) else None
+        if isinstance(changed, dict):
+            yield changed
+
+
+def _changes(
+    part: Mapping[str, Any], headings: Mapping[str, str], hidden: tuple[str, ...]
+) -> Iterator[Change]:
+    values = part.get("values")
+    for name, both in values.items() if isinstance(values, dict) else ():
+        if not isinstance(both, list) or len(both) != len(("before", "after")):
             continue
-        old, new = (_mapping(known.get(name)) for name in ("old", "new"))
-        fields = [str(each) for each in known.get("fields") or ()]
-        names = [str(each) for each in known.get("names") or fields]
-        for what, name in zip(fields, names, strict=False):
-            values = [
-                _NOT_KEPT if name in hidden else _shown(each.get(name)) for each in (old, new)
-            ]
-            yield Change(shortened(what, _MOST_SHOWN), *values)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _kept(value: Any) -> str | None:
-    if value is None:
-        return None
-    return str(value.pk if isinstance(value, Model) else value)[:MOST_KEPT]
-
-
-def _shown(value: Any) -> str:
-    return _NOT_KEPT if value is None else shortened(str(value), _MOST_SHOWN)
+        before, after = (
+            _NOT_SHOWN if name in hidden else shortened(str(each), _MOST) for each in both
+        )
+        yield Change(headings.get(name, name.replace("_", " ").capitalize()), before, after)

@@ -30,7 +30,7 @@ def page_fields(
     changed, kept_back = set(changeable), set(hidden)
     return tuple(
         name
-        if name in changed
+        if name in changed or not isinstance(name, str)
         else _column(name, lambda _: NOT_SHOWN)
         if name in kept_back
         else _page_field(model, name, viewer)
@@ -89,6 +89,7 @@ def _choice(field: Any) -> Callable[[Any], Any]:
 
 def _value(field: Any, viewer: Viewer) -> Callable[[Any], Any]:
     show: dict[type[Any], Callable[[Any], Any]] = {
+        models.AutoField: str,
         models.DateTimeField: time_shown,
         models.BooleanField: lambda value: (
             EMPTY_VALUE if value is None else "Yes" if value else "No"
@@ -96,7 +97,6 @@ def _value(field: Any, viewer: Viewer) -> Callable[[Any], Any]:
         models.DecimalField: number_shown,
         models.FloatField: number_shown,
         models.IntegerField: number_shown,
-        models.AutoField: str,
         models.UUIDField: lambda value: viewer.link(VerificationRun, value, value or EMPTY_VALUE),
     }
     shown = next(how for kind, how in show.items() if isinstance(field, kind))

@@ -21,7 +21,8 @@ from django.db.models import F, Model, QuerySet
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Left
 
-from signals.admin.pages.changes import Change, changes_of
+from signals.admin.pages.changes import Change, logged
+from signals.admin.pages.headings import headings
 from signals.admin.pages.values import brief_number
 from signals.admin.pages.viewer import Viewer
 from signals.choices import Note, SignalEventType
@@ -111,10 +112,14 @@ def read_timeline(
     hidden: the names of fields whose values the account may not see.
     """
     events: list[Entry] = []
-    if isinstance(row, Signal) and viewer.may_view(SignalEvent):
+    shows_events = isinstance(row, Signal) and viewer.may_view(SignalEvent)
+    if shows_events:
         numbers = newest_numbers([row.pk], most + 1, before=place.event)
         events = events_shown(event_values(numbers), viewer)
-    logs = [_log_entry(each, hidden) for each in _logs_of(row, most + 1, place)]
+    logs = [
+        _log_entry(each, type(row), hidden)
+        for each in _logs_of(row, most + 1, place, without_actions=shows_events)
+    ]
     both = merge(events, logs, key=lambda each: each.at, reverse=True)
     entries = tuple(islice(both, most))
     if len(events) + len(logs) <= most:
@@ -172,10 +177,13 @@ def events_shown(rows: Iterable[Mapping[str, Any]], viewer: Viewer) -> list[Entr
     return [_event_entry(row, viewer, rules, runs) for row in rows]
 
 
-def _logs_of(row: Model, most: int, place: Place) -> QuerySet[LogEntry]:
+def _logs_of(row: Model, most: int, place: Place, *, without_actions: bool) -> QuerySet[LogEntry]:
+    """Return the newest entries on the row; what an action did stands in signal_events as well."""
     entries = LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk)
     )
+    if without_actions:
+        entries = entries.exclude(change_message__contains='"action":')
     if place.log is not None:
         entries = entries.filter(pk__lt=place.log)
     return entries.select_related("user").order_by("-id")[:most]
@@ -226,18 +234,18 @@ def _brief(value: str) -> str:
         return shortened(value, 40)
 
 
-def _log_entry(entry: LogEntry, hidden: tuple[str, ...]) -> Entry:
-    changes = changes_of(entry, hidden)
+def _log_entry(entry: LogEntry, model: type[Model], hidden: tuple[str, ...]) -> Entry:
+    known = logged(entry, headings(model), hidden)
     return Entry(
         at=entry.action_time,
         event=None,
         log=entry.pk,
         signal=None,
         who=shortened(entry.user.get_username(), 60),
-        what="Change" if changes else shortened(entry.get_change_message(), _MOST),
+        what=known.message or "Change",
         url="",
-        changes=changes,
-        why="",
+        changes=known.changes,
+        why=known.reason,
     )
 
 
