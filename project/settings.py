@@ -35,6 +35,7 @@ if not SECRET_KEY:
     SECRET_KEY = "django-insecure-for-development-on-loopback-only"  # noqa: S105 - refused when DEBUG is off
 
 INSTALLED_APPS = [
+    "signals",  # before the admin, whose templates it extends
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -44,7 +45,6 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django_extensions",
     "signals.operations",
-    "signals",
 ]
 if DEBUG:
     INSTALLED_APPS.append("project.demo")  # the commands behind make demo and make serve
