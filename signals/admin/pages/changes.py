@@ -39,8 +39,16 @@ def logged(entry: LogEntry, headings: Mapping[str, str], hidden: tuple[str, ...]
     parts = list(_changed_parts(entry.change_message))
     changes = [change for part in parts for change in _changes(part, headings, hidden)]
     reasons = [part["reason"] for part in parts if isinstance(part.get("reason"), str)]
-    message = "" if changes else shortened(entry.get_change_message(), 2 * _MOST)
+    message = "" if changes else shortened(_message(entry), 2 * _MOST)
     return Logged(tuple(changes), shortened("; ".join(reasons), 2 * _MOST), message)
+
+
+def _message(entry: LogEntry) -> str:
+    """Return Django's words, or what is stored if it is of no form that Django writes."""
+    try:
+        return entry.get_change_message()
+    except (AttributeError, KeyError, TypeError):
+        return entry.change_message
 
 
 def _changed_parts(message: str) -> Iterator[dict[str, Any]]:

@@ -97,10 +97,16 @@ def _value(field: Any, viewer: Viewer) -> Callable[[Any], Any]:
         models.DecimalField: number_shown,
         models.FloatField: number_shown,
         models.IntegerField: number_shown,
-        models.UUIDField: lambda value: viewer.link(VerificationRun, value, value or EMPTY_VALUE),
+        models.UUIDField: lambda value: _run(field, value, viewer),
     }
     shown = next(how for kind, how in show.items() if isinstance(field, kind))
     return lambda row: conditional_escape(shown(getattr(row, field.name)))
+
+
+def _run(field: Any, run: Any, viewer: Viewer) -> Any:
+    if run is None:
+        return EMPTY_VALUE
+    return run if field.primary_key else viewer.link(VerificationRun, run, run)
 
 
 def _column(name: str, show: Callable[[Any], Any]) -> Any:
