@@ -31,6 +31,7 @@ from signals.verification.tokens import Token, fold_address, fold_chain
 VERDICTS_SINCE: Final = timedelta(days=7)
 VERDICTS_SHOWN: Final = 30
 _SHOWN_TO: Final = (OnchainFeature, Event, Signal, SignalEvent)
+_DOT: Final = "_2E"
 _MOST_CHAIN: Final = 50
 _MOST_ADDRESS: Final = 200
 
@@ -43,7 +44,7 @@ def token_url(chain: str, address: str) -> str:
     texts = (fold_chain(chain), fold_address(address))
     if not _can_be_token(*texts):
         return ""
-    return reverse("admin:signals_token", args=[quote(each).replace(".", "_2E") for each in texts])
+    return reverse("admin:signals_token", args=[quote(each).replace(".", _DOT) for each in texts])
 
 
 def token_url_for(viewer: Viewer, token: Token | None) -> str:
@@ -62,7 +63,7 @@ def token_view(request: HttpRequest, chain: str, address: str) -> HttpResponse:
     if not may_open(viewer):
         raise PermissionDenied
     aliases = current_aliases()
-    token = Token(fold_chain(unquote(chain), aliases), fold_address(unquote(address)))
+    token = Token(fold_chain(_unquoted(chain), aliases), fold_address(_unquoted(address)))
     if not _can_be_token(token.chain, token.address):
         raise Http404
     context = {
@@ -90,6 +91,10 @@ def measured_courses(
         }
         for feature in PLOTTED
     ]
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text.replace(_DOT, "."))
 
 
 def _can_be_token(chain: str, address: str) -> bool:

@@ -38,7 +38,7 @@ def log(row: Any, message: str, **fields: Any) -> LogEntry:
 
 def rows_of(text: str) -> list[str]:
     """Return the rows of the timeline as the words that are read, a space between the cells."""
-    table = text.split('class="cards timeline"')[1].split("</table>")[0]
+    table = text.split('class="cards timeline"')[1].split("</table>", maxsplit=1)[0]
     rows = re.findall(r"<tr>(.*?)</tr>", table.split("<tbody>")[1], re.DOTALL)
     return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
 
@@ -125,9 +125,7 @@ def test_a_viewer_without_verdicts_reads_an_action_in_the_log(staff: Staff) -> N
     "message",
     ["Exported.", "[", "[1]", '[{"changed": 3}]', '[{"changed": {"fields": [], "values": 3}}]'],
 )
-def test_a_message_of_another_form_is_shown_as_django_does(
-    superuser: Client, message: str
-) -> None:
+def test_a_message_of_another_form_is_shown_as_django_does(superuser: Client, message: str) -> None:
     signal = make_signal()
     log(signal, message)
     assert superuser.get(f"/admin/signals/signal/{signal.pk}/history/").status_code == 200

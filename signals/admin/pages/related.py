@@ -36,7 +36,7 @@ CROSS JOIN LATERAL (
         SELECT s.id, s.event_key, s.state, s.ts, left(s.market_type, 100) AS market_type,
             left(s.advice_tag, 100) AS advice_tag
         FROM signals s WHERE s.event_key = wanted.event_key AND s.ts IS NOT NULL
-        ORDER BY s.ts DESC LIMIT %(most)s
+        ORDER BY s.ts DESC, s.id DESC LIMIT %(most)s
     )
     UNION ALL
     (
