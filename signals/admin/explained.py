@@ -10,7 +10,7 @@ from signals.admin.pages.viewer import Viewer
 from signals.models import SignalEvent, SignalVerification
 from signals.texts import shortened
 from signals.verification.errors import ConfigurationError
-from signals.verification.review.explanation import CheckedCondition, explain
+from signals.verification.review.explanation import CheckedCondition, Explanation, explain
 from signals.verification.review.explanation_output import condition_text, way_text
 from signals.verification.review.reason import reason
 from signals.verification.settings import Settings
@@ -24,8 +24,18 @@ def explained(signal: int, viewer: Viewer) -> dict[str, Any]:
     try:
         aliases = Settings.read(os.environ).chain_aliases
     except ConfigurationError as error:
-        return {"reason": f"The verdict cannot be explained: {error}"}
-    explanation = explain(connection, signal, aliases)
+        return {"reason": f"The verdict cannot be explained: {error}", "is_unknown": True}
+    try:
+        return _explained(explain(connection, signal, aliases), viewer)
+    except (ArithmeticError, AttributeError, TypeError, ValueError):
+        # Its features or its metadata are of no form that the job writes.
+        return {
+            "reason": "The verdict cannot be explained: another hand wrote it.",
+            "is_unknown": True,
+        }
+
+
+def _explained(explanation: Explanation | None, viewer: Viewer) -> dict[str, Any]:
     if explanation is None:
         return {}
     if explanation.verdict is None and not viewer.may_view(SignalVerification):

@@ -86,7 +86,7 @@ def _last_verdict(
 ) -> SafeString | str:
     verdict = why.get("verdict")
     if verdict is None:
-        return "None yet" if why else "Not shown"
+        return "See the timeline" if why.get("is_unknown") else "None yet" if why else "Not shown"
     margin = getattr(check, "margin", None)
     return format_html(
         "{}{}<br>{}",
