@@ -115,7 +115,8 @@ def test_siblings_are_of_the_event_or_of_the_token(viewer: Client) -> None:
 def test_an_event_shows_its_newest_signals(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("signals.admin.pages.belongings.SIGNALS_OF_EVENT", 2)
     event = make_event()
-    signals = [make_signal(event=event) for _ in range(3)]
+    now = timezone.now()
+    signals = [make_signal(event=event, ts=now + timedelta(seconds=n)) for n in range(3)]
     rows = shown(viewer, event).context["signals"]
     assert [row.pk for row in rows] == [row.pk for row in signals[:0:-1]]
 

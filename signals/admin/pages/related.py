@@ -21,6 +21,8 @@ from signals.verification.tokens import CHAIN_ALIASES, Token, resolve
 
 EVENTS_READ: Final = 200
 """Newest events at an address, of any chain, among which those of a token are looked for."""
+SIGNALS_OF_EACH: Final = 20
+"""Newest signals of one event among which those of a token are looked for."""
 SHOWN: Final = 10
 """Rows of each kind that a page shows."""
 SIGNALS_READ: Final = 200
@@ -28,6 +30,8 @@ SIGNALS_READ: Final = 200
 _MOST: Final = 200  # characters of a text
 _MOST_OF_CONTRACT: Final = 1_000  # and of a token_ca, in which chain and address come first
 
+# The rows of an event are read in the order of ix_signals_event_key_ts, which is by ts alone; for a limit
+# beyond what an event has on average, the planner would read and sort all of an event that has many.
 _NEWEST_SIGNALS: Final = """
 SELECT found.id, found.event_key, found.state, found.ts, found.market_type, found.advice_tag
 FROM pg_catalog.unnest(%(keys)s::text[]) AS wanted(event_key)
@@ -36,13 +40,13 @@ CROSS JOIN LATERAL (
         SELECT s.id, s.event_key, s.state, s.ts, left(s.market_type, 100) AS market_type,
             left(s.advice_tag, 100) AS advice_tag
         FROM signals s WHERE s.event_key = wanted.event_key AND s.ts IS NOT NULL
-        ORDER BY s.ts DESC, s.id DESC LIMIT %(most)s
+        ORDER BY s.ts DESC LIMIT %(of_each)s
     )
     UNION ALL
     (
         SELECT s.id, s.event_key, s.state, s.ts, left(s.market_type, 100), left(s.advice_tag, 100)
         FROM signals s WHERE s.event_key = wanted.event_key AND s.ts IS NULL
-        LIMIT %(most)s
+        LIMIT %(of_each)s
     )
 ) found
 WHERE found.id <> %(besides)s
@@ -113,8 +117,14 @@ def events_of(token: Token, aliases: Mapping[str, str], viewer: Viewer) -> list[
 
 
 def signals_of(keys: Collection[str], most: int, besides: int = 0) -> list[SignalRow]:
-    """Return the newest signals of the events with these keys but for one, the newest first."""
-    parameters: dict[str, Any] = {"keys": list(keys), "most": most, "besides": besides}
+    """Return the newest signals of the events but for one, at most SIGNALS_OF_EACH of each."""
+    of_each = min(most + 1, SIGNALS_OF_EACH)
+    parameters: dict[str, Any] = {
+        "keys": list(keys),
+        "besides": besides,
+        "most": most,
+        "of_each": of_each,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_NEWEST_SIGNALS, parameters)
         return [
