@@ -31,7 +31,7 @@ class SignalVerificationAdmin(PipelineAdmin):
             None,
             {
                 "fields": (
-                    *("signal", "status", "outcome", "decision", "note", "next_check_at"),
+                    *("signal", "status", "outcome", "decision", "margin", "note", "next_check_at"),
                     *("checks", "attempts", "error", "updated_at", "withheld"),
                 )
             },

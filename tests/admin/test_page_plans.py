@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from signals.admin.token import token_url
 from signals.models import Event, Signal, SignalEvent
@@ -51,26 +49,44 @@ FILL = (
     FROM generate_series(1, %(many)s * 2) n
     """,
 )
-TABLES = ("events", "signals", "signal_events", "onchain_features")
+LOG = (
+    """
+    INSERT INTO auth_user (id, password, is_superuser, username, first_name, last_name, email, is_staff,
+        is_active, date_joined)
+    VALUES (1000000, '', false, 'somebody', '', '', '', true, true, now())
+    """,
+    """
+    INSERT INTO django_admin_log (action_time, user_id, content_type_id, object_id, object_repr,
+        action_flag, change_message)
+    SELECT now() - (%(many)s - n) * interval '1 second', 1000000, c.id,
+        CASE WHEN n %% 2 = 0 THEN '1' ELSE n::text END, '', 2, 'a note'
+    FROM generate_series(1, %(many)s) n, django_content_type c
+    WHERE (c.app_label, c.model) = ('signals', 'signal')
+    """,
+)
+TABLES = ("django_admin_log", "events", "signals", "signal_events", "onchain_features")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")  # foreign keys are not looked up
-        for statement in FILL:
+        for statement in (*FILL, *LOG):
             cursor.execute(statement, {"many": MANY})
         cursor.execute("RESET session_replication_role")
         cursor.execute(f"VACUUM ANALYZE {', '.join(TABLES)}")
         yield
         cursor.execute(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY")
+        cursor.execute("DELETE FROM auth_user")
 
 
 def addresses() -> dict[str, str]:
     return {
         "signal": page_url(Signal, 1),
         "history": page_url(Signal, 1).replace("change", "history"),
-        "later": page_url(Signal, 1).replace("change", f"history/?event={MANY // 2}"),
+        "later": page_url(Signal, 1).replace(
+            "change/", f"history/?event={MANY // 2}&log={MANY // 2}"
+        ),
         "event": page_url(Event, KEY),
         "verdict": page_url(SignalEvent, MANY),
         "token": token_url("eth", ADDRESS),
@@ -91,12 +107,10 @@ def test_a_page_reads_few_rows_by_indexes_however_many_there_are(
 ) -> None:
     address = addresses()[page]
     with CaptureQueriesContext(connection) as queries:
-        before = timezone.now()
         assert superuser.get(address).status_code == 200
-        assert timezone.now() - before < timedelta(seconds=2)
     for query in queries:
         statement = query["sql"]
-        if not re.search(r'(?:FROM|JOIN) "?(?:events|signal|onchain)', statement):
+        if not re.search(r'(?:FROM|JOIN) "?(?:events|signal|onchain|django_admin_log)', statement):
             continue
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) {statement}")

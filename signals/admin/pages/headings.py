@@ -52,6 +52,7 @@ _HEADINGS: Final = MappingProxyType(
         "next_check_at": "Next check",
         "leased_until": "Claimed until",
         "rules_sha256": "Rules (SHA-256)",
+        "margin": "Margin to the threshold (1: as much again)",
         "withheld": "Withheld while rules are off",
         "checks": "Checks so far",
         "attempts": "Failed checks in a row",
