@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.db import connection
 
+from signals.admin.pages.timeline import rules_urls
 from signals.admin.pages.viewer import Viewer
 from signals.models import SignalEvent, SignalVerification
 from signals.texts import shortened
@@ -47,6 +48,7 @@ def _explained(explanation: Explanation | None, viewer: Viewer) -> dict[str, Any
         "reason": shortened(reason(explanation), _MOST),
         "verdict": verdict,
         "verdict_url": viewer.url(SignalEvent, verdict.event) if verdict else "",
+        "rules_urls": list(rules_urls({verdict.rules_sha256}, viewer).values()) if verdict else [],
         "conditions": [_condition(*each) for each in conditions],
         "ways": [
             f"{way.decision or 'any'}: {shortened(way_text(way), _MOST)}"

@@ -22,6 +22,7 @@ from signals.admin.pages.measurements import (
 from signals.admin.pages.related import SHOWN, SIGNALS_READ, events_of, signals_of, verdicts_of
 from signals.admin.pages.related import chain_aliases as current_aliases
 from signals.admin.pages.sparklines import PLOTTED, sparkline
+from signals.admin.pages.values import brief_address
 from signals.admin.pages.viewer import Viewer
 from signals.models import Event, OnchainFeature, Signal, SignalEvent
 from signals.texts import shortened
@@ -68,7 +69,7 @@ def token_view(request: HttpRequest, chain: str, address: str) -> HttpResponse:
         raise Http404
     context = {
         **admin.site.each_context(request),
-        "title": f"Token {shortened(token.address, 60)} on {shortened(token.chain, 50)}",
+        "title": f"Token {brief_address(token.address)} on {shortened(token.chain, 50)}",
         "chain": shortened(token.chain, _MOST_CHAIN),
         "address": shortened(token.address, _MOST_ADDRESS),
         **_measured(token, aliases, viewer),

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from signals.admin.explained import explained
 from signals.admin.pages.related import SHOWN, chain_aliases, events_of, signals_of
 from signals.admin.pages.timeline import ON_A_PAGE, Place, Timeline, read_timeline
-from signals.admin.pages.values import age_of, brief_number, state_shown, time_shown
+from signals.admin.pages.values import age_of, brief_address, brief_number, state_shown, time_shown
 from signals.admin.pages.viewer import Viewer, linked
 from signals.admin.token import measured_courses, token_url_for
 from signals.choices import Decision, VerificationStatus
@@ -20,7 +20,8 @@ from signals.models import Event, OnchainFeature, Signal, SignalEvent, SignalVer
 from signals.texts import shortened
 from signals.verification.tokens import Token, resolve
 
-_WITHOUT_MIDDLE: Final = 24  # characters of an address that is shown whole
+_DIGITS: Final = 6
+"""The greatest power of ten of a margin in percent that is written out."""
 
 
 def signal_sections(signal: Signal, viewer: Viewer, hidden: tuple[str, ...]) -> dict[str, Any]:
@@ -74,10 +75,7 @@ def _token_shown(event: Event | None, token: Token | None, viewer: Viewer) -> Sa
     if token is None:
         link = viewer.link(Event, event.pk, symbol or "its event")
         return format_html("{}: the address cannot be told", link)
-    address = shortened(token.address, 200)
-    if len(address) > _WITHOUT_MIDDLE:
-        address = f"{address[:10]}…{address[-8:]}"
-    link = linked(token_url_for(viewer, token), address)
+    link = linked(token_url_for(viewer, token), brief_address(token.address))
     return format_html("{} on {}<br>{}", symbol or "A token", shortened(token.chain, 50), link)
 
 
@@ -97,7 +95,8 @@ def _last_verdict(
 
 
 def _percent(margin: Decimal) -> str:
-    return f"{brief_number(margin * 100)} %" if margin < 0 else f"+{brief_number(margin * 100)} %"
+    share = margin * 100
+    return f"{share:+.1f} %" if share.adjusted() <= _DIGITS else f"{brief_number(share)} %"
 
 
 def _next_check(

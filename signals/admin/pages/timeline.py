@@ -172,7 +172,7 @@ def event_values(numbers: Collection[int]) -> Any:
 def events_shown(rows: Iterable[Mapping[str, Any]], viewer: Viewer) -> list[Entry]:
     """Return the entries of rows of event_values(), in their order."""
     rows = list(rows)
-    rules = _rules_urls({row["rules_sha256"] for row in rows}, viewer)
+    rules = rules_urls({row["rules_sha256"] for row in rows}, viewer)
     runs = _run_urls({row["run"] for row in rows}, viewer)
     return [_event_entry(row, viewer, rules, runs) for row in rows]
 
@@ -249,7 +249,8 @@ def _log_entry(entry: LogEntry, model: type[Model], hidden: tuple[str, ...]) -> 
     )
 
 
-def _rules_urls(hashes: set[str], viewer: Viewer) -> dict[str, str]:
+def rules_urls(hashes: set[str], viewer: Viewer) -> dict[str, str]:
+    """Return the addresses of the kept rules, by their SHA-256, as far as the account may view them."""
     if not viewer.has_pages(VerificationRules):
         return {}
     kept = VerificationRules.objects.filter(sha256__in=hashes).values_list("sha256", "pk")

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from signals.admin.columns import EMPTY_VALUE
 from signals.choices import SignalState
+from signals.texts import printable
 from signals.verification.review.explanation_output import age_text
 
 _SHORT: Final = range(-11, 18)
@@ -18,6 +19,7 @@ _SHORT: Final = range(-11, 18)
 _BRIEF: Final = range(-4, 12)
 """The same of numbers with four digits."""
 _MOST_CHARACTERS: Final = 36
+_WHOLE_ADDRESS: Final = 24  # characters
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 _ICONS: Final = MappingProxyType(
     {
@@ -76,6 +78,12 @@ def brief_number(value: Decimal) -> str:
     decimals = max(0, 3 - value.adjusted())
     text = f"{value:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def brief_address(address: str) -> str:
+    """Return the address on its chain, a long one without its middle."""
+    text = printable(address)
+    return text if len(text) <= _WHOLE_ADDRESS else f"{text[:10]}…{text[-8:]}"
 
 
 def state_shown(state: str) -> SafeString:
