@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final
 
 from django.contrib import admin
@@ -72,6 +74,7 @@ def token_view(request: HttpRequest, chain: str, address: str) -> HttpResponse:
         "title": f"Token {brief_address(token.address)} on {shortened(token.chain, 50)}",
         "chain": shortened(token.chain, _MOST_CHAIN),
         "address": shortened(token.address, _MOST_ADDRESS),
+        "explorer_url": _explorer_url(token),
         **_measured(token, aliases, viewer),
         **_happened(token, aliases, viewer),
     }
@@ -92,6 +95,13 @@ def measured_courses(
         }
         for feature in PLOTTED
     ]
+
+
+def _explorer_url(token: Token) -> str:
+    """Return the address of the token on an explorer of its chain; nothing without a module that knows it."""
+    if find_spec("signals.explorers") is None:
+        return ""
+    return str(import_module("signals.explorers").explorer_url(token.chain, token.address) or "")
 
 
 def _unquoted(text: str) -> str:

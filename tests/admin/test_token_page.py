@@ -1,6 +1,9 @@
 """The page of a token: its address, what it shows, and to whom."""
 
+import sys
 from datetime import timedelta
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -188,3 +191,16 @@ def test_every_page_links_to_the_token(viewer: Client) -> None:
     for row in (signal, signal.event, verdict, check, make_feature()):
         assert row is not None
         assert url in shown(viewer, row).text, row
+
+
+@pytest.mark.parametrize("url", ['https://explorer.example/"><script>', ""])
+def test_a_token_links_to_an_explorer_if_the_site_knows_one(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    module = ModuleType("signals.explorers")
+    module.__spec__ = ModuleSpec("signals.explorers", None)
+    module.__dict__["explorer_url"] = lambda chain, address: url and f"{url}{chain}/{address}"
+    monkeypatch.setitem(sys.modules, "signals.explorers", module)
+    text = viewer.get(token_url("eth", ADDRESS)).text
+    assert ("On an explorer" in text) == bool(url)
+    assert "<script>ethereum" not in text
