@@ -10,6 +10,7 @@ from django_extensions.db.fields import CreationDateTimeField, ModificationDateT
 
 from signals.choices import (
     WINDOW_MINUTES,
+    ActionStatus,
     Decision,
     Note,
     RunOutcome,
@@ -161,6 +162,11 @@ class Signal(models.Model):
                 name="signals_state_check",
             ),
         )
+        permissions = (
+            ("reverify_signal", "Can have signals verified again"),
+            ("override_state", "Can override the state of signals"),
+            ("export_signals", "Can export signals"),
+        )
 
     def __str__(self) -> str:
         return f"signal {self.pk}"
@@ -216,10 +222,11 @@ class OnchainFeature(models.Model):
 
 
 class SignalEvent(models.Model):
-    """One verdict on a signal; rows are added and never changed.
+    """One verdict on a signal, or what a person did to it; rows are added and never changed.
 
-    The database has no foreign key here, so that events and signals can be deleted in SQL. The verdict
-    then outlives its signal.
+    What a person did has no decision, confidence and rules; `person` says who, `reason` why, and `run` is
+    the action. The database has no foreign key here, so that events and signals can be deleted in SQL. The
+    verdict then outlives its signal.
     """
 
     signal = models.ForeignKey(
@@ -235,14 +242,16 @@ class SignalEvent(models.Model):
     )
     previous_state = models.TextField(choices=SignalState.choices)
     new_state = models.TextField(choices=SignalState.choices)
-    decision = models.TextField(choices=Decision.choices)
-    confidence = models.DecimalField(max_digits=4, decimal_places=3)
+    decision = models.TextField(choices=Decision.choices, blank=True)
+    confidence = models.DecimalField(max_digits=4, decimal_places=3, null=True, blank=True)
     note = models.TextField(choices=Note.choices, blank=True, db_default="")
     features = models.JSONField(db_default={})
-    rules_sha256 = models.CharField(max_length=64)
+    rules_sha256 = models.CharField(max_length=64, blank=True)
     run = models.UUIDField()
     created_at = models.DateTimeField(db_default=now())
     metadata = models.JSONField(db_default={})
+    person = models.TextField(blank=True, db_default="")
+    reason = models.TextField(blank=True, db_default="")
 
     class Meta:
         db_table = "signal_events"
@@ -259,8 +268,16 @@ class SignalEvent(models.Model):
                 name="signal_events_state_check",
             ),
             models.CheckConstraint(
-                condition=Q(decision__in=("upgrade", "downgrade", "hold", "insufficient")),
-                name="signal_events_decision_check",
+                condition=Q(
+                    decision__in=("upgrade", "downgrade", "hold", "insufficient"),
+                    confidence__isnull=False,
+                )
+                | Q(
+                    *(Q(type__in=("override", "recheck", "revive")), ~Q(person="")),
+                    decision="",
+                    confidence__isnull=True,
+                ),
+                name="signal_events_maker_check",
             ),
             models.CheckConstraint(
                 condition=Q(confidence__gte=0, confidence__lte=1),
@@ -275,7 +292,71 @@ class SignalEvent(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"signal {self.signal_id} {self.decision}"
+        return f"signal {self.signal_id} {self.decision or self.type}"
+
+
+class SignalAction(models.Model):
+    """What a person does to many signals, whose numbers are frozen in SignalActionRow.
+
+    `person_key` is the person's primary key, `person` the name at that time. `selection` says how the
+    signals were chosen. `number` of them are changed; `states` counts them by state. So far, which is up to
+    the number `position`, `done` were changed, and `missed` could not be. `checked` is what a check right
+    away found.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    kind = models.TextField(choices=SignalEventType.choices)
+    status = models.TextField(choices=ActionStatus.choices, db_default=ActionStatus.CHOSEN.value)
+    person_key = models.TextField()
+    person = models.TextField()
+    selection = models.TextField(blank=True, db_default="")
+    state = models.TextField(choices=SignalState.choices, blank=True, db_default="")
+    reason = models.TextField(blank=True, db_default="")
+    states = models.JSONField(db_default={})
+    number = models.IntegerField(db_default=0)
+    done = models.IntegerField(db_default=0)
+    missed = models.IntegerField(db_default=0)
+    position = models.BigIntegerField(null=True, blank=True)
+    checked = models.JSONField(db_default={})
+    created_at = models.DateTimeField(db_default=now())
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "signal_actions"
+        indexes = (
+            Index(fields=("person_key", "-created_at"), name="ix_signal_actions_person"),
+            Index(fields=("created_at",), name="ix_signal_actions_created_at"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(kind__in=("override", "recheck", "revive")),
+                name="signal_actions_kind_check",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=("chosen", "confirmed", "finished", "dropped")),
+                name="signal_actions_status_check",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+class SignalActionRow(models.Model):
+    """A signal that an action is still to change, and its state when it was chosen."""
+
+    pk = models.CompositePrimaryKey("action", "signal")
+    action = models.ForeignKey(SignalAction, models.CASCADE, db_index=False, related_name="rows")
+    signal = models.ForeignKey(
+        Signal, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    state = models.TextField(choices=SignalState.choices)
+
+    class Meta:
+        db_table = "signal_action_rows"
+
+    def __str__(self) -> str:
+        return f"signal {self.signal_id} of {self.action_id}"
 
 
 class VerificationRules(models.Model):

@@ -11,7 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from signals.verification.errors import NotMigrated
 
 REQUIRED_MIGRATIONS: Final = (
-    *("0012_signal_state", "0013_signal_events", "0014_verification_runs"),
+    *("0012_signal_state", "0013_signal_events", "0014_verification_runs", "0016_signal_actions"),
 )
 """Migrations that must be recorded as applied."""
 
