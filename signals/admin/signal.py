@@ -7,7 +7,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 
-from signals.admin.base import PipelineAdmin
+from signals.admin.actions.pages import ActionsAdmin
 from signals.admin.columns import age_column, json_column, number_column, token_link_column
 from signals.admin.explained import explained
 from signals.admin.filters import age_filter, recent_values_filter
@@ -19,7 +19,7 @@ from signals.models import Signal
 
 
 @admin.register(Signal)
-class SignalAdmin(PipelineAdmin):
+class SignalAdmin(ActionsAdmin):
     editable = ("event", "market_type", "advice_tag")
     list_display = (
         *("id", token_link_column, "state", age_column("created_at"), "goplus_risk"),
