@@ -11,7 +11,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from signals.models import Signal, SignalAction, SignalActionRow, SignalEvent, SignalVerification
+from signals.action_models import SignalAction, SignalActionRow
+from signals.models import Signal, SignalEvent, SignalVerification
 from tests.admin.actions import LIST, carried_out, confirmed, done, start, words
 from tests.admin.conftest import Staff
 from tests.admin.sample_rows import make_event, make_signal, make_verification

@@ -20,9 +20,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError, OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
+from signals.action_models import SignalAction
 from signals.admin.actions.kinds import RECHECK
 from signals.choices import ActionStatus, RunOutcome, SignalEventType, SignalState
-from signals.models import Signal, SignalAction
+from signals.models import Signal
 from signals.verification.candidates import Selection
 from signals.verification.errors import ConfigurationError
 from signals.verification.evaluation import describe_error

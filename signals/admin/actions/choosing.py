@@ -8,9 +8,10 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from signals.action_models import SignalAction
 from signals.admin.actions.kinds import Kind
 from signals.choices import ActionStatus
-from signals.models import Signal, SignalAction
+from signals.models import Signal
 
 MAX_CHOSEN: Final = 1_000_000
 """Signals that one action changes at most."""

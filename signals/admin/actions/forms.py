@@ -5,9 +5,9 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 
+from signals.action_models import SignalAction
 from signals.admin.actions.kinds import OVERRIDE
 from signals.choices import SignalState
-from signals.models import SignalAction
 from signals.texts import printable
 
 MAX_REASON: Final = 500

@@ -15,13 +15,14 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 
+from signals.action_models import SignalAction
 from signals.admin.actions.batches import CHECKED_AT_ONCE, Busy, carry_on, is_checked_at_once
 from signals.admin.actions.choosing import MAX_CHOSEN, TooMany, choose, remove_rows
 from signals.admin.actions.forms import confirm_form
 from signals.admin.actions.kinds import KINDS, OVERRIDE, RECHECK, REVIVE, Kind
 from signals.admin.base import PipelineAdmin
 from signals.choices import ActionStatus
-from signals.models import Signal, SignalAction
+from signals.models import Signal
 from signals.texts import shortened
 
 MAX_NUMBER: Final = 2**63
