@@ -87,8 +87,8 @@ class SignalAdmin(ActionsAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show also why the last verdict is what it is, to those who may view verdicts."""
-        context = dict(extra_context or {})
+        """Show also the actions, and why the last verdict is what it is to those who may view verdicts."""
+        context = {**(extra_context or {}), "signal_actions": self.actions_of_signal(request)}
         if request.user.has_perm("signals.view_signalevent"):
             context |= explained(unquote(object_id))
         return super().change_view(request, object_id, form_url, context)

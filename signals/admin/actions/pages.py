@@ -18,6 +18,8 @@ from django.utils.html import format_html
 from signals.action_models import SignalAction
 from signals.admin.actions.batches import CHECKED_AT_ONCE, Busy, carry_on, is_checked_at_once
 from signals.admin.actions.choosing import MAX_CHOSEN, TooMany, choose, remove_rows
+from signals.admin.actions.dry_run import dry_run
+from signals.admin.actions.export import FORMATS, export
 from signals.admin.actions.forms import confirm_form
 from signals.admin.actions.kinds import KINDS, OVERRIDE, RECHECK, REVIVE, Kind
 from signals.admin.base import PipelineAdmin
@@ -25,6 +27,8 @@ from signals.choices import ActionStatus
 from signals.models import Signal
 from signals.texts import shortened
 
+ONE_BY_ONE: Final = ("recheck", "dry_run", "override", "revive")
+"""The actions that a signal's own page offers."""
 MAX_NUMBER: Final = 2**63
 """Above the number of every signal."""
 
@@ -40,10 +44,38 @@ def _changing(kind: Kind) -> Callable[..., Any]:
     return start
 
 
+@admin.action(description="Dry run", permissions=["reverify_signal"])
+def try_rules_on(page: "ActionsAdmin", request: HttpRequest, rows: QuerySet[Signal]) -> Any:
+    context = {
+        **page.admin_site.each_context(request),
+        "opts": page.opts,
+        "title": "Dry run",
+        **dry_run(request, rows),
+    }
+    return TemplateResponse(request, "admin/signals/actions/dry_run.html", context)
+
+
+try_rules_on.__name__ = "dry_run"
+
+
+def _exporting(ending: str) -> Callable[..., Any]:
+    """Return the admin's action that exports signals into a file with that ending."""
+
+    @admin.action(description=f"Export as {FORMATS[ending][0]}", permissions=["export_signals"])
+    def start(_: "ActionsAdmin", request: HttpRequest, rows: QuerySet[Signal]) -> Any:
+        return export(request, rows, selection_of(request), ending)
+
+    start.__name__ = f"export_{ending}"
+    return start
+
+
 class ActionsAdmin(PipelineAdmin):
     """A list of signals with actions on those that are selected, or on all that match its filters."""
 
-    actions = tuple(_changing(kind) for kind in (RECHECK, OVERRIDE, REVIVE))
+    actions = (
+        *(_changing(RECHECK), try_rules_on, _changing(OVERRIDE), _changing(REVIVE)),
+        *map(_exporting, FORMATS),
+    )
 
     def has_reverify_signal_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("signals.reverify_signal")
@@ -76,10 +108,15 @@ class ActionsAdmin(PipelineAdmin):
         for number in request.POST.getlist(ACTION_CHECKBOX_NAME):
             if not (number.isascii() and number.isdecimal() and int(number[:20]) < MAX_NUMBER):
                 raise BadRequest
-        known = set(KINDS)
+        known = {*ONE_BY_ONE, *(f"export_{ending}" for ending in FORMATS)}
         wanted = known.intersection(request.POST.getlist("action"))
         if not wanted <= self.get_actions(request).keys():
             raise PermissionDenied
+
+    def actions_of_signal(self, request: HttpRequest) -> list[tuple[str, str]]:
+        """Return name and title of the actions that the person may take on one signal."""
+        offered = self.get_action_choices(request, [])
+        return [(name, title) for name, title in offered if name in ONE_BY_ONE]
 
     def _name_unfinished(self, request: HttpRequest) -> None:
         confirmed = SignalAction.objects.filter(
