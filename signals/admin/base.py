@@ -16,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.urls import path
 from django_extensions.db.fields import ModificationDateTimeField
 
+from signals.admin.change_messages import with_values
 from signals.admin.columns import EMPTY_VALUE, readable_columns, short_text_column, text_of
 from signals.admin.paging import BoundedPaginator
 from signals.admin.searches import search
@@ -161,6 +162,12 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
         if isinstance(db_field, models.TextField) and db_field.null:
             kwargs |= {"empty_value": None, "widget": AdminTextInputWidget}
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return what the log keeps of a save, with the old and new values."""
+        return with_values(super().construct_change_message(request, form, formsets, add), form)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         stamps = [f.name for f in self.opts.fields if isinstance(f, ModificationDateTimeField)]

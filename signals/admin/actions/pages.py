@@ -100,7 +100,7 @@ class ActionsAdmin(PipelineAdmin):
         """Refuse an action that the person may not take, and name those that were left half done."""
         if request.method == "POST":
             self._refuse(request)
-        else:
+        elif KINDS.keys() & self.get_actions(request).keys():
             self._name_unfinished(request)
         return super().changelist_view(request, extra_context)
 
