@@ -43,8 +43,8 @@ _REMOVE_ROWS: Final = """
 DELETE FROM signal_action_rows r
 USING (
     SELECT signal_id FROM signal_action_rows WHERE action_id = %(action)s LIMIT %(size)s
-) some
-WHERE r.action_id = %(action)s AND r.signal_id = some.signal_id
+) part
+WHERE r.action_id = %(action)s AND r.signal_id = part.signal_id
 """
 
 
