@@ -88,9 +88,13 @@ class SignalAdmin(ActionsAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show also the actions, and why the last verdict is what it is to those who may view verdicts."""
-        context = {**(extra_context or {}), "signal_actions": self.actions_of_signal(request)}
+        number = unquote(object_id)
+        context = {
+            **(extra_context or {}),
+            "signal_actions": self.actions_of_signal(request, number),
+        }
         if request.user.has_perm("signals.view_signalevent"):
-            context |= explained(unquote(object_id))
+            context |= explained(number)
         return super().change_view(request, object_id, form_url, context)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:

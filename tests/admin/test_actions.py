@@ -347,6 +347,21 @@ def test_an_action_that_is_not_there_is_not_found(analyst: Client) -> None:
     assert analyst.get(f"{LIST}actions/{uuid4()}/").status_code == 404
 
 
+def test_a_signals_page_offers_what_can_be_done_to_it(analyst: Client) -> None:
+    signals = make_states()
+    for name, signal in signals.items():
+        page = analyst.get(f"{LIST}{signal.pk}/change/")
+        offered = [action for action, _ in page.context["signal_actions"]]
+        assert offered == ["recheck", "dry_run", "override", *["revive"] * (name == "dead")]
+        assert "<button" in page.text
+
+
+def test_a_signals_page_offers_a_viewer_nothing(viewer: Client) -> None:
+    page = viewer.get(f"{LIST}{make_signal().pk}/change/")
+    assert page.context["signal_actions"] == []
+    assert "signal-buttons" not in page.text
+
+
 def test_a_viewer_is_offered_no_action(viewer: Client) -> None:
     make_signal()
     page: Any = viewer.get(LIST)

@@ -52,7 +52,7 @@ def test_signals_of_every_state_are_tried_and_nothing_is_written(
     shown = {number: (row["decision"], row["result"]) for number, row in tried.items()}
     assert shown == {
         bad.pk: ("downgrade", "becomes downgraded"),
-        settled.pk: ("downgrade", "stays verified, as the job leaves it alone"),
+        settled.pk: ("downgrade", "stays verified: the job leaves it alone"),
         held.pk: ("hold", "stays candidate"),
         lost.pk: ("insufficient", "stays candidate"),
     }

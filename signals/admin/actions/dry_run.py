@@ -17,6 +17,7 @@ from signals.verification.verdict import Feature
 
 MAX_TRIED: Final = 200
 """Signals that a dry run shows."""
+_SHORT: Final = 16  # characters of an address that is shown as a whole
 
 _MOVES: Final = {
     Decision.UPGRADE: SignalState.VERIFIED,
@@ -63,7 +64,9 @@ def _shown(trial: Trial, mode: Mode, *, sees_token: bool, sees_features: bool) -
         "result": _result(trial.state, verdict.decision, mode),
     }
     if sees_token and trial.made.token:
-        shown["token"] = shortened(f"{trial.made.token.chain}:{trial.made.token.address}", 200)
+        token = trial.made.token
+        shown["token"] = shortened(f"{token.chain}:{token.address}", 300)
+        shown["short_token"] = shortened(f"{token.chain}:{_short(token.address)}", 80)
     if sees_features:
         values = evidence.features if evidence else {}
         shown["values"] = [_number(values.get(feature)) for feature in Feature]
@@ -73,12 +76,16 @@ def _shown(trial: Trial, mode: Mode, *, sees_token: bool, sees_features: bool) -
 def _result(state: SignalState, decision: Decision, mode: Mode) -> str:
     """Return what the job would make of the signal."""
     if state is not SignalState.CANDIDATE:
-        return f"stays {state}, as the job leaves it alone"
+        return f"stays {state}: the job leaves it alone"
     if decision not in _MOVES:
         return "stays candidate"
     if mode is Mode.OFF:
         return f"stays candidate while the rules are off, else {_MOVES[decision]}"
     return f"becomes {_MOVES[decision]}"
+
+
+def _short(address: str) -> str:
+    return address if len(address) <= _SHORT else f"{address[:6]}…{address[-4:]}"
 
 
 def _number(value: Any) -> str:

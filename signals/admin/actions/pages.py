@@ -23,8 +23,8 @@ from signals.admin.actions.export import FORMATS, export
 from signals.admin.actions.forms import confirm_form
 from signals.admin.actions.kinds import KINDS, OVERRIDE, RECHECK, REVIVE, Kind
 from signals.admin.base import PipelineAdmin
-from signals.choices import ActionStatus
-from signals.models import Signal
+from signals.choices import ActionStatus, VerificationStatus
+from signals.models import Signal, SignalVerification
 from signals.texts import shortened
 
 ONE_BY_ONE: Final = ("recheck", "dry_run", "override", "revive")
@@ -105,18 +105,20 @@ class ActionsAdmin(PipelineAdmin):
         return super().changelist_view(request, extra_context)
 
     def _refuse(self, request: HttpRequest) -> None:
-        for number in request.POST.getlist(ACTION_CHECKBOX_NAME):
-            if not (number.isascii() and number.isdecimal() and int(number[:20]) < MAX_NUMBER):
-                raise BadRequest
+        if not all(map(_is_number, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            raise BadRequest
         known = {*ONE_BY_ONE, *(f"export_{ending}" for ending in FORMATS)}
         wanted = known.intersection(request.POST.getlist("action"))
         if not wanted <= self.get_actions(request).keys():
             raise PermissionDenied
 
-    def actions_of_signal(self, request: HttpRequest) -> list[tuple[str, str]]:
-        """Return name and title of the actions that the person may take on one signal."""
-        offered = self.get_action_choices(request, [])
-        return [(name, title) for name, title in offered if name in ONE_BY_ONE]
+    def actions_of_signal(self, request: HttpRequest, number: str) -> list[tuple[str, str]]:
+        """Return name and title of the actions that the person may take on the signal of that number."""
+        offered = [each for each in self.get_action_choices(request, []) if each[0] in ONE_BY_ONE]
+        dead = SignalVerification.objects.filter(status=VerificationStatus.DEAD)
+        if offered and not (_is_number(number) and dead.filter(pk=int(number)).exists()):
+            offered = [each for each in offered if each[0] != REVIVE.type]
+        return [(str(name), str(title)) for name, title in offered]
 
     def _name_unfinished(self, request: HttpRequest) -> None:
         confirmed = SignalAction.objects.filter(
@@ -201,6 +203,11 @@ class ActionsAdmin(PipelineAdmin):
             "settled": action.states["verified"] + action.states["downgraded"],
         }
         return TemplateResponse(request, "admin/signals/actions/action.html", context)
+
+
+def _is_number(text: str) -> bool:
+    """Return whether the text can be the number of a signal."""
+    return text.isascii() and text.isdecimal() and int(text[:20]) < MAX_NUMBER
 
 
 def selection_of(request: HttpRequest) -> str:
