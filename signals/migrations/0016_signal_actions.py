@@ -1,5 +1,7 @@
 """What people do to signals: actions on many of them, and their rows among the verdicts."""
 
+from typing import Any
+
 import django.db.models.deletion
 from django.db import migrations, models
 
@@ -25,6 +27,18 @@ STATUSES = [
     ("finished", "Finished"),
     ("dropped", "Dropped"),
 ]
+
+
+def refuse_rows_of_people(apps: Any, schema_editor: Any) -> None:
+    """Raise Refused if people have rows, which the former check of decisions does not allow."""
+    rows = apps.get_model("signals", "SignalEvent").objects.using(schema_editor.connection.alias)
+    if rows.exclude(person="").exists():
+        raise operations.Refused(
+            "Remove check signal_events_decision_check from signalevent if present, backwards",
+            '"signal_events"',
+            'table "signal_events" has rows of people, which the check does not allow',
+            "remove them first, or leave it and record the step with migrate --fake",
+        )
 
 
 class Migration(migrations.Migration):
@@ -78,7 +92,6 @@ class Migration(migrations.Migration):
                 name="signal_events_maker_check",
             ),
         ),
-        operations.RemoveCheckIfPresent("signalevent", "signal_events_decision_check"),
         operations.CreateTableIfMissing(
             name="SignalAction",
             fields=[
@@ -160,4 +173,8 @@ class Migration(migrations.Migration):
             options={"db_table": "signal_action_rows"},
             keep_on_reverse=True,
         ),
+        operations.RemoveCheckIfPresent("signalevent", "signal_events_decision_check"),
+        migrations.RunPython(
+            migrations.RunPython.noop, refuse_rows_of_people
+        ),  # backwards, the first
     ]
