@@ -74,7 +74,7 @@ class SignalAdmin(ActionsAdmin):
         *(_OF_RECORD["rules"], _OF_RECORD["margin"]),
         range_filter("confidence", "Confidence", "onchain_confidence"),
         moment_filter((_ARRIVAL, *verification_times("verification__")), VERIFICATION),
-        *(_OF_RECORD["overdue"], _OF_RECORD["dead"]),
+        *(_OF_RECORD["due"], _OF_RECORD["overdue"], _OF_RECORD["dead"]),
     )
     orders = (
         Order("arrival", "arrival", "created_at", tuple(Q(state=s) for s in SignalState.values)),
