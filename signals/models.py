@@ -364,7 +364,8 @@ class SignalVerification(models.Model):
 
     `run` is the run that claimed the signal last, which nobody else checks until `leased_until`. `chain`,
     `address` and `as_of` are the token and the time of the evidence of the last check. `checks` counts all
-    checks. As with SignalEvent, the database has no foreign keys here.
+    checks. `margin` is how near the last verdict was to another one (signals.verification.margin), NULL if
+    the last check decided nothing. As with SignalEvent, the database has no foreign keys here.
     """
 
     signal = models.OneToOneField(
@@ -394,6 +395,7 @@ class SignalVerification(models.Model):
         related_name="+",
     )
     withheld = models.BooleanField(db_default=False)
+    margin = NumericField(null=True, blank=True)
 
     class Meta:
         db_table = "signal_verifications"

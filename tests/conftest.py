@@ -27,6 +27,7 @@ HAS_BROWSER = "CHROMIUM" in os.environ or "CI" in os.environ or any(map(shutil.w
 BROWSER_TESTS = [
     "admin/test_browser.py",
     "admin/test_actions_browser.py",
+    "admin/test_pages_browser.py",
     "operations/drift/admin_page/test_page_browser.py",
 ]
 collect_ignore = [] if HAS_BROWSER else BROWSER_TESTS

@@ -12,11 +12,15 @@ with millions of rows:
 Texts come from posts, so every column escapes them (columns.py).
 """
 
+from django.contrib import admin
+
 from signals.admin.event import EventAdmin
 from signals.admin.onchain_feature import OnchainFeatureAdmin
 from signals.admin.signal import SignalAdmin
 from signals.admin.signal_event import SignalEventAdmin
 from signals.admin.signal_verification import SignalVerificationAdmin
+from signals.admin.verification_rules import VerificationRulesAdmin
+from signals.admin.verification_run import VerificationRunAdmin
 
 __all__ = [
     "EventAdmin",
@@ -24,4 +28,9 @@ __all__ = [
     "SignalAdmin",
     "SignalEventAdmin",
     "SignalVerificationAdmin",
+    "VerificationRulesAdmin",
+    "VerificationRunAdmin",
 ]
+
+admin.site.index_template = "admin/signals/index.html"
+admin.site.index_title = "Overview"

@@ -6,9 +6,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from signals.admin.base import PipelineAdmin
-from signals.admin.columns import age_column, json_column, short_key_column, short_text_column
+from signals.admin.columns import age_column, short_key_column, short_text_column
 from signals.admin.filters import age_filter, recent_values_filter
-from signals.admin.inlines import SignalInline
+from signals.admin.pages.belongings import event_sections
+from signals.admin.pages.viewer import Viewer
 from signals.admin.recheck import check_again
 from signals.models import Event, Signal
 
@@ -24,7 +25,6 @@ class EventAdmin(PipelineAdmin):
     ordering = ("-last_ts",)
     search_fields = ("event_key", "symbol", "topic_hash", "token_ca")
     search_help_text = "Event key or its beginning, token address, symbol or topic"
-    inlines = (SignalInline,)
     fieldsets = (
         (None, {"fields": ("event_key", "type", "symbol", "token_ca", "summary")}),
         (
@@ -40,7 +40,7 @@ class EventAdmin(PipelineAdmin):
             "Evidence",
             {
                 "fields": (
-                    *("evidence_count", json_column("evidence"), json_column("keywords_norm")),
+                    *("evidence_count", "evidence", "keywords_norm"),
                     *("impacted_assets", "topic_hash", "topic_entities", "version"),
                 )
             },
@@ -56,6 +56,9 @@ class EventAdmin(PipelineAdmin):
             },
         ),
     )
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return {"title": "Event", "subtitle": str(row)} | event_sections(row, Viewer(request.user))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the changes; the candidates of a token whose address changed are checked by the next run."""

@@ -21,7 +21,15 @@ from django.db.models import F, Model, OrderBy, QuerySet, Value
 from django.db.models.functions import Coalesce, Collate, Lower
 
 from signals.expressions import newest_event, newest_id, symbol_key, token_address_key
-from signals.models import Event, OnchainFeature, Signal, SignalEvent, SignalVerification
+from signals.models import (
+    Event,
+    OnchainFeature,
+    Signal,
+    SignalEvent,
+    SignalVerification,
+    VerificationRules,
+    VerificationRun,
+)
 from signals.verification.tokens import CHAIN_NAME, fold_chain
 
 NEWEST: Final = 500
@@ -346,6 +354,10 @@ _TOKEN: Final = Kind(
     newest_id,
 )
 _RUN: Final = Kind("run", "of the run", SignalEvent, _read_run, _column("run"), newest_id)
+_NUMBER_OF_RUN: Final = Kind("number", "whose number is", VerificationRun, _read_run, _column("pk"))
+_SHA256: Final = Kind(
+    "SHA-256", "whose SHA-256 is", VerificationRules, _read_text, _column("sha256")
+)
 
 
 def _number(model: type[Model]) -> Kind:
@@ -361,6 +373,8 @@ KINDS: Final[Mapping[Any, tuple[Kind, ...]]] = {
     SignalEvent: (*_OF_SIGNAL, _NUMBER_OF_SIGNAL, _number(SignalEvent), _RUN),
     SignalVerification: (*_OF_SIGNAL, _NUMBER_OF_SIGNAL),
     OnchainFeature: (_TOKEN, _number(OnchainFeature)),
+    VerificationRun: (_NUMBER_OF_RUN,),
+    VerificationRules: (_SHA256,),
 }
 """The kinds of match of each list, in the order in which they are tried."""
 
@@ -374,5 +388,7 @@ PATHS: Final[Mapping[tuple[Any, Any], str]] = {
     (SignalVerification, Signal): "signal__",
     (SignalVerification, Event): "signal__event__",
     (OnchainFeature, OnchainFeature): "",
+    (VerificationRun, VerificationRun): "",
+    (VerificationRules, VerificationRules): "",
 }
 """The way from the model of a list to the model of a kind."""

@@ -4,18 +4,19 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import unquote
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.urls import path
 
 from signals.admin.actions.pages import ActionsAdmin
-from signals.admin.columns import age_column, json_column, number_column, token_link_column
-from signals.admin.explained import explained
+from signals.admin.columns import age_column, number_column, token_link_column
 from signals.admin.filters import age_filter, recent_values_filter
-from signals.admin.inlines import VerdictInline, VerificationInline
+from signals.admin.pages.summary import signal_sections
+from signals.admin.pages.viewer import Viewer
 from signals.admin.recheck import check_again
+from signals.admin.token import token_view
 from signals.choices import SignalState
 from signals.fields import GoplusRisk
-from signals.models import Signal
+from signals.models import Event, Signal
 
 
 @admin.register(Signal)
@@ -37,12 +38,11 @@ class SignalAdmin(ActionsAdmin):
     search_fields = ("id", "topic_id", "event__event_key", "event__symbol", "event__token_ca")
     search_help_text = "Event key or its beginning, token address, symbol, topic or number"
     autocomplete_fields = ("event",)
-    inlines = (VerificationInline, VerdictInline)
     fieldsets = (
         (None, {"fields": ("id", "event", "market_type", "advice_tag", "confidence")}),
         (
             "Verification",
-            {"fields": ("state", "onchain_asof_ts", number_column("onchain_confidence"))},
+            {"fields": ("state", "onchain_asof_ts", "onchain_confidence")},
         ),
         ("Times", {"fields": ("ts", "created_at", "updated_at")}),
         (
@@ -69,7 +69,7 @@ class SignalAdmin(ActionsAdmin):
             "Source",
             {
                 "classes": ("collapse",),
-                "fields": ("source_level", "heat_slope", json_column("features_snapshot")),
+                "fields": ("source_level", "heat_slope", "features_snapshot"),
             },
         ),
     )
@@ -80,28 +80,30 @@ class SignalAdmin(ActionsAdmin):
             raise IncorrectLookupParameters
         return super().lookup_allowed(lookup, value, request)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show also the actions, and why the last verdict is what it is to those who may view verdicts."""
-        number = unquote(object_id)
-        context = {
-            **(extra_context or {}),
-            "signal_actions": self.actions_of_signal(request, number),
-        }
-        if request.user.has_perm("signals.view_signalevent"):
-            context |= explained(number)
-        return super().change_view(request, object_id, form_url, context)
+    def get_urls(self) -> list[Any]:
+        """Return the addresses of the pages of signals, and those of tokens."""
+        view = self.admin_site.admin_view(token_view)
+        return [
+            path("token/<str:chain>/<str:address>/", view, name="signals_token"),
+            *super().get_urls(),
+        ]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Return also the event of a signal that has a verdict, because the verdict is about its token."""
-        fields = super().get_readonly_fields(request, obj)
-        is_settled = obj is not None and obj.state != SignalState.CANDIDATE
-        return ["event", *fields] if is_settled else fields
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        sections = signal_sections(row, Viewer(request.user), self.hidden_fields(request))
+        offered = {"signal_actions": self.actions_of_signal(request, row.pk)}
+        return super().page_context(request, row) | sections | offered
+
+    def hidden_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return () if Viewer(request.user).may_view(Event) else ("event",)
+
+    def changeable(self, request: HttpRequest, obj: Any) -> tuple[str, ...]:
+        """Return the same without the event of a signal that has a verdict, which is about its token.
+
+        Who may not view events does not choose one either: what is refused would tell which there are.
+        """
+        is_kept = obj is not None and obj.state != SignalState.CANDIDATE
+        kept = {"event"} if is_kept else set(self.hidden_fields(request))
+        return tuple(name for name in super().changeable(request, obj) if name not in kept)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the changes; a candidate of another event is checked by the next run."""

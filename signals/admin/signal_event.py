@@ -1,11 +1,16 @@
 """The page of signal events, which are the verdicts on signals."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 
 from signals.admin.base import PipelineAdmin
-from signals.admin.columns import age_column, json_column, signal_link_column
+from signals.admin.columns import age_column, signal_link_column
 from signals.admin.filters import age_filter
-from signals.models import SignalEvent
+from signals.admin.pages.belongings import verdict_sections
+from signals.admin.pages.viewer import Viewer
+from signals.models import Event, SignalEvent
 
 
 @admin.register(SignalEvent)
@@ -33,6 +38,12 @@ class SignalEventAdmin(PipelineAdmin):
         ),
         (
             "Evidence",
-            {"fields": (json_column("features"), json_column("metadata"), "rules_sha256", "run")},
+            {"fields": ("features", "metadata", "rules_sha256", "run")},
         ),
     )
+
+    def hidden_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return () if Viewer(request.user).may_view(Event) else ("event_key",)
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return verdict_sections(row, Viewer(request.user))

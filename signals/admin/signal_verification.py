@@ -7,6 +7,8 @@ from django.http import HttpRequest
 
 from signals.admin.base import PipelineAdmin
 from signals.admin.columns import age_column, short_text_column, signal_number_column
+from signals.admin.pages.belongings import verification_sections
+from signals.admin.pages.viewer import Viewer
 from signals.models import SignalVerification
 
 
@@ -29,7 +31,7 @@ class SignalVerificationAdmin(PipelineAdmin):
             None,
             {
                 "fields": (
-                    *("signal", "status", "outcome", "decision", "note", "next_check_at"),
+                    *("signal", "status", "outcome", "decision", "margin", "note", "next_check_at"),
                     *("checks", "attempts", "error", "updated_at", "withheld"),
                 )
             },
@@ -42,3 +44,6 @@ class SignalVerificationAdmin(PipelineAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return verification_sections(row, Viewer(request.user))

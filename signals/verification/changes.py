@@ -8,6 +8,7 @@ from typing import Any, Final
 from signals.choices import Decision, Note, SignalState
 from signals.verification.arrays import as_array, as_text_array
 from signals.verification.evaluation import Evaluation
+from signals.verification.margin import verdict_margin
 from signals.verification.run import Run
 from signals.verification.tokens import Token
 from signals.verification.verdict import Feature, Features
@@ -34,9 +35,10 @@ given AS MATERIALIZED (
     SELECT *, {STATE}
     FROM unnest(%(signals)s::bigint[], %(checks)s::integer[], %(evidence)s::timestamptz[],
         %(versions)s::integer[], %(decisions)s::text[], %(confidences)s::numeric[], %(notes)s::text[],
-        %(named)s::text[], %(features)s::text[], %(chains)s::text[], %(addresses)s::text[])
+        %(named)s::text[], %(features)s::text[], %(chains)s::text[], %(addresses)s::text[],
+        %(margins)s::numeric[])
         AS given(signal, checks, evidence, calc_version, decision, confidence, note, named, features,
-            chain, address)
+            chain, address, margin)
 )"""  # noqa: S608 - constants of this module
 """SQL for the evaluations as rows, from an array for each column."""
 
@@ -128,6 +130,12 @@ def comparison_parameters(run: Run, evaluations: Sequence[Evaluation]) -> dict[s
         ),
         "chains": as_text_array(each.chain for each in tokens),
         "addresses": as_text_array(each.address for each in tokens),
+        "margins": as_array(
+            verdict_margin(run.rules, each.verdict.decision, each.evidence.features)
+            if each.evidence
+            else None
+            for each in evaluations
+        ),
         **run_parameters(run),
     }
 

@@ -22,6 +22,7 @@ from signals.verification.features import (
     newest_measurement,
     times_of_measurements,
 )
+from signals.verification.margin import margin_sql
 from signals.verification.rules import FEATURE_RANGES, HOLD, Condition, confidence, insufficient
 from signals.verification.run import NOW, Run
 from signals.verification.settings import Mode
@@ -139,7 +140,9 @@ judged AS (
             WHERE CASE note WHEN 'feature_missing' THEN value IS NULL ELSE NOT is_valid END
         )::text ELSE '[]' END AS named,
         CASE WHEN evidence IS NULL THEN pg_catalog.jsonb_build_object()
-            ELSE pg_catalog.jsonb_build_object({_FEATURES}) END AS features, {STATE}
+            ELSE pg_catalog.jsonb_build_object({_FEATURES}) END AS features,
+        CASE decision WHEN 'downgrade' THEN <bad_margin> WHEN 'upgrade' THEN <good_margin>
+            WHEN 'hold' THEN greatest(<bad_margin>, <good_margin>) END AS margin, {STATE}
     FROM decided
 )"""  # noqa: S608
 
@@ -210,11 +213,15 @@ def _with_rules(run: Run) -> tuple[str, dict[str, Any]]:
     """Return the statement for the rules of the run, and its parameters besides those of the evidence."""
     rules = run.rules
     used = rules.used_features
+    bad_margin, bad = margin_sql("bad", rules.downgrade_if)
+    good_margin, good = margin_sql("good", rules.upgrade_if)
     parts = {
         "is_missing": " OR ".join(f"{feature.value} IS NULL" for feature in used),
         "is_valid": " AND ".join(map(_is_valid, used)),
         "is_bad": _all_hold("bad", rules.downgrade_if),
         "is_good": _all_hold("good", rules.upgrade_if),
+        "bad_margin": bad_margin,
+        "good_margin": good_margin,
         "used": " UNION ALL ".join(
             f"SELECT {place} AS place, '{feature.value}' AS name, {feature.value} AS value, "
             f"{_is_valid(feature)} AS is_valid"
@@ -233,8 +240,8 @@ def _with_rules(run: Run) -> tuple[str, dict[str, Any]]:
     parameters = {
         **run_parameters(run),
         **writing_parameters(),
-        **_thresholds("bad", rules.downgrade_if),
-        **_thresholds("good", rules.upgrade_if),
+        **bad,
+        **good,
         "confidences": json.dumps({key.value: str(value) for key, value in confidences.items()}),
         "is_supported": DECIDING_WINDOW in rules.windows,
         "aliases": json.dumps(dict(run.settings.chain_aliases)),
@@ -275,10 +282,6 @@ def _all_hold(prefix: str, conditions: Sequence[Condition]) -> str:
         f"{each.feature.value} {each.operator.value} %({prefix}_{place})s"
         for place, each in enumerate(conditions)
     )
-
-
-def _thresholds(prefix: str, conditions: Sequence[Condition]) -> dict[str, Any]:
-    return {f"{prefix}_{place}": each.threshold for place, each in enumerate(conditions)}
 
 
 def _is_valid(feature: Feature) -> str:

@@ -11,7 +11,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from signals.verification.errors import NotMigrated
 
 REQUIRED_MIGRATIONS: Final = (
-    *("0012_signal_state", "0013_signal_events", "0014_verification_runs", "0016_signal_actions"),
+    *("0012_signal_state", "0013_signal_events", "0014_verification_runs"),
+    *("0016_verification_margin", "0017_signal_actions"),
 )
 """Migrations that must be recorded as applied."""
 
@@ -30,7 +31,7 @@ REQUIRED_COLUMNS: Final = MappingProxyType(
         "signal_verifications": (
             *("signal_id", "status", "next_check_at", "checks", "attempts", "outcome"),
             *("decision", "note", "error", "updated_at", "run", "leased_until"),
-            *("chain", "address", "as_of", "rules_id", "withheld"),
+            *("chain", "address", "as_of", "rules_id", "withheld", "margin"),
         ),
         "verification_rules": ("id", "sha256", "text"),
         "verification_runs": ("id", "heartbeat_at", "counts"),

@@ -55,7 +55,8 @@ held AS MATERIALIZED (
         outcome = CASE WHEN c.outdated THEN 'skipped' ELSE 'evaluated' END,
         decision = c.decision, note = c.note, updated_at = {NOW}, leased_until = NULL,
         chain = c.chain, address = c.address, as_of = c.evidence, rules_id = %(rules)s,
-        withheld = c.decision = ANY (%(moves)s) AND c.new_state = 'candidate' AND NOT c.outdated
+        withheld = c.decision = ANY (%(moves)s) AND c.new_state = 'candidate' AND NOT c.outdated,
+        margin = c.margin
     FROM compared c
     WHERE v.signal_id = c.signal AND {{is_claimed}}
     RETURNING c.*
@@ -84,7 +85,7 @@ _FAIL: Final = f"""
 UPDATE signal_verifications v
 SET next_check_at = {NOW} + %(first)s * 2 ^ v.attempts, checks = v.checks + 1,
     attempts = v.attempts + 1, outcome = 'failed', decision = '', note = '', error = given.error,
-    updated_at = {NOW}, leased_until = NULL, rules_id = %(rules)s, withheld = false
+    updated_at = {NOW}, leased_until = NULL, rules_id = %(rules)s, withheld = false, margin = NULL
 FROM pg_catalog.jsonb_to_recordset(%(given)s::jsonb) AS given(signal bigint, checks integer, error text)
 WHERE v.signal_id = given.signal AND v.run = %(run)s AND v.leased_until IS NOT NULL
     AND v.checks = given.checks
