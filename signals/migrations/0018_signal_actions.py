@@ -43,7 +43,7 @@ def refuse_rows_of_people(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("signals", "0016_verification_margin")]
+    dependencies = [("signals", "0017_admin_lists")]
 
     operations = [
         migrations.AlterModelOptions(
