@@ -181,8 +181,10 @@ def test_no_page_of_an_action_is_wider_than_the_window(
 ) -> None:
     signal = make_attack()
     page.set_viewport_size({"width": width, "height": 800})
-    for step in ("dry_run", "override"):
+    for step, heading in (("dry_run", "Dry run"), ("override", "Override the state")):
         select(page, step, signal)
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+        page.wait_for_load_state()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, step
     page.get_by_label("verified: changes 1 signal").check()
     page.get_by_label("Reason").fill("long" * 120)
