@@ -21,6 +21,13 @@ from signals.admin.lists.orders import Condition, Order
 from signals.admin.lists.views import View
 from signals.choices import Decision, Note, SignalEventType, SignalState
 from signals.models import Signal, SignalEvent
+from signals.texts import shortened
+
+KINDS = [
+    (kind, "Verdict" if kind == SignalEventType.ONCHAIN_VERIFY else label)
+    for kind, label in SignalEventType.choices
+]
+"""The kinds of rows: the verdicts of the job, and what people did."""
 
 
 def _ask_decision(value: str) -> Condition:
@@ -46,6 +53,11 @@ def _ask_rare(column: str, value: str, common: str) -> Condition:
     return of_order("" if value == common else "time", column)(value)
 
 
+def _kind(row: SignalEvent) -> str:
+    known = dict(KINDS)
+    return known.get(row.type) or shortened(row.type, 40)
+
+
 def _change(row: SignalEvent) -> str:
     shown = tag("state", row.new_state, STATES)
     if row.previous_state == row.new_state:
@@ -63,14 +75,14 @@ class SignalEventAdmin(PipelineAdmin):
         list_column("decision", "Decision", lambda row: with_note(row.decision, row.note)),
         list_column("change", "State", _change),
         plain_column("confidence", "Confidence"),
-        plain_column("type", "Kind"),
+        list_column("type", "Kind", _kind),
         time_column("created_at", "Time", order="time"),
     )
     list_filter = (
         choice_filter("decision", "Decision", Decision.choices, _ask_decision),
         choice_filter("note", "Note", Note.choices, _ask_note),
         choice_filter("new_state", "New state", SignalState.choices, _ask_state),
-        choice_filter("type", "Kind", SignalEventType.choices, _ask_type),
+        choice_filter("type", "Kind", KINDS, _ask_type),
         moment_filter((("time", "Time", "created_at"),)),
     )
     orders = (Order("time", "time", "created_at", twin=True),)
