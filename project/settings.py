@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django_extensions",
     "signals.operations",
+    "signals.admin_log",
 ]
 if DEBUG:
     INSTALLED_APPS.append("project.demo")  # the commands behind make demo and make serve

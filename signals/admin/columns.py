@@ -74,10 +74,10 @@ def _holds_text(model: type[models.Model], name: str) -> bool:
 def text_of(row: Any, field: str) -> str:
     """Return the field's value as a plain text; a list has a line for each text."""
     value = getattr(row, field)
-    if isinstance(value, list):
-        return "\n".join(map(str, value))
     if isinstance(row._meta.get_field(field), models.JSONField):
         return json.dumps(value, indent=2, ensure_ascii=False)
+    if isinstance(value, list):
+        return "\n".join(map(str, value))
     return "" if value is None else str(value)
 
 

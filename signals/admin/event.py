@@ -16,11 +16,16 @@ from signals.admin.cells import (
     time_column,
     token_of_event,
 )
-from signals.admin.columns import json_column
-from signals.admin.filters import choice_filter, moment_filter, of_text, open_filter
-from signals.admin.inlines import SignalInline
+from signals.admin.filters import (
+    choice_filter,
+    moment_filter,
+    of_text,
+    open_filter,
+)
 from signals.admin.lists.orders import Condition, Order
 from signals.admin.lists.views import View
+from signals.admin.pages.belongings import event_sections
+from signals.admin.pages.viewer import Viewer
 from signals.admin.recheck import check_again
 from signals.models import Event, Signal
 
@@ -58,7 +63,6 @@ class EventAdmin(PipelineAdmin):
     ordering = ("-last_ts",)
     search_fields = ("event_key", "symbol", "topic_hash", "token_ca")
     search_help_text = "Event key or its beginning, token address, symbol or topic"
-    inlines = (SignalInline,)
     fieldsets = (
         (None, {"fields": ("event_key", "type", "symbol", "token_ca", "summary")}),
         (
@@ -74,7 +78,7 @@ class EventAdmin(PipelineAdmin):
             "Evidence",
             {
                 "fields": (
-                    *("evidence_count", json_column("evidence"), json_column("keywords_norm")),
+                    *("evidence_count", "evidence", "keywords_norm"),
                     *("impacted_assets", "topic_hash", "topic_entities", "version"),
                 )
             },
@@ -90,6 +94,9 @@ class EventAdmin(PipelineAdmin):
             },
         ),
     )
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return {"title": "Event", "subtitle": str(row)} | event_sections(row, Viewer(request.user))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the changes; the candidates of a token whose address changed are checked by the next run."""

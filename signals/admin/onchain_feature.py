@@ -16,11 +16,17 @@ from signals.admin.cells import (
     times,
     token_of_record,
 )
-from signals.admin.columns import number_column
-from signals.admin.filters import choice_filter, in_streams, moment_filter, open_filter
+from signals.admin.filters import (
+    choice_filter,
+    in_streams,
+    moment_filter,
+    open_filter,
+)
 from signals.admin.lists.orders import Condition, Order
 from signals.admin.lists.values import first_values
 from signals.admin.lists.views import View
+from signals.admin.pages.belongings import measurement_sections
+from signals.admin.pages.viewer import Viewer
 from signals.choices import WINDOW_MINUTES
 from signals.models import OnchainFeature
 
@@ -88,13 +94,15 @@ class OnchainFeatureAdmin(PipelineAdmin):
             "Measured",
             {
                 "fields": (
-                    *("addr_active", "tx_count", number_column("growth_ratio")),
-                    *(number_column("top10_share"), number_column("self_loop_ratio")),
+                    *("addr_active", "tx_count", "growth_ratio", "top10_share", "self_loop_ratio"),
                     *("calc_version", "created_at"),
                 )
             },
         ),
     )
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return measurement_sections(row, Viewer(request.user))
 
     def get_orders(self, request: HttpRequest) -> list[Order]:
         """Return the orders; by time there is one index for each chain and window."""

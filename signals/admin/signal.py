@@ -3,11 +3,11 @@
 from typing import Any, Final
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.urls import path
 
-from signals.admin.base import PipelineAdmin
+from signals.admin.actions.pages import ActionsAdmin
 from signals.admin.cells import (
     RISKS,
     STATES,
@@ -20,8 +20,6 @@ from signals.admin.cells import (
     time_column,
     token_of_signal,
 )
-from signals.admin.columns import json_column, number_column
-from signals.admin.explained import explained
 from signals.admin.filters import (
     choice_filter,
     moment_filter,
@@ -30,7 +28,6 @@ from signals.admin.filters import (
     open_filter,
     range_filter,
 )
-from signals.admin.inlines import VerdictInline, VerificationInline
 from signals.admin.lists.orders import Order
 from signals.admin.lists.verification import (
     verification_filters,
@@ -38,17 +35,20 @@ from signals.admin.lists.verification import (
     verification_times,
 )
 from signals.admin.lists.views import View
+from signals.admin.pages.summary import signal_sections
+from signals.admin.pages.viewer import Viewer
 from signals.admin.recheck import check_again
+from signals.admin.token import token_view
 from signals.choices import SignalState
 from signals.fields import GoplusRisk
-from signals.models import Signal
+from signals.models import Event, Signal
 
 _OF_RECORD: Final = verification_filters("verification__", VERIFICATION)
 _ARRIVAL: Final = ("arrival", "Arrival", "created_at")
 
 
 @admin.register(Signal)
-class SignalAdmin(PipelineAdmin):
+class SignalAdmin(ActionsAdmin):
     editable = ("event", "market_type", "advice_tag")
     list_display = (
         list_column("number", "Signal", lambda row: row.pk),
@@ -92,12 +92,11 @@ class SignalAdmin(PipelineAdmin):
     search_fields = ("id", "topic_id", "event__event_key", "event__symbol", "event__token_ca")
     search_help_text = "Event key or its beginning, token address, symbol, topic or number"
     autocomplete_fields = ("event",)
-    inlines = (VerificationInline, VerdictInline)
     fieldsets = (
         (None, {"fields": ("id", "event", "market_type", "advice_tag", "confidence")}),
         (
             "Verification",
-            {"fields": ("state", "onchain_asof_ts", number_column("onchain_confidence"))},
+            {"fields": ("state", "onchain_asof_ts", "onchain_confidence")},
         ),
         ("Times", {"fields": ("ts", "created_at", "updated_at")}),
         (
@@ -124,7 +123,7 @@ class SignalAdmin(PipelineAdmin):
             "Source",
             {
                 "classes": ("collapse",),
-                "fields": ("source_level", "heat_slope", json_column("features_snapshot")),
+                "fields": ("source_level", "heat_slope", "features_snapshot"),
             },
         ),
     )
@@ -136,24 +135,30 @@ class SignalAdmin(PipelineAdmin):
             return found
         return [*found, moment_filter((_ARRIVAL,))]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show also why the last verdict is what it is, to those who may view verdicts."""
-        context = dict(extra_context or {})
-        if request.user.has_perm("signals.view_signalevent"):
-            context |= explained(unquote(object_id))
-        return super().change_view(request, object_id, form_url, context)
+    def get_urls(self) -> list[Any]:
+        """Return the addresses of the pages of signals, and those of tokens."""
+        view = self.admin_site.admin_view(token_view)
+        return [
+            path("token/<str:chain>/<str:address>/", view, name="signals_token"),
+            *super().get_urls(),
+        ]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Return also the event of a signal that has a verdict, because the verdict is about its token."""
-        fields = super().get_readonly_fields(request, obj)
-        is_settled = obj is not None and obj.state != SignalState.CANDIDATE
-        return ["event", *fields] if is_settled else fields
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        sections = signal_sections(row, Viewer(request.user), self.hidden_fields(request))
+        actions = {"signal_actions": self.actions_of_signal(request, str(row.pk))}
+        return super().page_context(request, row) | sections | actions
+
+    def hidden_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return () if Viewer(request.user).may_view(Event) else ("event",)
+
+    def changeable(self, request: HttpRequest, obj: Any) -> tuple[str, ...]:
+        """Return the same without the event of a signal that has a verdict, which is about its token.
+
+        Who may not view events does not choose one either: what is refused would tell which there are.
+        """
+        is_kept = obj is not None and obj.state != SignalState.CANDIDATE
+        kept = {"event"} if is_kept else set(self.hidden_fields(request))
+        return tuple(name for name in super().changeable(request, obj) if name not in kept)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the changes; a candidate of another event is checked by the next run."""

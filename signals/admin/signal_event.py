@@ -1,7 +1,10 @@
 """The page of signal events, which are the verdicts on signals."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils.html import format_html
 
 from signals.admin.base import PipelineAdmin
@@ -15,12 +18,13 @@ from signals.admin.cells import (
     time_column,
     with_note,
 )
-from signals.admin.columns import json_column
 from signals.admin.filters import choice_filter, in_streams, moment_filter, of_order
 from signals.admin.lists.orders import Condition, Order
 from signals.admin.lists.views import View
+from signals.admin.pages.belongings import verdict_sections
+from signals.admin.pages.viewer import Viewer
 from signals.choices import Decision, Note, SignalEventType, SignalState
-from signals.models import Signal, SignalEvent
+from signals.models import Event, Signal, SignalEvent
 from signals.texts import shortened
 
 KINDS = [
@@ -54,8 +58,10 @@ def _ask_rare(column: str, value: str, common: str) -> Condition:
 
 
 def _kind(row: SignalEvent) -> str:
-    known = dict(KINDS)
-    return known.get(row.type) or shortened(row.type, 40)
+    kind = dict(KINDS).get(row.type) or shortened(row.type, 40)
+    if not row.person:
+        return kind
+    return format_html('{}<span class="more">by {}</span>', kind, shortened(row.person, 40))
 
 
 def _change(row: SignalEvent) -> str:
@@ -90,6 +96,7 @@ class SignalEventAdmin(PipelineAdmin):
         View("Last hour", {"from": "-1h"}),
         View("Upgrades today", {"decision": "upgrade", "from": "today"}),
         View("Downgrades today", {"decision": "downgrade", "from": "today"}),
+        View("Set by hand", {"type": "override"}),
     )
     ordering = ("-id",)
     search_fields = ("signal__id", "run")
@@ -102,12 +109,18 @@ class SignalEventAdmin(PipelineAdmin):
             {
                 "fields": (
                     *("id", "signal", "event_key", "type", "created_at", "decision"),
-                    *("confidence", "note", "previous_state", "new_state"),
+                    *("confidence", "note", "previous_state", "new_state", "person", "reason"),
                 )
             },
         ),
         (
             "Evidence",
-            {"fields": (json_column("features"), json_column("metadata"), "rules_sha256", "run")},
+            {"fields": ("features", "metadata", "rules_sha256", "run")},
         ),
     )
+
+    def hidden_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return () if Viewer(request.user).may_view(Event) else ("event_key",)
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return verdict_sections(row, Viewer(request.user))

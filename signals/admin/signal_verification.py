@@ -27,6 +27,8 @@ from signals.admin.lists.verification import (
     verification_times,
 )
 from signals.admin.lists.views import View
+from signals.admin.pages.belongings import verification_sections
+from signals.admin.pages.viewer import Viewer
 from signals.models import SignalVerification
 from signals.texts import shortened
 
@@ -74,7 +76,7 @@ class SignalVerificationAdmin(PipelineAdmin):
             None,
             {
                 "fields": (
-                    *("signal", "status", "outcome", "decision", "note", "next_check_at"),
+                    *("signal", "status", "outcome", "decision", "margin", "note", "next_check_at"),
                     *("checks", "attempts", "error", "updated_at", "withheld"),
                 )
             },
@@ -97,3 +99,6 @@ class SignalVerificationAdmin(PipelineAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return verification_sections(row, Viewer(request.user))

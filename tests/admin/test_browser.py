@@ -83,7 +83,7 @@ def test_an_analyst_goes_from_a_token_to_the_verdict_on_its_signal(
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     page.get_by_role("link", name=str(signal.pk), exact=True).click()
-    page.locator("#verdicts-group").get_by_role("link", name="View").click()
+    page.locator("#timeline").get_by_role("link", name="Verdict: upgrade").click()
     expect(page.locator(".field-features pre")).to_have_text('{\n  "growth_ratio": 2.5\n}')
     assert complaints == []
 
