@@ -1,7 +1,6 @@
 """The explanation of a signal's last verdict, for the signal's page."""
 
 import os
-from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
@@ -12,11 +11,14 @@ from signals.models import SignalEvent, SignalVerification
 from signals.texts import shortened
 from signals.verification.errors import ConfigurationError
 from signals.verification.review.explanation import CheckedCondition, Explanation, explain
-from signals.verification.review.explanation_output import condition_text, way_text
+from signals.verification.review.explanation_output import (
+    condition_text,
+    short_number,
+    way_text,
+)
 from signals.verification.review.reason import reason
 from signals.verification.settings import Settings
 
-_DIGITS: Final = 10
 _MOST: Final = 500  # characters of a sentence
 
 
@@ -51,7 +53,7 @@ def _explained(explanation: Explanation | None, viewer: Viewer) -> dict[str, Any
         "rules_urls": list(rules_urls({verdict.rules_sha256}, viewer).values()) if verdict else [],
         "conditions": [_condition(*each) for each in conditions],
         "ways": [
-            f"{way.decision or 'any'}: {shortened(way_text(way), _MOST)}"
+            f"{way.decision or 'any'}: {shortened(way_text(way, short_number), _MOST)}"
             for way in explanation.ways
         ],
     }
@@ -61,12 +63,7 @@ def _condition(decision: str, checked: CheckedCondition) -> dict[str, Any]:
     return {
         "decision": decision,
         "text": condition_text(checked),
-        "value": "missing" if checked.value is None else _short(checked.value),
-        "margin": "" if checked.margin is None else _short(checked.margin, "+"),
+        "value": "missing" if checked.value is None else short_number(checked.value),
+        "margin": "" if checked.margin is None else short_number(checked.margin, "+"),
         "holds": checked.holds,
     }
-
-
-def _short(number: Decimal, sign: str = "") -> str:
-    text = format(number, f"{sign}f")
-    return text if len(text) <= _DIGITS else f"{text[:_DIGITS]}…"
