@@ -19,10 +19,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from signals.admin.columns import EMPTY_VALUE, without_middle
+from signals.admin.token import token_url
 from signals.choices import Decision, Note, SignalState, VerificationStatus
 from signals.explorers import explorer_url
 from signals.fields import GoplusRisk
-from signals.models import Event, Signal
+from signals.models import Event, OnchainFeature, Signal
 from signals.texts import printable, shortened
 from signals.verification.errors import ConfigurationError
 from signals.verification.settings import Settings
@@ -309,26 +310,30 @@ def _token_of_event(event: Event, first: str = "") -> str:
     token = resolve(event.pk, event.token_ca, _aliases(os.environ.get("ONCHAIN_CHAIN_ALIASES", "")))
     if token is None:
         return format_html('{}<span class="more">no token address</span>', first)
-    return format_html("{} {}", first, token_text(token.chain, token.address))
+    return format_html("{} {}", first, _linked_token(token.chain, token.address))
 
 
-def token_text(chain: str, address: str) -> SafeString:
-    """Return chain and address, with a button that copies it and a link to an explorer."""
+def token_text(chain: str, address: str, url: str = "") -> SafeString:
+    """Return chain and address, with a button that copies it and a link to an explorer.
+
+    `url` is the address of the token's own page, for those who may open it.
+    """
+    code = format_html('<code title="{}">{}</code>', shortened(address, 200), _short(address))
     parts = [
         format_html('<span class="chain">{}</span>', shortened(chain, 20)),
-        format_html('<code title="{}">{}</code>', shortened(address, 200), _short(address)),
+        format_html('<a href="{}">{}</a>', url, code) if url else code,
         format_html(
             '<button type="button" class="copy" data-copy="{}" aria-label="Copy the address {}"'
             ' title="Copy the address" hidden>{}</button>',
             *(address, _short(address), _COPY),
         ),
     ]
-    if url := explorer_url(chain, address):
+    if explorer := explorer_url(chain, address):
         parts.append(
             format_html(
                 '<a class="explorer" href="{}" target="_blank" rel="noopener noreferrer"'
                 ' title="Explorer (new tab)" aria-label="{} on an explorer (new tab)">↗</a>',
-                *(url, _short(address)),
+                *(explorer, _short(address)),
             )
         )
     joined = format_html_join(" ", "{}", ((part,) for part in parts))
@@ -339,8 +344,15 @@ def _short(address: str) -> str:
     return without_middle(printable(address[:200]), 6, 4)
 
 
+def _linked_token(chain: str, address: str) -> SafeString:
+    return token_text(chain, address, token_url(chain, address))
+
+
 def _token_of_record(row: Any) -> str:
-    return token_text(row.chain, row.address) if row.address else EMPTY_VALUE
+    if not row.address:
+        return EMPTY_VALUE
+    is_measurement = isinstance(row, OnchainFeature)  # whose reader may open the token's page
+    return (_linked_token if is_measurement else token_text)(row.chain, row.address)
 
 
 token_of_signal: Final = list_column("token", "Token", _token_of_signal, needs=EVENT)

@@ -25,6 +25,13 @@ from signals.admin.pages.belongings import verdict_sections
 from signals.admin.pages.viewer import Viewer
 from signals.choices import Decision, Note, SignalEventType, SignalState
 from signals.models import Event, Signal, SignalEvent
+from signals.texts import shortened
+
+KINDS = [
+    (kind, "Verdict" if kind == SignalEventType.ONCHAIN_VERIFY else label)
+    for kind, label in SignalEventType.choices
+]
+"""The kinds of rows: the verdicts of the job, and what people did."""
 
 
 def _ask_decision(value: str) -> Condition:
@@ -50,6 +57,13 @@ def _ask_rare(column: str, value: str, common: str) -> Condition:
     return of_order("" if value == common else "time", column)(value)
 
 
+def _kind(row: SignalEvent) -> str:
+    kind = dict(KINDS).get(row.type) or shortened(row.type, 40)
+    if not row.person:
+        return kind
+    return format_html('{}<span class="more">by {}</span>', kind, shortened(row.person, 40))
+
+
 def _change(row: SignalEvent) -> str:
     shown = tag("state", row.new_state, STATES)
     if row.previous_state == row.new_state:
@@ -67,14 +81,14 @@ class SignalEventAdmin(PipelineAdmin):
         list_column("decision", "Decision", lambda row: with_note(row.decision, row.note)),
         list_column("change", "State", _change),
         plain_column("confidence", "Confidence"),
-        plain_column("type", "Kind"),
+        list_column("type", "Kind", _kind),
         time_column("created_at", "Time", order="time"),
     )
     list_filter = (
         choice_filter("decision", "Decision", Decision.choices, _ask_decision),
         choice_filter("note", "Note", Note.choices, _ask_note),
         choice_filter("new_state", "New state", SignalState.choices, _ask_state),
-        choice_filter("type", "Kind", SignalEventType.choices, _ask_type),
+        choice_filter("type", "Kind", KINDS, _ask_type),
         moment_filter((("time", "Time", "created_at"),)),
     )
     orders = (Order("time", "time", "created_at", twin=True),)
@@ -82,6 +96,7 @@ class SignalEventAdmin(PipelineAdmin):
         View("Last hour", {"from": "-1h"}),
         View("Upgrades today", {"decision": "upgrade", "from": "today"}),
         View("Downgrades today", {"decision": "downgrade", "from": "today"}),
+        View("Set by hand", {"type": "override"}),
     )
     ordering = ("-id",)
     search_fields = ("signal__id", "run")

@@ -4,8 +4,10 @@ import os
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -85,6 +87,10 @@ def fill(rows: int) -> None:
         )
 
 
+def do_nothing(*_: Any) -> None:
+    """Stand for an action."""
+
+
 def keep(page: Page, name: str) -> None:
     """Keep a picture of the page in the folder that SCREENSHOTS names, if it names one."""
     if folder := os.environ.get("SCREENSHOTS"):
@@ -93,9 +99,17 @@ def keep(page: Page, name: str) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [DESK, TELEPHONE])
-def test_the_lists_fit_their_window(
-    page: Page, complaints: list[str], width: int, height: int, theme: str
+def test_the_lists_fit_their_window(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+    page: Page,
+    complaints: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+    height: int,
+    theme: str,
 ) -> None:
+    """Also with the boxes of a list that has actions."""
+    for model in MODELS:
+        monkeypatch.setattr(site.get_model_admin(model), "actions", [do_nothing])
     fill(12)
     page.set_viewport_size({"width": width, "height": height})
     page.add_init_script(f"localStorage.setItem('theme', '{theme}')")
@@ -195,4 +209,27 @@ def test_the_pages_lead_to_the_end_and_back(
     page.keyboard.press("Enter")
     expect(page.locator("#result_list tbody tr")).to_have_count(5)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert complaints == []
+
+
+@pytest.mark.parametrize(("width", "height"), [DESK, TELEPHONE])
+def test_a_view_is_saved_used_and_deleted(
+    page: Page, complaints: list[str], width: int, height: int
+) -> None:
+    fill(6)
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto("/admin/signals/signal/?state=verified&margin_from=10")
+    page.get_by_text("Own views").click()
+    page.get_by_label("Save what is shown as").fill("Clear ones")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("The view “Clear ones” was saved.")).to_be_visible()
+    page.goto("/admin/signals/signal/")
+    page.get_by_role("link", name="Clear ones").click()
+    expect(page.get_by_role("link", name="Clear ones")).to_have_attribute("aria-current", "page")
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    page.get_by_text("Own views").click()
+    keep(page, f"views-{width}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("button", name="Delete the view Clear ones").click()
+    expect(page.get_by_role("link", name="Clear ones")).to_have_count(0)
     assert complaints == []

@@ -1,5 +1,6 @@
 """The lists as a whole: their order, who sees them, and addresses that somebody made up."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -127,16 +128,12 @@ def test_the_given_views_are_links_and_the_current_one_says_so(viewer: Client) -
     assert 'aria-current="page">Verified in the last hour</a>' in response.text
 
 
-def test_actions_are_offered_the_rows_of_all_pages(superuser: Client, rf: Any) -> None:
-    from django.contrib.admin import site
-    from django.contrib.auth.models import User
-
+def test_actions_are_offered_the_rows_of_all_pages(superuser: Client) -> None:
     made = {make_signal(state="verified").pk for _ in range(120)}
     make_signal()
-    request = rf.get("/admin/signals/signal/", {"state": "verified"})
-    request.user = User.objects.get()
-    admin: Any = site.get_model_admin(Signal)
-    assert set(admin.matching(request).values_list("pk", flat=True)) == made
+    cl = superuser.get("/admin/signals/signal/", {"state": "verified"}).context["cl"]
+    assert len(cl.result_list) == 100
+    assert set(cl.queryset.values_list("pk", flat=True)) == made
 
 
 def test_a_verdict_shows_no_key_or_signal_to_those_who_may_not_view_them(staff: Staff) -> None:
@@ -146,3 +143,29 @@ def test_a_verdict_shows_no_key_or_signal_to_those_who_may_not_view_them(staff: 
     text = client.get("/admin/signals/signalevent/").text
     assert "a-secret-key" not in text
     assert "/admin/signals/signal/" not in text
+
+
+def test_what_people_did_is_listed_with_their_name(viewer: Client) -> None:
+    signal = make_signal()
+    make_verdict(signal)
+    done = make_verdict(
+        signal,
+        type="override",
+        person="Ada",
+        reason="a test",
+        decision="",
+        confidence=None,
+        rules_sha256="",
+    )
+    assert listed(viewer, SignalEvent, type="override") == [done.pk]
+    text = viewer.get("/admin/signals/signalevent/").text
+    assert 'Override<span class="more">by Ada</span>' in text
+    assert ">Verdict</td>" in text
+
+
+def test_the_address_of_a_token_leads_to_its_page(viewer: Client) -> None:
+    make_one_of_each()
+    for name in ("signal", "event", "onchainfeature"):
+        text = viewer.get(f"/admin/signals/{name}/").text
+        (address,) = set(re.findall(r'href="(/admin/[^"]*token[^"]*)"', text))
+        assert viewer.get(address).status_code == 200

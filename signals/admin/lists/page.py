@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from signals.admin.lists.changelist import ORDER, PagedList
@@ -58,15 +57,6 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptable
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PagedList
-
-    def matching(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return all rows that the filters and the search of a request to the list leave, on all pages.
-
-        A search for more than is shown of it returns what is shown. Raise IncorrectLookupParameters if the
-        address is none of the list.
-        """
-        found: QuerySet[Any] = self.get_changelist_instance(request).queryset
-        return found
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Return the columns, without those of models that the person may not view."""
