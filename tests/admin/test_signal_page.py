@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from signals.models import Signal, SignalVerification
+from signals.models import Signal, SignalEvent, SignalVerification
 from tests.admin.pages import page_url, post, shown
 from tests.admin.sample_rows import (
     ADDRESS,
@@ -127,6 +127,23 @@ def test_verdicts_and_verifications_link_to_what_they_belong_to(superuser: Clien
         text = shown(superuser, row).text
         assert f'href="{page_url(Signal, signal.pk)}"' in text
         assert str(RUN) in text
+
+
+def test_what_a_person_did_says_who_and_why(
+    superuser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_verdict(make_signal(), type="override")
+    monkeypatch.setattr(SignalEvent, "person", "alice", raising=False)
+    monkeypatch.setattr(SignalEvent, "reason", "a trap " + "x" * 1_000, raising=False)
+    response = shown(superuser, row)
+    assert response.context["title"] == f"Override {row.pk}"
+    assert {"By", "Why"} <= set(dict(response.context["belongs"]))
+    assert "a trap xxx" in response.text
+
+
+def test_only_candidates_are_checked(viewer: Client) -> None:
+    signal = make_signal(state="verified")
+    assert facts(shown(viewer, signal))["Next check"] == "None: only candidates are checked"
 
 
 def test_a_verdict_on_a_signal_that_was_deleted_says_so(superuser: Client) -> None:

@@ -15,11 +15,12 @@ from signals.admin.pages.timeline import ON_A_PAGE, Place, Timeline, read_timeli
 from signals.admin.pages.values import age_of, brief_address, brief_number, state_shown, time_shown
 from signals.admin.pages.viewer import Viewer, linked
 from signals.admin.token import measured_courses, token_url_for
-from signals.choices import Decision, VerificationStatus
+from signals.choices import Decision, SignalState, VerificationStatus
 from signals.models import Event, OnchainFeature, Signal, SignalEvent, SignalVerification
 from signals.texts import shortened
 from signals.verification.tokens import Token, resolve
 
+_MOST_OF_REASON: Final = 160  # characters, such that what follows is seen without scrolling
 _DIGITS: Final = 6
 """The greatest power of ten of a margin in percent that is written out."""
 
@@ -59,7 +60,8 @@ def _by_hand(signal: Signal, timeline: Timeline) -> str:
     last = next(moves, None)
     if last is None or last.is_verdict or last.changes[0].after != signal.state:
         return ""
-    return f"Set by hand by {last.who}: {last.why or 'no reason was given'}."
+    why = shortened(last.why, _MOST_OF_REASON) or "no reason was given"
+    return f"Set by hand by {last.who}: {why}."
 
 
 def _check_of(signal: Signal, viewer: Viewer) -> SignalVerification | None:
@@ -104,6 +106,8 @@ def _next_check(
 ) -> SafeString | str:
     if not viewer.may_view(SignalVerification):
         return "Not shown"
+    if check is None and signal.state != SignalState.CANDIDATE:
+        return "None: only candidates are checked"
     if check is None:
         return "By the next run that it is due for"
     said = _when(check, now)
