@@ -10,6 +10,7 @@ LOG_LEVEL          of the application's loggers: warning (the default), info for
 LOGIN_THROTTLE     on: five failed logins lock an account out for 15 minutes; needs django-axes
 TASK_QUEUE         none (the default), procrastinate or django: the queue whose worker runs verify_signal
 ADMIN_STATEMENT_TIMEOUT_MS  how long a statement of the admin's pages may take; 5000 unless set, 0: no limit
+ADMIN_EXPLORERS    pages of tokens on explorers: chain=https://host/path/{address}, chain=…; none: chain=
 SECURE_SSL_REDIRECT, SECURE_HSTS_SECONDS  for a site behind TLS; on and one year when DEBUG is off
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from project.environment import choice, database_from_url, flag, milliseconds, words
+from signals.explorers import read_explorers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -94,6 +96,7 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
+ADMIN_EXPLORERS = read_explorers(os.environ.get("ADMIN_EXPLORERS", ""))
 ADMIN_STATEMENT_TIMEOUT_MS = milliseconds("ADMIN_STATEMENT_TIMEOUT_MS", 5_000)
 
 ROOT_URLCONF = "project.urls"

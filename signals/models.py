@@ -4,10 +4,11 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.db.models import Case, F, Index, Q, When
-from django.db.models.functions import Collate, Lower
+from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django_extensions.db.fields import CreationDateTimeField, ModificationDateTimeField
 
+from signals import indexes
 from signals.choices import (
     WINDOW_MINUTES,
     Decision,
@@ -18,9 +19,21 @@ from signals.choices import (
     VerificationOutcome,
     VerificationStatus,
 )
-from signals.expressions import newest_event, newest_id, symbol_key, token_address_key
 from signals.fields import EnumField, GoplusRisk, NumericField, now
+from signals.saved_view import SavedView
 from signals.texts import shortened
+
+__all__ = [
+    "Event",
+    "OnchainFeature",
+    "SavedView",
+    "Signal",
+    "SignalEvent",
+    "SignalVerification",
+    "VerificationCursor",
+    "VerificationRules",
+    "VerificationRun",
+]
 
 
 def json_type(field: str) -> models.Func:
@@ -81,15 +94,7 @@ class Event(models.Model):
             Index(fields=("refine_ts",), name="idx_events_refine_ts"),
             Index(fields=("topic_hash",), name="idx_events_topic_hash"),
             Index(fields=("topic_hash", "last_ts"), name="idx_events_topic_last_ts"),
-            # The admin's searches: the beginning of a key in any locale, and the newest events of a kind.
-            Index(Collate("event_key", "C"), name="ix_events_key_prefix"),
-            Index(symbol_key(), newest_event(), name="ix_events_symbol_newest"),
-            Index(token_address_key(), newest_event(), name="ix_events_address_newest"),
-            Index(
-                *(F("topic_hash"), newest_event()),
-                condition=Q(topic_hash__isnull=False),
-                name="ix_events_topic_newest",
-            ),
+            *indexes.OF_EVENTS,
         )
 
     def __str__(self) -> str:
@@ -148,12 +153,7 @@ class Signal(models.Model):
             Index(fields=("goplus_risk",), name="idx_signals_goplus_risk"),
             Index(fields=("topic_id",), name="idx_signals_topic_id"),
             Index(fields=("state", "created_at"), name="idx_signals_state_created_at"),
-            # The newest signals of a topic, which may be one of the past.
-            Index(
-                *(F("topic_id"), newest_id()),
-                condition=Q(topic_id__isnull=False),
-                name="ix_signals_topic_id_newest",
-            ),
+            *indexes.OF_SIGNALS,
         )
         constraints = (
             models.CheckConstraint(
@@ -197,8 +197,7 @@ class OnchainFeature(models.Model):
                 include=("addr_active",),
                 name="ix_onf_population",
             ),
-            # The newest measurements at an address that is given in any case.
-            Index(Lower("address"), newest_id(), name="ix_onf_address_newest"),
+            *indexes.OF_FEATURES,
         )
         constraints = (
             models.UniqueConstraint(
@@ -250,7 +249,7 @@ class SignalEvent(models.Model):
             Index(fields=("signal", "type", "-id"), name="ix_signal_events_signal"),
             Index(fields=("-created_at",), name="ix_signal_events_created_at"),
             Index(fields=("run",), name="ix_signal_events_run"),
-            Index(F("run"), newest_id(), name="ix_signal_events_run_newest"),
+            *indexes.OF_VERDICTS,
         )
         constraints = (
             models.CheckConstraint(
@@ -288,6 +287,7 @@ class VerificationRules(models.Model):
 
     class Meta:
         db_table = "verification_rules"
+        verbose_name_plural = "verification rules"
         constraints = (
             models.UniqueConstraint(fields=("sha256",), name="verification_rules_sha256_key"),
         )
@@ -404,6 +404,7 @@ class SignalVerification(models.Model):
                 condition=Q(status="waiting", address__gt=""),
                 name="ix_signal_verif_address",
             ),
+            *indexes.OF_VERIFICATIONS,
         )
         constraints = (
             models.CheckConstraint(

@@ -3,13 +3,12 @@
 The pages show what the pipelines and the job wrote; few fields can be changed. They stay quick on tables
 with millions of rows:
 
-* Lists count and page a bounded number of rows (paging.py).
-* Lists are ordered by an index (the page's module).
+* Lists have the orders of indexes, filters that an index serves, and pages that begin behind a row (lists/,
+  filters.py).
 * Searches use indexes that give the newest rows first (searches.py).
 * A statement ends after a few seconds, and the page says so (timeouts.py).
-* A filter without an index reads far only if few rows match it (filters.py).
 
-Texts come from posts, so every column escapes them (columns.py).
+Texts come from posts, so every column escapes them (columns.py, cells.py).
 """
 
 from django.contrib import admin

@@ -1,12 +1,9 @@
 # ruff: noqa: ARG002 - Django calls its hooks with all arguments, whether they are used or not
 """The base class of all pages."""
 
-from typing import Any, ClassVar
+from typing import Any
 
-from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import flatten_fieldsets, unquote
-from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
@@ -19,7 +16,8 @@ from django.utils.text import capfirst
 from django_extensions.db.fields import ModificationDateTimeField
 
 from signals.admin.change_messages import with_values
-from signals.admin.columns import EMPTY_VALUE, readable_columns, short_text_column, text_of
+from signals.admin.columns import EMPTY_VALUE, text_of
+from signals.admin.lists.page import ListAdmin
 from signals.admin.pages.fields import has_whole_text, page_fields
 from signals.admin.pages.headings import headings
 from signals.admin.pages.timeline import IN_A_HISTORY, Place, read_timeline
@@ -55,18 +53,7 @@ def _as_sent(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-class IndexedList(ChangeList):
-    """A list that is sorted only by the columns of `sortable_by`, also if its address says otherwise."""
-
-    def get_ordering_field(self, field_name: Any) -> Any:
-        return (
-            super().get_ordering_field(field_name)
-            if field_name in (self.sortable_by or ())
-            else None
-        )
-
-
-class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
+class PipelineAdmin(ListAdmin):
     """A page of rows that a pipeline writes: rows are not added or deleted, and few fields change.
 
     `editable` names the fields that can be changed; a field that is new in the model is read-only until
@@ -78,20 +65,7 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
 
     editable: tuple[str, ...] = ()
 
-    actions_on_top = False
-    actions_on_bottom = True
     paginator = BoundedPaginator
-    show_facets = admin.ShowFacets.NEVER  # each count would read the table
-    list_max_show_all = 0
-    show_full_result_count = False
-    sortable_by: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
-        self.list_display = readable_columns(model, self.list_display, short_text_column)
-        super().__init__(model, admin_site)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return IndexedList
 
     def get_urls(self) -> list[Any]:
         """Return the addresses of the pages, and that of one text of a row as plain text."""
@@ -198,16 +172,6 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
         }
         return TemplateResponse(request, "admin/signals/pages/history.html", context)
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        """Allow what the links of the page's filters send; send any other address back to the list."""
-        offered: set[str] = set()
-        for each in self.list_filter:
-            parameter = getattr(each, "parameter_name", None)
-            offered |= {parameter} if parameter else {f"{each}__exact", f"{each}__isnull"}
-        if lookup not in offered or "\0" in str(value):
-            raise IncorrectLookupParameters
-        return True
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -216,12 +180,7 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
             return queryset, False
         found = search(self.model, search_term)
         request.search = found  # type: ignore[attr-defined] # for the template of the list
-        return found.rows(queryset, keep_order=ORDER_VAR in request.GET), False
-
-    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        paginator: Any = super().get_paginator(request, *args, **kwargs)
-        paginator.is_search = hasattr(request, "search")
-        return paginator
+        return found.rows(queryset), False
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Return a field that sends along the value that was shown.

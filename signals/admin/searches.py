@@ -18,7 +18,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import F, Model, OrderBy, QuerySet, Value
-from django.db.models.functions import Coalesce, Collate, Lower
+from django.db.models.functions import Collate, Lower
 
 from signals.expressions import newest_event, newest_id, symbol_key, token_address_key
 from signals.models import (
@@ -46,7 +46,6 @@ MAX_WORDS: Final = 6
 _SORTED: Final[Mapping[str, Any]] = {
     "id": F("id") + Value(0),
     "pk": F("pk") + Value(0),
-    "status": Coalesce(F("status"), Value("")),
 }
 """The first columns of the lists' orders, as expressions that no index has."""
 
@@ -175,11 +174,10 @@ class Search:
     problem: str = ""
     symbol: str = ""
 
-    def rows(self, queryset: QuerySet[Any], *, keep_order: bool) -> QuerySet[Any]:
+    def rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows of the queryset that all words match.
 
-        They are in another order than that of the queryset if only so they can be found quickly, unless
-        the order is to be kept.
+        They are in another order than that of the queryset if only so they can be found quickly.
         """
         if not self.matches:
             return queryset.none()
@@ -187,7 +185,7 @@ class Search:
         for match in self.matches:
             queryset, order = match.restrict(queryset)
             orders.extend([order] if order else [])
-        if len(orders) == len(self.matches) and not keep_order:
+        if len(orders) == len(self.matches):
             queryset = queryset.order_by(orders[0], "-pk")
         return queryset
 

@@ -5,7 +5,9 @@ from typing import Any
 from django.contrib import admin
 
 from signals.admin.base import PipelineAdmin
+from signals.admin.cells import list_column, plain_column, time_column
 from signals.admin.columns import text_column
+from signals.admin.lists.orders import Order
 from signals.models import VerificationRules, VerificationRun
 
 
@@ -20,9 +22,13 @@ in_force_column: Any = admin.display(_in_force, description="in force", boolean=
 
 @admin.register(VerificationRules)
 class VerificationRulesAdmin(PipelineAdmin):
-    list_display = ("id", "sha256", "created_at")
+    list_display = (
+        list_column("number", "Rules", lambda row: row.pk, order="number"),
+        plain_column("sha256", "SHA-256 of the file", most=64),
+        time_column("created_at", "First used"),
+    )
+    orders = (Order("number", "first use", "pk", is_time=False),)
     ordering = ("-id",)
-    sortable_by = ("id",)
     search_fields = ("sha256",)
     search_help_text = "SHA-256 of the file"
     fieldsets = (

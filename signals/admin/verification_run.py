@@ -1,5 +1,6 @@
 """The page of the runs of the job."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -8,23 +9,37 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 
 from signals.admin.base import PipelineAdmin
-from signals.admin.columns import EMPTY_VALUE, age_column, json_column, short_text_column
-from signals.admin.filters import recent_values_filter
+from signals.admin.cells import list_column, plain_column, tag_column, time_column
+from signals.admin.columns import EMPTY_VALUE, json_column
+from signals.admin.filters import choice_filter, moment_filter, of_order
+from signals.admin.lists.orders import Order
+from signals.choices import RunOutcome
 from signals.models import VerificationRules, VerificationRun
+from signals.texts import shortened
 
 COUNTS = ("scanned", "updated", "errors")
 """The counts of a run that the list shows."""
 
 
-def count_column(name: str) -> Any:
-    """Return a column that shows one of the counts of a run."""
+OUTCOMES = {
+    RunOutcome.RUNNING.value: ("○", "Running"),
+    RunOutcome.FINISHED.value: ("✓", "Finished"),
+    RunOutcome.INTERRUPTED.value: ("·", "Interrupted"),
+    RunOutcome.STOPPED.value: ("▲", "Stopped"),
+    RunOutcome.FAILED.value: ("✗", "Failed"),
+}
+"""The outcomes of a run, each as an icon and a word."""
+
+
+def _count_of(name: str) -> Callable[[VerificationRun], str]:
+    """Return a function for one of the counts of a run."""
 
     def show(run: VerificationRun) -> str:
         counts = run.counts if isinstance(run.counts, dict) else {}
-        return str(counts.get(name, EMPTY_VALUE))
+        count = counts.get(name, EMPTY_VALUE)
+        return f"{count:,}" if isinstance(count, int) else shortened(str(count), 20)
 
-    show.__name__ = name
-    return admin.display(show, description=name)
+    return show
 
 
 def _short_number(run: VerificationRun) -> str:
@@ -53,7 +68,6 @@ def _verdicts_link(run: VerificationRun) -> str:
     return format_html('<a href="{}">The verdicts of this run</a>', href)
 
 
-number_column: Any = admin.display(_short_number, description="run")
 duration_column: Any = admin.display(_duration, description="took")
 rules_column: Any = admin.display(_rules_link, description="rules")
 verdicts_column: Any = admin.display(_verdicts_link, description="verdicts")
@@ -62,16 +76,20 @@ verdicts_column: Any = admin.display(_verdicts_link, description="verdicts")
 @admin.register(VerificationRun)
 class VerificationRunAdmin(PipelineAdmin):
     list_display = (
-        *(
-            number_column,
-            age_column("started_at"),
-            "outcome",
-            short_text_column("host"),
-            duration_column,
-        ),
-        *(*map(count_column, COUNTS), "mode", short_text_column("error")),
+        list_column("number", "Run", _short_number),
+        time_column("started_at", "Started"),
+        *(tag_column("outcome", "Outcome", OUTCOMES), plain_column("host", "Host", most=30)),
+        list_column("duration", "Took", _duration),
+        *(list_column(name, name.capitalize(), _count_of(name)) for name in COUNTS),
+        *(plain_column("mode", "Rules are"), plain_column("error", "Error", most=80)),
+        time_column("heartbeat_at", "Last sign of life", order="sign_of_life"),
     )
-    list_filter = ("outcome", recent_values_filter("mode"))
+    list_filter = (
+        choice_filter("outcome", "Outcome", RunOutcome.choices, of_order("", "outcome")),
+        choice_filter("mode", "Rules are", [("on", "On"), ("off", "Off")], of_order("", "mode")),
+        moment_filter((("sign_of_life", "Last sign of life", "heartbeat_at"),)),
+    )
+    orders = (Order("sign_of_life", "last sign of life", "heartbeat_at"),)
     ordering = ("-heartbeat_at",)
     search_fields = ("id",)
     search_help_text = "Number of the run"

@@ -99,21 +99,25 @@ def _numbers(figures: Figures) -> list[Number]:
         wait = timesince(oldest, figures.at, depth=1) if oldest else "none"
         numbers += [
             Number(
-                *("Due", _counted(figures.due), _verifications(status__exact="waiting")),
+                *(
+                    "Due",
+                    _counted(figures.due),
+                    _verifications(status="waiting", order="next_check"),
+                ),
                 "signals whose check is due",
             ),
             Number(
-                *("Oldest wait", wait, _verifications(status__exact="waiting")),
+                *("Oldest wait", wait, _verifications(status="waiting", order="next_check")),
                 "of the signal that is due the longest",
                 is_alarming=figures.overdue > 0,
             ),
             Number(
-                *("Overdue", _counted(figures.overdue), _verifications(status__exact="waiting")),
+                *("Overdue", _counted(figures.overdue), _verifications(overdue="1")),
                 "due for more than 15 minutes",
                 is_alarming=figures.overdue > 0,
             ),
             Number(
-                *("Dead", _counted(figures.dead), _verifications(status__exact="dead")),
+                *("Dead", _counted(figures.dead), _verifications(status="dead")),
                 "failed too often; left alone until somebody revives them",
                 is_alarming=figures.dead > 0,
             ),
