@@ -8,7 +8,7 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django_extensions.db.fields import CreationDateTimeField, ModificationDateTimeField
 
-from signals import indexes
+from signals import action_models, indexes  # noqa: F401 - Django looks for all models in here
 from signals.choices import (
     WINDOW_MINUTES,
     Decision,
@@ -161,6 +161,11 @@ class Signal(models.Model):
                 name="signals_state_check",
             ),
         )
+        permissions = (
+            ("reverify_signal", "Can have signals verified again"),
+            ("override_state", "Can override the state of signals"),
+            ("export_signals", "Can export signals"),
+        )
 
     def __str__(self) -> str:
         return f"signal {self.pk}"
@@ -215,10 +220,11 @@ class OnchainFeature(models.Model):
 
 
 class SignalEvent(models.Model):
-    """One verdict on a signal; rows are added and never changed.
+    """One verdict on a signal, or what a person did to it; rows are added and never changed.
 
-    The database has no foreign key here, so that events and signals can be deleted in SQL. The verdict
-    then outlives its signal.
+    What a person did has no decision, confidence and rules; `person` says who, `reason` why, and `run` is
+    the action. The database has no foreign key here, so that events and signals can be deleted in SQL. The
+    verdict then outlives its signal.
     """
 
     signal = models.ForeignKey(
@@ -234,14 +240,16 @@ class SignalEvent(models.Model):
     )
     previous_state = models.TextField(choices=SignalState.choices)
     new_state = models.TextField(choices=SignalState.choices)
-    decision = models.TextField(choices=Decision.choices)
-    confidence = models.DecimalField(max_digits=4, decimal_places=3)
+    decision = models.TextField(choices=Decision.choices, blank=True)
+    confidence = models.DecimalField(max_digits=4, decimal_places=3, null=True, blank=True)
     note = models.TextField(choices=Note.choices, blank=True, db_default="")
     features = models.JSONField(db_default={})
-    rules_sha256 = models.CharField(max_length=64)
+    rules_sha256 = models.CharField(max_length=64, blank=True)
     run = models.UUIDField()
     created_at = models.DateTimeField(db_default=now())
     metadata = models.JSONField(db_default={})
+    person = models.TextField(blank=True, db_default="")
+    reason = models.TextField(blank=True, db_default="")
 
     class Meta:
         db_table = "signal_events"
@@ -258,8 +266,16 @@ class SignalEvent(models.Model):
                 name="signal_events_state_check",
             ),
             models.CheckConstraint(
-                condition=Q(decision__in=("upgrade", "downgrade", "hold", "insufficient")),
-                name="signal_events_decision_check",
+                condition=Q(
+                    decision__in=("upgrade", "downgrade", "hold", "insufficient"),
+                    confidence__isnull=False,
+                )
+                | Q(
+                    *(Q(type__in=("override", "recheck", "revive")), ~Q(person="")),
+                    decision="",
+                    confidence__isnull=True,
+                ),
+                name="signal_events_maker_check",
             ),
             models.CheckConstraint(
                 condition=Q(confidence__gte=0, confidence__lte=1),
@@ -274,7 +290,7 @@ class SignalEvent(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"signal {self.signal_id} {self.decision}"
+        return f"signal {self.signal_id} {self.decision or self.type}"
 
 
 class VerificationRules(models.Model):

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import path
 
-from signals.admin.base import PipelineAdmin
+from signals.admin.actions.pages import ActionsAdmin
 from signals.admin.cells import (
     RISKS,
     STATES,
@@ -48,7 +48,7 @@ _ARRIVAL: Final = ("arrival", "Arrival", "created_at")
 
 
 @admin.register(Signal)
-class SignalAdmin(PipelineAdmin):
+class SignalAdmin(ActionsAdmin):
     editable = ("event", "market_type", "advice_tag")
     list_display = (
         list_column("number", "Signal", lambda row: row.pk),
@@ -145,7 +145,8 @@ class SignalAdmin(PipelineAdmin):
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         sections = signal_sections(row, Viewer(request.user), self.hidden_fields(request))
-        return super().page_context(request, row) | sections
+        actions = {"signal_actions": self.actions_of_signal(request, str(row.pk))}
+        return super().page_context(request, row) | sections | actions
 
     def hidden_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return () if Viewer(request.user).may_view(Event) else ("event",)

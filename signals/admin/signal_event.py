@@ -94,7 +94,7 @@ class SignalEventAdmin(PipelineAdmin):
             {
                 "fields": (
                     *("id", "signal", "event_key", "type", "created_at", "decision"),
-                    *("confidence", "note", "previous_state", "new_state"),
+                    *("confidence", "note", "previous_state", "new_state", "person", "reason"),
                 )
             },
         ),
