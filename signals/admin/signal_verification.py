@@ -19,7 +19,6 @@ from signals.admin.cells import (
     time_column,
     token_of_record,
 )
-from signals.admin.columns import number_column
 from signals.admin.filters import moment_filter
 from signals.admin.lists.verification import (
     verification_filters,
@@ -88,7 +87,6 @@ class SignalVerificationAdmin(PipelineAdmin):
                     "chain",
                     "address",
                     "as_of",
-                    number_column("margin"),
                     "rules",
                     "run",
                     "leased_until",

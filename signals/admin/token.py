@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Final
 
 from django.contrib import admin
@@ -26,6 +24,7 @@ from signals.admin.pages.related import chain_aliases as current_aliases
 from signals.admin.pages.sparklines import PLOTTED, sparkline
 from signals.admin.pages.values import brief_address
 from signals.admin.pages.viewer import Viewer
+from signals.explorers import explorer_url
 from signals.models import Event, OnchainFeature, Signal, SignalEvent
 from signals.texts import shortened
 from signals.verification.features import EvidenceReader
@@ -74,7 +73,7 @@ def token_view(request: HttpRequest, chain: str, address: str) -> HttpResponse:
         "title": f"Token {brief_address(token.address)} on {shortened(token.chain, 50)}",
         "chain": shortened(token.chain, _MOST_CHAIN),
         "address": shortened(token.address, _MOST_ADDRESS),
-        "explorer_url": _explorer_url(token),
+        "explorer_url": explorer_url(token.chain, token.address),
         **_measured(token, aliases, viewer),
         **_happened(token, aliases, viewer),
     }
@@ -95,13 +94,6 @@ def measured_courses(
         }
         for feature in PLOTTED
     ]
-
-
-def _explorer_url(token: Token) -> str:
-    """Return the address of the token on an explorer of its chain; nothing without a module that knows it."""
-    if find_spec("signals.explorers") is None:
-        return ""
-    return str(import_module("signals.explorers").explorer_url(token.chain, token.address) or "")
 
 
 def _unquoted(text: str) -> str:

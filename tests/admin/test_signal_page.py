@@ -39,7 +39,7 @@ def test_the_top_says_where_a_signal_stands(viewer: Client) -> None:
     response = shown(viewer, signal)
     assert "<h1>" in response.text
     assert f"Signal {signal.pk}</h1>" in response.text
-    assert '<span aria-hidden="true">↓</span> Downgraded' in response.context["state"]
+    assert '<span aria-hidden="true">▼</span> Downgraded' in response.context["state"]
     top = facts(response)
     assert "PEPE on ethereum" in top["Token"]
     assert "0xabcd0000…00001234</a>" in top["Token"]

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import MAXYEAR, datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from signals.admin.cells import margin_text
 from signals.admin.explained import explained
 from signals.admin.pages.related import SHOWN, chain_aliases, events_of, signals_of
 from signals.admin.pages.timeline import ON_A_PAGE, Place, Timeline, read_timeline
-from signals.admin.pages.values import age_of, brief_address, brief_number, state_shown, time_shown
+from signals.admin.pages.values import age_of, brief_address, state_shown, time_shown
 from signals.admin.pages.viewer import Viewer, linked
 from signals.admin.token import measured_courses, token_url_for
 from signals.choices import Decision, SignalState, VerificationStatus
@@ -21,8 +21,6 @@ from signals.texts import shortened
 from signals.verification.tokens import Token, resolve
 
 _MOST_OF_REASON: Final = 160  # characters, such that what follows is seen without scrolling
-_DIGITS: Final = 6
-"""The greatest power of ten of a margin in percent that is written out."""
 
 
 def signal_sections(signal: Signal, viewer: Viewer, hidden: tuple[str, ...]) -> dict[str, Any]:
@@ -91,14 +89,9 @@ def _last_verdict(
     return format_html(
         "{}{}<br>{}",
         Decision(verdict.decision).label,
-        "" if margin is None else f" ({_percent(margin)} to its threshold)",
+        "" if margin is None else f" ({margin_text(margin)} to its threshold)",
         time_shown(verdict.created_at, now),
     )
-
-
-def _percent(margin: Decimal) -> str:
-    share = margin * 100
-    return f"{share:+.1f} %" if share.adjusted() <= _DIGITS else f"{brief_number(share)} %"
 
 
 def _next_check(
