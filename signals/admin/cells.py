@@ -19,6 +19,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from signals.admin.columns import EMPTY_VALUE, without_middle
+from signals.admin.pages.token_urls import token_url
 from signals.choices import Decision, Note, SignalState, VerificationStatus
 from signals.explorers import explorer_url
 from signals.fields import GoplusRisk
@@ -309,14 +310,19 @@ def _token_of_event(event: Event, first: str = "") -> str:
     token = resolve(event.pk, event.token_ca, _aliases(os.environ.get("ONCHAIN_CHAIN_ALIASES", "")))
     if token is None:
         return format_html('{}<span class="more">no token address</span>', first)
-    return format_html("{} {}", first, token_text(token.chain, token.address))
+    page = token_url(token.chain, token.address)
+    return format_html("{} {}", first, token_text(token.chain, token.address, page))
 
 
-def token_text(chain: str, address: str) -> SafeString:
-    """Return chain and address, with a button that copies it and a link to an explorer."""
+def token_text(chain: str, address: str, page: str = "") -> SafeString:
+    """Return chain and address, with a button that copies it and a link to an explorer.
+
+    page: the address of the token's page, to which its address is then a link.
+    """
+    code = format_html('<code title="{}">{}</code>', shortened(address, 200), _short(address))
     parts = [
         format_html('<span class="chain">{}</span>', shortened(chain, 20)),
-        format_html('<code title="{}">{}</code>', shortened(address, 200), _short(address)),
+        format_html('<a href="{}">{}</a>', page, code) if page else code,
         format_html(
             '<button type="button" class="copy" data-copy="{}" aria-label="Copy the address {}"'
             ' title="Copy the address" hidden>{}</button>',
