@@ -150,7 +150,8 @@ def test_many_signals_are_changed_batch_by_batch_and_all_pages_can_be_selected(
     page.get_by_label("verified: changes 230 signals").check()
     page.get_by_label("Reason").fill("a test")
     page.get_by_role("button", name="Override the state").click()
-    expect(page.get_by_role("status")).to_contain_text("230 signals were set by hand to verified.")
+    result = "230 signals were set by hand to verified."
+    expect(page.get_by_role("status")).to_contain_text(result, timeout=60_000)
     expect(page.get_by_role("status")).to_be_focused()
     assert SignalEvent.objects.count() == 230
     assert complaints == []
