@@ -19,7 +19,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from signals.admin.columns import EMPTY_VALUE, without_middle
-from signals.admin.token import token_url
+from signals.admin.pages.token_urls import token_url
 from signals.choices import Decision, Note, SignalState, VerificationStatus
 from signals.explorers import explorer_url
 from signals.fields import GoplusRisk

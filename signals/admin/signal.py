@@ -74,7 +74,7 @@ class SignalAdmin(ActionsAdmin):
         *(_OF_RECORD["rules"], _OF_RECORD["margin"]),
         range_filter("confidence", "Confidence", "onchain_confidence"),
         moment_filter((_ARRIVAL, *verification_times("verification__")), VERIFICATION),
-        *(_OF_RECORD["overdue"], _OF_RECORD["dead"]),
+        *(_OF_RECORD["due"], _OF_RECORD["overdue"], _OF_RECORD["dead"]),
     )
     orders = (
         Order("arrival", "arrival", "created_at", tuple(Q(state=s) for s in SignalState.values)),
@@ -145,8 +145,8 @@ class SignalAdmin(ActionsAdmin):
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         sections = signal_sections(row, Viewer(request.user), self.hidden_fields(request))
-        actions = {"signal_actions": self.actions_of_signal(request, str(row.pk))}
-        return super().page_context(request, row) | sections | actions
+        offered = {"signal_actions": self.actions_of_signal(request, row.pk)}
+        return super().page_context(request, row) | sections | offered
 
     def hidden_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return () if Viewer(request.user).may_view(Event) else ("event",)

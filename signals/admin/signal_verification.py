@@ -19,7 +19,6 @@ from signals.admin.cells import (
     time_column,
     token_of_record,
 )
-from signals.admin.columns import number_column
 from signals.admin.filters import moment_filter
 from signals.admin.lists.verification import (
     verification_filters,
@@ -58,7 +57,7 @@ class SignalVerificationAdmin(PipelineAdmin):
     list_filter = (
         *(_FILTERS["status"], _FILTERS["decision"], _FILTERS["note"], _FILTERS["evidence_age"]),
         *(_FILTERS["rules"], _FILTERS["margin"], moment_filter(verification_times(""))),
-        _FILTERS["overdue"],
+        *(_FILTERS["due"], _FILTERS["overdue"]),
     )
     orders = verification_orders("")
     views = (
@@ -84,15 +83,7 @@ class SignalVerificationAdmin(PipelineAdmin):
         (
             "Last check",
             {
-                "fields": (
-                    "chain",
-                    "address",
-                    "as_of",
-                    number_column("margin"),
-                    "rules",
-                    "run",
-                    "leased_until",
-                )
+                "fields": ("chain", "address", "as_of", "rules", "run", "leased_until"),
             },
         ),
     )

@@ -5,12 +5,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib import admin
-from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils import timezone
 
 from signals.admin.pages.measurements import (
@@ -22,6 +20,13 @@ from signals.admin.pages.measurements import (
 from signals.admin.pages.related import SHOWN, SIGNALS_READ, events_of, signals_of, verdicts_of
 from signals.admin.pages.related import chain_aliases as current_aliases
 from signals.admin.pages.sparklines import PLOTTED, sparkline
+from signals.admin.pages.token_urls import (
+    MOST_ADDRESS,
+    MOST_CHAIN,
+    can_be_token,
+    token_url,
+    unquoted,
+)
 from signals.admin.pages.values import brief_address
 from signals.admin.pages.viewer import Viewer
 from signals.explorers import explorer_url
@@ -30,23 +35,11 @@ from signals.texts import shortened
 from signals.verification.features import EvidenceReader
 from signals.verification.tokens import Token, fold_address, fold_chain
 
+__all__ = ["may_open", "measured_courses", "token_url", "token_url_for", "token_view"]
+
 VERDICTS_SINCE: Final = timedelta(days=7)
 VERDICTS_SHOWN: Final = 30
 _SHOWN_TO: Final = (OnchainFeature, Event, Signal, SignalEvent)
-_DOT: Final = "_2E"
-_MOST_CHAIN: Final = 50
-_MOST_ADDRESS: Final = 200
-
-
-def token_url(chain: str, address: str) -> str:
-    """Return the address of the token's page; nothing for what can be no token, as a text of 201 characters.
-
-    Dots are escaped as well: a browser takes `..` for the folder above, percent-encoded or not.
-    """
-    texts = (fold_chain(chain), fold_address(address))
-    if not _can_be_token(*texts):
-        return ""
-    return reverse("admin:signals_token", args=[quote(each).replace(".", _DOT) for each in texts])
 
 
 def token_url_for(viewer: Viewer, token: Token | None) -> str:
@@ -65,14 +58,14 @@ def token_view(request: HttpRequest, chain: str, address: str) -> HttpResponse:
     if not may_open(viewer):
         raise PermissionDenied
     aliases = current_aliases()
-    token = Token(fold_chain(_unquoted(chain), aliases), fold_address(_unquoted(address)))
-    if not _can_be_token(token.chain, token.address):
+    token = Token(fold_chain(unquoted(chain), aliases), fold_address(unquoted(address)))
+    if not can_be_token(token.chain, token.address):
         raise Http404
     context = {
         **admin.site.each_context(request),
         "title": f"Token {brief_address(token.address)} on {shortened(token.chain, 50)}",
-        "chain": shortened(token.chain, _MOST_CHAIN),
-        "address": shortened(token.address, _MOST_ADDRESS),
+        "chain": shortened(token.chain, MOST_CHAIN),
+        "address": shortened(token.address, MOST_ADDRESS),
         "explorer_url": explorer_url(token.chain, token.address),
         **_measured(token, aliases, viewer),
         **_happened(token, aliases, viewer),
@@ -94,15 +87,6 @@ def measured_courses(
         }
         for feature in PLOTTED
     ]
-
-
-def _unquoted(text: str) -> str:
-    return unquote(text.replace(_DOT, "."))
-
-
-def _can_be_token(chain: str, address: str) -> bool:
-    is_text = 0 < len(chain) <= _MOST_CHAIN and 0 < len(address) <= _MOST_ADDRESS
-    return is_text and "\0" not in chain + address
 
 
 def _measured(token: Token, aliases: Mapping[str, str], viewer: Viewer) -> dict[str, Any]:

@@ -88,6 +88,30 @@ def test_it_counts_what_is_due_overdue_dead_and_failed(superuser: Client) -> Non
     }
 
 
+def test_each_number_leads_to_the_rows_that_it_counts(superuser: Client) -> None:
+    late, later = waiting(timedelta(minutes=5)), waiting(timedelta(minutes=40))
+    waiting(timedelta(minutes=-5))
+    dead = make_verification(make_signal())
+    verdict = make_verdict(make_signal())
+    run = make_run()
+    page = superuser.get("/admin/")
+    hrefs = {each.name: each.href for each in page.context["numbers"]}
+    hrefs["Verdicts"] = next(href for bar, href in page.context["rows"] if bar.hour.total)
+    expected: dict[str, set[Any]] = {
+        "Due": {late.pk, later.pk},
+        "Overdue": {later.pk},
+        "Dead": {dead.pk},
+        "Errors": {run.pk},
+        "Verdicts": {verdict.pk},
+    }
+    for name, pks in expected.items():
+        response = superuser.get(hrefs[name])
+        assert response.status_code == 200, (name, hrefs[name])
+        assert {row.pk for row in response.context["cl"].result_list} == pks, name
+    oldest = superuser.get(hrefs["Oldest wait"]).context["cl"].result_list
+    assert oldest[0].pk == later.pk
+
+
 def test_many_rows_are_counted_up_to_a_number(
     superuser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

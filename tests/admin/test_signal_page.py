@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from signals.admin.pages.belongings import verdict_sections
+from signals.admin.pages.viewer import Viewer
 from signals.models import Signal, SignalVerification
 from tests.admin.pages import page_url, post, shown
 from tests.admin.sample_rows import (
@@ -36,7 +39,7 @@ def test_the_top_says_where_a_signal_stands(viewer: Client) -> None:
     response = shown(viewer, signal)
     assert "<h1>" in response.text
     assert f"Signal {signal.pk}</h1>" in response.text
-    assert '<span aria-hidden="true">↓</span> Downgraded' in response.context["state"]
+    assert '<span aria-hidden="true">▼</span> Downgraded' in response.context["state"]
     top = facts(response)
     assert "PEPE on ethereum" in top["Token"]
     assert "0xabcd0000…00001234</a>" in top["Token"]
@@ -127,6 +130,22 @@ def test_verdicts_and_verifications_link_to_what_they_belong_to(superuser: Clien
         text = shown(superuser, row).text
         assert f'href="{page_url(Signal, signal.pk)}"' in text
         assert str(RUN) in text
+
+
+@pytest.mark.django_db
+def test_what_a_person_did_says_who_and_why() -> None:
+    row: Any = make_verdict(make_signal(), type="override")
+    row.person, row.reason = "alice", "a trap " + "x" * 1_000
+    sections = verdict_sections(row, Viewer(User(is_superuser=True, is_active=True)))
+    assert sections["title"] == f"Override {row.pk}"
+    said = dict(sections["belongs"])
+    assert (said["By"], said["Why"][:9], len(said["Why"])) == ("alice", "a trap xx", 500)
+    assert "Rules" not in said
+
+
+def test_only_candidates_are_checked(viewer: Client) -> None:
+    signal = make_signal(state="verified")
+    assert facts(shown(viewer, signal))["Next check"] == "None: only candidates are checked"
 
 
 def test_a_verdict_on_a_signal_that_was_deleted_says_so(superuser: Client) -> None:

@@ -1,9 +1,6 @@
 """The page of a token: its address, what it shows, and to whom."""
 
-import sys
 from datetime import timedelta
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -193,14 +190,9 @@ def test_every_page_links_to_the_token(viewer: Client) -> None:
         assert url in shown(viewer, row).text, row
 
 
-@pytest.mark.parametrize("url", ['https://explorer.example/"><script>', ""])
-def test_a_token_links_to_an_explorer_if_the_site_knows_one(
-    viewer: Client, monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
-    module = ModuleType("signals.explorers")
-    module.__spec__ = ModuleSpec("signals.explorers", None)
-    module.__dict__["explorer_url"] = lambda chain, address: url and f"{url}{chain}/{address}"
-    monkeypatch.setitem(sys.modules, "signals.explorers", module)
-    text = viewer.get(token_url("eth", ADDRESS)).text
-    assert ("On an explorer" in text) == bool(url)
-    assert "<script>ethereum" not in text
+def test_a_token_links_to_an_explorer_of_its_chain(viewer: Client, settings: Any) -> None:
+    settings.ADMIN_EXPLORERS = {"near": "https://explorer.example/{address}"}
+    text = viewer.get(token_url("near", '"><script>')).text
+    assert 'rel="noopener noreferrer">On an explorer' in text
+    assert "<script>" not in text.split('class="facts"')[1].split("</dl>")[0]
+    assert "On an explorer" not in viewer.get(token_url("nowhere", "a")).text

@@ -112,11 +112,11 @@ class ActionsAdmin(PipelineAdmin):
         if not wanted <= self.get_actions(request).keys():
             raise PermissionDenied
 
-    def actions_of_signal(self, request: HttpRequest, number: str) -> list[tuple[str, str]]:
+    def actions_of_signal(self, request: HttpRequest, number: int) -> list[tuple[str, str]]:
         """Return name and title of the actions that the person may take on the signal of that number."""
         offered = [each for each in self.get_action_choices(request, []) if each[0] in ONE_BY_ONE]
         dead = SignalVerification.objects.filter(status=VerificationStatus.DEAD)
-        if offered and not (_is_number(number) and dead.filter(pk=int(number)).exists()):
+        if offered and not dead.filter(pk=number).exists():
             offered = [each for each in offered if each[0] != REVIVE.type]
         return [(str(name), str(title)) for name, title in offered]
 

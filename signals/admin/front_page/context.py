@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,12 +16,13 @@ from signals.admin.front_page.figures import (
     HOURS,
     MAX_COUNTED,
     Figures,
+    Hour,
     read_figures,
     read_hours,
     read_runs,
 )
 from signals.admin.timeouts import is_stopped
-from signals.choices import Decision, RunOutcome
+from signals.choices import Decision, RunOutcome, SignalEventType
 from signals.models import VerificationRun
 from signals.operations.drift import cached_reading
 from signals.texts import shortened
@@ -32,6 +33,7 @@ from signals.verification.tokens import CHAIN_ALIASES
 
 BEHIND: Final = MAX_EVIDENCE_AGE.total_seconds()
 """Seconds after which the newest measurement of a chain is stale for every signal of it."""
+HOUR: Final = timedelta(hours=1)
 SILENT: Final = 10 * 60
 """Seconds without a heartbeat after which a run that has not ended counts as dead."""
 
@@ -81,6 +83,7 @@ def _parts(user: Any) -> dict[str, Any]:
     if may("signals.view_signalevent"):
         hours = read_hours(connections[DEFAULT_DB_ALIAS])
         parts |= {"chart": chart_of(hours), "decisions": Decision, "most_counted": MAX_COUNTED}
+        parts["rows"] = [(bar, _of_hour(bar.hour)) for bar in reversed(parts["chart"].bars)]
     if may("signals.view_verificationrun"):
         runs = read_runs()
         parts["run_counts"] = RUN_COUNTS
@@ -99,11 +102,7 @@ def _numbers(figures: Figures) -> list[Number]:
         wait = timesince(oldest, figures.at, depth=1) if oldest else "none"
         numbers += [
             Number(
-                *(
-                    "Due",
-                    _counted(figures.due),
-                    _verifications(status="waiting", order="next_check"),
-                ),
+                *("Due", _counted(figures.due), _verifications(due="1")),
                 "signals whose check is due",
             ),
             Number(
@@ -136,6 +135,13 @@ def _counted(number: int) -> str:
 
 def _verifications(**filters: str) -> str:
     return f"{reverse('admin:signals_signalverification_changelist')}?{urlencode(filters)}"
+
+
+def _of_hour(hour: Hour) -> str:
+    """Return the address of the verdicts of the hour."""
+    first, last = (f"{each:%Y-%m-%d %H:%M}" for each in (hour.start, hour.start + HOUR))
+    query = {"type": SignalEventType.ONCHAIN_VERIFY.value, "from": first, "to": last}
+    return f"{reverse('admin:signals_signalevent_changelist')}?{urlencode(query)}"
 
 
 def _chain(name: str, newest: datetime, at: datetime) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The orders and the filters by the job's record of a signal, for the lists of both."""
 
+from datetime import timedelta
 from typing import Final
 
 from django.db.models import Q
@@ -60,10 +61,10 @@ def verification_filters(path: str, needs: str = "") -> dict[str, type[RowsFilte
 
     ask_status = of_order("verdict", status)
 
-    def ask_overdue() -> Condition:
-        latest = timezone.now() - OVERDUE
-        due = Q(**{f"{path}next_check_at__lt": latest, status: VerificationStatus.WAITING.value})
-        return Condition(due, "next_check", bounds=(("lt", latest),))
+    def ask_due(since: timedelta) -> Condition:
+        latest = timezone.now() - since
+        due = Q(**{f"{path}next_check_at__lte": latest, status: VerificationStatus.WAITING.value})
+        return Condition(due, "next_check", bounds=(("lte", latest),))
 
     def ask_rules(value: int) -> Condition:
         waiting = Q(**{status: VerificationStatus.WAITING.value, f"{path}checks__gt": 0})
@@ -75,7 +76,8 @@ def verification_filters(path: str, needs: str = "") -> dict[str, type[RowsFilte
         "note": choice_filter("note", "Note", Note.choices, ask_note, needs),
         "status": choice_filter("status", "Status", VerificationStatus.choices, ask_status, needs),
         "dead": flag_filter("dead", "Dead", lambda: ask_status(VerificationStatus.DEAD), needs),
-        "overdue": flag_filter("overdue", "Overdue", ask_overdue, needs),
+        "due": flag_filter("due", "Due", lambda: ask_due(timedelta()), needs),
+        "overdue": flag_filter("overdue", "Overdue", lambda: ask_due(OVERDUE), needs),
         "margin": range_filter("margin", "Margin", f"{path}margin", is_percent=True, needs=needs),
         "evidence_age": age_filter(
             "evidence_age", "Age of evidence", f"{path}as_of", "evidence", needs

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from signals.admin.pages.related import chain_aliases, signals_of
 from signals.admin.pages.values import growth_shown, state_shown
@@ -21,6 +22,7 @@ from signals.models import (
 from signals.texts import shortened
 from signals.verification.tokens import Token, fold_address, fold_chain, resolve
 
+_MOST_OF_REASON: Final = 500  # characters
 SIGNALS_OF_EVENT: Final = 20
 """Newest signals that the page of an event shows."""
 
@@ -37,18 +39,19 @@ def event_sections(event: Event, viewer: Viewer) -> dict[str, Any]:
 
 def verdict_sections(row: SignalEvent, viewer: Viewer) -> dict[str, Any]:
     """Return the heading of a row of signal_events, and what it belongs to."""
-    is_verdict = row.type == SignalEventType.ONCHAIN_VERIFY
     known = row.metadata if isinstance(row.metadata, dict) else {}
     chain, address = known.get("chain"), known.get("address")
     token = Token(str(chain), str(address)) if chain and address else None
-    what = (
-        f"Verdict {row.pk}: {row.decision}" if is_verdict else f"{row.type.capitalize()} {row.pk}"
-    )
-    change = (state_shown(row.previous_state), state_shown(row.new_state))
+    state = format_html("{} → {}", state_shown(row.previous_state), state_shown(row.new_state))
+    if row.type != SignalEventType.ONCHAIN_VERIFY:
+        return {
+            "title": f"{row.type.capitalize()} {row.pk}",
+            "belongs": _of_person(row, state, viewer),
+        }
     return {
-        "title": what,
+        "title": f"Verdict {row.pk}: {row.decision}",
         "belongs": [
-            ("State", format_html("{} → {}", *change)),
+            ("State", state),
             *_of_job(row.signal_id, row.run, row.rules_sha256, viewer),
             ("Token", _token(token, viewer)),
         ],
@@ -86,6 +89,16 @@ def measurement_sections(row: OnchainFeature, viewer: Viewer) -> dict[str, Any]:
             ),
         ],
     }
+
+
+def _of_person(row: SignalEvent, state: SafeString, viewer: Viewer) -> list[tuple[str, Any]]:
+    """Return who did what, why and to which signal."""
+    return [
+        ("State", state),
+        ("By", shortened(getattr(row, "person", "") or "Not known", 60)),
+        ("Signal", _signal(row.signal_id, viewer)),
+        ("Why", shortened(getattr(row, "reason", "") or "No reason was given", _MOST_OF_REASON)),
+    ]
 
 
 def _of_job(signal: int, run: Any, sha256: str, viewer: Viewer) -> list[tuple[str, Any]]:

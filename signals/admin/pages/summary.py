@@ -2,26 +2,25 @@
 
 from collections.abc import Mapping
 from datetime import MAXYEAR, datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from signals.admin.cells import margin_text
 from signals.admin.explained import explained
 from signals.admin.pages.related import SHOWN, chain_aliases, events_of, signals_of
 from signals.admin.pages.timeline import ON_A_PAGE, Place, Timeline, read_timeline
-from signals.admin.pages.values import age_of, brief_address, brief_number, state_shown, time_shown
+from signals.admin.pages.values import age_of, brief_address, state_shown, time_shown
 from signals.admin.pages.viewer import Viewer, linked
 from signals.admin.token import measured_courses, token_url_for
-from signals.choices import Decision, VerificationStatus
+from signals.choices import Decision, SignalState, VerificationStatus
 from signals.models import Event, OnchainFeature, Signal, SignalEvent, SignalVerification
 from signals.texts import shortened
 from signals.verification.tokens import Token, resolve
 
-_DIGITS: Final = 6
-"""The greatest power of ten of a margin in percent that is written out."""
+_MOST_OF_REASON: Final = 160  # characters, such that what follows is seen without scrolling
 
 
 def signal_sections(signal: Signal, viewer: Viewer, hidden: tuple[str, ...]) -> dict[str, Any]:
@@ -59,7 +58,8 @@ def _by_hand(signal: Signal, timeline: Timeline) -> str:
     last = next(moves, None)
     if last is None or last.is_verdict or last.changes[0].after != signal.state:
         return ""
-    return f"Set by hand by {last.who}: {last.why or 'no reason was given'}."
+    why = shortened(last.why, _MOST_OF_REASON) or "no reason was given"
+    return f"Set by hand by {last.who}: {why}."
 
 
 def _check_of(signal: Signal, viewer: Viewer) -> SignalVerification | None:
@@ -89,14 +89,9 @@ def _last_verdict(
     return format_html(
         "{}{}<br>{}",
         Decision(verdict.decision).label,
-        "" if margin is None else f" ({_percent(margin)} to its threshold)",
+        "" if margin is None else f" ({margin_text(margin)} to its threshold)",
         time_shown(verdict.created_at, now),
     )
-
-
-def _percent(margin: Decimal) -> str:
-    share = margin * 100
-    return f"{share:+.1f} %" if share.adjusted() <= _DIGITS else f"{brief_number(share)} %"
 
 
 def _next_check(
@@ -104,6 +99,8 @@ def _next_check(
 ) -> SafeString | str:
     if not viewer.may_view(SignalVerification):
         return "Not shown"
+    if check is None and signal.state != SignalState.CANDIDATE:
+        return "None: only candidates are checked"
     if check is None:
         return "By the next run that it is due for"
     said = _when(check, now)

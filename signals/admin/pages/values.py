@@ -2,15 +2,14 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any, Final
 
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from signals.admin.cells import STATES
 from signals.admin.columns import EMPTY_VALUE
-from signals.choices import SignalState
 from signals.texts import printable
 from signals.verification.review.explanation_output import age_text
 
@@ -21,13 +20,6 @@ _BRIEF: Final = range(-4, 12)
 _MOST_CHARACTERS: Final = 36
 _WHOLE_ADDRESS: Final = 24  # characters
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
-_ICONS: Final = MappingProxyType(
-    {
-        SignalState.CANDIDATE.value: "○",
-        SignalState.VERIFIED.value: "✓",
-        SignalState.DOWNGRADED.value: "↓",
-    }
-)
 
 
 def utc_text(value: datetime) -> str:
@@ -91,7 +83,7 @@ def state_shown(state: str) -> SafeString:
     return format_html(
         '<span class="state state-{}"><span aria-hidden="true">{}</span> {}</span>',
         state,
-        _ICONS.get(state, "?"),
+        STATES.get(state, ("?", ""))[0],
         state.capitalize(),
     )
 
