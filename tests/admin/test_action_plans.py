@@ -103,9 +103,9 @@ def test_an_export_goes_along_the_primary_key(chief: Client) -> None:
     with CaptureQueriesContext(connection) as queries:
         response: Any = start(chief, "export_csv", across=True)
         assert b"".join(response.streaming_content).count(b"\n") == ROWS + 1
-    (first,) = [
+    first = next(
         each for each in queries if "LEFT OUTER JOIN" in each["sql"] and "2000" in each["sql"]
-    ]
+    )
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {first['sql']}")
         plan = "\n".join(line for (line,) in cursor.fetchall())
