@@ -30,7 +30,7 @@ class SignalVerificationAdmin(PipelineAdmin):
             {
                 "fields": (
                     *("signal", "status", "outcome", "decision", "note", "next_check_at"),
-                    *("checks", "attempts", "error", "updated_at", "withheld"),
+                    *("checks", "attempts", "error", "updated_at", "withheld", "margin"),
                 )
             },
         ),
