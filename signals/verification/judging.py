@@ -36,38 +36,44 @@ from signals.verification.writing import WRITTEN, writing_parameters
 # token_ca has the chain of the event_key if the chain has such addresses, or if it is the address of the
 # event_key. In the end the texts have the collation of columns, without which no index would be used.
 _TOKENS: Final = """
-readable AS MATERIALIZED (
+readable AS (
     SELECT signal_id, overdue, contract, event_key, contract <> '' AND strpos(contract, ':') = 0 AS is_bare
     FROM (
         SELECT signal_id, overdue, coalesce(token_ca, '') COLLATE "C" AS contract,
             coalesce(event_key, '') COLLATE "C" AS event_key
         FROM found
         WHERE is_candidate AND NOT is_young
+        OFFSET 0
     ) ready
     WHERE contract ~ '^[!-~]*$' AND event_key ~ '^[!-~]*$'
         AND length(contract) <= 200
-), split AS MATERIALIZED (
+    OFFSET 0
+), split AS (
     SELECT signal_id, overdue, contract, is_bare, split_part(source, ':', 1) AS chain,
         split_part(source, ':', 2) AS address
     FROM (
         SELECT *, CASE WHEN contract = '' OR is_bare THEN event_key ELSE contract END AS source
         FROM readable
+        OFFSET 0
     ) sources
+    OFFSET 0
+), named AS (
+    SELECT signal_id, overdue, is_bare, is_bare AND contract <> address AS is_other,
+        lower(replace(chain, '-', '_')) AS folded,
+        CASE WHEN is_bare THEN contract ELSE address END AS address,
+        chain ~ '^[A-Za-z][A-Za-z0-9_-]*$' AND length(chain) <= 50
+            AND length(address) BETWEEN 1 AND 200 AS is_named
+    FROM split
+    OFFSET 0
 ), token AS MATERIALIZED (
     SELECT signal_id, overdue, chain COLLATE "default" AS chain,
         CASE WHEN is_evm THEN lower(address) ELSE address END COLLATE "default" AS address
     FROM (
-        SELECT signal_id, overdue, is_bare, is_bare AND contract <> split.address AS is_other,
+        SELECT signal_id, overdue, is_other,
             CASE WHEN is_named THEN coalesce(%(aliases)s::jsonb ->> folded, folded) ELSE %(default_chain)s END
                 AS chain,
-            named.address, named.address ~ '^0[xX][0-9a-fA-F]{40}$' AS is_evm
-        FROM split
-        CROSS JOIN LATERAL (
-            SELECT lower(replace(chain, '-', '_')) AS folded,
-                CASE WHEN is_bare THEN contract ELSE split.address END AS address,
-                chain ~ '^[A-Za-z][A-Za-z0-9_-]*$' AND length(chain) <= 50
-                    AND length(split.address) BETWEEN 1 AND 200 AS is_named
-        ) named
+            address, length(address) = 42 AND address ~ '^0[xX][0-9a-fA-F]+$' AS is_evm
+        FROM named
         WHERE is_named OR is_bare
         OFFSET 0
     ) token
@@ -75,27 +81,34 @@ readable AS MATERIALIZED (
         AND chain <> ALL (%(uncounted)s)
 )"""
 
-_EVIDENCE: Final = f"""
+_EVIDENCE: Final = """
 spelling AS MATERIALIZED (
     SELECT * FROM unnest(%(names)s::text[], %(chains)s::text[]) AS spelling(name, chain)
-), evidence AS MATERIALIZED (
+), evidence AS (
     SELECT token.signal_id AS signal, token.overdue, token.chain, token.address, newest.*,
         newest.as_of_ts AS evidence
     FROM token
-    LEFT JOIN LATERAL (
-        SELECT f.*
-        FROM spelling
-        CROSS JOIN LATERAL ({newest_measurement("spelling.name", "token.address")}) f
-        WHERE spelling.chain = token.chain
-        ORDER BY f.as_of_ts DESC, f.id DESC
-        LIMIT 1
-    ) newest ON true
-)"""  # noqa: S608 - constants of the modules, as below
+    <newest>
+    OFFSET 0
+)"""
+_NEWEST: Final = newest_measurement("spelling.name", "token.address")
+_OF_ONE_SPELLING: Final = f"""
+LEFT JOIN spelling ON spelling.chain = token.chain LEFT JOIN LATERAL ({_NEWEST}) newest ON true
+"""
+_OF_SEVERAL_SPELLINGS: Final = f"""
+LEFT JOIN LATERAL (
+    SELECT f.*
+    FROM spelling CROSS JOIN LATERAL ({_NEWEST}) f
+    WHERE spelling.chain = token.chain
+    ORDER BY f.as_of_ts DESC, f.id DESC
+    LIMIT 1
+) newest ON true
+"""  # noqa: S608 - constants of the modules, as below
 
 # Population.percentile(). The arrays are constants of the statement: rows that hold them would be copied for
 # each signal. width_bucket() bisects; it returns the number of values up to this one.
 _MEASURED: Final = f"""
-measured AS MATERIALIZED (
+measured AS (
     SELECT evidence.*, pg_catalog.trim_scale(pg_catalog.div(
         (below[place + 1]
             + CASE WHEN "values"[place] = addr_active THEN below[place] ELSE below[place + 1] END)
@@ -108,6 +121,7 @@ measured AS MATERIALIZED (
         SELECT pg_catalog.width_bucket(addr_active::bigint, "values") AS place,
             below[pg_catalog.cardinality(below)]::numeric AS rows
     ) placed
+    OFFSET 0
 )"""  # noqa: S608
 
 _FEATURES: Final = ", ".join(f"'{feature.value}', {feature.value}" for feature in Feature)
@@ -123,6 +137,7 @@ judged AS (
         ELSE ''
     END AS note
     FROM measured
+    OFFSET 0
 ), decided AS (
     SELECT *, CASE
         WHEN note <> '' THEN 'insufficient'
@@ -131,9 +146,11 @@ judged AS (
         ELSE 'hold'
     END AS decision
     FROM judged
+    OFFSET 0
 ), given AS MATERIALIZED (
     SELECT signal, evidence, calc_version, decision, note, chain, address,
-        (%(confidences)s::jsonb ->> decision)::numeric AS confidence,
+        CASE decision WHEN 'downgrade' THEN %(of_downgrade)s WHEN 'upgrade' THEN %(of_upgrade)s
+            WHEN 'hold' THEN %(of_hold)s ELSE %(of_insufficient)s END AS confidence,
         CASE WHEN note IN ('feature_missing', 'feature_out_of_range') THEN (
             SELECT pg_catalog.jsonb_agg(name ORDER BY place)
             FROM (<used>) used
@@ -231,18 +248,15 @@ def _with_rules(run: Run) -> tuple[str, dict[str, Any]]:
     judged = _JUDGED
     for name, part in parts.items():
         judged = judged.replace(f"<{name}>", part)
-    confidences = {
-        Decision.UPGRADE: confidence(len(rules.upgrade_if), len(rules.upgrade_if)),
-        Decision.DOWNGRADE: confidence(len(rules.downgrade_if), len(rules.downgrade_if)),
-        Decision.HOLD: HOLD.confidence,
-        Decision.INSUFFICIENT: insufficient(Note.FEATURE_MISSING).confidence,
-    }
     parameters = {
         **run_parameters(run),
         **writing_parameters(),
         **bad,
         **good,
-        "confidences": json.dumps({key.value: str(value) for key, value in confidences.items()}),
+        "of_upgrade": confidence(len(rules.upgrade_if), len(rules.upgrade_if)),
+        "of_downgrade": confidence(len(rules.downgrade_if), len(rules.downgrade_if)),
+        "of_hold": HOLD.confidence,
+        "of_insufficient": insufficient(Note.FEATURE_MISSING).confidence,
         "is_supported": DECIDING_WINDOW in rules.windows,
         "aliases": json.dumps(dict(run.settings.chain_aliases)),
         "default_chain": DEFAULT_CHAIN,
@@ -263,6 +277,8 @@ def _with_populations(run: Run, sql: str) -> tuple[str, dict[str, Any]]:
         "chains": [chain for _, chain in pairs],
         "uncounted": sorted(spellings.keys() - populations.keys()),
     }
+    newest = _OF_ONE_SPELLING if len(pairs) == len(spellings) else _OF_SEVERAL_SPELLINGS
+    sql = sql.replace("<newest>", newest)
     values, below = [], []
     for place, (chain, population) in enumerate(populations.items()):
         if population.arrays:
