@@ -332,6 +332,22 @@ class VerificationCursor(models.Model):
         return f"{self.name} {self.position}"
 
 
+class VerificationRange(models.Model):
+    """Keys of signals that the job has read, from `low` to `high`, whose verdicts are still to be written.
+
+    A worker locks the range that it judges, and removes it with what it writes.
+    """
+
+    low = models.BigIntegerField(primary_key=True)
+    high = models.BigIntegerField()
+
+    class Meta:
+        db_table = "verification_ranges"
+
+    def __str__(self) -> str:
+        return f"signals {self.low} to {self.high}"
+
+
 class SignalVerification(models.Model):
     """The job's record of a candidate signal.
 
