@@ -34,7 +34,7 @@ from signals.verification.candidates import (
 from signals.verification.changes import Change, plan_changes
 from signals.verification.errors import TooManyFailures
 from signals.verification.evaluation import Evaluation, Failure, describe_error, evaluate_batch
-from signals.verification.intake import enrol, take_in
+from signals.verification.intake import CHUNK, enrol, take_in
 from signals.verification.judging import judge
 from signals.verification.run import Run, count_dead, finish_run, record_progress, start_run
 from signals.verification.settings import Mode
@@ -266,7 +266,7 @@ def _work_batches(
         has_more = False
     else:
         has_more = _take_in(run, tally, range_size)
-    beat = monotonic()
+    beat, since_intake = monotonic(), 0
     while not stop.soon.is_set() and not (failed and failed.is_set()):
         if monotonic() - beat > HEARTBEAT:
             record_progress(run, tally.counts)
@@ -280,10 +280,12 @@ def _work_batches(
         if batch.candidates:
             checked += _check(run, tally, options, stop, batch)
         tally.give_back(size - checked)
-        if batch.is_last:
-            if not has_more:
-                return
-            has_more = _take_in(run, tally, range_size, sweep=False)
+        since_intake += checked
+        if batch.is_last and not has_more:
+            return
+        # Where many are due, what is new has its turn after as many of them as an intake reads.
+        if batch.is_last or (takes_ranges and since_intake >= CHUNK):
+            has_more, since_intake = _take_in(run, tally, range_size, sweep=False), 0
 
 
 def _take_in(run: Run, tally: Tally, range_size: int | None, *, sweep: bool = True) -> bool:

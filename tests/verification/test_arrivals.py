@@ -1,5 +1,6 @@
 """New signals that are judged by the range of keys, as runs without a limit do."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from signals.models import Signal, SignalEvent, SignalVerification, VerificationRange
+from signals.verification import job
 from signals.verification.arrivals import enrol_range, judge_range, read_chains
 from signals.verification.candidates import Selection
 from signals.verification.intake import OVERLAP, take_in
@@ -212,6 +214,22 @@ def test_an_event_that_cannot_be_read_stops_no_reading_of_chains(rules_on: None)
     report = run_job(ALL, now=NOW)
     assert (report.counts["errors"], report.counts["verified"]) == (1, 1)
     assert stored(good)[0] == "verified"
+
+
+def test_new_signals_and_those_that_are_due_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "CHUNK", 2)
+    old = [make_signal() for _ in range(8)]
+    verify_signals(1, now=NOW)  # which enrols all
+    new: list[Signal] = []
+
+    def arrive(found: Mapping[str, int]) -> None:
+        if found["scanned"] == 2:
+            new.append(make_signal())
+
+    run_job(Options(limit=None, batch_size=2), now=NOW, on_batch=arrive)
+    order = list(SignalEvent.objects.order_by("pk").values_list("signal", flat=True))
+    assert set(order) == {each.pk for each in (*old, *new)}
+    assert order.index(new[0].pk) == 3
 
 
 def test_there_is_nothing_to_judge_or_enrol_without_a_range() -> None:
