@@ -7,18 +7,22 @@ CSRF_TRUSTED_ORIGINS  comma-separated origins, scheme included
 DATABASE_URL       postgresql://…; unset: the embedded PostgreSQL in .postgres/
 LOG_FORMAT         text (the default) or json: one object a line
 LOG_LEVEL          of the application's loggers: warning (the default), info for a line each run, …
+LOGIN_THROTTLE     on: five failed logins lock an account out for 15 minutes; needs django-axes
 TASK_QUEUE         none (the default), procrastinate or django: the queue whose worker runs verify_signal
 ADMIN_STATEMENT_TIMEOUT_MS  how long a statement of the admin's pages may take; 5000 unless set, 0: no limit
+ADMIN_EXPLORERS    pages of tokens on explorers: chain=https://host/path/{address}, chain=…; none: chain=
 SECURE_SSL_REDIRECT, SECURE_HSTS_SECONDS  for a site behind TLS; on and one year when DEBUG is off
 """
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
 from project.environment import choice, database_from_url, flag, milliseconds, words
+from signals.explorers import read_explorers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -33,6 +37,7 @@ if not SECRET_KEY:
     SECRET_KEY = "django-insecure-for-development-on-loopback-only"  # noqa: S105 - refused when DEBUG is off
 
 INSTALLED_APPS = [
+    "signals",  # before the admin, whose templates it extends
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -42,7 +47,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django_extensions",
     "signals.operations",
-    "signals",
+    "signals.admin_log",
 ]
 if DEBUG:
     INSTALLED_APPS.append("project.demo")  # the commands behind make demo and make serve
@@ -64,8 +69,21 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "signals.admin.disconnects.DisconnectMiddleware",
     "signals.admin.timeouts.StatementTimeoutMiddleware",
 ]
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+if flag("LOGIN_THROTTLE", default=False):
+    INSTALLED_APPS.append("axes")
+    AUTHENTICATION_BACKENDS.insert(0, "axes.backends.AxesStandaloneBackend")
+    MIDDLEWARE.append("axes.middleware.AxesMiddleware")
+    AXES_FAILURE_LIMIT = 5
+    AXES_COOLOFF_TIME = timedelta(minutes=15)
+    AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+    AXES_LOCKOUT_TEMPLATE = "admin/signals/locked_out.html"
+    AXES_RESET_ON_SUCCESS = True
+    AXES_VERBOSE = False
+
 # The pages show texts of strangers: no script or style but the files of this site, and no frame around them.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -78,6 +96,7 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
+ADMIN_EXPLORERS = read_explorers(os.environ.get("ADMIN_EXPLORERS", ""))
 ADMIN_STATEMENT_TIMEOUT_MS = milliseconds("ADMIN_STATEMENT_TIMEOUT_MS", 5_000)
 
 ROOT_URLCONF = "project.urls"

@@ -21,9 +21,21 @@ class SignalState(TextChoices):
 
 
 class SignalEventType(TextChoices):
-    """The kind of a row of signal_events."""
+    """The kind of a row of signal_events: a verdict of the job, or what a person did."""
 
     ONCHAIN_VERIFY = "onchain_verify"
+    OVERRIDE = "override"
+    RECHECK = "recheck"
+    REVIVE = "revive"
+
+
+class ActionStatus(TextChoices):
+    """How far an action on many signals is: chosen, confirmed, done, or given up half done."""
+
+    CHOSEN = "chosen"
+    CONFIRMED = "confirmed"
+    FINISHED = "finished"
+    DROPPED = "dropped"
 
 
 class Decision(TextChoices):

@@ -4,10 +4,11 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.db.models import Case, F, Index, Q, When
-from django.db.models.functions import Collate, Lower
+from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django_extensions.db.fields import CreationDateTimeField, ModificationDateTimeField
 
+from signals import action_models, indexes  # noqa: F401 - Django looks for all models in here
 from signals.choices import (
     WINDOW_MINUTES,
     Decision,
@@ -18,9 +19,23 @@ from signals.choices import (
     VerificationOutcome,
     VerificationStatus,
 )
-from signals.expressions import newest_event, newest_id, symbol_key, token_address_key
 from signals.fields import EnumField, GoplusRisk, NumericField, now
+from signals.progress_models import VerificationCursor, VerificationRange
+from signals.saved_view import SavedView
 from signals.texts import shortened
+
+__all__ = [
+    "Event",
+    "OnchainFeature",
+    "SavedView",
+    "Signal",
+    "SignalEvent",
+    "SignalVerification",
+    "VerificationCursor",
+    "VerificationRange",
+    "VerificationRules",
+    "VerificationRun",
+]
 
 
 def json_type(field: str) -> models.Func:
@@ -81,15 +96,7 @@ class Event(models.Model):
             Index(fields=("refine_ts",), name="idx_events_refine_ts"),
             Index(fields=("topic_hash",), name="idx_events_topic_hash"),
             Index(fields=("topic_hash", "last_ts"), name="idx_events_topic_last_ts"),
-            # The admin's searches: the beginning of a key in any locale, and the newest events of a kind.
-            Index(Collate("event_key", "C"), name="ix_events_key_prefix"),
-            Index(symbol_key(), newest_event(), name="ix_events_symbol_newest"),
-            Index(token_address_key(), newest_event(), name="ix_events_address_newest"),
-            Index(
-                *(F("topic_hash"), newest_event()),
-                condition=Q(topic_hash__isnull=False),
-                name="ix_events_topic_newest",
-            ),
+            *indexes.OF_EVENTS,
         )
 
     def __str__(self) -> str:
@@ -148,18 +155,18 @@ class Signal(models.Model):
             Index(fields=("goplus_risk",), name="idx_signals_goplus_risk"),
             Index(fields=("topic_id",), name="idx_signals_topic_id"),
             Index(fields=("state", "created_at"), name="idx_signals_state_created_at"),
-            # The newest signals of a topic, which may be one of the past.
-            Index(
-                *(F("topic_id"), newest_id()),
-                condition=Q(topic_id__isnull=False),
-                name="ix_signals_topic_id_newest",
-            ),
+            *indexes.OF_SIGNALS,
         )
         constraints = (
             models.CheckConstraint(
                 condition=Q(state__in=("candidate", "verified", "downgraded")),
                 name="signals_state_check",
             ),
+        )
+        permissions = (
+            ("reverify_signal", "Can have signals verified again"),
+            ("override_state", "Can override the state of signals"),
+            ("export_signals", "Can export signals"),
         )
 
     def __str__(self) -> str:
@@ -197,8 +204,7 @@ class OnchainFeature(models.Model):
                 include=("addr_active",),
                 name="ix_onf_population",
             ),
-            # The newest measurements at an address that is given in any case.
-            Index(Lower("address"), newest_id(), name="ix_onf_address_newest"),
+            *indexes.OF_FEATURES,
         )
         constraints = (
             models.UniqueConstraint(
@@ -216,10 +222,11 @@ class OnchainFeature(models.Model):
 
 
 class SignalEvent(models.Model):
-    """One verdict on a signal; rows are added and never changed.
+    """One verdict on a signal, or what a person did to it; rows are added and never changed.
 
-    The database has no foreign key here, so that events and signals can be deleted in SQL. The verdict
-    then outlives its signal.
+    What a person did has no decision, confidence and rules; `person` says who, `reason` why, and `run` is
+    the action. The database has no foreign key here, so that events and signals can be deleted in SQL. The
+    verdict then outlives its signal.
     """
 
     signal = models.ForeignKey(
@@ -235,14 +242,16 @@ class SignalEvent(models.Model):
     )
     previous_state = models.TextField(choices=SignalState.choices)
     new_state = models.TextField(choices=SignalState.choices)
-    decision = models.TextField(choices=Decision.choices)
-    confidence = models.DecimalField(max_digits=4, decimal_places=3)
+    decision = models.TextField(choices=Decision.choices, blank=True)
+    confidence = models.DecimalField(max_digits=4, decimal_places=3, null=True, blank=True)
     note = models.TextField(choices=Note.choices, blank=True, db_default="")
     features = models.JSONField(db_default={})
-    rules_sha256 = models.CharField(max_length=64)
+    rules_sha256 = models.CharField(max_length=64, blank=True)
     run = models.UUIDField()
     created_at = models.DateTimeField(db_default=now())
     metadata = models.JSONField(db_default={})
+    person = models.TextField(blank=True, db_default="")
+    reason = models.TextField(blank=True, db_default="")
 
     class Meta:
         db_table = "signal_events"
@@ -250,7 +259,7 @@ class SignalEvent(models.Model):
             Index(fields=("signal", "type", "-id"), name="ix_signal_events_signal"),
             Index(fields=("-created_at",), name="ix_signal_events_created_at"),
             Index(fields=("run",), name="ix_signal_events_run"),
-            Index(F("run"), newest_id(), name="ix_signal_events_run_newest"),
+            *indexes.OF_VERDICTS,
         )
         constraints = (
             models.CheckConstraint(
@@ -259,8 +268,16 @@ class SignalEvent(models.Model):
                 name="signal_events_state_check",
             ),
             models.CheckConstraint(
-                condition=Q(decision__in=("upgrade", "downgrade", "hold", "insufficient")),
-                name="signal_events_decision_check",
+                condition=Q(
+                    decision__in=("upgrade", "downgrade", "hold", "insufficient"),
+                    confidence__isnull=False,
+                )
+                | Q(
+                    *(Q(type__in=("override", "recheck", "revive")), ~Q(person="")),
+                    decision="",
+                    confidence__isnull=True,
+                ),
+                name="signal_events_maker_check",
             ),
             models.CheckConstraint(
                 condition=Q(confidence__gte=0, confidence__lte=1),
@@ -275,7 +292,7 @@ class SignalEvent(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"signal {self.signal_id} {self.decision}"
+        return f"signal {self.signal_id} {self.decision or self.type}"
 
 
 class VerificationRules(models.Model):
@@ -288,6 +305,7 @@ class VerificationRules(models.Model):
 
     class Meta:
         db_table = "verification_rules"
+        verbose_name_plural = "verification rules"
         constraints = (
             models.UniqueConstraint(fields=("sha256",), name="verification_rules_sha256_key"),
         )
@@ -317,35 +335,6 @@ class VerificationRun(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.id}"
-
-
-class VerificationCursor(models.Model):
-    """How far the job has read a table by its primary key, so that a run reads only what is new."""
-
-    name = models.TextField(primary_key=True)
-    position = models.BigIntegerField()
-
-    class Meta:
-        db_table = "verification_cursors"
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.position}"
-
-
-class VerificationRange(models.Model):
-    """Keys of signals that the job has read, from `low` to `high`, whose verdicts are still to be written.
-
-    A worker locks the range that it judges, and removes it with what it writes.
-    """
-
-    low = models.BigIntegerField(primary_key=True)
-    high = models.BigIntegerField()
-
-    class Meta:
-        db_table = "verification_ranges"
-
-    def __str__(self) -> str:
-        return f"signals {self.low} to {self.high}"
 
 
 class SignalVerification(models.Model):
@@ -420,6 +409,7 @@ class SignalVerification(models.Model):
                 condition=Q(status="waiting", address__gt=""),
                 name="ix_signal_verif_address",
             ),
+            *indexes.OF_VERIFICATIONS,
         )
         constraints = (
             models.CheckConstraint(

@@ -24,7 +24,15 @@ from tests.postgres.databases import Database, close_server_session
 # CI installs a browser, so there a missing one is a failure.
 HAS_BROWSER = "CHROMIUM" in os.environ or "CI" in os.environ or any(map(shutil.which, NAMES))
 
-BROWSER_TESTS = ["admin/test_browser.py", "operations/drift/admin_page/test_page_browser.py"]
+BROWSER_TESTS = [
+    "admin/test_accessibility.py",
+    "admin/test_actions_browser.py",
+    "admin/test_browser.py",
+    "admin/test_keyboard.py",
+    "admin/test_list_browser.py",
+    "admin/test_pages_browser.py",
+    "operations/drift/admin_page/test_page_browser.py",
+]
 collect_ignore = [] if HAS_BROWSER else BROWSER_TESTS
 
 

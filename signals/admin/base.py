@@ -1,22 +1,27 @@
 # ruff: noqa: ARG002 - Django calls its hooks with all arguments, whether they are used or not
 """The base class of all pages."""
 
-from typing import Any, ClassVar
+from typing import Any
 
-from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import unquote
-from django.contrib.admin.views.main import ORDER_VAR, ChangeList
+from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils.text import capfirst
 from django_extensions.db.fields import ModificationDateTimeField
 
-from signals.admin.columns import EMPTY_VALUE, readable_columns, short_text_column, text_of
+from signals.admin.change_messages import with_values
+from signals.admin.columns import EMPTY_VALUE, text_of
+from signals.admin.lists.page import ListAdmin
+from signals.admin.pages.fields import has_whole_text, page_fields
+from signals.admin.pages.headings import headings
+from signals.admin.pages.timeline import IN_A_HISTORY, Place, read_timeline
+from signals.admin.pages.viewer import Viewer
 from signals.admin.paging import BoundedPaginator
 from signals.admin.searches import search
 
@@ -48,18 +53,7 @@ def _as_sent(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-class IndexedList(ChangeList):
-    """A list that is sorted only by the columns of `sortable_by`, also if its address says otherwise."""
-
-    def get_ordering_field(self, field_name: Any) -> Any:
-        return (
-            super().get_ordering_field(field_name)
-            if field_name in (self.sortable_by or ())
-            else None
-        )
-
-
-class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
+class PipelineAdmin(ListAdmin):
     """A page of rows that a pipeline writes: rows are not added or deleted, and few fields change.
 
     `editable` names the fields that can be changed; a field that is new in the model is read-only until
@@ -71,30 +65,7 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
 
     editable: tuple[str, ...] = ()
 
-    actions_on_top = False
-    actions_on_bottom = True
     paginator = BoundedPaginator
-    show_facets = admin.ShowFacets.NEVER  # each count would read the table
-    list_max_show_all = 0
-    show_full_result_count = False
-    sortable_by: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
-        self.list_display = readable_columns(model, self.list_display, short_text_column)
-        self.fieldsets = tuple(  # type: ignore[misc] # of the instance; the stubs expect the class's
-            (
-                title,
-                {
-                    **options,
-                    "fields": readable_columns(model, options["fields"], editable=self.editable),
-                },
-            )
-            for title, options in self.fieldsets or ()
-        )
-        super().__init__(model, admin_site)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return IndexedList
 
     def get_urls(self) -> list[Any]:
         """Return the addresses of the pages, and that of one text of a row as plain text."""
@@ -107,7 +78,8 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
         if not self.has_view_permission(request):
             raise PermissionDenied
         row = self.get_object(request, unquote(object_id))
-        if row is None or field not in {each.name for each in self.opts.fields}:
+        texts = {each.name for each in self.opts.fields if has_whole_text(each)}
+        if row is None or field not in texts - set(self.hidden_fields(request)):
             raise Http404
         return HttpResponse(text_of(row, field), content_type="text/plain; charset=utf-8")
 
@@ -120,22 +92,85 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        stored = [field.name for field in self.opts.fields if field.name not in self.editable]
-        shown = [
-            name for _, options in self.get_fieldsets(request, obj) for name in options["fields"]
-        ]
-        return [*stored, *(name for name in shown if callable(name))]
+    def changeable(self, request: HttpRequest, obj: Any) -> tuple[str, ...]:
+        """Return the names of the fields that the person may change on the row's page."""
+        return self.editable if self.has_change_permission(request, obj) else ()
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        """Allow what the links of the page's filters send; send any other address back to the list."""
-        offered: set[str] = set()
-        for each in self.list_filter:
-            parameter = getattr(each, "parameter_name", None)
-            offered |= {parameter} if parameter else {f"{each}__exact", f"{each}__isnull"}
-        if lookup not in offered or "\0" in str(value):
-            raise IncorrectLookupParameters
-        return True
+    def hidden_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the names of the fields that tell of rows which the person may not view."""
+        return ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fieldsets with columns for all fields that the person does not change.
+
+        They are kept for the request, because Django asks several times, and compares the columns.
+        """
+        kept = request.__dict__.setdefault("page_fieldsets", {})
+        key = (self.model, obj and obj.pk)
+        if key not in kept:
+            known = {
+                "changeable": self.changeable(request, obj),
+                "hidden": self.hidden_fields(request),
+            }
+            kept[key] = [
+                (
+                    title,
+                    {
+                        **options,
+                        "fields": page_fields(
+                            self.model, options["fields"], Viewer(request.user), **known
+                        ),
+                    },
+                )
+                for title, options in self.fieldsets or ()
+            ]
+        return kept[key]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        changeable = self.changeable(request, obj)
+        stored = [field.name for field in self.opts.fields if field.name not in changeable]
+        return [*stored, *filter(callable, flatten_fieldsets(self.get_fieldsets(request, obj)))]
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return super().get_form(request, *args, labels=headings(self.model), **kwargs)
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return what the page of the stored row shows besides its fields; `title` is its heading."""
+        return {"title": capfirst(str(row))}
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Render the page with its own heading, also if a form is refused that has changed the row."""
+        row = kwargs.get("obj")
+        if row is not None and request.method != "GET":
+            row = self.model._default_manager.get(pk=row.pk)
+        if row is not None:
+            context |= {"subtitle": "", **self.page_context(request, row)}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Return what happened to the row, one page after the other."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+        if not self.has_view_or_change_permission(request, row):
+            raise PermissionDenied
+        place = Place.read(request.GET)
+        hidden = self.hidden_fields(request)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"History of {row}",
+            "timeline": read_timeline(row, Viewer(request.user), IN_A_HISTORY, place, hidden),
+            "is_further": place != Place(),
+            "module_name": str(capfirst(self.opts.verbose_name_plural)),
+            "object": row,
+            "opts": self.opts,
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/signals/pages/history.html", context)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -145,12 +180,7 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
             return queryset, False
         found = search(self.model, search_term)
         request.search = found  # type: ignore[attr-defined] # for the template of the list
-        return found.rows(queryset, keep_order=ORDER_VAR in request.GET), False
-
-    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        paginator: Any = super().get_paginator(request, *args, **kwargs)
-        paginator.is_search = hasattr(request, "search")
-        return paginator
+        return found.rows(queryset), False
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Return a field that sends along the value that was shown.
@@ -161,6 +191,12 @@ class PipelineAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # the same
         if isinstance(db_field, models.TextField) and db_field.null:
             kwargs |= {"empty_value": None, "widget": AdminTextInputWidget}
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return what the log keeps of a save, with the old and new values."""
+        return with_values(super().construct_change_message(request, form, formsets, add), form)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         stamps = [f.name for f in self.opts.fields if isinstance(f, ModificationDateTimeField)]

@@ -5,7 +5,6 @@ are typed as Any, because the stubs accept such functions in some of the places 
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -18,9 +17,7 @@ from django.template.defaultfilters import linebreaksbr
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 
-from signals.models import Event, Signal
 from signals.texts import printable, shortened
 
 EMPTY_VALUE: Final = "-"
@@ -35,15 +32,6 @@ def number_column(field: str) -> Any:
     def show(row: Any) -> str:
         value = getattr(row, field)
         return EMPTY_VALUE if value is None else format(value, "f")
-
-    return _column(field, show)
-
-
-def short_text_column(field: str) -> Any:
-    """Return a column that shows the first 60 characters of a text."""
-
-    def show(row: Any) -> str:
-        return shortened(text_of(row, field) or EMPTY_VALUE, 60)
 
     return _column(field, show)
 
@@ -86,22 +74,11 @@ def _holds_text(model: type[models.Model], name: str) -> bool:
 def text_of(row: Any, field: str) -> str:
     """Return the field's value as a plain text; a list has a line for each text."""
     value = getattr(row, field)
-    if isinstance(value, list):
-        return "\n".join(map(str, value))
     if isinstance(row._meta.get_field(field), models.JSONField):
         return json.dumps(value, indent=2, ensure_ascii=False)
+    if isinstance(value, list):
+        return "\n".join(map(str, value))
     return "" if value is None else str(value)
-
-
-def short_key_column(field: str) -> Any:
-    """Return a column that shows a key or an address without its middle, and all of it as a tooltip."""
-
-    def show(row: Any) -> str:
-        value = getattr(row, field)
-        title, text = shortened(value, 500), _without_middle(printable(value))
-        return format_html('<span title="{}">{}</span>', title, text)
-
-    return _column(field, show)
 
 
 def json_column(field: str) -> Any:
@@ -119,53 +96,9 @@ def json_column(field: str) -> Any:
     return _column(field, show)
 
 
-def age_column(field: str) -> Any:
-    """Return a column that shows how long ago a time was, and the time itself as a tooltip."""
-
-    def show(row: Any) -> str:
-        value = getattr(row, field)
-        if value is None:
-            return EMPTY_VALUE
-        return format_html(
-            '<time datetime="{}" title="{}">{}</time>',
-            value.isoformat(),
-            f"{value:%Y-%m-%d %H:%M:%S %Z}",
-            timesince(value, depth=1),
-        )
-
-    return _column("age", show)
-
-
 def _column(name: str, show: Callable[[Any], Any]) -> Any:
     show.__name__ = name
     return admin.display(show, description=name.replace("_", " "))
-
-
-def _signal_number(row: Any) -> Any:
-    return row.signal_id
-
-
-def _signal_link(row: Any) -> SafeString:
-    # signal_id and not signal: the signal's row is not read, and it may have been deleted.
-    return _link(Signal, row.signal_id, str(row.signal_id))
-
-
-def _token_name(event: Event) -> str:
-    return shortened(event.symbol, 30) if event.symbol else _without_middle(printable(event.pk))
-
-
-def _token_link(row: Signal) -> str:
-    if row.event is None:
-        return EMPTY_VALUE
-    return _link(Event, row.event.pk, _token_name(row.event))
-
-
-signal_number_column: Final = _column("signal", _signal_number)
-"""The number of the signal that the row belongs to."""
-signal_link_column: Final = _column("signal", _signal_link)
-"""The same, as a link to the signal's page."""
-token_link_column: Final = _column("token", _token_link)
-"""The symbol of the signal's event, or else its key, as a link to the event's page."""
 
 
 def _beginning(row: Any, field: str, text: str) -> SafeString:
@@ -178,12 +111,6 @@ def _beginning(row: Any, field: str, text: str) -> SafeString:
     )
 
 
-def _without_middle(text: str) -> str:
-    return re.sub(r"(?s)^(.{17}).{2,}(.{12})$", r"\1…\2", text)
-
-
-def _link(model: type[models.Model], pk: Any, text: str) -> SafeString:
-    url = reverse(
-        f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[quote(pk)]
-    )
-    return format_html('<a href="{}">{}</a>', url, text)
+def without_middle(text: str, first: int = 17, last: int = 12) -> str:
+    """Return a long text without its middle: so many of its first and last characters."""
+    return text if len(text) <= first + last + 1 else f"{text[:first]}…{text[-last:]}"

@@ -18,10 +18,18 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import F, Model, OrderBy, QuerySet, Value
-from django.db.models.functions import Coalesce, Collate, Lower
+from django.db.models.functions import Collate, Lower
 
 from signals.expressions import newest_event, newest_id, symbol_key, token_address_key
-from signals.models import Event, OnchainFeature, Signal, SignalEvent, SignalVerification
+from signals.models import (
+    Event,
+    OnchainFeature,
+    Signal,
+    SignalEvent,
+    SignalVerification,
+    VerificationRules,
+    VerificationRun,
+)
 from signals.verification.tokens import CHAIN_NAME, fold_chain
 
 NEWEST: Final = 500
@@ -38,7 +46,6 @@ MAX_WORDS: Final = 6
 _SORTED: Final[Mapping[str, Any]] = {
     "id": F("id") + Value(0),
     "pk": F("pk") + Value(0),
-    "status": Coalesce(F("status"), Value("")),
 }
 """The first columns of the lists' orders, as expressions that no index has."""
 
@@ -167,11 +174,10 @@ class Search:
     problem: str = ""
     symbol: str = ""
 
-    def rows(self, queryset: QuerySet[Any], *, keep_order: bool) -> QuerySet[Any]:
+    def rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows of the queryset that all words match.
 
-        They are in another order than that of the queryset if only so they can be found quickly, unless
-        the order is to be kept.
+        They are in another order than that of the queryset if only so they can be found quickly.
         """
         if not self.matches:
             return queryset.none()
@@ -179,7 +185,7 @@ class Search:
         for match in self.matches:
             queryset, order = match.restrict(queryset)
             orders.extend([order] if order else [])
-        if len(orders) == len(self.matches) and not keep_order:
+        if len(orders) == len(self.matches):
             queryset = queryset.order_by(orders[0], "-pk")
         return queryset
 
@@ -346,6 +352,10 @@ _TOKEN: Final = Kind(
     newest_id,
 )
 _RUN: Final = Kind("run", "of the run", SignalEvent, _read_run, _column("run"), newest_id)
+_NUMBER_OF_RUN: Final = Kind("number", "whose number is", VerificationRun, _read_run, _column("pk"))
+_SHA256: Final = Kind(
+    "SHA-256", "whose SHA-256 is", VerificationRules, _read_text, _column("sha256")
+)
 
 
 def _number(model: type[Model]) -> Kind:
@@ -361,6 +371,8 @@ KINDS: Final[Mapping[Any, tuple[Kind, ...]]] = {
     SignalEvent: (*_OF_SIGNAL, _NUMBER_OF_SIGNAL, _number(SignalEvent), _RUN),
     SignalVerification: (*_OF_SIGNAL, _NUMBER_OF_SIGNAL),
     OnchainFeature: (_TOKEN, _number(OnchainFeature)),
+    VerificationRun: (_NUMBER_OF_RUN,),
+    VerificationRules: (_SHA256,),
 }
 """The kinds of match of each list, in the order in which they are tried."""
 
@@ -374,5 +386,7 @@ PATHS: Final[Mapping[tuple[Any, Any], str]] = {
     (SignalVerification, Signal): "signal__",
     (SignalVerification, Event): "signal__event__",
     (OnchainFeature, OnchainFeature): "",
+    (VerificationRun, VerificationRun): "",
+    (VerificationRules, VerificationRules): "",
 }
 """The way from the model of a list to the model of a kind."""

@@ -1,48 +1,102 @@
 """The page of signals."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import unquote
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Q
+from django.http import HttpRequest
+from django.urls import path
 
-from signals.admin.base import PipelineAdmin
-from signals.admin.columns import age_column, json_column, number_column, token_link_column
-from signals.admin.explained import explained
-from signals.admin.filters import age_filter, recent_values_filter
-from signals.admin.inlines import VerdictInline, VerificationInline
+from signals.admin.actions.pages import ActionsAdmin
+from signals.admin.cells import (
+    RISKS,
+    STATES,
+    VERIFICATION,
+    decision_column,
+    list_column,
+    margin_column,
+    next_check_column,
+    tag_column,
+    time_column,
+    token_of_signal,
+)
+from signals.admin.filters import (
+    choice_filter,
+    moment_filter,
+    of_order,
+    of_text,
+    open_filter,
+    range_filter,
+)
+from signals.admin.lists.orders import Order
+from signals.admin.lists.verification import (
+    verification_filters,
+    verification_orders,
+    verification_times,
+)
+from signals.admin.lists.views import View
+from signals.admin.pages.summary import signal_sections
+from signals.admin.pages.viewer import Viewer
 from signals.admin.recheck import check_again
+from signals.admin.token import token_view
 from signals.choices import SignalState
 from signals.fields import GoplusRisk
-from signals.models import Signal
+from signals.models import Event, Signal
+
+_OF_RECORD: Final = verification_filters("verification__", VERIFICATION)
+_ARRIVAL: Final = ("arrival", "Arrival", "created_at")
 
 
 @admin.register(Signal)
-class SignalAdmin(PipelineAdmin):
+class SignalAdmin(ActionsAdmin):
     editable = ("event", "market_type", "advice_tag")
     list_display = (
-        *("id", token_link_column, "state", age_column("created_at"), "goplus_risk"),
-        *("market_type", "advice_tag", "confidence", number_column("onchain_confidence")),
+        list_column("number", "Signal", lambda row: row.pk),
+        token_of_signal,
+        tag_column("state", "State", STATES),
+        *(margin_column, decision_column("verdict")),
+        time_column(
+            *("verification__as_of", "Evidence"), order="evidence", needs=VERIFICATION, short=True
+        ),
+        next_check_column,
+        tag_column("goplus_risk", "Risk", RISKS),
+        time_column("created_at", "Arrived", order="arrival"),
     )
     list_filter = (
-        "state",
-        "goplus_risk",
-        recent_values_filter("market_type"),
-        age_filter("created_at", state__in=SignalState.values),  # for idx_signals_state_created_at
+        choice_filter("state", "State", SignalState.choices, of_order("arrival", "state")),
+        *(_OF_RECORD["decision"], _OF_RECORD["note"], _OF_RECORD["evidence_age"]),
+        choice_filter(
+            *("goplus_risk", "GoPlus risk", GoplusRisk.choices),
+            of_order("arrival", "goplus_risk"),
+        ),
+        open_filter("market_type", "Market", of_text("arrival", "market_type")),
+        open_filter("source_level", "Source level", of_text("arrival", "source_level")),
+        *(_OF_RECORD["rules"], _OF_RECORD["margin"]),
+        range_filter("confidence", "Confidence", "onchain_confidence"),
+        moment_filter((_ARRIVAL, *verification_times("verification__")), VERIFICATION),
+        *(_OF_RECORD["due"], _OF_RECORD["overdue"], _OF_RECORD["dead"]),
     )
-    list_select_related = ("event",)
+    orders = (
+        Order("arrival", "arrival", "created_at", tuple(Q(state=s) for s in SignalState.values)),
+        *verification_orders("verification__", VERIFICATION),
+        Order("confidence", "confidence", "onchain_confidence", is_time=False),
+    )
+    views = (
+        View("Verified in the last hour", {"state": "verified", "time": "verdict", "from": "-1h"}),
+        View("Stuck", {"overdue": "1"}),
+        View("Dead", {"dead": "1"}),
+        View("Downgraded today", {"state": "downgraded", "time": "verdict", "from": "today"}),
+    )
+    list_select_related = ("event", "verification")
     ordering = ("-id",)
-    sortable_by = ("id",)
     search_fields = ("id", "topic_id", "event__event_key", "event__symbol", "event__token_ca")
     search_help_text = "Event key or its beginning, token address, symbol, topic or number"
     autocomplete_fields = ("event",)
-    inlines = (VerificationInline, VerdictInline)
     fieldsets = (
         (None, {"fields": ("id", "event", "market_type", "advice_tag", "confidence")}),
         (
             "Verification",
-            {"fields": ("state", "onchain_asof_ts", number_column("onchain_confidence"))},
+            {"fields": ("state", "onchain_asof_ts", "onchain_confidence")},
         ),
         ("Times", {"fields": ("ts", "created_at", "updated_at")}),
         (
@@ -69,35 +123,42 @@ class SignalAdmin(PipelineAdmin):
             "Source",
             {
                 "classes": ("collapse",),
-                "fields": ("source_level", "heat_slope", json_column("features_snapshot")),
+                "fields": ("source_level", "heat_slope", "features_snapshot"),
             },
         ),
     )
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        """Refuse a value that goplus_risk_enum does not have; PostgreSQL would raise an error for it."""
-        if lookup == "goplus_risk__exact" and value not in GoplusRisk.values:
-            raise IncorrectLookupParameters
-        return super().lookup_allowed(lookup, value, request)
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Return the filters; who may not view verifications filters by the time of arrival alone."""
+        found = super().get_list_filter(request)
+        if request.user.has_perm(f"signals.{VERIFICATION}"):
+            return found
+        return [*found, moment_filter((_ARRIVAL,))]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show also why the last verdict is what it is, to those who may view verdicts."""
-        context = dict(extra_context or {})
-        if request.user.has_perm("signals.view_signalevent"):
-            context |= explained(unquote(object_id))
-        return super().change_view(request, object_id, form_url, context)
+    def get_urls(self) -> list[Any]:
+        """Return the addresses of the pages of signals, and those of tokens."""
+        view = self.admin_site.admin_view(token_view)
+        return [
+            path("token/<str:chain>/<str:address>/", view, name="signals_token"),
+            *super().get_urls(),
+        ]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Return also the event of a signal that has a verdict, because the verdict is about its token."""
-        fields = super().get_readonly_fields(request, obj)
-        is_settled = obj is not None and obj.state != SignalState.CANDIDATE
-        return ["event", *fields] if is_settled else fields
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        sections = signal_sections(row, Viewer(request.user), self.hidden_fields(request))
+        offered = {"signal_actions": self.actions_of_signal(request, row.pk)}
+        return super().page_context(request, row) | sections | offered
+
+    def hidden_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return () if Viewer(request.user).may_view(Event) else ("event",)
+
+    def changeable(self, request: HttpRequest, obj: Any) -> tuple[str, ...]:
+        """Return the same without the event of a signal that has a verdict, which is about its token.
+
+        Who may not view events does not choose one either: what is refused would tell which there are.
+        """
+        is_kept = obj is not None and obj.state != SignalState.CANDIDATE
+        kept = {"event"} if is_kept else set(self.hidden_fields(request))
+        return tuple(name for name in super().changeable(request, obj) if name not in kept)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the changes; a candidate of another event is checked by the next run."""

@@ -92,7 +92,7 @@ def _stopped_page(request: HttpRequest) -> SimpleTemplateResponse:
         "seconds": _milliseconds() / 1000,
         "is_save": request.method != "GET",
         "text": request.GET.get("q", "")[:1000],
-        "has_filters": bool(set(request.GET) - {"q", "p", "o"}),
+        "has_filters": bool(set(request.GET) - _NO_FILTERS),
         "list_url": _list_url(request),
     }
     return TemplateResponse(request, "admin/signals/stopped.html", context, status=503).render()
@@ -123,4 +123,5 @@ def _reset_timeout() -> None:
         kept.execute("RESET statement_timeout")
 
 
+_NO_FILTERS: Final = {"q", "p", "order", "after", "before", "last", "at"}
 _USABLE: Final = (TransactionStatus.IDLE, TransactionStatus.INTRANS)

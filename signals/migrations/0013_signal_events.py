@@ -73,6 +73,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(db_default=now())),
                 ("metadata", models.JSONField(db_default={})),
             ],
+            altered_later=["confidence", "signal_events_decision_check"],
             keep_on_reverse=True,
             options={
                 "db_table": "signal_events",

@@ -1,5 +1,6 @@
 """The admin page that shows the findings of `verify_schema`, read on request; it repairs nothing."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,16 +51,31 @@ class Line:
 
     @property
     def is_shown_first(self) -> bool:
-        """Return whether the component is not as declared, and nobody accepts that."""
-        return not (self.status.is_right or self.component["accepted"])
+        """Return whether the component is a finding, or cannot be judged."""
+        return self.component["finding"] or self.status is Status.UNJUDGED
+
+    @property
+    def is_harmless(self) -> bool:
+        """Return whether no migration declares the component, and it refuses no row."""
+        return self.status is Status.UNDECLARED and not (
+            self.component["finding"] or self.component["accepted"]
+        )
 
     @property
     def label(self) -> str:
         return f"{self.status.value} {self.component['progress']}".rstrip()
 
     @property
-    def table(self) -> str:
-        return str(self.component["table"]).replace('"', "")
+    def name(self) -> list[str]:
+        return _breakable(self.component["name"])
+
+    @property
+    def table(self) -> list[str]:
+        return _breakable(self.component["table"].replace('"', ""))
+
+    @property
+    def migration(self) -> list[str]:
+        return _breakable(self.component["migration"])
 
     @property
     def app(self) -> str:
@@ -69,6 +85,11 @@ class Line:
     def facts(self) -> list[tuple[str, str]]:
         """Return the (label, text) lines that the page shows when the row is opened."""
         return detail_lines(self.status, self.component)
+
+
+def _breakable(text: str) -> list[str]:
+    """Return the parts of a name between which a browser may begin a new line."""
+    return re.findall(r"[^_.]*[_.]|[^_.]+", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +180,7 @@ def _context(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[s
     ]
     pages = Paginator(shown, PAGE)
     counted = [line for line in lines if line.status is not Status.UNDECLARED]
+    harmless = sum(line.is_harmless for line in lines)
     return context | {
         "age": naturaltime(reading.at),
         "columns": ("Component", "Name", "Table", "Migration", "Status"),
@@ -170,6 +192,8 @@ def _context(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[s
         "accepted": sum(bool(line.component["accepted"]) for line in lines),
         "problems": sorted({line.problem for line in lines} - {""}),
         "notes": sum(bool(line.component["note"]) for line in lines),
+        "harmless": harmless,
+        "harmless_query": query.without("page", "app", status=Status.UNDECLARED.name.lower()),
     }
 
 
@@ -182,7 +206,8 @@ def _matches(status: str) -> Callable[[Line], bool]:
 def _statuses(query: "_Query", lines: Sequence[Line]) -> Iterator[Choice]:
     counts = Counter(line.status for line in lines)
     wrong = sum(line.is_shown_first for line in lines)
-    texts = {_WRONG: f"Not as declared ({wrong})", _EVERY: f"Every row ({len(lines)})"}
+    what = "Not as declared, or not judged" if counts[Status.UNJUDGED] else "Not as declared"
+    texts = {_WRONG: f"{what} ({wrong})", _EVERY: f"Every row ({len(lines)})"}
     known = {each.name.lower(): f"{each.value} ({counts[each]})" for each in Status}
     asked = (query.status, *(each.name.lower() for each in counts))
     texts |= {value: text for value, text in known.items() if value in asked}

@@ -61,7 +61,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
     if it is empty, and raises Refused if it has rows.
 
     name, fields, options, bases, managers: as for Django's CreateModel.
-    altered_later: names of fields that later migrations alter; here it is enough that their columns exist.
+    altered_later: names of fields that later migrations alter, and of constraints that they remove; of an
+        existing table it is enough here that the columns exist.
     keep_on_reverse: backwards keeps a table with rows instead of refusing.
     """
 
@@ -86,11 +87,11 @@ class CreateTableIfMissing(Convergent, CreateModel):
         altered_later: Sequence[str] = (),
         keep_on_reverse: bool = False,
     ) -> None:
-        declared = dict(fields)
-        for field_name in altered_later:
-            if field_name not in declared:
+        constraints = [each.name for each in (options or {}).get("constraints", ())]
+        for changed in altered_later:
+            if changed not in (*dict(fields), *constraints):
                 raise ValueError(
-                    f"altered_later names {field_name!r}, which is not among the fields"
+                    f"altered_later names {changed!r}, which is not among the fields and constraints"
                 )
         for kind in ("indexes", "constraints"):
             for part in (options or {}).get(kind, ()):
@@ -251,7 +252,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
     def sources(self, site: Site, found: Table | None) -> Iterator[tuple[Source, Convergent]]:
         """Yield the source in the model and the operation of each declared constraint and index."""
         meta = site.model._meta
-        for constraint in own_constraints(meta.constraints, found):
+        lasting = [each for each in meta.constraints if each.name not in self.altered_later]
+        for constraint in own_constraints(lasting, found):
             yield Source("constraint", constraint.name), self._operation_of(constraint)
         for index in meta.indexes:
             plain = CreateIndexConcurrentlyIfMissing(self.name, index)

@@ -12,7 +12,8 @@ from signals.verification.errors import NotMigrated
 
 REQUIRED_MIGRATIONS: Final = (
     *("0012_signal_state", "0013_signal_events", "0014_verification_runs"),
-    *("0016_verification_margin", "0017_verification_ranges"),
+    *("0016_verification_margin", "0018_signal_actions"),
+    "0019_verification_ranges",
 )
 """Migrations that must be recorded as applied."""
 

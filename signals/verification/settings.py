@@ -46,7 +46,7 @@ class Settings:
     * `ttl`: the time from a verdict `hold` or `insufficient` to the next check.
     * `lease`: the time for which a claimed signal is nobody else's.
     * `max_failures`: the share of failed checks, of at least `min_checks`, above which a run stops.
-    * `retention`: the age after which `signals_prune` removes verdicts and runs; None to keep them all.
+    * `retention`: the age after which `signals_prune` removes verdicts, runs and actions; None to keep all.
     * `chain_aliases`: other names of chains, and the name that each stands for.
     """
 

@@ -1,10 +1,12 @@
 """What can be changed on the pages, and by whom; what saving writes."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.admin import site
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import flatten
 from django.db import connection
 from django.test import Client
@@ -113,6 +115,21 @@ def test_saving_unchanged_writes_nothing_and_keeps_null(superuser: Client) -> No
     with CaptureQueriesContext(connection) as queries:
         assert post(superuser, signal).status_code == 302
     assert not [q["sql"] for q in queries if q["sql"].startswith('UPDATE "signals"')]
+
+
+def test_the_log_keeps_the_old_and_the_new_values_of_a_save(superuser: Client) -> None:
+    signal = make_signal(market_type="cex{x}", advice_tag=None)
+    before, other = signal.event_id, make_event(event_key="another")
+    post(superuser, signal, market_type=" ", advice_tag="a\u202eb" * 100, event=other.pk)
+    entry = LogEntry.objects.get()
+    (message,) = json.loads(entry.change_message)
+    values = message["changed"]["values"]
+    assert values["event"] == [before, "another"]
+    assert values["market_type"] == ["cex{x}", "-"]
+    assert values["advice_tag"][0] == "-"
+    assert values["advice_tag"][1].startswith("a⟨U+202E⟩b")
+    assert len(values["advice_tag"][1]) == 200
+    assert "Market type from “cex{x}” to “-”" in entry.get_change_message()
 
 
 def test_an_emptied_text_is_null(superuser: Client) -> None:

@@ -29,12 +29,12 @@ def test_markup_in_posts_stays_text(page: Page, complaints: list[str]) -> None:
     silent = []
     for address in addresses():
         page.goto(address)
-        if ATTACK[:25] not in page.inner_text("body"):
+        if ATTACK[:15] not in page.inner_text("body"):
             silent.append(address)
         assert page.locator("img[src=x]").count() == 0, address
         assert page.locator("script", has_text="alert(").count() == 0, address
         assert page.locator("a[href^=javascript]").count() == 0, address
-    assert silent == ["/admin/signals/signalevent/"]  # a list of closed sets and numbers
+    assert silent == ["/admin/signals/signalevent/"]  # which shows twelve characters of the key
     assert complaints == []
 
 
@@ -78,10 +78,12 @@ def test_an_analyst_goes_from_a_token_to_the_verdict_on_its_signal(
     page.locator("#searchbar").fill("pepe")
     page.keyboard.press("Enter")
     expect(page.locator("#result_list tbody tr")).to_have_count(2)
-    page.locator("#changelist-filter").get_by_role("link", name="Verified").click()
+    page.locator("#changelist-filter > summary").click()
+    page.get_by_label("State", exact=True).select_option("verified")
+    page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     page.get_by_role("link", name=str(signal.pk), exact=True).click()
-    page.locator("#verdicts-group").get_by_role("link", name="View").click()
+    page.locator("#timeline").get_by_role("link", name="Verdict: upgrade").click()
     expect(page.locator(".field-features pre")).to_have_text('{\n  "growth_ratio": 2.5\n}')
     assert complaints == []
 

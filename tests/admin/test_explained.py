@@ -30,8 +30,8 @@ def test_a_downgrade_is_explained_by_its_conditions(
     job_rows.make_downgradable()
     text = shown(viewer, verified_by_the_job()).text
     assert f"{DOWN}{end}" in text
-    assert "<code>top10_share &gt;= 0.70</code></td><td>0.9</td>" in text
-    assert "<td>+0.20</td><td>✓ holds</td>" in text
+    assert '<code>top10_share &gt;= 0.70</code></td><td data-label="Value">0.9</td>' in text
+    assert '+0.20</td><td data-label="Result">✓ holds</td>' in text
     assert "<li>upgrade: " in text
 
 

@@ -119,3 +119,18 @@ def test_a_search_costs_the_same_number_of_statements_whatever_the_rows(
     hot = data.HOT_ADDRESS
     counts = [len(statements_of(viewer, address, q=text)) for text in (hot, data.OLD_ADDRESS)]
     assert counts[0] == counts[1] <= 12
+
+
+def test_the_front_page_reads_no_table_from_end_to_end(superuser: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO verification_runs (id, started_at, heartbeat_at, host, pid, mode, rules_sha256) "
+            "SELECT gen_random_uuid(), t, t, 'a', 1, 'on', '' "
+            "FROM generate_series(now() - interval '14 days', now(), interval '1 minute') t"
+        )
+        cursor.execute("ANALYZE verification_runs")
+    with CaptureQueriesContext(connection) as queries:
+        assert superuser.get("/admin/").status_code == 200
+    statements = [each["sql"] for each in queries if "pg_catalog." in each["sql"]]
+    assert len(statements) == 2
+    assert_reads_no_table_from_end_to_end(statements)

@@ -264,7 +264,7 @@ def test_a_search_that_finds_nothing_says_what_was_tried(viewer: Client) -> None
 
 def test_rows_that_a_filter_hides_are_told(viewer: Client) -> None:
     make_signal()
-    page = viewer.get("/admin/signals/signal/", {"q": "pepe", "state__exact": "verified"})
+    page = viewer.get("/admin/signals/signal/", {"q": "pepe", "state": "verified"})
     assert "are hidden by a filter" in page.text
     assert '<a href="?q=pepe">Search without filters</a>' in page.text
 
@@ -294,7 +294,6 @@ def test_of_many_events_the_newest_ones_have_their_rows_shown(
     assert "only of the newest" not in said(viewer, model, q=text)
     if model is not SignalVerification:
         assert in_its_own_order == pks[::-1]
-        assert listed(viewer, model, q=text, o="0") == pks
     monkeypatch.setattr(searches, "NEWEST", 2)
     assert sorted(listed(viewer, model, q=text)) == pks[1:]
     assert "only of the newest, as many match" in said(viewer, model, q=text)

@@ -114,7 +114,8 @@ def limit_of_sqldiff(database: Database, kind: str, details: list[Any]) -> str:
         is_check = (table, name, "c") in constraints or name.endswith("_not_null")
         return "information_schema shows NOT NULL too, and it takes a check for an index" * is_check
     if kind == "unique-missing-in-model":
-        return "it reads no UniqueConstraint of one field" * ((table, name, "u") in constraints)
+        is_there = not constraints.isdisjoint({(table, name, "p"), (table, name, "u")})
+        return "it reads no CompositePrimaryKey or UniqueConstraint of one field" * is_there
     if kind == "index-missing-in-db":
         indexes = {row[1] for row in catalog["indexes"]}
         unseen = {  # of the first, the column event_key as event_id

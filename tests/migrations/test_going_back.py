@@ -151,3 +151,21 @@ def test_after_the_tables_are_emptied_zero_drops_them(copy: Copy) -> None:
     tables = {row[0] for row in facts(database)["columns"]}
     assert tables == {"raw_posts", "goplus_cache", "alembic_version"}
     assert facts(database)["types"] == set()
+
+
+def test_going_back_behind_rows_of_people_is_refused_with_nothing_undone(copy: Copy) -> None:
+    database = copy("clean 0013")
+    database.run(
+        "INSERT INTO signal_events (signal_id, type, previous_state, new_state, decision, rules_sha256,"
+        " run, person) VALUES (1, 'revive', 'candidate', 'candidate', '', '', gen_random_uuid(), 'me')"
+    )
+    before = facts(database)
+    with pytest.raises(Refused, match="has rows of people, which the check does not allow"):
+        database.migrate("0017")
+    assert "0018" in database.applied()
+    assert facts(database) == before
+    database.run("DELETE FROM signal_events")
+    database.migrate("0017")
+    assert "signal_actions" not in {row[0] for row in facts(database)["columns"]}
+    database.migrate()
+    assert database.verify("0018")[0] == 0

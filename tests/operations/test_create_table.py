@@ -124,3 +124,22 @@ def test_a_table_makes_its_column_unique_before_it_refers_to_it() -> None:
             scratch_schema.psql(scratch_schema.printed_sql(operation, project_state())).stderr == ""
         )
     assert sorted(row[4] for row in facts() if row[0] == "constraint") == wanted
+
+
+def test_a_constraint_that_a_later_migration_removes_is_not_built_in_a_table_that_exists() -> None:
+    check = models.CheckConstraint(condition=models.Q(size__gt=0), name="size_check")
+    create = operations.CreateTableIfMissing(
+        "Box",
+        [("id", SERIAL), ("size", models.IntegerField(null=True))],
+        {"db_table": "box", "constraints": [check]},
+        altered_later=["size_check"],
+    )
+    recreate()
+    forwards(create, project_state())
+    assert any("size_check" in row for row in facts())
+    recreate(
+        "CREATE TABLE box (id bigserial PRIMARY KEY, size int)", "INSERT INTO box VALUES (1, 0)"
+    )
+    before = catalog_versions()
+    forwards(create, project_state())
+    assert catalog_versions() == before

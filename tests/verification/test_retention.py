@@ -6,12 +6,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from signals.action_models import SignalAction, SignalActionRow
 from signals.models import Signal, SignalEvent, VerificationRun
 from signals.verification.job import verify_signals
 from signals.verification.upkeep import retention
@@ -164,3 +166,60 @@ def test_a_batch_is_found_by_the_index_of_times(make_verdicts: Callable[..., Non
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "ix_signal_events_created_at" in plan
     assert "Seq Scan on signal_events" not in plan
+
+
+def make_action(days: int, status: str, rows: int = 0) -> SignalAction:
+    """Create an action of that age, with as many signals that are left."""
+    made = SignalAction.objects.create(
+        id=uuid4(),
+        kind="recheck",
+        status=status,
+        person_key="1",
+        person="analyst",
+        created_at=timezone.now() - days * DAY,
+    )
+    SignalActionRow.objects.bulk_create(
+        SignalActionRow(action=made, signal_id=number, state="candidate") for number in range(rows)
+    )
+    return made
+
+
+def test_old_actions_go_with_their_signals_unless_they_are_to_be_continued(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    gone = [
+        *(make_action(40, "finished"), make_action(41, "dropped", 1), make_action(42, "chosen", 5)),
+        make_action(43, "finished"),
+    ]
+    kept = [
+        *(make_action(40, "confirmed", 3), make_action(1, "chosen", 2), make_action(1, "finished")),
+    ]
+    archive = tmp_path / "old.jsonl"
+    call_command("signals_prune", "--days", "30", "--archive", archive)
+    assert capsys.readouterr().out == "0 verdicts, 0 runs and 4 actions removed\n"
+    assert {each.pk for each in SignalAction.objects.all()} == {each.pk for each in kept}
+    assert SignalActionRow.objects.count() == 5
+    found = [json.loads(line) for line in archive.read_text().splitlines()]
+    assert {(each["table"], each["row"]["id"]) for each in found} == {
+        ("signal_actions", str(each.pk)) for each in gone
+    }
+
+
+def test_the_last_row_of_each_kind_stays_beside_the_last_verdict(
+    make_verdicts: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    signal = make_signal(token_ca=None)
+    make_verdicts(signal, 90, 80)
+    for days in (70, 60):
+        SignalEvent.objects.create(
+            signal=signal,
+            type="override",
+            previous_state="candidate",
+            new_state="verified",
+            person="analyst",
+            run=uuid4(),
+            created_at=timezone.now() - days * DAY,
+        )
+    assert pruned(capsys, "--days", "30")[0] == 2
+    assert ages(signal) == [80, 60]

@@ -1,4 +1,4 @@
-"""manage.py signals_prune: remove or archive old verdicts and runs of the job."""
+"""manage.py signals_prune: remove or archive old verdicts, runs and actions."""
 
 import json
 import os
@@ -19,7 +19,9 @@ from signals.verification.upkeep.retention import prune
 class Command(BaseCommand):
     """Exit with 0, or with 2 usage, 3 configuration, 4 no database or no archive."""
 
-    help = "Remove old verdicts and runs in batches; the last verdict of each signal stays."
+    help = (
+        "Remove old verdicts, runs and actions in batches; the last verdict of each signal stays."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -54,5 +56,5 @@ class Command(BaseCommand):
                     "(what is not archived was not removed)",
                     returncode=ExitCode.UNAVAILABLE,
                 ) from error
-        as_text = f"{removed.verdicts} verdicts and {removed.runs} runs removed"
+        as_text = f"{removed.verdicts} verdicts, {removed.runs} runs and {removed.actions} actions removed"
         say(self.stdout, json.dumps(asdict(removed)) if options["json"] else as_text)

@@ -38,6 +38,7 @@ class Question:
     kind: TABLE, ENUM or PLACED.
     family: the group of schemas in which `ask_in_schemas` asks the question.
     new: whether a missing table is answered by Missing, if names that its indexes are to get are taken.
+    details: whether to read Table.details.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Question:
     family: int = 0
     unreadable: tuple[str, ...] = ()
     new: bool = False
+    details: bool = False
 
     def joined(self, other: "Question") -> "Question":
         """Return a question that asks for the same as this one and another one about the same name."""
@@ -59,6 +61,7 @@ class Question:
             tables=_union(self.tables, other.tables),
             collations=_union(self.collations, other.collations),
             new=self.new or other.new,
+            details=self.details or other.details,
         )
 
 
@@ -246,6 +249,7 @@ def facts_of(
             tables=any(each.tables for each in questions),
             collations=any(each.collations for each in questions),
             indexes=any(each.indexes for each in questions),
+            details=any(each.details for each in questions),
             new=any(each.new for each in questions),
             thorough=thorough,
         ),

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .details import DETAILS, Details, parse_details
 from .indexes import Index, indexes_json, parse_index
 from .partitions import Tree
 from .query import quoted
@@ -113,6 +114,7 @@ class Table:
     nondeterministic: those of Question.collations under which different texts may be equal.
     taken: the relations other than the table's indexes that have one of the names Question.indexes.
     tree: the partitions, if the table is partitioned and the question has indexes.
+    details: comments, sequences and idle foreign keys, if the question asks for them.
     """
 
     oid: int
@@ -132,6 +134,7 @@ class Table:
     indexes: tuple[Index, ...]
     taken: tuple[Relation, ...]
     tree: Tree | None = None
+    details: Details | None = None
 
     @property
     def is_valid(self) -> bool:
@@ -241,7 +244,8 @@ SELECT pg_catalog.json_build_object(
     ) ORDER BY k.conname)
     FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid),
   'indexes', <indexes>,
-  'taken', <taken>
+  'taken', <taken>,
+  'details', <details>
 )::pg_catalog.text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass(q.name)
@@ -249,13 +253,21 @@ WHERE c.oid = pg_catalog.to_regclass(q.name)
 
 
 def table_facts(  # noqa: PLR0913 - each part is left out if no question asks for it
-    *, types: bool, tables: bool, collations: bool, indexes: bool, new: bool, thorough: bool
+    *,
+    types: bool,
+    tables: bool,
+    collations: bool,
+    indexes: bool,
+    details: bool,
+    new: bool,
+    thorough: bool,
 ) -> str:
     """Return the SQL of a table's facts.
 
-    types, tables, collations, indexes: whether a question has any. new: whether a question asks for the names
-    that are taken if the table is missing. thorough: whether to find out which of the indexes are being
-    built, and how a table further back on the search_path stands to the current schema.
+    types, tables, collations, indexes, details: whether a question has any, or asks for them. new: whether
+    a question asks for the names that are taken if the table is missing. thorough: whether to find out which
+    of the indexes are being built, and how a table further back on the search_path stands to the current
+    schema.
     """
     parts = {
         "unknown": _UNKNOWN if types else "NULL",
@@ -263,6 +275,7 @@ def table_facts(  # noqa: PLR0913 - each part is left out if no question asks fo
         "nondeterministic": _NONDETERMINISTIC if collations else "NULL",
         "taken": _TAKEN if indexes else "NULL",
         "indexes": indexes_json(building=thorough),
+        "details": DETAILS if details else "NULL",
         "standing": TABLE_STANDING if thorough else QUICK_STANDING,
     }
     sql = _FACTS
@@ -286,6 +299,7 @@ def parse_table(text: str) -> Table:
     facts["standing"] = Standing(facts["standing"])
     for part in ("unknown", "nondeterministic"):
         facts[part] = tuple(facts[part] or ())
+    facts["details"] = parse_details(facts["details"]) if facts["details"] else None
     targets = facts["targets"] or {}
     facts["targets"] = {
         name: Target(**{**target, "keys": target["keys"] or {}}) for name, target in targets.items()

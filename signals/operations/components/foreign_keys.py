@@ -30,6 +30,8 @@ _ACTION = re.compile(
     r"\b(?:MATCH FULL|ON (?:UPDATE|DELETE) (?:CASCADE|RESTRICT|SET NULL|SET DEFAULT))\b"
 )
 
+_NO_ACTION = "NO ACTION"
+
 _NOT_VALID_ON_PARTITIONED = 180000  # the first version that can add a foreign key NOT VALID there
 
 
@@ -119,16 +121,19 @@ def _why_refused(
 def compare_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
     """Return the status of the field's foreign key.
 
-    A foreign key of the column to another target is DIFFERENT. Other actions ON DELETE or ON UPDATE are only
-    noted.
+    A foreign key of the column to another target is DIFFERENT, and so is one that lacks the declared action
+    ON DELETE (Django 6.1). Actions that the declaration leaves to Django are only noted.
     """
     present = _existing_key(site, field, found)
     remote, column = _target(field)
     wanted = f"FOREIGN KEY ({site.quote(site.column(field.name))}) REFERENCES {site.quote(remote)} ({column})"
+    ours = _actions(_name_and_sql(site, field)[1])
+    theirs = _actions(present.definition) if present else ours
+    wanted += f" {ours}" if ours != _NO_ACTION else ""
     fix, note = "", ""
     if present is None:
         status = Status.MISSING
-    elif not _leads_to(site, present, field, found):
+    elif not _leads_to(site, present, field, found) or ours not in (_NO_ACTION, theirs):
         status = Status.DIFFERENT
         fix = f"ALTER TABLE {site.table} DROP CONSTRAINT {site.quote(present.name)}; and run again"
     elif not present.enforced:
@@ -136,7 +141,6 @@ def compare_foreign_key(site: Site, field: AnyField, found: Table) -> Finding:
         fix = f"ALTER TABLE {site.table} ALTER CONSTRAINT {site.quote(present.name)} ENFORCED"
     else:
         status = Status.EXISTS if present.validated else Status.UNFINISHED
-        theirs, ours = _actions(present.definition), _actions(_name_and_sql(site, field)[1])
         if theirs != ours:
             note = f"{theirs} in the database, {ours} in the declaration; left as it is"
     name = present.name if present else site.column(field.name)
@@ -238,4 +242,4 @@ def _name_and_sql(site: Site, field: AnyField) -> tuple[str, str]:
 
 def _actions(definition: str) -> str:
     """Return the MATCH and ON clauses of a foreign key's definition."""
-    return " ".join(_ACTION.findall(definition)) or "NO ACTION"
+    return " ".join(_ACTION.findall(definition)) or _NO_ACTION

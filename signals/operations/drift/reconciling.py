@@ -1,4 +1,4 @@
-"""The repair of a column by its catalog alone."""
+"""The repair of a column, a comment or a sequence by its catalog alone."""
 
 import re
 
@@ -16,19 +16,18 @@ _CATALOG_ONLY = re.compile(
 
 
 class Reconciling(Convergent):
-    """Give a column its declared default, or let it be NULL as declared; no row is read or written.
+    """Give a column its declared default, or let it be NULL; a comment its text; a sequence its limits.
 
-    A run that dies leaves the column as it was, or as declared.
+    No row is read or written. A run that dies leaves the component as it was, or as declared.
     """
 
-    component = "column"
     has_safe_script = True
 
-    def __init__(self, name: str, fix: str) -> None:
-        self.name, self.fix = name, fix
+    def __init__(self, component: str, name: str, fix: str) -> None:
+        self.component, self.name, self.fix = component, name, fix
 
     def describe(self) -> str:
-        return f"Reconcile column {self.name}"
+        return f"Reconcile {self.component} {self.name}"
 
     def converge(self, site: Site, *, forwards: bool) -> None:
         send_all(self, site, self.script(site))

@@ -24,6 +24,7 @@ from ..errors import ConvergenceError
 from ..execution.settings import is_own
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
 from ..site import AnyField, Site
+from .details import details, with_persistence, with_triggers
 from .history import TABLE_SOURCE, History, ModelHistory, ModelKey, table_of
 from .reconciling import Reconciling, is_catalog_only
 from .renaming import Candidate, Renaming, candidates
@@ -170,7 +171,7 @@ class DeclaredTable:
 
     def question(self, family: int = 0) -> Question:
         """Return the question that asks the catalog about the table."""
-        return question(self.operation, self.site, family)
+        return replace(question(self.operation, self.site, family), details=True)
 
     def compared(self, answer: Any, path: str = "") -> "ComparedTable":
         """Return the table that was found and its declaration, for the comparison.
@@ -243,7 +244,7 @@ class DeclaredTable:
         parts: Sequence[ComparedPart] = (),
     ) -> Iterator[Row]:
         site, operation, found = self.site, self.operation, snapshot.found
-        (first, *_) = operation.inspect(site, snapshot)
+        first = with_persistence(next(iter(operation.inspect(site, snapshot))), found)
         yield Row(first, self.origin(TABLE_SOURCE), operation if found is None else None, site)
         if found is None or found.kind not in _TABLES:
             return
@@ -251,14 +252,13 @@ class DeclaredTable:
         for part in parts or operation.compared_parts(site, snapshot):
             renaming = renamings.get(part.finding.name)
             if renaming is not None and part.finding.status is Status.MISSING:
-                row: Row | None = Row(
-                    renaming.finding(site), self.origin(part.source), renaming, site
-                )
-            else:
-                row = self._row(part, snapshot)
-            if row is not None:
+                origin = self.origin(part.source)
+                rows.append(Row(renaming.finding(site), origin, renaming, site))
+            elif row := self._row(part, snapshot):
                 rows.append(row)
         yield from rows
+        for source, repair, finding in details(site, operation.declared(site), found):
+            yield Row(finding, self.origin(source), repair, site)
         names = {row.finding.name for row in rows} | {each.former for each in renamings.values()}
         yield from self._undeclared.rows(found, names)
         for fill, migration, is_done in self.owner.fills(site, found) if self.is_own else ():
@@ -326,7 +326,8 @@ class DeclaredTable:
             finding = replace(finding, note="; ".join(notes))
         name = self.operation.name
         if finding.component == "foreign key" and isinstance(field, ForeignKey):
-            return finding, BUILDERS["foreign key"](name, field.name, field, altered_later=True)
+            key = BUILDERS["foreign key"](name, field.name, field, altered_later=True)
+            return with_triggers(finding, snapshot.found), key
         if finding.component == "column" and column is not None and not field.null:
             strict = BUILDERS["not null"](name, field.name, field)
             if snapshot.found and snapshot.found.constraint(strict.proof_name(site)):
@@ -335,7 +336,9 @@ class DeclaredTable:
             elif finding.status is Status.DIFFERENT and _lacks_not_null(column, wanted):
                 return replace(finding, replaceable=True), strict
         if finding.status is Status.DIFFERENT and is_catalog_only(finding.fix):
-            return replace(finding, replaceable=True), Reconciling(finding.name, finding.fix)
+            return replace(finding, replaceable=True), Reconciling(
+                "column", finding.name, finding.fix
+            )
         return finding, self._column(field)
 
     def _column(self, field: AnyField) -> Convergent:

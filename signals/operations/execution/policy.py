@@ -42,6 +42,7 @@ class LockPolicy:
     migrators_wait: the longest wait for another run of `migrate` in the same schema to end.
     session_pooler: whether a pooler before the server keeps a session for each client while it is connected.
     convert_new_migrations: whether `makemigrations` writes convergent operations without an option.
+    refuse_drift: whether `migrate` stops before its first statement where what it touches has drifted.
     accepted_findings: the path of the file of accepted findings; none if empty.
     """
 
@@ -55,6 +56,7 @@ class LockPolicy:
     migrators_wait: float = 3600.0
     session_pooler: bool = False
     convert_new_migrations: bool = False
+    refuse_drift: bool = False
     accepted_findings: str = ""
 
     @classmethod

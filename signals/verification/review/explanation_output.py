@@ -1,10 +1,10 @@
 """What `verify_signal --explain` prints: an explanation as text or JSON."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import MAXYEAR, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from signals.verification.review.explanation import (
     CheckedCondition,
@@ -14,6 +14,9 @@ from signals.verification.review.explanation import (
 )
 from signals.verification.tokens import Token
 from signals.verification.verdict import Feature
+
+DIGITS: Final = 10
+"""Characters of a number in a sentence."""
 
 
 def explanation_as_text(explanation: Explanation) -> str:
@@ -75,15 +78,22 @@ def condition_text(checked: CheckedCondition) -> str:
     return f"{condition.feature.value} {condition.operator.value} {condition.threshold:f}"
 
 
-def step_text(checked: CheckedCondition) -> str:
+def short_number(number: Decimal, sign: str = "") -> str:
+    """Return the first DIGITS characters of a number, not rounded, so that it crosses no threshold."""
+    text = format(number, f"{sign}f")
+    return text if len(text) <= DIGITS else f"{text[:DIGITS]}…"
+
+
+def step_text(checked: CheckedCondition, shown: Callable[[Decimal], str] = "{:f}".format) -> str:
     """Return the condition with the value that it was checked with."""
-    return f"{condition_text(checked)} (is {_number(checked.value) or 'missing'})"
+    value = "missing" if checked.value is None else shown(checked.value)
+    return f"{condition_text(checked)} (is {value})"
 
 
-def way_text(way: Way) -> str:
+def way_text(way: Way, shown: Callable[[Decimal], str] = "{:f}".format) -> str:
     """Return what must come to hold for the other decision."""
-    needs = [step_text(each) for each in way.all_of]
-    needs += [" or ".join(map(step_text, choice)) for choice in way.one_of]
+    needs = [step_text(each, shown) for each in way.all_of]
+    needs += [" or ".join(step_text(each, shown) for each in choice) for choice in way.one_of]
     return "; and ".join([*needs, *way.texts])
 
 

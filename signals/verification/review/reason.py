@@ -5,7 +5,7 @@ from typing import Final
 
 from signals.choices import Decision, Note
 from signals.verification.review.explanation import CheckedCondition, Explanation, StoredVerdict
-from signals.verification.review.explanation_output import step_text
+from signals.verification.review.explanation_output import short_number, step_text
 
 _NOTES: Final = MappingProxyType(
     {
@@ -60,4 +60,4 @@ def _because(explanation: Explanation, verdict: StoredVerdict) -> str:
 
 
 def _joined(conditions: tuple[CheckedCondition, ...]) -> str:
-    return " and ".join(map(step_text, conditions))
+    return " and ".join(step_text(each, short_number) for each in conditions)

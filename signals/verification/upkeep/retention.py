@@ -1,4 +1,4 @@
-"""Removing old verdicts and runs in batches; the last verdict of each signal always stays."""
+"""Removing old verdicts, runs and actions in batches; the last verdict of each signal always stays."""
 
 import gzip
 import os
@@ -53,20 +53,45 @@ WITH old AS MATERIALIZED (
 DELETE FROM verification_runs r USING old WHERE r.id = old.id
 RETURNING old.heartbeat_at, 0, pg_catalog.to_jsonb(r)::text
 """
+# An action that was confirmed and is not finished stays. Of one that never was, the signals go first.
+_REMOVE_CHOICES: Final = """
+DELETE FROM signal_action_rows r
+USING (
+    SELECT r.action_id, r.signal_id
+    FROM signal_actions a JOIN signal_action_rows r ON r.action_id = a.id
+    WHERE a.created_at < %(cutoff)s AND a.status <> 'confirmed'
+    LIMIT %(size)s
+) old
+WHERE r.action_id = old.action_id AND r.signal_id = old.signal_id
+RETURNING pg_catalog.statement_timestamp(), 0, NULL
+"""
+_REMOVE_ACTIONS: Final = """
+WITH old AS MATERIALIZED (
+    SELECT a.id, a.created_at
+    FROM signal_actions a
+    WHERE a.created_at < %(cutoff)s AND a.status <> 'confirmed'
+    ORDER BY a.created_at
+    LIMIT %(size)s
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM signal_actions a USING old WHERE a.id = old.id
+RETURNING old.created_at, 0, pg_catalog.to_jsonb(a)::text
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """How many verdicts and runs were removed."""
+    """How many verdicts, runs and actions were removed."""
 
     verdicts: int
     runs: int
+    actions: int
 
 
 def prune(
     connection: BaseDatabaseWrapper, retention: timedelta, archive: Path | None = None
 ) -> Removed:
-    """Remove the verdicts and runs that are older than that; first append them to `archive`, if it is given.
+    """Remove what is older than that; first append it to `archive`, if that is given.
 
     Each batch is a transaction of its own, so a killed run leaves whole batches removed. It may leave its
     last batch both in the archive and in the database, from where the next run archives it again.
@@ -75,9 +100,11 @@ def prune(
         cursor.execute(_NOW)
         cutoff = cursor.fetchone()[0] - retention
     with _opened(archive) as write:
+        _remove(connection, _REMOVE_CHOICES, cutoff, lambda _: None)
         return Removed(
             verdicts=_remove(connection, _REMOVE_VERDICTS, cutoff, _writer(write, "signal_events")),
             runs=_remove(connection, _REMOVE_RUNS, cutoff, _writer(write, "verification_runs")),
+            actions=_remove(connection, _REMOVE_ACTIONS, cutoff, _writer(write, "signal_actions")),
         )
 
 

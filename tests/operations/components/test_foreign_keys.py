@@ -145,6 +145,25 @@ def test_another_action_of_a_foreign_key_is_reported_and_serves(action: str, way
 
 
 @each_way
+@pytest.mark.parametrize("action", ["", "ON DELETE SET NULL"])
+def test_a_declared_action_that_was_lost_is_a_difference(
+    action: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Django 6.1 writes ON DELETE for a field that leaves it to the database, as with DB_CASCADE.
+    editor = connection.SchemaEditorClass
+    declared = editor.sql_create_fk.replace("%(deferrable)s", " ON DELETE CASCADE%(deferrable)s")
+    monkeypatch.setattr(editor, "sql_create_fk", declared)
+    operation, state = bound(PARENT, way)
+    bind("bigint", f"CONSTRAINT theirs FOREIGN KEY (parent_id) REFERENCES part {action}")
+    error = assert_different(operation, state)
+    assert error.found == f"FOREIGN KEY (parent_id) REFERENCES part(id) {action}".rstrip()
+    assert error.wanted == 'FOREIGN KEY ("parent_id") REFERENCES "part" (id) ON DELETE CASCADE'
+    assert error.fix == 'ALTER TABLE "part" DROP CONSTRAINT "theirs"; and run again'
+    bind("bigint", "CONSTRAINT theirs FOREIGN KEY (parent_id) REFERENCES part ON DELETE CASCADE")
+    assert_nothing_is_sent(*bound(PARENT, way))
+
+
+@each_way
 @pytest.mark.parametrize("what", ASTRAY)
 def test_a_foreign_key_that_leads_elsewhere_is_seen_and_shown(what: str, way: str) -> None:
     field, type_name, target, found, wanted = ASTRAY[what]

@@ -8,5 +8,8 @@ class Migration(migrations.Migration):
 
     operations = [
         CreateEnumIfMissing("shop_size", ["small", "large"]),
-        migrations.AddField("voucher", "note", models.TextField(default="")),
+        migrations.AddField(
+            "voucher", "note", models.TextField(default="", db_comment="told to the customer")
+        ),
+        migrations.AlterModelTableComment("voucher", "of one customer each"),
     ]

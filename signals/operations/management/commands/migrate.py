@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import MigrationSchemaMissing
@@ -20,6 +20,7 @@ from ...execution.run import run_of
 from ...names import NAME
 from ...refusals import require_driver
 from ..arguments import ExitCode
+from ..drift_refusal import refusing_drift
 from ..inheritance import next_command
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ logger = logging.getLogger(NAME)
 class Command(NextCommand):
     still_alone: Callable[[], None] | None = None
     running: Migration | None = None
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--refuse-drift",
+            action="store_true",
+            help="Stop before the first statement if a table that the plan touches is not as declared.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run Django's command, or the next app's, under the migrators' lock.
@@ -59,7 +68,7 @@ class Command(NextCommand):
     def _run(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         try:
-            LockPolicy.from_settings()
+            policy = LockPolicy.from_settings()
             require_driver(connection)
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=ExitCode.CONFIGURATION) from error
@@ -70,6 +79,8 @@ class Command(NextCommand):
             stack.callback(run_of(connection).end)  # also of a run that fails
             if connection.vendor == "postgresql" and not only_looks:
                 self.still_alone = _enter(stack, connection)
+                if (options["refuse_drift"] or policy.refuse_drift) and not options["fake"]:
+                    stack.enter_context(refusing_drift(connection))
             super().handle(*args, **options)
 
     def migration_progress_callback(

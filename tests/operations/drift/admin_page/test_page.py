@@ -29,14 +29,19 @@ def text(client: Client, database: Database | None = None, **query: str) -> str:
     data = {"database": database.alias, **query} if database else query
     answer = client.get(PAGE, data)
     assert answer.status_code == 200
-    return answer.content.decode()
+    return source(answer)
+
+
+def source(answer: Any) -> str:
+    """Return the page without the places where a browser may break a name."""
+    return str(answer.content.decode().replace("<wbr>", ""))
 
 
 def read(client: Client, database: Database) -> str:
     """Presses the button, and goes where the answer leads."""
     answer = client.post(f"{PAGE}?database={database.alias}", follow=True)
     assert answer.redirect_chain == [(f"{PAGE}?database={database.alias}", 302)]
-    return answer.content.decode()
+    return source(answer)
 
 
 def test_only_who_may_view_the_schema_comes_to_the_page(login: Callable[..., Client]) -> None:
@@ -85,7 +90,8 @@ def test_rows_are_filtered_by_status_and_app_and_all_of_them_can_be_seen(
     watcher: Client, drifted: Database
 ) -> None:
     page = read(watcher, drifted)
-    assert "Not as declared (4)" in page
+    assert "Not as declared (3)" in page
+    assert ">1 is undeclared</a>, and refuses no row." in page
     assert "✗ Missing (2)" in page
     assert "onchain_asof_ts" in page
     assert "signals_pkey" not in page
@@ -98,6 +104,23 @@ def test_rows_are_filtered_by_status_and_app_and_all_of_them_can_be_seen(
     assert "No row of this kind." in text(watcher, drifted, status="building")
     assert "No row of this kind." in text(watcher, drifted, status="all", app="nonsense")
     assert watcher.get(PAGE, {"database": "nonsense"}).status_code == 404
+
+
+def test_a_clean_schema_with_an_undeclared_column_has_nothing_to_look_at_first(
+    watcher: Client, drifted: Database
+) -> None:
+    drifted.run(
+        "ALTER TABLE signals ADD onchain_asof_ts timestamptz",
+        "ALTER TABLE signals DROP CONSTRAINT signals_state_check",
+    )
+    with connections[drifted.alias].cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'signals' AND name >= '0012'")
+    page = read(watcher, drifted)
+    assert "Clean: the " in page
+    assert "Not as declared (0)" in page
+    assert "No row of this kind." in page
+    undeclared = text(watcher, drifted, status="undeclared")
+    assert undeclared.count('<tr class="status-undeclared">') > 0
 
 
 def test_an_accepted_finding_is_none_and_a_stale_entry_is_shown(
@@ -118,7 +141,7 @@ until = 9999-12-31
     assert "<strong>2 of " in page
     assert "1 is accepted." in page
     assert "Stale accepted finding: missing: index gone: is not found any more" in page
-    assert "Not as declared (3)" in page
+    assert "Not as declared (2)" in page
     every = text(watcher, drifted, status="all")
     assert "<dd>until 9999-12-31 by Ada: it is &lt;built&gt; at night</dd>" in every
 
@@ -126,16 +149,17 @@ until = 9999-12-31
 def test_many_rows_are_on_several_pages(
     watcher: Client, drifted: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("signals.operations.admin.PAGE", 3)
+    monkeypatch.setattr("signals.operations.admin.PAGE", 2)
     read(watcher, drifted)
     first, last = text(watcher, drifted), text(watcher, drifted, page="2")
     assert f"?database={drifted.alias}&amp;page=2" in first.replace("%20", " ")
-    assert (first.count('<tr class="status-'), last.count('<tr class="status-')) == (3, 1)
-    assert "4 rows, page 2 of 2" in last
+    assert (first.count('<tr class="status-'), last.count('<tr class="status-')) == (2, 1)
+    assert "3 rows, page 2 of 2" in last
 
 
 def test_names_and_definitions_of_the_catalog_are_text(watcher: Client, drifted: Database) -> None:
-    page = read(watcher, drifted)
+    read(watcher, drifted)
+    page = text(watcher, drifted, status="all")
     assert EVIL not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert "&lt;&gt; &#x27;&lt;b&gt;&#x27;" in page

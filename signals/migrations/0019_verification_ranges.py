@@ -7,7 +7,7 @@ from signals import operations
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("signals", "0016_verification_margin")]
+    dependencies = [("signals", "0018_signal_actions")]
 
     operations = [
         operations.CreateTableIfMissing(

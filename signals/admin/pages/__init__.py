@@ -1,0 +1,1 @@
+"""What the pages of single rows and of tokens show: summaries, timelines, measurements and related rows."""

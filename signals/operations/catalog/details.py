@@ -1,0 +1,65 @@
+"""What a table has besides the parts that operations build: comments, sequences, switched off triggers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# `c` is the table of tables.py's _FACTS. A sequence belongs to a column by a dependency: 'i' of an identity,
+# 'a' of a serial. A foreign key is in force by four triggers, two of them on the table that it refers to;
+# 'O' and 'A' are those that fire in an ordinary session.
+DETAILS = """(SELECT pg_catalog.json_build_object(
+  'comment', pg_catalog.obj_description(c.oid, 'pg_class'),
+  'comments', (SELECT pg_catalog.json_object_agg(a.attname, d.description)
+    FROM pg_catalog.pg_description d
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid
+    WHERE d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    AND d.objsubid > 0),
+  'idle', (SELECT pg_catalog.json_agg(k.conname ORDER BY k.conname) FROM pg_catalog.pg_constraint k
+    WHERE k.conrelid = c.oid AND k.contype = 'f'
+    AND EXISTS (SELECT FROM pg_catalog.pg_trigger t
+                WHERE t.tgconstraint = k.oid AND t.tgenabled NOT IN ('O', 'A'))),
+  'sequences', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', s.seqrelid::pg_catalog.regclass::pg_catalog.text, 'column', a.attname,
+      'least', s.seqmin, 'most', s.seqmax, 'step', s.seqincrement, 'cycles', s.seqcycle) ORDER BY a.attnum)
+    FROM pg_catalog.pg_depend d
+    JOIN pg_catalog.pg_sequence s ON s.seqrelid = d.objid
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    AND d.refobjid = c.oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """The sequence of a column, from pg_sequence.
+
+    name: quoted where needed, as the session resolves it.
+    """
+
+    name: str
+    column: str
+    least: int
+    most: int
+    step: int
+    cycles: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """The details of a table.
+
+    comment: that of the table. comments: those of its columns.
+    idle: the names of foreign keys that have a trigger that does not fire.
+    """
+
+    comment: str | None
+    comments: Mapping[str, str]
+    idle: tuple[str, ...]
+    sequences: tuple[Sequence, ...]
+
+
+def parse_details(facts: Mapping[str, Any]) -> Details:
+    """Return the Details that the JSON object of DETAILS describes."""
+    sequences = tuple(Sequence(**each) for each in facts["sequences"] or ())
+    idle = tuple(facts["idle"] or ())
+    return Details(facts["comment"], facts["comments"] or {}, idle, sequences)
