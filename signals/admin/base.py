@@ -178,7 +178,7 @@ class PipelineAdmin(ListAdmin):
         """Return the rows that the text finds; search_summary.html says how they were found."""
         if not search_term.strip():
             return queryset, False
-        found = search(self.model, search_term)
+        found = search(self.model, search_term, Viewer(request.user).may_view)
         request.search = found  # type: ignore[attr-defined] # for the template of the list
         return found.rows(queryset), False
 

@@ -12,7 +12,7 @@ time is over:
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -72,6 +72,10 @@ class Kind:
     restrict: Callable[[Any, str, Any], Any]
     order: Callable[[str], OrderBy] | None = None
     is_newest_first: bool = True
+
+    def is_for(self, model: type[Model]) -> bool:
+        """Return whether the rows of the model have the value themselves; all have their signal's number."""
+        return self.about is model or self is _NUMBER_OF_SIGNAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +194,20 @@ class Search:
         return queryset
 
 
-def search(model: type[Model], text: str) -> Search:
-    """Return what the text is found as in the list of the model: as a whole, or else word by word."""
+def search(model: type[Model], text: str, may_view: Callable[[type[Model]], bool]) -> Search:
+    """Return what the text is found as in the list of the model: as a whole, or else word by word.
+
+    `may_view` returns whether the person may view rows of a model; by a kind of match that is about another
+    one, they could find out what it has.
+    """
+    kinds = [each for each in KINDS[model] if each.is_for(model) or may_view(each.about)]
     if "\0" in text:
         return Search(problem="No text in the database has the character NUL.")
     if len(text) > MAX_CHARACTERS:
         return Search(
             problem=f"The text is too long: search for at most {MAX_CHARACTERS} characters."
         )
-    whole = _find(model, text.strip())
+    whole = _find(model, text.strip(), kinds)
     words = text.split()
     if whole.matches or len(words) == 1:
         return whole
@@ -209,7 +218,7 @@ def search(model: type[Model], text: str) -> Search:
         )
     found: list[Match] = []
     for word in words:
-        each = _find(model, word)
+        each = _find(model, word, kinds)
         if not each.matches:
             return Search(tried=each.tried, failed=shown(word))
         found.extend(each.matches)
@@ -225,9 +234,9 @@ def shown(text: str) -> str:
     )
 
 
-def _find(model: type[Model], text: str) -> Search:
+def _find(model: type[Model], text: str, kinds: Sequence[Kind]) -> Search:
     tried = []
-    for kind in KINDS[model]:
+    for kind in kinds:
         value = kind.read(text)
         if value is None:
             continue

@@ -30,6 +30,20 @@ def test_a_row_is_found_and_opened_by_keys_alone(page: Page, complaints: list[st
     assert complaints == []
 
 
+def test_one_key_opens_the_filters_and_goes_to_the_first(page: Page, complaints: list[str]) -> None:
+    verified = make_signal(state="verified")
+    make_signal(state="candidate")
+    page.goto("/admin/signals/signal/")
+    page.keyboard.press("f")
+    expect(page.get_by_label("State", exact=True)).to_be_focused()
+    page.keyboard.type("Verified")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Show", exact=True).press("Enter")
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    expect(page.locator(f'#result_list a[href*="/{verified.pk}/"]').first).to_be_visible()
+    assert complaints == []
+
+
 def test_the_shortcuts_are_listed_and_can_be_turned_off(page: Page, complaints: list[str]) -> None:
     make_signal()
     page.goto("/admin/signals/signal/")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin import site
+from django.contrib.auth.models import User
 from django.test import Client
 
 from signals.admin import searches
@@ -136,6 +137,24 @@ def said(client: Client, model: Any, **parameters: str) -> str:
     found = re.search(r'<div id="search-summary".*?</div>', text, re.DOTALL)
     assert found, "the list says nothing of its search"
     return " ".join(html.unescape(re.sub(r"<[^>]*>", "", found[0])).split())
+
+
+@pytest.mark.parametrize("text", ["the:key", "the:", "pepe", "a" * 40, "the-topic"])
+@pytest.mark.parametrize("model", [Signal, SignalEvent, SignalVerification])
+def test_a_search_does_not_tell_which_events_there_are_to_those_who_may_not_view_them(
+    staff: Staff, viewer: Client, model: Any, text: str
+) -> None:
+    event = make_event(
+        event_key="the:key", token_ca="a" * 40, symbol="PEPE", topic_hash="the-topic"
+    )
+    signal = make_signal(event=event)
+    rows: dict[Any, Any] = {Signal: signal, SignalEvent: make_verdict(signal)}
+    rows[SignalVerification] = make_verification(signal)
+    assert listed(viewer, model, q=text) == [rows[model].pk]
+    User.objects.all().delete()
+    client = staff("view_signal", "view_signalevent", "view_signalverification")
+    assert listed(client, model, q=text) == []
+    assert listed(client, model, q=str(signal.pk)) == [rows[model].pk]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

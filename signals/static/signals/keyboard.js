@@ -5,6 +5,7 @@
   const OFF = "signals.keyboard.off";
   const KEYS = [
     ["/", "search"],
+    ["f", "filters"],
     ["j", "next row"],
     ["k", "previous row"],
     ["o", "open the row"],
@@ -40,6 +41,12 @@
   function open() {
     const all = links();
     all[currentRow(all)]?.click();
+  }
+
+  // Open the filters of the list, and go to the first one.
+  function filter(place) {
+    place.open = true;
+    place.querySelector("select, input:not([type=hidden])")?.focus();
   }
 
   function element(name, parent, text = "") {
@@ -87,8 +94,10 @@
       return;
     }
     const search = document.getElementById("searchbar");
+    const filters = document.querySelector("details#changelist-filter");
     const actions = {
       "/": search && (() => search.focus()),
+      f: filters && (() => filter(filters)),
       j: () => move(1),
       k: () => move(-1),
       o: open,
