@@ -20,6 +20,7 @@ from signals.choices import (
     VerificationStatus,
 )
 from signals.fields import EnumField, GoplusRisk, NumericField, now
+from signals.progress_models import VerificationCursor, VerificationRange
 from signals.saved_view import SavedView
 from signals.texts import shortened
 
@@ -31,6 +32,7 @@ __all__ = [
     "SignalEvent",
     "SignalVerification",
     "VerificationCursor",
+    "VerificationRange",
     "VerificationRules",
     "VerificationRun",
 ]
@@ -333,19 +335,6 @@ class VerificationRun(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.id}"
-
-
-class VerificationCursor(models.Model):
-    """How far the job has read a table by its primary key, so that a run reads only what is new."""
-
-    name = models.TextField(primary_key=True)
-    position = models.BigIntegerField()
-
-    class Meta:
-        db_table = "verification_cursors"
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.position}"
 
 
 class SignalVerification(models.Model):

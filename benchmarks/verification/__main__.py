@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 from benchmarks import markdown
 from benchmarks.peers.server import ROOT, Server
 from benchmarks.verification.data import environment, make_template
+from benchmarks.verification.processor import seconds_of, seconds_since
 from benchmarks.verification.statement import AT_ONCE, ONE_ROW, RANKS, RULES
 
 LOOPED = 2000  # rows that the loop writes at most: its speed does not depend on their number
@@ -104,7 +105,7 @@ def ours(workers: int) -> Callable[[str, int], Sample]:
         sample = json.loads(done.stdout)
         if sample["evaluated"] != rows:
             raise RuntimeError(f"the job checked {sample['evaluated']} of {rows}")
-        return {"rows": rows, "seconds": sample["seconds"], "peak_mib": sample["peak_mib"]}
+        return {"rows": rows, **{name: sample[name] for name in ("seconds", "used", "peak_mib")}}
 
     return run
 
@@ -112,9 +113,13 @@ def ours(workers: int) -> Callable[[str, int], Sample]:
 def at_once(address: str, rows: int) -> Sample:
     """Send the one statement."""
     with psycopg.connect(address, autocommit=True) as session:
-        start = time.monotonic()
+        start, used = time.monotonic(), seconds_of(session.info.backend_pid)
         session.execute(AT_ONCE.encode(), {"sha256": RULES.sha256, "run": uuid4()})
-        return {"rows": rows, "seconds": time.monotonic() - start}
+        return {
+            "rows": rows,
+            "seconds": time.monotonic() - start,
+            "used": seconds_since(used, session.info.backend_pid),
+        }
 
 
 def row_by_row(address: str, rows: int) -> Sample:
@@ -140,8 +145,10 @@ WAYS: dict[str, Callable[[str, int], Sample]] = {
 
 
 def as_table(samples: dict[int, dict[str, list[Sample]]]) -> str:
-    """Return medians: signals a second, the multiples of the two others, and the peak of memory."""
-    table = [["candidates", "way", "signals/s", "of the statement", "times the loop", "peak"]]
+    """Return medians: signals a second, the multiples of the others, processor time and peak of memory."""
+    table = [
+        ["candidates", "way", "signals/s", "of the statement", "times the loop", "CPU", "peak"]
+    ]
     for rows, ways in samples.items():
         speeds = {
             way: median(each["rows"] / each["seconds"] for each in taken)
@@ -149,6 +156,7 @@ def as_table(samples: dict[int, dict[str, list[Sample]]]) -> str:
         }
         for way, taken in ways.items():
             peaks = [each["peak_mib"] for each in taken if "peak_mib" in each]
+            used = [each["used"] / each["rows"] * 1e6 for each in taken if each.get("used")]
             table.append(
                 [
                     f"{rows:,}",
@@ -156,6 +164,7 @@ def as_table(samples: dict[int, dict[str, list[Sample]]]) -> str:
                     f"{speeds[way]:,.0f}",
                     f"{speeds[way] / speeds[STATEMENT]:.2f}",
                     f"{speeds[way] / speeds[LOOP]:.1f}",
+                    f"{median(used):.0f} µs" if used else "",
                     f"{median(peaks):.0f} MiB" if peaks else "",
                 ]
             )

@@ -42,13 +42,8 @@ given AS MATERIALIZED (
 )"""  # noqa: S608 - constants of this module
 """SQL for the evaluations as rows, from an array for each column."""
 
-# Whether the signal already has newer evidence, whether its row changes, and whether the verdict is a new
-# one. Evidence that is missing by now says nothing new of a signal that was judged by evidence before.
 # OFFSET 0 keeps the planner from reading signal_events backwards by id until it meets the signal.
-COMPARED: Final = """
-compared AS MATERIALIZED (
-    SELECT held.*, made.*
-    FROM held
+_LAST: Final = """
     LEFT JOIN LATERAL (
         SELECT e.new_state, e.decision, e.confidence, e.note, (e.metadata -> 'named')::text AS named,
             e.rules_sha256, e.metadata ->> 'as_of' IS NOT NULL AS is_founded
@@ -59,9 +54,21 @@ compared AS MATERIALIZED (
         ) e
         ORDER BY e.id DESC
         LIMIT 1
-    ) last ON true
+    ) last ON true"""
+_NO_LAST: Final = """
+    CROSS JOIN (
+        SELECT NULL AS new_state, NULL AS decision, NULL::numeric AS confidence, NULL AS note, NULL AS named,
+            NULL AS rules_sha256, NULL::boolean AS is_founded
+    ) last"""
+# Whether the signal already has newer evidence, whether its row changes, and whether the verdict is a new
+# one. Evidence that is missing by now says nothing new of a signal that was judged by evidence before.
+_COMPARED: Final = """
+compared AS MATERIALIZED (
+    SELECT held.*, made.*
+    FROM held<last>
     CROSS JOIN LATERAL (
         SELECT coalesce(held.as_of < held.stored_as_of, false) AS outdated
+        OFFSET 0
     ) old
     CROSS JOIN LATERAL (
         SELECT old.outdated,
@@ -78,7 +85,10 @@ compared AS MATERIALIZED (
             ) AS adds
     ) made
 )"""
+COMPARED: Final = _COMPARED.replace("<last>", _LAST)
 """SQL that compares the evaluations in `held` with what is stored."""
+COMPARED_FIRST: Final = _COMPARED.replace("<last>", _NO_LAST)
+"""The same for signals without a verdict."""
 
 _PLAN: Final = f"""
 WITH {GIVEN}, held AS (

@@ -188,8 +188,7 @@ class EvidenceReader:
             cursor.execute(_NEWEST, parameters)
             for number, *row in cursor.fetchall():
                 newest[number] = max(newest.get(number, row), row, key=lambda each: each[:2])
-        of_tokens = {token.chain for token in wanted if token.chain in spellings}
-        populations = self._read_populations(connection, of_tokens, times)
+        populations = self.read_populations(connection, {token.chain for token in wanted}, now)
         return {
             wanted[number]: Evidence(
                 as_of,
@@ -209,12 +208,18 @@ class EvidenceReader:
         with self._lock:
             return dict(self._populations)
 
-    def _read_populations(
-        self, connection: BaseDatabaseWrapper, chains: Iterable[str], times: Mapping[str, datetime]
+    def read_populations(
+        self, connection: BaseDatabaseWrapper, chains: Iterable[str], now: datetime
     ) -> Mapping[str, Population]:
+        """Return the populations by chain that were read so far, those of these chains among them.
+
+        A chain without features has none.
+        """
         spellings = self.spellings(connection)
+        times = times_of_measurements(now)
         with self._lock:
-            if new := [chain for chain in chains if chain not in self._populations]:
+            known = (chain for chain in chains if chain in spellings)
+            if new := [chain for chain in known if chain not in self._populations]:
                 names = [name for chain in new for name in spellings[chain]]
                 counts: dict[str, dict[int, int]] = {chain: {} for chain in new}
                 with connection.cursor() as cursor:

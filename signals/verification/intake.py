@@ -38,19 +38,22 @@ SELECT FROM verification_cursors WHERE name = ANY (%(cursors)s) ORDER BY name FO
 """
 
 # A time that Python cannot hold counts as very old or as very far.
-_FIRST_CHECK: Final = (
+FIRST_CHECK: Final = (
     "greatest('epoch', least('9999-01-01', coalesce(s.{time}, 'epoch') + %(delay)s))"
 )
+# Keys of a range are left to the worker that takes it.
 _CURSORS: Final = f"""
 WITH cursor AS MATERIALIZED (
     SELECT name, position FROM verification_cursors WHERE name IN ('signals', 'sweep')
 ), added AS MATERIALIZED (
     SELECT s.id, s.state, s.{{time}} FROM signals s
     WHERE s.id > (SELECT position FROM cursor WHERE name = 'signals') - %(overlap)s
+        AND (%(is_new)s OR s.id <= (SELECT position FROM cursor WHERE name = 'signals'))
     ORDER BY s.id LIMIT %(chunk)s
 ), swept AS MATERIALIZED (
     SELECT s.id, s.state, s.{{time}} FROM signals s
     WHERE s.id > (SELECT position FROM cursor WHERE name = 'sweep')
+        AND s.id <= (SELECT position FROM cursor WHERE name = 'signals')
     ORDER BY s.id LIMIT %(swept)s
 ), moved AS (
     UPDATE verification_cursors c
@@ -60,12 +63,15 @@ WITH cursor AS MATERIALIZED (
     END
     WHERE c.name = 'signals' OR c.name = 'sweep' AND %(swept)s > 0
 ), unknown AS MATERIALIZED (
-    SELECT s.id, {_FIRST_CHECK} AS first_check, v.status
+    SELECT s.id, {FIRST_CHECK} AS first_check, v.status
     FROM (SELECT * FROM added UNION SELECT * FROM swept) s
     LEFT JOIN LATERAL (
         SELECT v.signal_id, v.status FROM signal_verifications v WHERE v.signal_id = s.id LIMIT 1
     ) v ON true
     WHERE s.state = 'candidate' AND (v.signal_id IS NULL OR v.status = 'settled')
+        AND coalesce((
+            SELECT r.high < s.id FROM verification_ranges r WHERE r.low <= s.id ORDER BY r.low DESC LIMIT 1
+        ), true)
 )"""  # noqa: S608 - constants of this module, as below
 # DO NOTHING passes over a signal that was enrolled meanwhile by its number; DO UPDATE would wait until the
 # batch is written that has it.
@@ -98,13 +104,32 @@ _ENROL: Final = f"{_CURSORS}, {_ENROLLED} {_READ}"
 _LIST: Final = f"{_CURSORS} {_READ}, (SELECT array_agg(id ORDER BY id) FROM unknown)"  # noqa: S608
 _ENROL_NAMED: Final = f"""
 WITH unknown AS MATERIALIZED (
-    SELECT s.id, {_FIRST_CHECK} AS first_check, v.status
+    SELECT s.id, {FIRST_CHECK} AS first_check, v.status
     FROM signals s
     LEFT JOIN signal_verifications v ON v.signal_id = s.id
     WHERE s.id = ANY (%(ids)s) AND s.state = 'candidate' AND (v.signal_id IS NULL OR v.status = 'settled')
 ), {_ENROLLED}
 SELECT
 """  # noqa: S608
+
+# A range begins after the one before it, so that keys that come late between them belong to one too.
+_CUT: Final = """
+WITH added AS MATERIALIZED (
+    SELECT s.id, (row_number() OVER (ORDER BY s.id) - 1) / %(size)s AS range
+    FROM (
+        SELECT s.id FROM signals s
+        WHERE s.id > (SELECT position FROM verification_cursors WHERE name = 'signals')
+        ORDER BY s.id LIMIT %(chunk)s
+    ) s
+), moved AS (
+    UPDATE verification_cursors SET position = (SELECT max(id) FROM added)
+    WHERE name = 'signals' AND EXISTS (SELECT FROM added)
+), cut AS (
+    INSERT INTO verification_ranges (low, high)
+    SELECT coalesce(lag(max(id)) OVER (ORDER BY range) + 1, min(id)), max(id) FROM added GROUP BY range
+)
+SELECT count(*) FROM added
+"""
 
 # The check of a signal comes forward to the end of the TTL after the last one, if there is newer
 # evidence by then, or any that counts where there was none; to the time from which the evidence counts, if
@@ -188,16 +213,19 @@ class Intake:
     refused: Sequence[RefusedRow[int]]
 
 
-def take_in(run: Run, *, sweep: bool = True) -> Intake:
+def take_in(run: Run, *, sweep: bool = True, range_size: int | None = None) -> Intake:
     """Enrol new signals and wake those with newer evidence.
 
     With `sweep`, the next signals of the sweep are looked at too. All new evidence is read, and at most
-    CHUNK new signals.
+    CHUNK new signals. With `range_size`, these are cut into ranges of so many instead of enrolled.
     """
     spellings = run.evidence.spellings(run.connection)
     pairs = [(name, chain) for chain, names in spellings.items() for name in names]
     sizes = {"chunk": CHUNK, "overlap": OVERLAP}
-    (added, low, high), refused = _enrol({**sizes, "swept": SWEPT if sweep else 0}, run)
+    swept = {"swept": SWEPT if sweep else 0, "is_new": range_size is None}
+    (added, low, high), refused = _enrol({**sizes, **swept}, run)
+    if range_size:
+        added = _move(run, _CUT, ["signals"], {**sizes, "size": range_size})[0]
     parameters = {
         **sizes,
         "names": [name for name, _ in pairs],

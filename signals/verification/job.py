@@ -18,6 +18,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
 from signals.choices import RunOutcome
+from signals.verification.arrivals import enrol_range, judge_range, read_chains
 from signals.verification.bisection import RefusedRow, bisect_writes
 from signals.verification.candidates import (
     EVERY_SIGNAL,
@@ -33,7 +34,7 @@ from signals.verification.candidates import (
 from signals.verification.changes import Change, plan_changes
 from signals.verification.errors import TooManyFailures
 from signals.verification.evaluation import Evaluation, Failure, describe_error, evaluate_batch
-from signals.verification.intake import enrol, take_in
+from signals.verification.intake import CHUNK, enrol, take_in
 from signals.verification.judging import judge
 from signals.verification.run import Run, count_dead, finish_run, record_progress, start_run
 from signals.verification.settings import Mode
@@ -258,13 +259,20 @@ def _work(
 def _work_batches(
     run: Run, tally: Tally, options: Options, stop: Stop, failed: Event | None
 ) -> None:
+    takes_ranges = options.limit is None and options.selection == EVERY_SIGNAL
+    range_size = options.batch_size if takes_ranges else None
     if options.selection.ids:
         _count_refused(tally, enrol(run, options.selection.ids))
         has_more = False
     else:
-        has_more = _take_in(run, tally)
-    beat = monotonic()
+        has_more = _take_in(run, tally, range_size)
+    beat, since_intake = monotonic(), 0
     while not stop.soon.is_set() and not (failed and failed.is_set()):
+        if monotonic() - beat > HEARTBEAT:
+            record_progress(run, tally.counts)
+            beat = monotonic()
+        if takes_ranges and _check_range(run, tally):
+            continue
         size = tally.take(options.batch_size)
         if not size:
             return
@@ -272,20 +280,35 @@ def _work_batches(
         if batch.candidates:
             checked += _check(run, tally, options, stop, batch)
         tally.give_back(size - checked)
-        if batch.is_last:
-            if not has_more:
-                return
-            has_more = _take_in(run, tally, sweep=False)
-        if monotonic() - beat > HEARTBEAT:
-            record_progress(run, tally.counts)
-            beat = monotonic()
+        since_intake += checked
+        if batch.is_last and not has_more:
+            return
+        # Where many are due, what is new has its turn after as many of them as an intake reads.
+        if batch.is_last or (takes_ranges and since_intake >= CHUNK):
+            has_more, since_intake = _take_in(run, tally, range_size, sweep=False), 0
 
 
-def _take_in(run: Run, tally: Tally, *, sweep: bool = True) -> bool:
+def _take_in(run: Run, tally: Tally, range_size: int | None, *, sweep: bool = True) -> bool:
     """Take in what is new; return whether there is more of it."""
-    intake = take_in(run, sweep=sweep)
+    intake = take_in(run, sweep=sweep, range_size=range_size)
     _count_refused(tally, intake.refused)
+    if sweep and range_size:
+        read_chains(run)
+    elif sweep:
+        # A run that takes ranges may have been killed.
+        while left := enrol_range(run):
+            _count_refused(tally, left.refused)
     return intake.has_more
+
+
+def _check_range(run: Run, tally: Tally) -> bool:
+    """Judge a range of new signals; return whether there was one."""
+    arrivals = judge_range(run)
+    if arrivals is None:
+        return False
+    tally.count(arrivals.counts)
+    _count_refused(tally, arrivals.refused)
+    return True
 
 
 def _count_refused(tally: Tally, rows: Sequence[RefusedRow[int]]) -> None:

@@ -13,6 +13,7 @@ from signals.verification.errors import NotMigrated
 REQUIRED_MIGRATIONS: Final = (
     *("0012_signal_state", "0013_signal_events", "0014_verification_runs"),
     *("0016_verification_margin", "0018_signal_actions"),
+    "0019_verification_ranges",
 )
 """Migrations that must be recorded as applied."""
 
@@ -36,6 +37,7 @@ REQUIRED_COLUMNS: Final = MappingProxyType(
         "verification_rules": ("id", "sha256", "text"),
         "verification_runs": ("id", "heartbeat_at", "counts"),
         "verification_cursors": ("name", "position"),
+        "verification_ranges": ("low", "high"),
     }
 )
 """The columns that the job reads or writes, by table."""

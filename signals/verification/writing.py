@@ -39,28 +39,27 @@ CASE
     ELSE greatest({NOW} + %(ttl)s, c.evidence + %(max_age)s + interval '1 microsecond')
 END
 """
-WRITTEN: Final = f"""
-held AS MATERIALIZED (
-    SELECT given.*, s.event_key, s.{{time}} AS made_at, s.onchain_asof_ts AS stored_as_of,
-        s.onchain_confidence AS stored_confidence
-    FROM given
-    JOIN signals s ON s.id = given.signal
-    WHERE s.state = 'candidate'
-    FOR NO KEY UPDATE OF s SKIP LOCKED
-), {COMPARED}, written AS (
-    UPDATE signal_verifications v
-    SET run = %(run)s,
-        status = CASE WHEN c.new_state = 'candidate' THEN 'waiting' ELSE 'settled' END,
-        next_check_at = {_NEXT_CHECK}, checks = v.checks + 1, attempts = 0, error = '',
-        outcome = CASE WHEN c.outdated THEN 'skipped' ELSE 'evaluated' END,
-        decision = c.decision, note = c.note, updated_at = {NOW}, leased_until = NULL,
-        chain = c.chain, address = c.address, as_of = c.evidence, rules_id = %(rules)s,
-        withheld = c.decision = ANY (%(moves)s) AND c.new_state = 'candidate' AND NOT c.outdated,
-        margin = c.margin
-    FROM compared c
-    WHERE v.signal_id = c.signal AND {{is_claimed}}
-    RETURNING c.*
-), updated AS (
+CHECKED: Final = {
+    "run": "%(run)s",
+    "status": "CASE WHEN c.new_state = 'candidate' THEN 'waiting' ELSE 'settled' END",
+    "next_check_at": _NEXT_CHECK,
+    "attempts": "0",
+    "error": "''",
+    "outcome": "CASE WHEN c.outdated THEN 'skipped' ELSE 'evaluated' END",
+    "decision": "c.decision",
+    "note": "c.note",
+    "updated_at": NOW,
+    "leased_until": "NULL::timestamptz",
+    "chain": "c.chain",
+    "address": "c.address",
+    "as_of": "c.evidence",
+    "rules_id": "%(rules)s",
+    "withheld": "c.decision = ANY (%(moves)s) AND c.new_state = 'candidate' AND NOT c.outdated",
+    "margin": "c.margin",
+}
+"""The columns of signal_verifications after a check, besides `checks`, as SQL by a row c of `compared`."""
+CHANGED: Final = f"""
+updated AS (
     UPDATE signals s
     SET state = c.state, onchain_asof_ts = c.as_of, onchain_confidence = c.confidence
     FROM written c
@@ -76,6 +75,22 @@ held AS MATERIALIZED (
     FROM written c
     WHERE c.adds
 )"""  # noqa: S608 - constants of this module, as below
+"""SQL that writes signals and signal_events by the rows in `written`, which are those of `compared`."""
+WRITTEN: Final = f"""
+held AS MATERIALIZED (
+    SELECT given.*, s.event_key, s.{{time}} AS made_at, s.onchain_asof_ts AS stored_as_of,
+        s.onchain_confidence AS stored_confidence
+    FROM given
+    JOIN signals s ON s.id = given.signal
+    WHERE s.state = 'candidate'
+    FOR NO KEY UPDATE OF s SKIP LOCKED
+), {COMPARED}, written AS (
+    UPDATE signal_verifications v
+    SET checks = v.checks + 1, {", ".join(f"{column} = {value}" for column, value in CHECKED.items())}
+    FROM compared c
+    WHERE v.signal_id = c.signal AND {{is_claimed}}
+    RETURNING c.*
+), {CHANGED}"""  # noqa: S608
 _CLAIMED: Final = "v.run = %(run)s AND v.leased_until IS NOT NULL AND v.checks = c.checks"
 _WRITE: Final = f"""
 WITH {GIVEN}, {WRITTEN.replace("{is_claimed}", _CLAIMED)}

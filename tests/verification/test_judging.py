@@ -170,19 +170,22 @@ def measure(*, age: timedelta, **fields: Any) -> None:
         )
 
 
-def what_is_written(way: Any, mode: str) -> tuple[Any, ...]:
-    """Return the counts and the rows of two runs, the second one over newer evidence for every token."""
+def what_is_written(way: Any, mode: str, limit: int | None = 100) -> tuple[Any, ...]:
+    """Return the counts and the rows of two runs, the second one over newer evidence for every token.
+
+    A run without a limit judges new signals by ranges.
+    """
     with (
         undone(),
         patch.dict("os.environ", {"ONCHAIN_RULES": mode}),
         patch.object(job, "judge", way),
     ):
-        counts = [verify_signals(now=NOW).counts]
+        counts = [verify_signals(limit, now=NOW).counts]
         execute(
             "UPDATE onchain_features SET as_of_ts = as_of_ts + interval '10 minutes', "
             "top10_share = top10_share / 2"
         )
-        counts.append(verify_signals(now=NOW + 30 * MINUTE).counts)
+        counts.append(verify_signals(limit, now=NOW + 30 * MINUTE).counts)
         return (*counts, *rows())
 
 
@@ -211,7 +214,9 @@ def test_the_database_judges_as_python_does(cases: list[Case], rules: Rules, mod
             for fields in case.measurements:
                 measure(**fields)
         execute(POPULATIONS)
-        assert what_is_written(in_database, mode) == what_is_written(in_python, mode)
+        expected = what_is_written(in_python, mode)
+        assert what_is_written(in_database, mode) == expected
+        assert what_is_written(in_database, mode, None) == expected
 
 
 @pytest.mark.parametrize(

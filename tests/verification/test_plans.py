@@ -13,8 +13,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from signals.verification.intake import CHUNK, SWEPT
+from signals.verification.arrivals import judge_range, read_chains
+from signals.verification.intake import CHUNK, SWEPT, take_in
 from signals.verification.job import verify_signals
+from signals.verification.run import start_run
 from signals.verification.tokens import CHAIN_ALIASES
 from signals.verification.upkeep.backlog import MAX_COUNTED
 from signals.verification.upkeep.metrics import PERIOD
@@ -26,7 +28,10 @@ pytestmark = pytest.mark.django_db
 ROWS = 1_000_000 if "NIGHTLY" in os.environ else 40_000
 TABLES = ("signals", "events", "onchain_features")
 KNOWN_TABLES = ("signal_verifications", "signal_events")
-EMPTY = f"TRUNCATE {', '.join((*TABLES, *KNOWN_TABLES))}, verification_cursors RESTART IDENTITY"
+EMPTY = (
+    f"TRUNCATE {', '.join((*TABLES, *KNOWN_TABLES))}, verification_cursors, verification_ranges "
+    "RESTART IDENTITY"
+)
 FILL = f"""
 INSERT INTO events (event_key, token_ca, start_ts, last_ts)
 SELECT 'ethereum:key:' || n, '0x' || lpad(to_hex(n), 40, '0'), now(), now()
@@ -90,7 +95,26 @@ def test_no_statement_of_a_run_scans_or_sorts_what_is_large(mix: str) -> None:
 
     statements = sent_by(run)
     assert len(statements) >= 8
-    large = {*TABLES, *(KNOWN_TABLES if MIXES[mix] else ())}
+    assert_small(statements, {*TABLES, *(KNOWN_TABLES if MIXES[mix] else ())})
+
+
+@each_mix
+def test_a_range_of_new_signals_is_judged_by_index(mix: str) -> None:
+    """New ones among those that are known, of which the cursor knows nothing."""
+    execute("DELETE FROM verification_cursors")
+    run = start_run()
+    take_in(run, range_size=2_000)
+    read_chains(run)
+    statements = sent_by(lambda: judge_range(run))
+    assert len(statements) >= 3
+    assert_small(statements, {*TABLES, *(KNOWN_TABLES if MIXES[mix] else ())})
+    reads = [node for each in statements for node in nodes(plan(each, "ANALYZE"))]
+    assert {node["Relation Name"] for node in reads if node.get("Index Name")} >= set(TABLES)
+    assert max(node["Actual Rows"] * node["Actual Loops"] for node in reads) <= 2_000
+
+
+def assert_small(statements: list[str], large: set[str]) -> None:
+    """Assert that no statement reads a large table as a whole, and none sorts more than a chunk."""
     for statement in statements:
         for node in nodes(plan(statement)):
             if node["Node Type"] == "Seq Scan":
