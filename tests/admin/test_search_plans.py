@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from benchmarks.admin_search import data
+from benchmarks.admin import search_data as data
 from signals.models import Event, OnchainFeature, Signal, SignalEvent, SignalVerification
 from tests.admin.conftest import Staff
 from tests.admin.pages import listed

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.admin_search [--rows 1000000] [--rounds 3] [--json]`: beside stock pages."""
+"""`python -m benchmarks.admin [--rows 1000000] [--rounds 3] [--json]`: our pages beside stock ones."""
 
 import argparse
 import json
@@ -13,47 +13,58 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from benchmarks import markdown
-from benchmarks.admin_search import data
+from benchmarks.admin import list_data, search_data
 from benchmarks.peers.server import ROOT, Server
 from benchmarks.verification.data import environment
 
+FILLS = {"searches": search_data.FILL, "lists": list_data.FILL}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.admin_search", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.admin", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="of each table")
     parser.add_argument("--rounds", type=int, default=3, help="the numbers are medians of them")
     parser.add_argument("--json", action="store_true", help="the milliseconds of each page")
     options = parser.parse_args(arguments)
     server = Server.find()
-    name = f"admin_search_{uuid4().hex[:8]}"
+    measured = {part: measure(server, part, options.rows, options.rounds) for part in FILLS}
+    text = json.dumps({"version": 2, "milliseconds": measured}, indent=1) + "\n"
+    tables = "\n".join(map(as_table, measured.values()))
+    table = f"{tables}\n{options.rows:,} rows, PostgreSQL {server.version()}\n"
+    sys.stdout.write(text if options.json else table)
+    return 0
+
+
+def measure(server: Server, part: str, rows: int, rounds: int) -> list[dict[str, Any]]:
+    """Measure the pages of a part in a database of its own."""
+    name = f"admin_{part}_{uuid4().hex[:8]}"
     address = make_conninfo(server.conninfo, dbname=name)
     with psycopg.connect(server.conninfo, autocommit=True) as session:
         create = "CREATE DATABASE {} TEMPLATE template0"
         session.execute(sql.SQL(create).format(sql.Identifier(name)))
         try:
-            fill(address, options.rows)
-            measured = measure(address, options.rounds)
+            fill(address, FILLS[part], rows)
+            return visit(address, part, rounds)
         finally:
             session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-    text = json.dumps({"version": 1, "milliseconds": measured}, indent=1) + "\n"
-    table = f"{as_table(measured)}\n{options.rows:,} rows, PostgreSQL {server.version()}\n"
-    sys.stdout.write(text if options.json else table)
-    return 0
 
 
-def fill(address: str, rows: int) -> None:
+def fill(address: str, statements: Sequence[str], rows: int) -> None:
     migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
     subprocess.run(migrate, cwd=ROOT, env=environment(address), check=True)  # noqa: S603 - our own
     with psycopg.connect(address, autocommit=True) as session:
         session.execute("SET session_replication_role = replica")  # no look-ups of foreign keys
-        for statement in data.FILL:
-            session.execute(statement.encode(), {"rows": rows})
+        for statement in statements:
+            values = {"rows": rows} if "%(rows)s" in statement else None
+            session.execute(statement.encode(), values)
         session.execute("VACUUM ANALYZE")
 
 
-def measure(address: str, rounds: int) -> list[dict[str, Any]]:
-    """Measure in a process of its own, which has the database from its environment."""
-    code = f"import project.setup; from benchmarks.admin_search import pages; pages.main({rounds})"
+def visit(address: str, part: str, rounds: int) -> list[dict[str, Any]]:
+    """Visit the pages in a process of its own, which has the database from its environment."""
+    code = (
+        f"import project.setup; from benchmarks.admin import pages; pages.main({part!r}, {rounds})"
+    )
     command = [sys.executable, "-c", code]
     done = subprocess.run(  # noqa: S603 - our own
         command, cwd=ROOT, env=environment(address), check=True, stdout=subprocess.PIPE
@@ -63,11 +74,10 @@ def measure(address: str, rounds: int) -> list[dict[str, Any]]:
 
 def as_table(measured: list[dict[str, Any]]) -> str:
     """Return the medians in milliseconds; a statement that was stopped has no time."""
-    rows = [["list", "text", "ours", "stock"]]
-    rows += [
-        [each["list"], each["text"], *(_told(each[page]) for page in ("ours", "stock"))]
-        for each in measured
-    ]
+    rows = [["list", "asked for", "ours", "stock"]]
+    for each in measured:
+        stock = _told(each["stock"]) if each["has_stock"] else ""
+        rows.append([each["list"], each["asked"], _told(each["ours"]), stock])
     return markdown.as_table(rows)
 
 
