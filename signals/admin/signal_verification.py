@@ -65,7 +65,10 @@ class SignalVerificationAdmin(PipelineAdmin):
         View("Dead", {"status": "dead"}),
         View("Checked in the last hour", {"time": "verdict", "from": "-1h"}),
     )
-    ordering = ("-updated_at",)
+    ordering = (
+        "status",
+        "-updated_at",
+    )  # of searches: ix_signal_verif_status has it, the dead first
     search_fields = ("signal__id",)
     search_help_text = (
         "Event key or its beginning, token address, symbol, topic or number of the signal"

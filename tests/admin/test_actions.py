@@ -258,7 +258,7 @@ def test_all_that_match_the_filter_are_those_that_matched_when_they_were_chosen(
 
 
 def test_all_that_match_a_search_are_chosen(analyst: Client) -> None:
-    found = make_signal(event=make_event(symbol="FOUND"))
+    found = make_signal(topic_id="found")
     make_signal()
     response = start(analyst, "recheck", across=True, filters="?q=found")
     assert analyst.get(response.url).context["action"].number == 1

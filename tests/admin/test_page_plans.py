@@ -70,6 +70,7 @@ TABLES = ("django_admin_log", "events", "signals", "signal_events", "onchain_fea
 @pytest.fixture(scope="module", autouse=True)
 def _filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY")  # of other tests
         cursor.execute("SET session_replication_role = replica")  # foreign keys are not looked up
         for statement in (*FILL, *LOG):
             cursor.execute(statement, {"many": MANY})
