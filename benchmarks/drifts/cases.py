@@ -47,13 +47,6 @@ DRIFTS = (
         "ALTER TABLE shop_voucher RENAME TO vouchers; CREATE VIEW shop_voucher AS SELECT * FROM vouchers",
         ("shop_voucher",),
     ),
-    Drift("table made UNLOGGED", "ALTER TABLE shop_voucher SET UNLOGGED", ("shop_voucher",)),
-    Drift("comment of a table lost", "COMMENT ON TABLE shop_voucher IS NULL", ("shop_voucher",)),
-    Drift(
-        "comment of a column changed",
-        "COMMENT ON COLUMN shop_voucher.note IS 'another'",
-        ("note",),
-    ),
     # Columns.
     Drift("column missing", "ALTER TABLE shop_product DROP is_active", ("is_active",)),
     Drift(
@@ -123,11 +116,6 @@ DRIFTS = (
     ),
     Drift("identity lost", "ALTER TABLE shop_product ALTER id DROP IDENTITY", ("id",)),
     Drift(
-        "identity of a bigint that ends as an integer",
-        "ALTER SEQUENCE shop_product_id_seq AS integer",
-        ("shop_product_id_seq",),
-    ),
-    Drift(
         "sequence of an old serial lost",
         "ALTER TABLE shop_brand ALTER id DROP IDENTITY; CREATE SEQUENCE numbers OWNED BY shop_brand.id;"
         "ALTER TABLE shop_brand ALTER id SET DEFAULT nextval('numbers'); DROP SEQUENCE numbers CASCADE",
@@ -177,11 +165,6 @@ DRIFTS = (
         f"{TO_BRAND} (brand_id) REFERENCES shop_brand NOT ENFORCED",
         (BRAND_KEY, "brand_id"),
         since=18,
-    ),
-    Drift(
-        "foreign key whose triggers are disabled",
-        "ALTER TABLE shop_product DISABLE TRIGGER ALL",
-        (BRAND_KEY, "brand_id"),
     ),
     Drift(
         "foreign key of a third party's app missing",

@@ -82,7 +82,4 @@ class Order(models.Model):
 
 class Voucher(Product):
     expires = models.DateField(null=True)
-    note = models.TextField(default="", db_comment="told to the customer")
-
-    class Meta:
-        db_table_comment = "of one customer each"
+    note = models.TextField(default="")

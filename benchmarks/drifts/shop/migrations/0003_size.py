@@ -8,8 +8,5 @@ class Migration(migrations.Migration):
 
     operations = [
         CreateEnumIfMissing("shop_size", ["small", "large"]),
-        migrations.AddField(
-            "voucher", "note", models.TextField(default="", db_comment="told to the customer")
-        ),
-        migrations.AlterModelTableComment("voucher", "of one customer each"),
+        migrations.AddField("voucher", "note", models.TextField(default="")),
     ]
