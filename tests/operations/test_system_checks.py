@@ -17,10 +17,10 @@ TAGS = ["convergent_migrations"]
 
 
 class Router:
-    """Keeps the application signals away from other databases than the first."""
+    """Keeps the applications of the platform away from other databases than the first."""
 
     def allow_migrate(self, db: str, app_label: str, **_: Any) -> bool:
-        return db == "default" or app_label != "signals"
+        return db == "default" or app_label not in ("signals", "signals_admin_log")
 
 
 def test_postgresql_is_as_it_should_be(committing_connection: None) -> None:
