@@ -129,6 +129,7 @@ def test_a_signals_own_page_has_buttons_for_it(any_page: Page, complaints: list[
     any_page.get_by_label("Reason").fill(ATTACK)
     any_page.get_by_role("button", name="Override the state").click()
     press_continue(any_page)
+    expect(any_page.get_by_role("status")).to_contain_text("1 signal was set by hand")
     expect(any_page.locator("q")).to_contain_text(ATTACK)
     assert any_page.locator("img[src=x]").count() == 0
     assert SignalEvent.objects.get(type="override").reason == ATTACK

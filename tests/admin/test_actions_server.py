@@ -27,7 +27,7 @@ from tests.postgres.polling import wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROWS = 200_000
-MEGABYTES = 35
+MEGABYTES = 30
 TOKEN = "t" * 32
 SERVER = """
 from wsgiref.simple_server import make_server
