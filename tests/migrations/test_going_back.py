@@ -159,6 +159,7 @@ def test_going_back_behind_rows_of_people_is_refused_with_nothing_undone(copy: C
         "INSERT INTO signal_events (signal_id, type, previous_state, new_state, decision, rules_sha256,"
         " run, person) VALUES (1, 'revive', 'candidate', 'candidate', '', '', gen_random_uuid(), 'me')"
     )
+    database.migrate("0018")
     before = facts(database)
     with pytest.raises(Refused, match="has rows of people, which the check does not allow"):
         database.migrate("0017")
