@@ -5,13 +5,11 @@ are typed as Any, because the stubs accept such functions in some of the places 
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
-from django.contrib.postgres.fields import ArrayField
-from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.template.defaultfilters import linebreaksbr
 from django.urls import reverse
@@ -26,16 +24,6 @@ MAX_SHOWN: Final = 5_000
 """Characters of a text that a page shows; a browser lays out a hundred thousand for half a minute."""
 
 
-def number_column(field: str) -> Any:
-    """Return a column that shows a number as stored; Django's own formatting fails on NaN."""
-
-    def show(row: Any) -> str:
-        value = getattr(row, field)
-        return EMPTY_VALUE if value is None else format(value, "f")
-
-    return _column(field, show)
-
-
 def text_column(field: str) -> Any:
     """Return a column that shows a text or a list of texts; a long one begins, and links to all of it."""
 
@@ -46,29 +34,6 @@ def text_column(field: str) -> Any:
         return _beginning(row, field, text)
 
     return _column(field, show)
-
-
-def readable_columns(
-    model: type[models.Model],
-    names: Any,
-    show: Callable[[str], Any] = text_column,
-    editable: Iterable[str] = (),
-) -> Any:
-    """Return the columns of a page or a list, with `show` for those of a stranger's text."""
-
-    def column(name: Any) -> Any:
-        is_plain = not isinstance(name, str) or name in editable or not _holds_text(model, name)
-        return name if is_plain else show(name)
-
-    return tuple(column(name) for name in names)
-
-
-def _holds_text(model: type[models.Model], name: str) -> bool:
-    try:
-        field = model._meta.get_field(name)
-    except FieldDoesNotExist:
-        return False
-    return isinstance(field, models.TextField | models.CharField | ArrayField) and not field.choices
 
 
 def text_of(row: Any, field: str) -> str:
