@@ -1,6 +1,5 @@
 """What the front page shows to a person, and where each of its numbers leads."""
 
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -21,15 +20,13 @@ from signals.admin.front_page.figures import (
     read_hours,
     read_runs,
 )
+from signals.admin.pages.related import chain_aliases
 from signals.admin.timeouts import is_stopped
 from signals.choices import Decision, RunOutcome, SignalEventType
 from signals.models import VerificationRun
 from signals.operations.drift import cached_reading
 from signals.texts import shortened
-from signals.verification.errors import ConfigurationError
 from signals.verification.features import MAX_EVIDENCE_AGE
-from signals.verification.settings import Settings
-from signals.verification.tokens import CHAIN_ALIASES
 
 BEHIND: Final = MAX_EVIDENCE_AGE.total_seconds()
 """Seconds after which the newest measurement of a chain is stale for every signal of it."""
@@ -72,7 +69,7 @@ def _parts(user: Any) -> dict[str, Any]:
     may = user.has_perm
     figures = read_figures(
         connections[DEFAULT_DB_ALIAS],
-        _aliases(),
+        chain_aliases(),
         backlog=may("signals.view_signalverification"),
         errors=may("signals.view_verificationrun"),
         newest=may("signals.view_onchainfeature"),
@@ -191,11 +188,3 @@ def _schema() -> dict[str, Any]:
         "failure": failure,
         "findings": sum(bool(each["finding"]) for each in components),
     }
-
-
-def _aliases() -> Any:
-    """Return the other names of chains; the shipped ones if the setting cannot be read."""
-    try:
-        return Settings.read(os.environ).chain_aliases
-    except ConfigurationError:
-        return CHAIN_ALIASES
