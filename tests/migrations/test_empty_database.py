@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management import call_command
-
 from tests.postgres.catalog_facts import catalog_versions, facts
 from tests.postgres.databases import ROOT, Database, process_environment
 
@@ -36,9 +34,7 @@ def test_a_real_migrate_makes_everything_and_the_next_one_nothing(copy: Copy) ->
 
 def test_back_to_zero_leaves_nothing_of_the_application(copy: Copy) -> None:
     database = copy("clean 0013")
-    database.migrate("zero")
-    for app in ("auth", "contenttypes"):  # 0017 has them made before
-        call_command("migrate", app, "zero", database=database.alias, verbosity=0)
+    database.migrate_to_nothing()
     assert facts(database) == NOTHING
     assert database.applied() == []
 

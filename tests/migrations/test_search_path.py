@@ -104,7 +104,7 @@ def test_a_new_database_in_a_schema_is_that_of_public(
     inside = replace(empty, search_path="ours")
     inside.migrate()
     assert without_schema(empty, "ours") == without_schema(prepared("clean 0013"), "public")
-    inside.migrate("zero")
+    inside.migrate_to_nothing()
     assert not any(facts(empty, "ours").values())
     assert not any(facts(empty, "public").values())
 

@@ -126,6 +126,11 @@ class Database:
         words = ["signals"] if target is None else ["signals", target]
         call_command("migrate", *words, database=self.alias, verbosity=0, **options)
 
+    def migrate_to_nothing(self) -> None:
+        """`migrate … zero` for the application, then for those that its migrations depend on."""
+        for app in ("signals", "auth", "contenttypes"):
+            call_command("migrate", app, "zero", database=self.alias, verbosity=0)
+
     def forget(self) -> None:
         """Make Django believe that no migration of this application was applied."""
         self.run("DELETE FROM django_migrations WHERE app = 'signals'")
