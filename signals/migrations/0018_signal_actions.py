@@ -62,14 +62,21 @@ class Migration(migrations.Migration):
         operations.AddColumnIfMissing(
             "signalevent", "reason", models.TextField(blank=True, db_default="")
         ),
-        migrations.AlterField(
-            "signalevent", "type", models.TextField(choices=TYPES, db_default="onchain_verify")
-        ),
-        migrations.AlterField(
-            "signalevent", "decision", models.TextField(blank=True, choices=DECISIONS)
-        ),
-        migrations.AlterField(
-            "signalevent", "rules_sha256", models.CharField(blank=True, max_length=64)
+        # Choices and forms alone, of which the database has nothing.
+        migrations.SeparateDatabaseAndState(
+            state_operations=[
+                migrations.AlterField(
+                    "signalevent",
+                    "type",
+                    models.TextField(choices=TYPES, db_default="onchain_verify"),
+                ),
+                migrations.AlterField(
+                    "signalevent", "decision", models.TextField(blank=True, choices=DECISIONS)
+                ),
+                migrations.AlterField(
+                    "signalevent", "rules_sha256", models.CharField(blank=True, max_length=64)
+                ),
+            ]
         ),
         operations.AlterColumnTypeIfDifferent(
             "signalevent",
