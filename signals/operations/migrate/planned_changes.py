@@ -44,6 +44,7 @@ class PlannedChanges:
     """The changes that the steps of a plan will make, recorded one step after the other.
 
     made: the new columns, as pairs of quoted table and name; for an enum type the table is empty.
+    built: the new indexes and constraints, as such pairs.
     gone: the dropped columns, as such pairs. Indexes and constraints that contain the name count as dropped.
     removed: the other dropped components, as such pairs.
     renamed: for each renamed column its quoted table, its old name and its new one.
@@ -55,6 +56,7 @@ class PlannedChanges:
     """
 
     made: set[tuple[str, str]] = field(default_factory=set)
+    built: set[tuple[str, str]] = field(default_factory=set)
     gone: set[tuple[str, str]] = field(default_factory=set)
     removed: set[tuple[str, str]] = field(default_factory=set)
     renamed: list[tuple[str, str, str]] = field(default_factory=list)
@@ -81,8 +83,22 @@ class PlannedChanges:
             elif finding.status is Status.MISSING and finding.component == "column":
                 self.made.add(here)
             elif finding.status is Status.MISSING and finding.component == "table":
-                columns = (each.column for each in site.model._meta.local_fields)
+                options = site.model._meta
+                columns = (each.column for each in options.local_fields)
                 self.made |= {(finding.table, str(column)) for column in columns}
+                parts = (*options.constraints, *options.indexes)
+                self.built |= {(finding.table, part.name) for part in parts}
+            elif finding.status is Status.MISSING:
+                self.built.add(here)
+            elif finding.status is Status.ABSENT:
+                self.built.discard(here)
+
+    def drops_new(self, findings: Sequence[Finding]) -> bool:
+        """Return whether an operation with these findings removes what an earlier step builds."""
+        return any(
+            finding.status is Status.ABSENT and (finding.table, finding.name) in self.built
+            for finding in findings
+        )
 
     def take_table(self, old: str, new: str | None) -> None:
         """Record that an operation of Django's renames a table, or drops it if there is no new name."""
@@ -91,7 +107,7 @@ class PlannedChanges:
         self.moved.discard(old)
         if new is not None and not is_planned:
             self.moved.add(new)
-        for known in (self.made, self.gone, self.removed):
+        for known in (self.made, self.built, self.gone, self.removed):
             parts = {name for table, name in known if table == old}
             known.difference_update({(old, name) for name in parts})
             known.update({(new, name) for name in parts if new is not None})

@@ -174,7 +174,9 @@ def _needed(
     require_judged(operation, findings)
     if forwards:
         require_no_stop(operation, findings)
-    if forwards and not changes.made.isdisjoint(operation.waits_for(site)):
+    if forwards and changes.drops_new(findings):
+        statements = operation.script(site)
+    elif forwards and not changes.made.isdisjoint(operation.waits_for(site)):
         is_filled = is_new and operation.fills_rows
         statements = [] if is_filled else operation.script(site)
     else:
