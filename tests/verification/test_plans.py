@@ -111,7 +111,8 @@ def test_a_range_of_new_signals_is_judged_by_index(mix: str) -> None:
     reads = [node for each in statements for node in nodes(plan(each, "ANALYZE"))]
     by_index = [node for node in reads if node.get("Index Name")]
     assert {node.get("Relation Name") for node in by_index} >= set(TABLES)
-    assert max(node["Actual Rows"] * node["Actual Loops"] for node in reads) <= 2_000
+    # Each signal of the range has a row or none in each table: joins may have both sides, a scan has one.
+    assert [node for node in by_index if node["Actual Rows"] * node["Actual Loops"] > 2_000] == []
 
 
 def assert_small(statements: list[str], large: set[str]) -> None:
