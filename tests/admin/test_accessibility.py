@@ -83,7 +83,7 @@ def opened(page: Page) -> Iterator[str]:
     page.get_by_label("Action:").select_option("override")
     page.locator("button[name=index]").click()
     page.get_by_role("button", name="Override the state").click()
-    yield "an override with errors"
+    yield "an override"
     page.get_by_label("downgraded: changes").check()
     page.get_by_label("Reason").fill("seen on the chain")
     page.get_by_role("button", name="Override the state").click()
