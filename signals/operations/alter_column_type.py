@@ -370,7 +370,7 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
             return steps
         kind = f"{after.type}{collate_clause(after)}"
         guard = partial(guards.unless_of_type, site.table, before.name, kind)
-        return [replace(step, sql=guard(step.sql)) for step in steps]
+        return [replace(step, sql=guard(step.sql), bare=step.sql) for step in steps]
 
     def _convert(  # noqa: PLR0913 - what the one statement depends on
         self,

@@ -155,8 +155,15 @@ class Convergent(Contract):
             targets.reverse()
         if editor.collect_sql:
             for operation, place in targets:
-                script = operation.script if forwards else operation.script_backwards
-                _print(editor, script(place))
+                if run_of(connection).prints_plain:
+                    is_within: bool = editor.atomic_migration
+                    editor.collected_sql += [
+                        step.plain(in_transaction=is_within)
+                        for step in operation.plain_script(place, forwards=forwards)
+                    ]
+                else:
+                    script = operation.script if forwards else operation.script_backwards
+                    _print(editor, script(place))
             return
         what = f"{migration}: {self.describe()}" if migration else self.describe()
         with failures_in_words(what, _IN_ONE if connection.in_atomic_block else _IN_STEPS):

@@ -135,6 +135,11 @@ class Contract(Operation):
         """Return all steps back for a printed script, each with the condition under which it is left out."""
         raise NotImplementedError
 
+    def plain_script(self, site: Site, *, forwards: bool) -> list[Statement]:
+        """Return the steps for a database that has nothing of the operation, or backwards all of it."""
+        steps = self.script(site) if forwards else self.script_backwards(site)
+        return [step for step in steps if not step.only_refuses]
+
     @property
     def declared_fields(self) -> list[AnyField]:
         """Return the fields that the migration declares in the operation."""

@@ -16,6 +16,7 @@ from .catalog.questions import ENUM, Question, ask
 from .catalog.records import Standing
 from .components import guards
 from .components.guards import literal
+from .execution.run import run_of
 from .findings import Finding, Snapshot, Status
 from .further_back import missing_part, own_or_behind
 from .refusals import keep, require_name, require_postgresql
@@ -97,7 +98,8 @@ class CreateEnumIfMissing(Convergent, Operation):
         if not router.allow_migrate(connection.alias, app_label, **self.hints):
             return None
         require_postgresql(connection, self)
-        return Site(connection, Model, "")
+        is_plain = run_of(connection).prints_plain
+        return Site(connection, Model, "", apps_before=without.apps if is_plain else None)
 
     @property
     def hints(self) -> dict[str, str]:
@@ -160,6 +162,16 @@ class CreateEnumIfMissing(Convergent, Operation):
         ]
         return [create, self._first(site), *additions]
 
+    def plain_script(self, site: Site, *, forwards: bool) -> list[Statement]:
+        is_used = self._is_used_before(site)
+        if not forwards:
+            return [] if is_used else self.script_backwards(site)
+        create, _, *additions = self.script(site)
+        if not is_used:
+            return [create]
+        again = "ADD VALUE IF NOT EXISTS"  # nothing tells which values an earlier migration made
+        return [replace(each, sql=each.sql.replace("ADD VALUE", again, 1)) for each in additions]
+
     def script_backwards(self, site: Site) -> list[Statement]:
         if self.keep_on_reverse:
             return []
@@ -181,6 +193,14 @@ class CreateEnumIfMissing(Convergent, Operation):
         labels = [*self.values, *(each for each in known if each not in self.values)]
         made = Enum("e", "", Standing.CURRENT, labels=tuple(labels), used=False)
         return replace(snapshot, enum=made)
+
+    def _is_used_before(self, site: Site) -> bool:
+        """Return whether a field of the models before the migration has the type."""
+        models: Any = site.apps_before.get_models() if site.apps_before else ()
+        kinds = {
+            field.db_type(site.connection) for model in models for field in model._meta.local_fields
+        }
+        return bool(kinds & {self.name, site.quote(self.name)})
 
     def _first(self, site: Site, labels: Sequence[str] = ()) -> Statement:
         """Return the statement that adds the first value in front of the existing ones.

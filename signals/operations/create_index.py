@@ -185,6 +185,16 @@ class CreateIndexConcurrentlyIfMissing(Convergent, AddIndex):
             return []
         return [drop_index(site, variant.name) for variant in self.variants]
 
+    def plain_script(self, site: Site, *, forwards: bool) -> list[Statement]:
+        columns = {field.column for field in site.model._meta.local_concrete_fields}
+        variant = next(
+            (each for each in self.variants if columns.issuperset(columns_of(site, each))),
+            self.index,
+        )
+        if forwards:
+            return [self._create(site, variant, variant.name)]
+        return [] if self.keep_on_reverse else [drop_index(site, variant.name)]
+
     @property
     def variants(self) -> tuple[Index, ...]:
         """Return the declared indexes, the best first."""

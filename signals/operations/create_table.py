@@ -222,13 +222,16 @@ class CreateTableIfMissing(Convergent, CreateModel):
             statements += script_foreign_key(site, field)
         return statements
 
+    def plain_script(self, site: Site, *, forwards: bool) -> list[Statement]:
+        return [self._create(site)] if forwards else self.script_backwards(site)
+
     def script_backwards(self, site: Site) -> list[Statement]:
         refusal = guards.refusal_unless_empty(site.table, f"table {site.table} has rows")
         drop = f"DROP TABLE {site.table}"
         sql = drop if self.with_rows else f"{refusal}; {drop}"
         guard = guards.negated(guards.has_table(site.table))
         also = referenced(site, self._fields(site).values())
-        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also)]
+        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also, bare=drop)]
 
     def compared_parts(self, site: Site, snapshot: Snapshot) -> Iterator[ComparedPart]:
         """Yield the finding on each part of an existing table: its columns and keys, then the other parts."""
@@ -402,12 +405,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
         return (part for _, part in self.sources(site, found))
 
     def _operation_of(self, constraint: Any) -> Convergent:
-        if constraint.name in self.declared_by:
-            return self.declared_by[constraint.name]
-        is_unique = isinstance(constraint, UniqueConstraint)
-        if isinstance(constraint, CheckConstraint):
-            return AddCheckIfMissing(self.name, constraint)
-        return (AddUniqueIfMissing if is_unique else Exclusion)(self.name, constraint)
+        kinds: Any = {CheckConstraint: AddCheckIfMissing, UniqueConstraint: AddUniqueIfMissing}
+        made = next((kinds[kind] for kind in kinds if isinstance(constraint, kind)), Exclusion)
+        return self.declared_by.get(constraint.name) or made(self.name, constraint)
 
 
 def _removed(operation: Operation) -> tuple[str, str]:

@@ -63,6 +63,8 @@ class Statement:
     rows: an SQL condition that holds for the rows that make the statement fail.
     unique: the name of the unique index for which duplicate rows make the statement fail.
     is_reference: whether the rows that make it fail refer to a row that does not exist.
+    bare: the SQL for people and linters, if it is another one: without a check that `sql` begins with, or
+        with IF EXISTS.
     part: whether it works on a partition, which another session may detach, drop or index meanwhile.
     """
 
@@ -77,3 +79,18 @@ class Statement:
     unique: str = ""
     is_reference: bool = False
     part: bool = False
+    bare: str = ""
+
+    @property
+    def only_refuses(self) -> bool:
+        """Return whether it changes nothing, and stops a printed script."""
+        return self.sql.startswith("DO 'BEGIN RAISE")
+
+    def plain(self, *, in_transaction: bool) -> str:
+        """Return the SQL for people and linters to read, with a transaction if it is several statements.
+
+        in_transaction: whether it stands in a transaction already.
+        """
+        sql = (self.bare or self.sql).rstrip("; ")
+        needs_transaction = self.transactional and "; " in sql and not in_transaction
+        return f"BEGIN; {sql}; COMMIT;" if needs_transaction else f"{sql};"

@@ -17,16 +17,20 @@ from tests.postgres.databases import ROOT, Database
 Copy = Callable[[str], Database]
 
 
+def run(database: Database, script: str) -> None:
+    done = subprocess.run(
+        [psql_binary(), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database.url],
+        input=script,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
 def run_twice(database: Database, script: str) -> None:
     for _ in range(2):
-        done = subprocess.run(
-            [psql_binary(), "-X", "-q", "-d", database.url],
-            input=script,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
+        run(database, script)
 
 
 def test_the_plan_describes_each_operation_and_changes_nothing(copy: Copy) -> None:
@@ -101,6 +105,30 @@ def test_the_whole_chain_as_scripts_makes_what_migrate_makes(
     run_twice(database, script)
     target = prepared("clean" if description == "empty" else f"adopted {description[-3:]}")
     assert facts(database) == facts(target)
+
+
+def test_the_plain_statements_make_what_migrate_makes_and_back(copy: Copy) -> None:
+    database, made = copy("empty"), copy("empty")
+    names = [path.stem for path in sorted((ROOT / "signals/migrations").glob("0*.py"))][:15]
+    assert made.manage("migrate", "signals", names[-1], "-v0").returncode == 0
+    run(made, "DROP TABLE django_migrations;")
+    scripts = {
+        way: [
+            database.manage("sqlmigrate", "signals", name, "--plain", *way).stdout for name in names
+        ]
+        for way in ((), ("--backwards",))
+    }
+    text = "".join(scripts[()])
+    assert "\\gexec" not in text
+    assert "SELECT FROM pg_catalog" not in text
+    quiet = "SET client_min_messages = warning;\n"
+    run(database, quiet + text)
+    assert facts(database) == facts(made)
+    before_0012 = copy("empty")
+    assert before_0012.manage("migrate", "signals", names[10], "-v0").returncode == 0
+    run(before_0012, "DROP TABLE django_migrations;")
+    run(database, quiet + "".join(scripts["--backwards",][:10:-1]))
+    assert facts(database) == facts(before_0012)
 
 
 def test_sqlmigrate_reads_no_catalog(copy: Copy) -> None:

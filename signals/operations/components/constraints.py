@@ -36,6 +36,7 @@ def drop_constraint(site: Site, name: str) -> Statement:
         Lock.ACCESS_EXCLUSIVE,
         site.table,
         guards.negated(guards.has_constraint(site.table, name)),
+        bare=f"ALTER TABLE {site.table} DROP CONSTRAINT IF EXISTS {site.quote(name)}",
     )
 
 

@@ -253,6 +253,7 @@ def drop_index(site: Site, name: str, found: Table | None = None) -> Statement:
         transactional=False,
         question=f"SELECT CASE WHEN {guards.is_partitioned(site.table)} THEN 'DROP INDEX ' "
         f"ELSE 'DROP INDEX CONCURRENTLY ' END || {guards.index_of(site.table, name)}",
+        bare=f"DROP INDEX CONCURRENTLY IF EXISTS {site.beside_table(name, found)}",
     )
 
 

@@ -77,6 +77,7 @@ class Run:
     names_schema: whether the schema to work in was named, as by --schema.
     answers: the answers of the server since the last change of the run.
     has_sent: whether the run has changed something.
+    prints_plain: whether `sqlmigrate` prints statements without the checks whether they are needed.
     is_converging: whether a convergent operation is at work, which limits its statements itself.
     """
 
@@ -86,6 +87,7 @@ class Run:
     answers: Answers = field(default_factory=Answers)
     has_sent: bool = False
     is_converging: bool = False
+    prints_plain: bool = False
     _plan: Plan | None = None
     _at: tuple[Any, ProjectState] | None = None
 
