@@ -36,7 +36,7 @@ FOUND = [
     "Add field code to item: nobody reads or writes while the index is built",
     "Add field more to item: while it waits for its lock, every other session queues behind it",
     "Add field shelf to item: nobody reads or writes while its foreign key is checked and its index built",
-    "Alter field kind on item: nobody reads or writes while the rows are scanned or rewritten",
+    "Alter field kind on item: nobody reads or writes while the table or its indexes are rewritten",
     "Create constraint thing_check on model thing: nobody reads or writes while the rows are scanned",
     "Create constraint thing_key on model thing: nobody reads or writes while the index is built",
     "Create index thing_kind on field(s) kind of model thing: writers wait while the index is built",
@@ -138,8 +138,8 @@ def test_tables_that_are_not_touched_and_columns_that_grow_are_no_warning(
     run_command(unmigrated_project, "migrate", "mill", "0001", "-v0", "--skip-checks")
     _, told = run_command(unmigrated_project, *CHECK)
     assert warned(told) == [
-        "Alter field name on item: nobody reads or writes while the rows are scanned or rewritten",
-        "Alter field price on item: nobody reads or writes while the rows are scanned or rewritten",
+        "Alter field name on item: nobody reads or writes while the table or its indexes are rewritten",
+        "Alter field price on item: nobody reads or writes while the table or its indexes are rewritten",
         "Create index apart on field(s) kind of model item: writers wait while the index is built",
     ]
 
