@@ -50,10 +50,13 @@ def _fix(finding: LintFinding) -> str:
 
 def _summary(report: LintReport) -> str:
     levels = [each.level for each in report.findings]
-    counts = [f"{levels.count(each)} {each}s" for each in (Level.ERROR, Level.WARNING)]
+    counts = [_counted(levels.count(each), str(each)) for each in (Level.ERROR, Level.WARNING)]
     counts += [f"{len(report.accepted)} accepted"] if report.accepted else []
-    one = report.migrations == 1
-    return f"{', '.join(counts)} in {report.migrations} migration{'' if one else 's'}"
+    return f"{', '.join(counts)} in {_counted(report.migrations, 'migration')}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _json(report: LintReport, root: Path) -> str:

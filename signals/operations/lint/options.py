@@ -62,7 +62,7 @@ def _level(name: Any, value: Any) -> tuple[str, Level]:
     where = f"{_WHERE}['RULES'][{name!r}]"
     rule = RULE_OF.get(name)
     if rule is None:
-        raise ImproperlyConfigured(f"{where} is not a rule (use an id or a name of docs/lint.md)")
+        raise ImproperlyConfigured(f"{where} is not a rule (use one of docs/lint.md)")
     if value not in list(Level):
         raise ImproperlyConfigured(f"{where} is {value!r} (use {', '.join(Level)})")
     return rule.id, Level(value)

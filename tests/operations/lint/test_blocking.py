@@ -161,3 +161,28 @@ def test_migrations_that_cannot_be_loaded_or_do_not_fit_break_no_check(
         write_migration(unmigrated_project, "0002_second", source)
         assert run_command(unmigrated_project, "check") == clean
         assert run_command(unmigrated_project, *CHECK) == clean
+
+
+def test_the_check_heeds_what_lint_migrations_heeds(unmigrated_project: Project) -> None:
+    """A comment that accepts a rule, and a rule that the settings turn off."""
+    clean = ("System check identified no issues (0 silenced).\n", "")
+    second = SECOND.replace(
+        "        migrations.AddIndex(",
+        "        # lint: accept L101 a small table\n        migrations.AddIndex(",
+    )
+    write_migration(unmigrated_project, "0001_initial", INITIAL)
+    write_migration(unmigrated_project, "0002_second", second)
+    run_command(unmigrated_project, "migrate", "mill", "0001", "-v0", "--skip-checks")
+    _, told = run_command(unmigrated_project, *CHECK)
+    assert warned(told) == [line for line in FOUND if not line.startswith("Create index")]
+    levels = dict.fromkeys(("L102", "L104", "L105", "L106", "L108", "L110"), "off")
+    settings = unmigrated_project.folder / "stock_settings.py"
+    settings.write_text(
+        settings.read_text() + f"CONVERGENT_MIGRATIONS['LINT'] = {{'RULES': {levels}}}\n"
+    )
+    assert run_command(unmigrated_project, *CHECK) == clean
+    settings.write_text(settings.read_text().replace("'off'", "'of'"))
+    _, told = run_command(unmigrated_project, *CHECK)
+    assert (
+        len(warned(told)) == len(FOUND) - 1
+    )  # lint_migrations tells what is wrong in the settings
