@@ -168,6 +168,9 @@ def _index(node: dict[str, Any], step: Step) -> Broken:
 
 
 def _drop(node: dict[str, Any], step: Step) -> Broken:
+    if node["removeType"] == "OBJECT_SCHEMA" and node.get("behavior") == "DROP_CASCADE":
+        schemas = [each["String"]["sval"] for each in node["objects"]]
+        yield rule.TABLE_REMOVED, f"DROP SCHEMA {', '.join(schemas)} CASCADE"
     lists = [each["List"]["items"] for each in node["objects"] if "List" in each]
     names = [each[-1]["String"]["sval"] for each in lists]
     match node["removeType"]:

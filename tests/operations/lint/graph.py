@@ -8,9 +8,9 @@ from django.db.migrations import Migration
 from django.db.migrations.graph import MigrationGraph
 from django.db.migrations.operations.base import Operation
 
+from benchmarks.lint.cases.case import APP
 from signals.operations.lint.steps import types_connection
 from signals.operations.lint.walking import PlacedFault, walk
-from tests.operations.lint.cases.case import APP
 
 
 def graph_of(*steps: tuple[Sequence[Operation], bool]) -> Any:

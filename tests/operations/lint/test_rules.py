@@ -6,12 +6,12 @@ import pytest
 import yaml
 from django.db.migrations.state import ProjectState
 
+from benchmarks.lint.cases.bad import BAD
+from benchmarks.lint.cases.case import APP, LintCase, tables
+from benchmarks.lint.cases.good import GOOD
 from signals.operations.conversion import convert
 from signals.operations.lint.rules import RULES, Level, Topic
 from signals.operations.lint.steps import types_connection
-from tests.operations.lint.cases.bad import BAD
-from tests.operations.lint.cases.case import APP, LintCase, tables
-from tests.operations.lint.cases.good import GOOD
 from tests.operations.lint.graph import faults
 from tests.postgres.databases import ROOT
 

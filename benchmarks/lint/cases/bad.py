@@ -9,8 +9,8 @@ from django.contrib.postgres.functions import RandomUUID
 from django.db import migrations, models
 from django.db.models.functions import Random, Upper
 
+from benchmarks.lint.cases.case import LintCase, back, fill
 from signals import operations
-from tests.operations.lint.cases.case import LintCase, back, fill
 
 INDEX = models.Index(fields=["amount"], name="item_amount")
 CHECK = models.CheckConstraint(condition=models.Q(amount__gt=0), name="amount_positive")
@@ -411,6 +411,7 @@ SQL = [
     ),
     statement("no column", "ALTER TABLE depot_item DROP COLUMN grams", "L201"),
     statement("no table", "DROP TABLE depot_item CASCADE", "L202"),
+    statement("no schema", "DROP SCHEMA archive CASCADE", "L202"),
     statement("another name of a column", "ALTER TABLE depot_item RENAME note TO remark", "L203"),
     statement("another name of a table", "ALTER TABLE depot_item RENAME TO things", "L204"),
     statement("another schema", "ALTER TABLE depot_item SET SCHEMA archive", "L204"),

@@ -7,9 +7,9 @@ from django.contrib.postgres.functions import RandomUUID
 from django.db import migrations, models
 from django.db.models.functions import Now, Upper
 
+from benchmarks.lint.cases.bad import CHECK, EXCLUSION, INDEX, UNIQUE, alter, sql
+from benchmarks.lint.cases.case import LintCase, back, fill
 from signals import operations
-from tests.operations.lint.cases.bad import CHECK, EXCLUSION, INDEX, UNIQUE, alter, sql
-from tests.operations.lint.cases.case import LintCase, back, fill
 
 KEY = ("id", models.BigAutoField(primary_key=True))
 
