@@ -169,6 +169,25 @@ LOCKS = [
         lambda: [migrations.SeparateDatabaseAndState([migrations.AddIndex("item", INDEX)])],
         "L101",
     ),
+    LintCase(
+        "an index of a table that the state alone gets",
+        lambda: [
+            migrations.SeparateDatabaseAndState(
+                state_operations=[
+                    migrations.CreateModel(
+                        "Moved",
+                        [
+                            ("id", models.BigAutoField(primary_key=True)),
+                            ("x", models.IntegerField()),
+                        ],
+                        {"db_table": "elsewhere_item"},
+                    )
+                ]
+            ),
+            migrations.AddIndex("moved", models.Index(fields=["x"], name="moved_x")),
+        ],
+        "L101",
+    ),
 ]
 
 RELEASE = [

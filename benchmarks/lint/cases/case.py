@@ -69,5 +69,12 @@ def fill(apps: Any, schema_editor: Any) -> None:
     apps.get_model(APP, "Item").objects.update(amount=1)
 
 
+def fill_by_expression(apps: Any, schema_editor: Any) -> None:
+    from django.db.models import F
+
+    items = apps.get_model(app_label=APP, model_name="Item").objects
+    items.filter(pk__lt=100).update(amount=F("amount") + models.Value(1))
+
+
 def back(apps: Any, schema_editor: Any) -> None:
     apps.get_model(APP, "Item").objects.update(amount=0)

@@ -8,7 +8,7 @@ from django.db import migrations, models
 from django.db.models.functions import Now, Upper
 
 from benchmarks.lint.cases.bad import CHECK, EXCLUSION, INDEX, UNIQUE, alter, sql
-from benchmarks.lint.cases.case import LintCase, back, fill
+from benchmarks.lint.cases.case import LintCase, back, fill, fill_by_expression
 from signals import operations
 
 KEY = ("id", models.BigAutoField(primary_key=True))
@@ -177,6 +177,27 @@ FIELDS = [
     LintCase(
         "choices", lambda: [alter("name", models.CharField(max_length=50, choices=[("a", "b")]))]
     ),
+    LintCase(
+        "another on_delete",
+        lambda: [
+            migrations.AlterField(
+                "item", "owner", models.ForeignKey("depot.Maker", models.SET_NULL, null=True)
+            )
+        ],
+        earlier=lambda: [
+            migrations.AddField(
+                "item", "owner", models.ForeignKey("depot.Maker", models.CASCADE, null=True)
+            )
+        ],
+    ),
+    LintCase(
+        "a column that the state alone gets",
+        lambda: [
+            migrations.SeparateDatabaseAndState(
+                state_operations=[migrations.AddField("item", "x", models.IntegerField())]
+            )
+        ],
+    ),
     LintCase("a default", lambda: [alter("amount", models.IntegerField(default=7))]),
     LintCase("a db_default", lambda: [alter("amount", models.IntegerField(db_default=7))]),
     LintCase("NULL allowed", lambda: [alter("name", models.CharField(max_length=50, null=True))]),
@@ -315,7 +336,13 @@ SQL = [
     statement("nothing", ""),
     statement("a vacuum", "VACUUM ANALYZE depot_item", atomic=False),
     statement("a value of a type", "ALTER TYPE mood ADD VALUE IF NOT EXISTS 'bad'"),
+    statement(
+        "a lock with a timeout", "SET lock_timeout = '1s'; ALTER TABLE depot_item ADD COLUMN x int"
+    ),
+    statement("a block of code", "DO $$ BEGIN PERFORM 1; END $$"),
+    statement("no constraint", "ALTER TABLE depot_item DROP CONSTRAINT name_kind"),
     LintCase("code", lambda: [migrations.RunPython(fill, back)]),
+    LintCase("code of expressions", lambda: [migrations.RunPython(fill_by_expression, back)]),
     LintCase(
         "code alone, without a transaction",
         lambda: [migrations.RunPython(fill, back)],

@@ -77,15 +77,24 @@ class Lines:
 
 def lines_of(migration: Migration) -> Lines:
     """Return the lines of the migration's operations, as its file has them."""
-    return _lines(source_of(migration).read_text(encoding="utf-8-sig"))
+    return _lines(_text(migration))
 
 
 def acceptances_of(migration: Migration) -> Acceptances:
     """Return the comments in the file of the migration that accept findings."""
-    text = source_of(migration).read_text(encoding="utf-8-sig")
+    text = _text(migration)
     if _MARK not in text:  # spares most files the parser
         return Acceptances()
     return Acceptances(tuple(_comments(text, _lines(text))))
+
+
+def _text(migration: Migration) -> str:
+    """Return the source of the migration; nothing where a package brings only compiled modules."""
+    path = source_of(migration)
+    if path.suffix != ".py":
+        return ""
+    with tokenize.open(path) as file:  # in the encoding that the file declares
+        return file.read()
 
 
 def _lines(text: str) -> Lines:

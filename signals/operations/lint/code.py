@@ -1,5 +1,6 @@
 """Judge a RunPython: whether it can go back, and which models it uses."""
 
+import dis
 import inspect
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
@@ -10,6 +11,8 @@ from django.db.models import Model
 
 from . import rules as rule
 from .steps import Fault, Step
+
+_DJANGO = "django.db.models"
 
 
 def run_python_faults(step: Step) -> Iterator[Fault]:
@@ -62,13 +65,11 @@ def _codes(own: CodeType) -> Iterator[CodeType]:
 
 
 def _imported_inside(own: CodeType) -> Iterator[str]:
-    """Yield what the code imports itself from a module of models.
-
-    The compiler keeps the names of such an import in a tuple among the constants, and the module among the
-    names.
-    """
-    modules = [name for name in own.co_names if name == "models" or name.endswith(".models")]
-    of_project = [name for name in modules if not name.startswith("django.")]
-    imported = [each for each in own.co_consts if isinstance(each, tuple)]
-    for names in imported if of_project else ():
-        yield from (each for each in names if isinstance(each, str) and each in own.co_names)
+    """Yield what the code imports itself from a module of models, other than Django's own."""
+    module = ""
+    for each in dis.get_instructions(own):
+        if each.opname == "IMPORT_NAME":
+            module = str(each.argval)
+        is_of_models = module != _DJANGO and module.rpartition(".")[2] == "models"
+        if each.opname == "IMPORT_FROM" and is_of_models:
+            yield str(each.argval)
