@@ -89,9 +89,9 @@ def acceptances_of(migration: Migration) -> Acceptances:
 
 
 def _text(migration: Migration) -> str:
-    """Return the source of the migration; nothing where a package brings only compiled modules."""
+    """Return the source of the migration; an empty text where there is none to read."""
     path = source_of(migration)
-    if path.suffix != ".py":
+    if path.suffix != ".py" or not path.is_file():
         return ""
     with tokenize.open(path) as file:  # in the encoding that the file declares
         return file.read()

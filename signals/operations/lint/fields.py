@@ -11,7 +11,7 @@ from django.db.models import CheckConstraint, Expression, Q
 # Functions whose result differs from row to row, as PostgreSQL and its common extensions have them.
 _VOLATILE = re.compile(
     r"\b(gen_random_uuid|gen_random_bytes|gen_salt|uuid_generate_v\w+|uuidv[47]|uuid[47]|randomuuid|random|"
-    r"random_normal|clock_timestamp|timeofday|nextval|setval|txid_current)\b",
+    r"random_normal|clock_timestamp|timeofday|nextval|setval)\b",
     re.IGNORECASE,
 )
 _INTEGERS = ("smallint", "integer", "bigint")
