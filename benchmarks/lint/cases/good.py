@@ -263,6 +263,43 @@ INDEXES = [
     ),
     LintCase("a check", lambda: [operations.AddCheckIfMissing("item", CHECK)], atomic=False),
     LintCase("a uniqueness", lambda: [operations.AddUniqueIfMissing("item", UNIQUE)], atomic=False),
+    LintCase(
+        "a number that becomes a foreign key",
+        lambda: [
+            operations.AddForeignKeyIfMissing(
+                "item",
+                "maker_number",
+                models.ForeignKey(
+                    "depot.Maker", models.CASCADE, null=True, db_column="maker_number"
+                ),
+            )
+        ],
+        atomic=False,
+    ),
+    LintCase(
+        "a longer text by the library",
+        lambda: [
+            operations.AlterColumnTypeIfDifferent("item", "name", models.CharField(max_length=60))
+        ],
+    ),
+    LintCase("a type", lambda: [operations.CreateEnumIfMissing("depot_mood", ["good", "bad"])]),
+    LintCase("no check", lambda: [operations.RemoveCheckIfPresent("item", "small_set")]),
+    LintCase(
+        "no uniqueness",
+        lambda: [operations.RemoveUniqueIfPresent("item", "name_kind")],
+        atomic=False,
+    ),
+    LintCase(
+        "rows in batches",
+        lambda: [operations.BackfillInBatches("item", "note", models.Value(""))],
+        atomic=False,
+    ),
+    LintCase(
+        "many to many by the library",
+        lambda: [
+            operations.AddColumnIfMissing("item", "makers", models.ManyToManyField("depot.Maker"))
+        ],
+    ),
     LintCase("a check that is not valid", lambda: [postgres.AddConstraintNotValid("item", CHECK)]),
     LintCase(
         "a check that gets valid",

@@ -48,7 +48,8 @@ def sarif(
             "partialFingerprints": {"lintMigrations/v1": fingerprint(finding)},
         }
         if finding.accepted:
-            made["suppressions"] = [{"kind": "inSource", "justification": finding.accepted}]
+            kind = "external" if finding.is_listed else "inSource"
+            made["suppressions"] = [{"kind": kind, "justification": finding.accepted}]
         return made
 
     return {

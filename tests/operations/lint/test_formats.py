@@ -92,6 +92,12 @@ def test_sarif_is_valid_and_has_the_rules_and_what_is_accepted(
     assert (found["ruleId"], found["level"], "suppressions" in found) == ("L201", "error", False)
     assert rules[found["ruleIndex"]]["id"] == "L201"
     assert accepted["suppressions"] == [{"kind": "inSource", "justification": "small"}]
+    project.run("--baseline", "known.json", "--write-baseline")
+    out, _ = project.run("--format", "sarif", "--baseline", "known.json")
+    again = json.loads(out)
+    valid(again)
+    kinds = [each["suppressions"][0]["kind"] for each in again["runs"][0]["results"]]
+    assert kinds == ["inSource", "external"]
     place = found["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "depot/migrations/0002_more.py"
     assert place["region"] == {"startLine": 11, "endLine": 11}
