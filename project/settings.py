@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "signals.admin.disconnects.DisconnectMiddleware",
     "signals.admin.timeouts.StatementTimeoutMiddleware",
+    "signals.admin.far_times.FarTimesMiddleware",
 ]
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 if flag("LOGIN_THROTTLE", default=False):

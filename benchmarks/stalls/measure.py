@@ -46,7 +46,10 @@ class Sample:
 
 
 class Client(threading.Thread):
-    """Sends the statement again and again until it is ended; `longest` is the longest wait for it."""
+    """Sends the statement again and again until it is ended, or until its table or column is gone.
+
+    `longest` is the longest wait for it.
+    """
 
     def __init__(self, conninfo: str, sql: str) -> None:
         super().__init__()
@@ -57,8 +60,12 @@ class Client(threading.Thread):
         with psycopg.connect(self.conninfo, autocommit=True) as session:
             while not self.done.wait(BETWEEN_SECONDS):
                 start = time.monotonic()
-                session.execute(self.sql.encode())
-                self.longest = max(self.longest, time.monotonic() - start)
+                try:
+                    session.execute(self.sql.encode())
+                except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+                    return
+                finally:
+                    self.longest = max(self.longest, time.monotonic() - start)
 
 
 @contextmanager

@@ -4,11 +4,9 @@
 allowed to view. Nothing is told by colour alone.
 """
 
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final
 
 from django.contrib import admin
@@ -18,16 +16,16 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from signals.admin.chain_aliases import chain_aliases
 from signals.admin.columns import EMPTY_VALUE, without_middle
+from signals.admin.far_times import FarTime
 from signals.admin.pages.token_urls import token_url
 from signals.choices import Decision, Note, SignalState, VerificationStatus
 from signals.explorers import explorer_url
 from signals.fields import GoplusRisk
 from signals.models import Event, OnchainFeature, Signal
 from signals.texts import printable, shortened
-from signals.verification.errors import ConfigurationError
-from signals.verification.settings import Settings
-from signals.verification.tokens import CHAIN_ALIASES, resolve
+from signals.verification.tokens import resolve
 
 VERIFICATION: Final = "view_signalverification"
 EVENT: Final = "view_event"
@@ -190,6 +188,8 @@ def moment(value: datetime | None, *, short: bool = False) -> str:
     """Return the time as its age, with the time itself below, or as a tooltip only."""
     if value is None:
         return EMPTY_VALUE
+    if isinstance(value, FarTime):
+        return value.text
     absolute = f"{value:%Y-%m-%d %H:%M:%S} UTC"
     text: Any = ago(value)
     if not short:
@@ -285,14 +285,6 @@ def _when(record: Any) -> str:
     return moment(due, short=True)
 
 
-@lru_cache(maxsize=8)
-def _aliases(text: str) -> Any:
-    try:
-        return Settings.read({"ONCHAIN_CHAIN_ALIASES": text}).chain_aliases
-    except ConfigurationError:
-        return CHAIN_ALIASES
-
-
 def _token_of_signal(row: Signal) -> str:
     if row.event is None:
         return EMPTY_VALUE
@@ -307,7 +299,7 @@ def _token_of_signal(row: Signal) -> str:
 def _token_of_event(event: Event, first: str = "") -> str:
     """Return the event's symbol and the token that it is about."""
     first = first or shortened(event.symbol or EMPTY_VALUE, 24)
-    token = resolve(event.pk, event.token_ca, _aliases(os.environ.get("ONCHAIN_CHAIN_ALIASES", "")))
+    token = resolve(event.pk, event.token_ca, chain_aliases())
     if token is None:
         return format_html('{}<span class="more">no token address</span>', first)
     return format_html("{} {}", first, _linked_token(token.chain, token.address))

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from signals.admin.chain_aliases import chain_aliases as current_aliases
 from signals.admin.pages.measurements import (
     PERIODS,
     Measurement,
@@ -18,7 +19,6 @@ from signals.admin.pages.measurements import (
     newest_measurements,
 )
 from signals.admin.pages.related import SHOWN, SIGNALS_READ, events_of, signals_of, verdicts_of
-from signals.admin.pages.related import chain_aliases as current_aliases
 from signals.admin.pages.sparklines import PLOTTED, sparkline
 from signals.admin.pages.token_urls import (
     MOST_ADDRESS,

@@ -33,6 +33,7 @@ from .errors import (
     StatementRefused,
     TableMissing,
 )
+from .execution.repeating import repeatable
 from .findings import Finding, Status
 from .remove_check import RemoveCheckIfPresent
 from .remove_column import RemoveColumnIfPresent
@@ -73,6 +74,7 @@ __all__ = [
     "StatementRefused",
     "Status",
     "TableMissing",
+    "repeatable",
 ]
 
 OPERATIONS: tuple[type[Convergent], ...] = (

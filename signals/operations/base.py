@@ -86,9 +86,11 @@ class Convergent(Contract):
     ) -> None:
         site = self.locate(app_label, schema_editor.connection, to_state, from_state)
         if site is not None:
-            if not schema_editor.collect_sql:
-                run_of(site.connection).enter(self, from_state)
-            self._run(site, schema_editor, forwards=True)
+            run = run_of(site.connection)
+            with run.converging():
+                if not schema_editor.collect_sql:
+                    run.enter(self, from_state)
+                self._run(site, schema_editor, forwards=True)
 
     def database_backwards(
         self,
@@ -99,8 +101,10 @@ class Convergent(Contract):
     ) -> None:
         site = self.locate(app_label, schema_editor.connection, from_state, to_state)
         if site is not None:
-            run_of(site.connection).answers.forget()
-            self._run(site, schema_editor, forwards=False)
+            run = run_of(site.connection)
+            run.answers.forget()
+            with run.converging():
+                self._run(site, schema_editor, forwards=False)
 
     def locate(
         self,

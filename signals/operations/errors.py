@@ -120,7 +120,8 @@ class NeedsAutocommit(ConvergenceError):
 class LockWaitExceeded(ConvergenceError):
     """A lock was not granted within the bounded number of short tries; nothing was changed.
 
-    Attributes: sql, table, blockers (one line for each session in the way).
+    Attributes: sql, table (empty if another operation sent the statement), blockers (one line for each
+    session in the way).
     """
 
     def __init__(self, sql: str, table: str, blockers: Sequence[str], advice: str) -> None:
@@ -131,7 +132,8 @@ class LockWaitExceeded(ConvergenceError):
             "".join(f"\n  blocked by {line}" for line in blockers)
             or "\n  blocked by nobody any more"
         )
-        super().__init__(f"no lock on table {table} for: {sql}{who}\n  to fix: {advice}")
+        where = f" on table {table}" if table else ""
+        super().__init__(f"no lock{where} for: {sql}{who}\n  to fix: {advice}")
 
 
 class MigratorRunning(ConvergenceError):
@@ -363,10 +365,11 @@ def is_impossible(error: BaseException) -> bool:
 
 
 LOCK_NOT_AVAILABLE = "55P03"
+DEADLOCK = "40P01"
 QUERY_CANCELED = "57014"  # by statement_timeout too
 # "cache lookup failed": an object was dropped while the catalog was being read.
 CATALOG_CHANGED = "XX000"
 UNREADABLE = (LOCK_NOT_AVAILABLE, QUERY_CANCELED, CATALOG_CHANGED)
 # Another transaction had locked or changed the rows; the statement may succeed when it is sent again.
-ROWS_IN_THE_WAY = ("40001", "40P01", LOCK_NOT_AVAILABLE)
+ROWS_IN_THE_WAY = ("40001", DEADLOCK, LOCK_NOT_AVAILABLE)
 INVALID_PARAMETER_VALUE = "22023"  # in a statement or a setting, not in a row

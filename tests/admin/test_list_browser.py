@@ -1,9 +1,7 @@
 """The lists in a real browser, on a desk and on a telephone."""
 
-import os
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +18,7 @@ from tests.admin.sample_rows import (
     make_verdict,
     make_verification,
 )
-from tests.browser import browser, complaints, page
+from tests.browser import browser, complaints, keep, page
 
 __all__ = ["browser", "complaints", "page"]
 
@@ -89,12 +87,6 @@ def fill(rows: int) -> None:
 
 def do_nothing(*_: Any) -> None:
     """Stand for an action."""
-
-
-def keep(page: Page, name: str) -> None:
-    """Keep a picture of the page in the folder that SCREENSHOTS names, if it names one."""
-    if folder := os.environ.get("SCREENSHOTS"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.peers.facts import Outcome
 from benchmarks.peers.run import DJANGO, OURS
 from benchmarks.peers.server import Server
+from benchmarks.stalls import changes
 from benchmarks.stalls.__main__ import as_json, as_table, rounds
 from benchmarks.stalls.measure import TOOLS, Sample
 
@@ -58,3 +59,17 @@ def test_the_documented_table_is_of_these_tools_and_of_the_pinned_versions() -> 
     (line,) = re.findall(r"^PostgreSQL [^,]+, (.*)$", DOC, re.MULTILINE)
     for name, version in (package.split(" ") for package in line.split(", ")):
         assert f"\n{name}=={version} " in f"\n{PINS}", "run make stalls, and copy its table"
+
+
+def test_stock_operations_are_timed_under_both_commands(server: Server) -> None:
+    """As `python -m benchmarks.stalls.changes` takes them, but for an instant, and once."""
+    samples = changes.rounds(server, hold=0.3, count=1)
+    assert list(samples) == [
+        (change, way) for change in changes.CHANGES for way in ("Django", "ours")
+    ]
+    for (sample,) in samples.values():
+        assert sample.error == ""
+        assert min(sample.writer, sample.reader, sample.took) > 0
+    lines = changes.as_table(samples).splitlines()
+    assert [line.split("|")[-2].strip() for line in lines[2:] if line] == ["applied"] * 8
+    assert len(json.loads(changes.as_json(samples))["changes"]) == 8

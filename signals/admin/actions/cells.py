@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from signals.admin.far_times import FarTime
+
 _FORMULA: Final = "=+-@"
 _SKIPPED: Final = (
     "Cc",
@@ -33,7 +35,12 @@ def as_cell(value: Any) -> str:
 
 
 def as_json(value: Any) -> Any:
-    """Return the value for JSON: a time in ISO 8601, a decimal as a number, NaN and infinity as texts."""
+    """Return the value for JSON: a time in ISO 8601, a decimal as a number, NaN and infinity as texts.
+
+    A time that Python cannot hold is infinity or -infinity.
+    """
+    if isinstance(value, FarTime):
+        return value.postgresql
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Decimal):

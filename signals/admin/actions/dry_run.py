@@ -40,7 +40,7 @@ def dry_run(request: HttpRequest, rows: QuerySet[Signal]) -> dict[str, Any]:
         "mode": run.settings.mode.value,
         "rules_sha256": run.rules.sha256,
         "sees_token": sees_token,
-        "features": [feature.value for feature in Feature] if sees_features else [],
+        "sees_features": sees_features,
         "trials": [
             _shown(trial, run.settings.mode, sees_token=sees_token, sees_features=sees_features)
             for trial in trials
@@ -69,7 +69,7 @@ def _shown(trial: Trial, mode: Mode, *, sees_token: bool, sees_features: bool) -
         shown["short_token"] = shortened(f"{token.chain}:{_short(token.address)}", 80)
     if sees_features:
         values = evidence.features if evidence else {}
-        shown["values"] = [_number(values.get(feature)) for feature in Feature]
+        shown["values"] = [(feature.value, _number(values.get(feature))) for feature in Feature]
     return shown
 
 

@@ -20,6 +20,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
 from signals.admin.actions.cells import as_cell, as_json
+from signals.admin.far_times import reading_far_times
 from signals.models import Signal
 
 CHUNK: Final = 2_000
@@ -102,7 +103,7 @@ def export(
         read: Counter[str] = Counter()
         end = "Broke off an export after"
         try:
-            with closing(_chunks(found, first, read)) as chunks:
+            with reading_far_times(), closing(_chunks(found, first, read)) as chunks:
                 for text in write(list(columns), chunks):
                     yield text.encode()
             end = "Exported"

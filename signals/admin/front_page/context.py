@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.timesince import timesince
 
+from signals.admin.chain_aliases import chain_aliases
 from signals.admin.front_page.chart import chart_of
 from signals.admin.front_page.figures import (
     HOURS,
@@ -20,7 +21,6 @@ from signals.admin.front_page.figures import (
     read_hours,
     read_runs,
 )
-from signals.admin.pages.related import chain_aliases
 from signals.admin.timeouts import is_stopped
 from signals.choices import Decision, RunOutcome, SignalEventType
 from signals.models import VerificationRun

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from django.db.models import Q
 
+from signals.admin.far_times import FAR_FUTURE, FAR_PAST
+
 Key = tuple[Any, Any]
 """The value of a row in an order's column, and its primary key."""
 
@@ -149,7 +151,8 @@ def _as_json(key: Any) -> Any:
 def _from_json(value: Any) -> Any:
     kind, text = value
     if kind == "time":
-        moment = datetime.fromisoformat(text)
+        far = {FAR_FUTURE.isoformat(): FAR_FUTURE, FAR_PAST.isoformat(): FAR_PAST}
+        moment = far.get(text) or datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise ValueError(text)
         return moment

@@ -5,7 +5,8 @@ from typing import Any, Final
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from signals.admin.pages.related import chain_aliases, signals_of
+from signals.admin.chain_aliases import chain_aliases
+from signals.admin.pages.related import signals_of
 from signals.admin.pages.values import growth_shown, state_shown
 from signals.admin.pages.viewer import Viewer, linked
 from signals.admin.token import token_url_for

@@ -1,6 +1,5 @@
 """The events, signals and verdicts of a token, each a bounded number of the newest by an index."""
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +14,7 @@ from signals.admin.pages.viewer import Viewer
 from signals.expressions import newest_event, token_address_key
 from signals.models import Event
 from signals.texts import shortened
-from signals.verification.errors import ConfigurationError
-from signals.verification.settings import Settings
-from signals.verification.tokens import CHAIN_ALIASES, Token, resolve
+from signals.verification.tokens import Token, resolve
 
 EVENTS_READ: Final = 200
 """Newest events at an address, of any chain, among which those of a token are looked for."""
@@ -81,14 +78,6 @@ class SignalRow:
     ts: datetime | None
     market_type: str
     advice_tag: str
-
-
-def chain_aliases() -> Mapping[str, str]:
-    """Return the aliases of the settings, or those of the package if the settings are wrong."""
-    try:
-        return Settings.read(os.environ).chain_aliases
-    except ConfigurationError:
-        return CHAIN_ALIASES
 
 
 def events_of(token: Token, aliases: Mapping[str, str], viewer: Viewer) -> list[EventRow]:

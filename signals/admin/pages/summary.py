@@ -9,8 +9,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from signals.admin.cells import margin_text
+from signals.admin.chain_aliases import chain_aliases
 from signals.admin.explained import explained
-from signals.admin.pages.related import SHOWN, chain_aliases, events_of, signals_of
+from signals.admin.far_times import FarTime
+from signals.admin.pages.related import SHOWN, events_of, signals_of
 from signals.admin.pages.timeline import ON_A_PAGE, Place, Timeline, read_timeline
 from signals.admin.pages.values import age_of, brief_address, state_shown, time_shown
 from signals.admin.pages.viewer import Viewer, linked
@@ -116,9 +118,9 @@ def _when(check: SignalVerification, now: datetime) -> SafeString | str:
         return f"None: dead after {check.attempts} failed checks"
     if check.status == VerificationStatus.SETTLED or due is None:
         return "None: the verdict has changed the state"
-    if due.year == MAXYEAR:
+    if due.year == MAXYEAR and not isinstance(due, FarTime):
         return "As soon as there is newer evidence, or other rules"
-    if due <= now:
+    if due <= now and not isinstance(due, FarTime):
         return f"Due since {age_of(due, now).removesuffix(' ago')}"
     return time_shown(due, now)
 

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from signals.admin.cells import STATES
 from signals.admin.columns import EMPTY_VALUE
+from signals.admin.far_times import FarTime
 from signals.texts import printable
 from signals.verification.review.explanation_output import age_text
 
@@ -37,6 +38,8 @@ def time_shown(value: datetime | None, now: datetime | None = None) -> SafeStrin
     """Return the time in UTC, and its age at `now`."""
     if value is None:
         return EMPTY_VALUE
+    if isinstance(value, FarTime):
+        return value.text
     return format_html(
         '<time datetime="{}">{}</time> <span class="age">({})</span>',
         value.astimezone(UTC).isoformat(),

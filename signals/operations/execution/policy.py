@@ -44,6 +44,7 @@ class LockPolicy:
     session_pooler: whether a pooler before the server keeps a session for each client while it is connected.
     convert_new_migrations: whether `makemigrations` writes convergent operations without an option.
     refuse_drift: whether `migrate` stops before its first statement where what it touches has drifted.
+    limit_every_statement: whether `migrate` limits the waits of other operations' statements as well.
     accepted_findings: the path of the file of accepted findings; none if empty.
     """
 
@@ -58,6 +59,7 @@ class LockPolicy:
     session_pooler: bool = False
     convert_new_migrations: bool = False
     refuse_drift: bool = False
+    limit_every_statement: bool = True
     accepted_findings: str = ""
 
     @classmethod

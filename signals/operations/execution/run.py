@@ -1,7 +1,8 @@
 """The context of a `migrate` or repair run, for the code that reads the catalog or sends statements in it."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -76,6 +77,7 @@ class Run:
     names_schema: whether the schema to work in was named, as by --schema.
     answers: the answers of the server since the last change of the run.
     has_sent: whether the run has changed something.
+    is_converging: whether a convergent operation is at work, which limits its statements itself.
     """
 
     still_alone: Callable[[], None] | None = None
@@ -83,6 +85,7 @@ class Run:
     names_schema: bool = False
     answers: Answers = field(default_factory=Answers)
     has_sent: bool = False
+    is_converging: bool = False
     _plan: Plan | None = None
     _at: tuple[Any, ProjectState] | None = None
 
@@ -108,6 +111,15 @@ class Run:
             self._plan.read_ahead(operation, before)
         else:
             self.answers.forget()
+
+    @contextmanager
+    def converging(self) -> Iterator[None]:
+        """Run the block as the work of a convergent operation."""
+        before, self.is_converging = self.is_converging, True
+        try:
+            yield
+        finally:
+            self.is_converging = before
 
     def about_to_change(self) -> None:
         """Check, before a change, that the run may go on; before the first change look ahead at the plan.

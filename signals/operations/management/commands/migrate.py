@@ -17,6 +17,7 @@ from ...execution import migrators_lock
 from ...execution.open_line import open_line
 from ...execution.policy import LockPolicy
 from ...execution.run import run_of
+from ...migrate.limited_migrations import limiting_every_statement
 from ...names import NAME
 from ...refusals import require_driver
 from ..arguments import ExitCode
@@ -81,6 +82,7 @@ class Command(NextCommand):
                 self.still_alone = _enter(stack, connection)
                 if (options["refuse_drift"] or policy.refuse_drift) and not options["fake"]:
                     stack.enter_context(refusing_drift(connection))
+                stack.enter_context(limiting_every_statement(connection))
             super().handle(*args, **options)
 
     def migration_progress_callback(
