@@ -33,7 +33,7 @@ def write_project(folder: Path) -> list[Judged]:
     judged = []
     for number, case in enumerate([*BAD, *GOOD]):
         label = f"case{number:03}"
-        steps = [(tables(), True)]
+        steps: list[tuple[Sequence[Operation], bool]] = [(tables(), True)]
         steps += [(list(case.earlier()), True)] if case.earlier else []
         steps.append((list(case.make()), case.atomic))
         migrations = folder / label / "migrations"
@@ -41,8 +41,12 @@ def write_project(folder: Path) -> list[Judged]:
         for each in (migrations, migrations.parent):
             (each / "__init__.py").touch()
         for place, (operations, atomic) in enumerate(steps, 1):
-            text = _source(operations, atomic=atomic, place=place)
-            (migrations / f"{place:04}_step.py").write_text(_own(text, label))
+            text = _own(_source(operations, atomic=atomic, place=place), label)
+            if place == len(steps) and not case.is_limited:
+                text = text.replace(
+                    "    atomic", "    limit_every_statement = False\n    atomic", 1
+                )
+            (migrations / f"{place:04}_step.py").write_text(text)
         name = f"{len(steps):04}_step"
         judged.append(Judged(label, name, case, number < len(BAD), _has_own(steps[-1][0])))
     write_settings(folder, [each.label for each in judged])

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import DatabaseError, connections, router
 from django.db.migrations import Migration, RemoveConstraint, RemoveIndex
 from django.db.migrations.loader import MigrationLoader
@@ -97,7 +97,8 @@ def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) ->
     for alias in databases or () if on_disk and may_block(on_disk) else ():
         connection = connections[alias]
         if connection.vendor == "postgresql":
-            with suppress(DatabaseError, *_BROKEN_STATE):  # the command reports these
+            # The command reports these.
+            with suppress(DatabaseError, ImproperlyConfigured, *_BROKEN_STATE):
                 loader = _loaded(partial(LoaderOfRecorded, recorded_migrations(connection)))
                 found.update(blocking(loader, connection) if loader else ())
     return [

@@ -46,6 +46,12 @@ def alter(name: str, field: Any) -> Any:
 
 LOCKS = [
     LintCase("an index", lambda: [migrations.AddIndex("item", INDEX)], "L101"),
+    LintCase(
+        "a column that waits without a limit",
+        lambda: [add("x", models.IntegerField(null=True))],
+        "L104",
+        is_limited=False,
+    ),
     LintCase("a check", lambda: [migrations.AddConstraint("item", CHECK)], "L106"),
     LintCase("a uniqueness", lambda: [migrations.AddConstraint("item", UNIQUE)], "L102"),
     LintCase("a partial uniqueness", lambda: [migrations.AddConstraint("item", ONE_NEW)], "L101"),
@@ -139,12 +145,12 @@ LOCKS = [
                 ),
             )
         ],
-        "L104 L108",
+        "L108",
     ),
     LintCase(
         "a random default",
         lambda: [add("x", models.UUIDField(db_default=RandomUUID()))],
-        "L104 L109",
+        "L109",
     ),
     LintCase(
         "a random default by the library",
@@ -191,7 +197,7 @@ LOCKS = [
 ]
 
 RELEASE = [
-    LintCase("a column goes", lambda: [migrations.RemoveField("item", "note")], "L104 L201"),
+    LintCase("a column goes", lambda: [migrations.RemoveField("item", "note")], "L201"),
     LintCase(
         "a column goes by the library",
         lambda: [operations.RemoveColumnIfPresent("item", "note")],
@@ -222,12 +228,12 @@ RELEASE = [
     LintCase(
         "NOT NULL with a default in the code",
         lambda: [add("x", models.IntegerField(default=0))],
-        "L104 L205",
+        "L205",
     ),
     LintCase(
         "NOT NULL for once",
         lambda: [add("x", models.TextField(default=""), preserve_default=False)],
-        "L104 L205",
+        "L205",
     ),
     LintCase(
         "NOT NULL by the library",
@@ -331,7 +337,7 @@ TRANSACTIONS = [
     LintCase(
         "rows and a column",
         lambda: [add("x", models.IntegerField(null=True)), migrations.RunPython(fill, back)],
-        "L104 L302",
+        "L302",
     ),
     LintCase(
         "rows and a column by SQL",
@@ -381,7 +387,7 @@ REPEATING = [
             postgres.AddIndexConcurrently("item", INDEX),
             add("x", models.IntegerField(null=True)),
         ],
-        "L104 L403",
+        "L403",
         atomic=False,
     ),
     LintCase("the model of today", lambda: [migrations.RunPython(imported, back)], "L404"),

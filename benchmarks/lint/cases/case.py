@@ -14,7 +14,8 @@ APP = "depot"
 class LintCase:
     """A migration, by what it does; `earlier`: the operations of migrations that are released before.
 
-    rules: the ids of all rules that it breaks, at whatever level.
+    rules: the ids of all rules that it breaks.
+    is_limited: whether `migrate` limits the waits of its statements.
     """
 
     name: str
@@ -22,6 +23,7 @@ class LintCase:
     rules: str = ""
     atomic: bool = True
     earlier: Callable[[], Sequence[Operation]] | None = None
+    is_limited: bool = True
 
 
 def tables() -> list[Operation]:

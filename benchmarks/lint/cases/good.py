@@ -94,12 +94,10 @@ COLUMNS = [
     LintCase(
         "a column by Django",
         lambda: [migrations.AddField("item", "x", models.IntegerField(null=True))],
-        "L104",
     ),
     LintCase(
         "a column with a db_default by Django",
         lambda: [migrations.AddField("item", "x", models.IntegerField(db_default=0))],
-        "L104",
     ),
     LintCase("a column", lambda: [add("x", models.IntegerField(null=True))], atomic=False),
     LintCase(

@@ -118,7 +118,8 @@ def _add_field(step: Step) -> Iterator[Fault]:
         found = [rule.FOREIGN_KEY_BLOCKS] if has_db_constraint(field) else []
         found += [rule.INDEX_BLOCKS_ALL] if not found and (has_index or is_unique) else []
         found += [rule.CHECK_SCANS] if fields.db_check(field, step.connection) else []
-        yield from map(step.fault, found or [rule.QUEUES])
+        found += [rule.QUEUES] if not found and step.is_unlimited else []
+        yield from map(step.fault, found)
     if (field.generated and field.db_persist) or field.db_type_suffix(step.connection):
         yield step.fault(rule.REWRITES)
     if fields.has_volatile_default(field):
@@ -133,7 +134,7 @@ def _remove_field(step: Step) -> Iterator[Fault]:
     model = step.state.models.get(key)
     if not step.is_existing(operation.model_name) or model is None:
         return
-    if _is(step, migrations.RemoveField):
+    if _is(step, migrations.RemoveField) and step.is_unlimited:
         yield step.fault(rule.QUEUES)
     name = operation.name
     if name in model.fields and (key, name) not in step.release.columns:

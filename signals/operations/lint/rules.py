@@ -42,8 +42,6 @@ class Rule:
     blocks: bool = False
 
 
-_QUEUES = "while it waits for its lock, every other session queues behind it"
-
 INDEX_BLOCKS_WRITERS = Rule(
     "L101",
     "index-blocks-writers",
@@ -76,10 +74,9 @@ QUEUES = Rule(
     "L104",
     "lock-without-timeout",
     Topic.LOCKS,
-    _QUEUES,
-    "use the convergent operation, whose wait is short and tried again",
+    "while it waits for its lock, every other session queues behind it",
+    "let migrate limit its statements (LIMIT_EVERY_STATEMENT), or use the convergent operation",
     is_written=True,
-    level=Level.OFF,
     blocks=True,
 )
 FOREIGN_KEY_BLOCKS = Rule(
@@ -129,9 +126,9 @@ VOLATILE_DEFAULT = Rule(
 )
 INDEX_DROP_BLOCKS = Rule(
     "L110",
-    "index-drop-without-timeout",
+    "index-drop-blocks-everyone",
     Topic.LOCKS,
-    _QUEUES,
+    "nobody reads or writes while it waits for its lock, and then until the end of the transaction",
     "drop it concurrently: DropIndexConcurrentlyIfPresent, or DROP INDEX CONCURRENTLY without a transaction",
     is_written=True,
     blocks=True,

@@ -13,6 +13,7 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState
 
+from ..migrate.limited_migrations import is_limited
 from .rules import Rule
 
 StateKey = tuple[str, str]
@@ -82,6 +83,11 @@ class Step:
         if table_name_of(model) in self.release.tables:
             return False
         return _is_allowed(self.app_label, key[1])
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Return whether `migrate` lets the statements of the migration wait for locks without a limit."""
+        return not is_limited(self.migration)
 
     def fault(self, rule: Rule, what: str = "") -> Fault:
         return Fault(rule, self.operation, what or self.operation.describe())

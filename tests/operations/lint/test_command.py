@@ -173,10 +173,28 @@ def test_wrong_settings_are_told(project: LintProject, value: str, told: str) ->
 def test_settings_turn_rules_on_and_off(project: LintProject) -> None:
     project.settings(
         "CONVERGENT_MIGRATIONS = {'LOCK_WAIT': 5, 'LINT': {'RULES': {"
-        "'index-blocks-writers': 'off', 'L104': 'warning', 'L201': 'warning'}}}"
+        "'index-blocks-writers': 'off', 'L201': 'warning'}}}"
     )
     project.write("0002_more", INDEX, REMOVAL, after="0001_initial")
-    assert project.found(code=0) == [("depot.0002_more", "L104"), ("depot.0002_more", "L201")]
+    assert project.found(code=0) == [("depot.0002_more", "L201")]
+
+
+def test_waits_without_a_limit_are_told_where_migrate_sets_none(project: LintProject) -> None:
+    """By the setting, or by the attribute of a migration."""
+    new = '        migrations.AddField("item", "x", models.IntegerField(null=True)),'
+    path = project.write("0002_more", new, after="0001_initial")
+    assert project.found(code=0) == []
+    path.write_text(
+        path.read_text().replace("    atomic", "    limit_every_statement = False\n    atomic")
+    )
+    assert project.found() == [("depot.0002_more", "L104")]
+    project.write("0002_more", REMOVAL, after="0001_initial")
+    assert project.found() == [("depot.0002_more", "L201")]
+    project.settings("CONVERGENT_MIGRATIONS = {'LIMIT_EVERY_STATEMENT': False}")
+    assert project.found() == [("depot.0002_more", "L104"), ("depot.0002_more", "L201")]
+    project.settings("CONVERGENT_MIGRATIONS = {'LIMIT_EVERY_STATEMENT': 7}")
+    _, complaint = project.run(code=3)
+    assert complaint.startswith("CommandError: CONVERGENT_MIGRATIONS['LIMIT_EVERY_STATEMENT'] is 7")
 
 
 def test_a_migration_that_does_not_fit_is_told(project: LintProject) -> None:
