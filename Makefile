@@ -2,7 +2,7 @@
 # Paths are relative throughout, so a checkout may lie in a folder of any name.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve lint peers stalls drifts constraints clean
+.PHONY: help setup demo test serve lint peers stalls drifts lint-tools constraints clean
 
 # python3 if it is new enough, else the newest that is: make setup PYTHON=/opt/python/bin/python3.13
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
@@ -27,6 +27,7 @@ help:
 	@echo "make peers        five tools on twelve wrong states of a database, side by side (docs/peers.md)"
 	@echo "make stalls       how long others wait while seven tools make one change (docs/stalls.md)"
 	@echo "make drifts       six tools on 74 drifts of a database, side by side (docs/drifts.md)"
+	@echo "make lint-tools   four linters on good and bad migrations, side by side (docs/lint_tools.md)"
 	@echo "make setup        only the virtual environment .venv, from the pins of constraints.txt"
 	@echo "make constraints  pin the newest versions (needs uv)"
 	@echo "make clean        stop the embedded PostgreSQL; remove it with its data, the environments and caches"
@@ -66,6 +67,10 @@ stalls: setup
 drifts: setup
 	$(BOOTSTRAP) peers
 	@$(RUN) -m benchmarks.drifts $(ARGS)
+
+lint-tools: setup
+	$(BOOTSTRAP) peers
+	@$(RUN) -m benchmarks.lint $(ARGS)
 
 constraints:
 	$(BOOTSTRAP) constraints

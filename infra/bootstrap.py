@@ -123,7 +123,7 @@ def constraints() -> None:
     """Pin the newest versions that pyproject.toml allows: for development, the image, the peers."""
     if shutil.which("uv") is None:
         raise SetupError("uv is not installed (pip install uv)", 3)
-    everything = (*SITE, "--extra", "embedded", "--group", "dev")
+    everything = (*SITE, "--extra", "embedded", "--extra", "lint", "--group", "dev")
     _run(*COMPILE, *everything, "--output-file", "constraints.txt")
     same = (*COMPILE, "--constraints", "constraints.txt")
     _run(*same, *SITE, "--output-file", "infra/requirements.txt")

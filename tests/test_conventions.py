@@ -37,6 +37,7 @@ FLOORS = (
     ),  # one a file, with what they share: removal, implied, exclusion; and the door to them
     ("migrate",),
     ("conversion",),
+    ("lint",),
     ("drift",),
     ("checks", "models", "admin", "apps", "management"),
 )

@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
         operations.CreateEnumIfMissing(
             "goplus_risk_enum", ["red", "yellow", "green", "unknown"], later_values=["gray"]
         ),
+        # lint: accept L108,L207 it rewrites only a database that is older than this revision
         operations.AlterColumnTypeIfDifferent(
             "signal",
             "goplus_risk",

@@ -12,6 +12,7 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = (("signals", "0010_onchain_features"),)
     operations = (
+        # lint: accept L108,L207 it rewrites only a database that is older than this revision
         operations.AlterColumnTypeIfDifferent(
             "signal",
             "onchain_confidence",

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import DatabaseError, connections, router
 from django.db.migrations import Migration, RemoveConstraint, RemoveIndex
 from django.db.migrations.loader import MigrationLoader
@@ -15,7 +15,7 @@ from django.db.migrations.state import ProjectState
 
 from .catalog.schemas import recorded_migrations
 from .conversion.atomicity import needs_autocommit
-from .conversion.blocking import Blocking, blocking, may_block
+from .lint.blocking import Blocking, blocking, may_block
 from .migrate.walk import LoaderOfRecorded, convergent, state_at, steps
 from .names import IN_COLUMNS, IN_NAMES, NAME, why_unusable
 
@@ -92,12 +92,13 @@ def check_blocking(*, databases: Sequence[str] | None = None, **_unused: Any) ->
     database without applied migrations gets no warning. A migration with `accept_blocking = True` is left
     out.
     """
-    found: dict[tuple[str, int], Blocking] = {}
+    found: dict[tuple[str, tuple[int, ...]], Blocking] = {}
     on_disk = _loaded(partial(MigrationLoader, None)) if databases else None
     for alias in databases or () if on_disk and may_block(on_disk) else ():
         connection = connections[alias]
         if connection.vendor == "postgresql":
-            with suppress(DatabaseError, *_BROKEN_STATE):  # the command reports these
+            # The command reports these.
+            with suppress(DatabaseError, ImproperlyConfigured, *_BROKEN_STATE):
                 loader = _loaded(partial(LoaderOfRecorded, recorded_migrations(connection)))
                 found.update(blocking(loader, connection) if loader else ())
     return [

@@ -185,7 +185,9 @@ def test_it_rewrites_a_migration_of_stock_operations(stranger: Stranger) -> None
     stranger.manage("makemigrations", "--convergent", "signals", "shop")
     path = stranger.folder / "shop/migrations/0002_price.py"
     path.write_text(STOCK)
+    assert "L101 index-blocks-writers" in stranger.manage("lint_migrations", code=1)
     stranger.manage("convergent_migration", "shop", "0002")
+    assert stranger.manage("lint_migrations").startswith("0 errors, 0 warnings in 3 migrations")
     text = path.read_text()
     assert "import convergent_migrations as operations\n" in text
     assert "operations.CreateIndexConcurrentlyIfMissing(" in text

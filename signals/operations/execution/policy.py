@@ -15,6 +15,7 @@ from ..catalog.sessions import ShownQueries
 from .limits import seconds
 
 PREFIX = "CONVERGENT_MIGRATIONS_"  # of the environment variables
+LINT = "LINT"  # the key of the setting that lint_migrations reads
 
 _SWITCHES = (bool, bool | None)  # the types of settings that are on or off
 _SPELLINGS = {
@@ -72,6 +73,7 @@ class LockPolicy:
         given = {
             f"CONVERGENT_MIGRATIONS[{key!r}]": (key, value)
             for key, value in getattr(settings, "CONVERGENT_MIGRATIONS", {}).items()
+            if key != LINT
         }
         given |= {
             name: (key := name.removeprefix(PREFIX), _parse_value(text, known.get(key)))

@@ -25,10 +25,13 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130  # as in a shell, 128 + SIGINT
 
 
-def load_migrations() -> MigrationLoader:
-    """Return the migrations on disk; raise CommandError if they form no graph."""
+def load_migrations(*, replaced: bool = False) -> MigrationLoader:
+    """Return the migrations on disk; raise CommandError if they form no graph.
+
+    replaced: whether squashed migrations take the place of those that they replace.
+    """
     try:
-        return MigrationLoader(None, replace_migrations=False)
+        return MigrationLoader(None, replace_migrations=replaced)
     except (BadMigrationError, CircularDependencyError, NodeNotFoundError) as error:
         raise CommandError(str(error), returncode=ExitCode.CONFIGURATION) from error
 

@@ -48,6 +48,12 @@ def limiting_every_statement(connection: BaseDatabaseWrapper) -> Iterator[None]:
             setattr(MigrationExecutor, name, method)
 
 
+def is_limited(migration: Migration) -> bool:
+    """Return whether `migrate` limits the waits of the migration's statements."""
+    is_wanted = getattr(migration, "limit_every_statement", True)
+    return bool(is_wanted and LockPolicy.from_settings().limit_every_statement)
+
+
 def _limited(method: Callable[..., Any], connection: BaseDatabaseWrapper) -> Callable[..., Any]:
     """Return the method of MigrationExecutor, which applies or unapplies a migration, with limits."""
 
@@ -119,9 +125,7 @@ def _without_starts(callback: Callable[..., None] | None) -> Callable[..., None]
 
 
 def _needs_limits(connection: BaseDatabaseWrapper, migration: Migration) -> bool:
-    if connection.in_atomic_block or not getattr(migration, "limit_every_statement", True):
-        return False
-    if not LockPolicy.from_settings().limit_every_statement:
+    if connection.in_atomic_block or not is_limited(migration):
         return False
     return not all(map(_is_ours, _in_database(migration.operations)))
 

@@ -34,19 +34,14 @@ class Migration(migrations.Migration):
 
 FOUND = [
     "Add field code to item: nobody reads or writes while the index is built",
-    "Add field more to item: while it waits for its lock, every other session queues behind it",
     "Add field shelf to item: nobody reads or writes while its foreign key is checked and its index built",
-    "Alter field kind on item: nobody reads or writes while the rows are scanned or rewritten",
+    "Alter field kind on item: nobody reads or writes while the table or its indexes are rewritten",
     "Create constraint thing_check on model thing: nobody reads or writes while the rows are scanned",
     "Create constraint thing_key on model thing: nobody reads or writes while the index is built",
     "Create index thing_kind on field(s) kind of model thing: writers wait while the index is built",
     (
-        "Remove field more from thing: "
-        "while it waits for its lock, every other session queues behind it"
-    ),
-    (
-        "Remove index beside from thing: "
-        "while it waits for its lock, every other session queues behind it"
+        "Remove index beside from thing: nobody reads or writes while it waits for its lock, "
+        "and then until the end of the transaction"
     ),
 ]
 HINT = (
@@ -138,8 +133,8 @@ def test_tables_that_are_not_touched_and_columns_that_grow_are_no_warning(
     run_command(unmigrated_project, "migrate", "mill", "0001", "-v0", "--skip-checks")
     _, told = run_command(unmigrated_project, *CHECK)
     assert warned(told) == [
-        "Alter field name on item: nobody reads or writes while the rows are scanned or rewritten",
-        "Alter field price on item: nobody reads or writes while the rows are scanned or rewritten",
+        "Alter field name on item: nobody reads or writes while the table or its indexes are rewritten",
+        "Alter field price on item: nobody reads or writes while the table or its indexes are rewritten",
         "Create index apart on field(s) kind of model item: writers wait while the index is built",
     ]
 
@@ -161,3 +156,37 @@ def test_migrations_that_cannot_be_loaded_or_do_not_fit_break_no_check(
         write_migration(unmigrated_project, "0002_second", source)
         assert run_command(unmigrated_project, "check") == clean
         assert run_command(unmigrated_project, *CHECK) == clean
+
+
+def test_the_check_heeds_what_lint_migrations_heeds(unmigrated_project: Project) -> None:
+    """A comment that accepts a rule, and a rule that the settings turn off."""
+    clean = ("System check identified no issues (0 silenced).\n", "")
+    second = SECOND.replace(
+        "        migrations.AddIndex(",
+        "        # lint: accept L101 a small table\n        migrations.AddIndex(",
+    )
+    write_migration(unmigrated_project, "0001_initial", INITIAL)
+    write_migration(unmigrated_project, "0002_second", second)
+    run_command(unmigrated_project, "migrate", "mill", "0001", "-v0", "--skip-checks")
+    _, told = run_command(unmigrated_project, *CHECK)
+    assert warned(told) == [line for line in FOUND if not line.startswith("Create index")]
+    settings = unmigrated_project.folder / "stock_settings.py"
+    limits = "CONVERGENT_MIGRATIONS['LIMIT_EVERY_STATEMENT'] = {}\n"
+    settings.write_text(settings.read_text() + limits.format(False))
+    _, told = run_command(unmigrated_project, *CHECK)
+    queueing = "while it waits for its lock, every other session queues behind it"
+    assert [line for line in warned(told) if line.endswith(queueing)] == [
+        f"Add field more to item: {queueing}",
+        f"Remove field more from thing: {queueing}",
+    ]
+    settings.write_text(settings.read_text() + limits.format(True))
+    levels = dict.fromkeys(("L102", "L105", "L106", "L108", "L110"), "off")
+    settings.write_text(
+        settings.read_text() + f"CONVERGENT_MIGRATIONS['LINT'] = {{'RULES': {levels}}}\n"
+    )
+    assert run_command(unmigrated_project, *CHECK) == clean
+    settings.write_text(settings.read_text().replace("'off'", "'of'"))
+    _, told = run_command(unmigrated_project, *CHECK)
+    assert (
+        len(warned(told)) == len(FOUND) - 1
+    )  # lint_migrations tells what is wrong in the settings

@@ -1,11 +1,9 @@
-"""Find the operations of unapplied migrations that would block others on existing tables."""
+"""Find the operations of unapplied migrations that would block others on existing tables, for check W003."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from math import inf
-from typing import Any
 
-from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import migrations, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
@@ -13,27 +11,18 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.operations.models import IndexOperation
-from django.db.migrations.state import ModelState, ProjectState
-from django.db.models import CheckConstraint
+from django.db.migrations.state import ProjectState
 
-from ..components.foreign_keys import has_db_constraint
 from ..contract import Contract
+from ..conversion import Change, convert, flat
+from ..conversion.atomicity import TransactionNeed
+from ..conversion.source import is_installed
+from ..conversion.writer import MODULE_NAME, written
 from ..migrate.walk import advance, in_plan_order, state_at
-from . import Change, convert, flat
-from .atomicity import TransactionNeed
-from .source import is_installed
-from .writer import MODULE_NAME, written
-
-_BUILT = "writers wait while the index is built"
-_CHECKED = "nobody reads or writes while the rows are scanned"
-_UNIQUE = "nobody reads or writes while the index is built"
-_REFERS = "nobody reads or writes while its foreign key is checked and its index built"
-_ALTERED = "nobody reads or writes while the rows are scanned or rewritten"
-_QUEUED = "while it waits for its lock, every other session queues behind it"
-# Arguments of a field whose change takes an instant.
-_AT_ONCE = {"default", "db_default", "db_comment"}
-# Arguments whose growth takes an instant, because the stored values fit.
-_GROW_AT_ONCE = {"max_length", "max_digits"}
+from .acceptance import acceptances_of
+from .judging import faults_of
+from .options import LintOptions
+from .steps import Fault, Release, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +46,10 @@ def may_block(loader: MigrationLoader) -> bool:
 
 def blocking(
     loader: MigrationLoader, connection: BaseDatabaseWrapper
-) -> Iterator[tuple[tuple[str, int], Blocking]]:
+) -> Iterator[tuple[tuple[str, tuple[int, ...]], Blocking]]:
     """Yield what blocks others in the project's unapplied migrations, as ((app.name, place), Blocking).
 
-    Consider only tables that an applied migration created.
+    Consider only tables that an applied migration created, and the rules of `lint_migrations` that block.
 
     loader: one that knows the applied migrations of the connection's database.
     """
@@ -70,14 +59,26 @@ def blocking(
         return
     state = state_at(loader, applied)
     old = set(state.models)
+    off = _rules_off()
     for key in pending:
         migration = loader.graph.nodes[key]
         if _is_checked(migration):
-            for place, each in enumerate(_of_migration(migration, state, connection, old)):
-                yield (".".join(key), place), each
+            accepted = acceptances_of(migration)
+            for place, fault, instead in _of_migration(migration, state, connection, old):
+                if fault.rule.id not in off and not accepted.reason(fault.rule, place):
+                    found = Blocking(fault.operation, fault.rule.reason, instead)
+                    yield (".".join(key), place), found
         old |= set(_renamed(migration.operations, key[0], old))
         for operation in migration.operations:
             advance(operation, key[0], state)
+
+
+def _rules_off() -> set[str]:
+    """Return the ids of the rules that the settings turn off; lint_migrations tells what is wrong there."""
+    try:
+        return LintOptions.from_settings().turned_off()
+    except ImproperlyConfigured:
+        return set()
 
 
 def _database_operations(operations: Iterable[Operation]) -> Iterator[Operation]:
@@ -93,35 +94,24 @@ def _of_migration(
     state: ProjectState,
     connection: BaseDatabaseWrapper,
     old: set[tuple[str, str]],
-) -> Iterator[Blocking]:
+) -> Iterator[tuple[tuple[int, ...], Fault, str]]:
+    """Yield the place of each operation that blocks and has a replacement, its first fault, and that."""
     app, before = migration.app_label, state.clone()
     existing = old | set(_renamed(migration.operations, app, old))
-    for change in convert(migration.operations, app, state, connection):
+    for number, change in enumerate(convert(migration.operations, app, state, connection)):
         inner = before.clone()
-        for part in change.parts or (change,):
-            model: Any = str(getattr(part.original, "model_name", "")).lower()
-            reason = "" if part.is_kept else _reason(part.original, inner, app)
-            is_allowed = router.allow_migrate(connection.alias, app, model_name=model)
-            if (
-                reason
-                and is_allowed
-                and (app, model) in existing
-                and _has_table(inner.models[app, model])
-            ):
-                yield Blocking(part.original, reason, _instead(part))
+        for inner_number, part in enumerate(change.parts or (change,)):
+            place = (number, inner_number) if change.parts else (number,)
+            release = Release(models=set(inner.models) - existing)
+            step = Step(part.original, place, migration, inner, release, connection)
+            faults = () if part.is_kept else (each for each in faults_of(step) if each.rule.blocks)
+            model = str(getattr(part.original, "model_name", "")).lower()
+            if router.allow_migrate(connection.alias, app, model_name=model):
+                yield from ((place, fault, _instead(part)) for fault in list(faults)[:1])
             for operation in part.operations:
                 advance(operation, app, inner)
         for operation in flat([change]):
             advance(operation, app, before)
-
-
-def _has_table(model: ModelState) -> bool:
-    """Return whether migrations manage the table of the model."""
-    options = model.options
-    own = f"{model.app_label}.{model.name_lower}"
-    chosen = getattr(settings, options.get("swappable") or "", None) or own
-    is_swapped = chosen.lower() != own
-    return options.get("managed", True) and not options.get("proxy") and not is_swapped
 
 
 def _renamed(
@@ -136,34 +126,6 @@ def _renamed(
         ):
             known.add((app, operation.new_name_lower))
             yield app, operation.new_name_lower
-
-
-def _reason(operation: Any, before: ProjectState, app: str) -> str:
-    """Return why the operation blocks others, or an empty string if it does not for long."""
-    if type(operation) is migrations.AddIndex:
-        return _BUILT
-    if type(operation) is migrations.AddConstraint:
-        return _CHECKED if isinstance(operation.constraint, CheckConstraint) else _UNIQUE
-    if isinstance(operation, migrations.AddField):
-        field = operation.field
-        has_index = field.unique or getattr(field, "db_index", False)
-        if has_db_constraint(field):
-            return _REFERS
-        return _UNIQUE if has_index else "" if field.many_to_many else _QUEUED
-    if isinstance(operation, migrations.AlterField):
-        former = before.models[app, operation.model_name_lower].fields[operation.name]
-        return _ALTERED if _differences(former, operation.field) - _AT_ONCE else ""
-    is_removal = type(operation) in (migrations.RemoveField, migrations.RemoveIndex)
-    return _QUEUED if is_removal else ""
-
-
-def _differences(before: Any, after: Any) -> set[str]:
-    """Return the names of the arguments in which the fields differ, unless only more is allowed."""
-    (_, path, args, old), (_, new_path, new_args, new) = before.deconstruct(), after.deconstruct()
-    names = {name for name in old | new if old.get(name) != new.get(name)}
-    names -= set(before.non_db_attrs) | ({"null"} if after.null else set())
-    names -= {name for name in _GROW_AT_ONCE & old.keys() if (new.get(name) or inf) >= old[name]}
-    return names if (path, args) == (new_path, new_args) else {*names, "class"}
 
 
 def _instead(change: Change) -> str:
@@ -182,5 +144,5 @@ def _written(operation: Operation) -> str:
     return text.rstrip(",").replace("( ", "(").replace(", )", ")")
 
 
-def _is_checked(migration: Any) -> bool:
+def _is_checked(migration: Migration) -> bool:
     return not getattr(migration, "accept_blocking", False) and not is_installed(migration)
