@@ -39,6 +39,7 @@ FLOORS = (
     ("conversion",),
     ("lint",),
     ("drift",),
+    ("shadow",),
     ("checks", "models", "admin", "apps", "management"),
 )
 
