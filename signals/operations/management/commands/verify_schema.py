@@ -55,6 +55,7 @@ _STYLES = {
     Status.MISSING: "ERROR",
     Status.DIFFERENT: "ERROR",
     Status.UNDECLARED: "NOTICE",
+    Status.HEALTH: "NOTICE",
 }
 
 
