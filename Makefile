@@ -26,7 +26,7 @@ help:
 	@echo "make lint         ruff and mypy"
 	@echo "make peers        five tools on twelve wrong states of a database, side by side (docs/peers.md)"
 	@echo "make stalls       how long others wait while seven tools make one change (docs/stalls.md)"
-	@echo "make drifts       six tools on 74 drifts of a database, side by side (docs/drifts.md)"
+	@echo "make drifts       six tools on 74 drifts of a database, three on 100 more (docs/drifts.md)"
 	@echo "make setup        only the virtual environment .venv, from the pins of constraints.txt"
 	@echo "make constraints  pin the newest versions (needs uv)"
 	@echo "make clean        stop the embedded PostgreSQL; remove it with its data, the environments and caches"
