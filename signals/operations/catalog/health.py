@@ -159,7 +159,8 @@ def read_vitals(connection: BaseDatabaseWrapper, tables: Sequence[Table], record
 def _readable(tables: Sequence[Table]) -> Iterator[tuple[Table, OwnedSequence]]:
     """Yield the sequences that can be compared with their column by reading one row of an index."""
     for table in tables:
-        for each in table.details.sequences if table.details and not table.hides_rows else ():
+        is_hidden = table.hides_rows or table.unlogged  # which a standby server cannot read
+        for each in table.details.sequences if table.details and not is_hidden else ():
             column = table.column(each.column)
             is_numbered = column is not None and column.numbered
             if is_numbered and each.readable and _has_index_on(table, each.column):

@@ -15,6 +15,7 @@ from ..findings import Finding, Status
 
 _KEYS = {"row": str, "status": str, "reason": str, "who": str, "until": date}
 _OPTIONAL = {"database": str}
+_HEALTH = Status.HEALTH.name.lower()
 _STATUSES = [each.name.lower() for each in Status if not each.is_right]
 
 
@@ -63,11 +64,14 @@ class AcceptedFindings:
         return found
 
     def stale(self) -> Iterator[str]:
-        """Yield a line for each entry that is over, or that no finding has met."""
+        """Yield a line for each entry that is over, or that no finding has met.
+
+        A note of health may come and go with the statistics, so that its entry is stale only when it is over.
+        """
         for each in self._entries:
             if each.until < self._today:
                 yield f"{each.status}: {each.row}: was accepted until {each.until} by {each.who}"
-            elif each not in self._met:
+            elif each not in self._met and each.status != _HEALTH:
                 yield f"{each.status}: {each.row}: is not found any more (take it out of the file)"
 
 

@@ -142,7 +142,8 @@ def test_a_serial_may_be_behind_too_and_an_entry_accepts_it(books: Project) -> N
     done = books.verify("--strict", CONVERGENT_MIGRATIONS_ACCEPTED_FINDINGS=str(file))
     assert (done.returncode, done.stderr) == (0, "")
     books.psql(row["fix"])
-    assert health(books) == {}
+    done = books.verify("--strict", CONVERGENT_MIGRATIONS_ACCEPTED_FINDINGS=str(file))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_the_role_may_not_read_is_left_out(books: Project) -> None:
