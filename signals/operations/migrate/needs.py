@@ -42,12 +42,16 @@ _CHANGES_RIGHTS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class NeedingStep:
-    """An operation of a plan, the state before it, and the rights that it needs if it sends anything."""
+    """An operation of a plan, and the rights that it needs if it sends anything.
+
+    state: that before the operation; backwards that before the plan.
+    """
 
     migration: Migration
     operation: Operation
-    before: ProjectState
+    state: ProjectState
     needs: Sequence[Need]
+    backwards: bool = False
 
 
 def needing_steps(
@@ -70,6 +74,29 @@ def needing_steps(
                 made = (Right.CREATE, Right.DROP)
                 is_renaming = isinstance(operation, _RENAMING)
                 replaced |= {each.name for each in kept if is_renaming or each.right in made}
+
+
+def needing_steps_back(
+    connection: BaseDatabaseWrapper, migrations: Iterable[Migration], state: ProjectState
+) -> Iterator[NeedingStep]:
+    """Yield the operations of a way back, up to one that may change the rights themselves.
+
+    state: that before the plan. A table that has another name by then needs nothing.
+    """
+    for migration in migrations:
+        for operation in reversed(list(_flat(migration.operations))):
+            if _may_change_rights(operation):
+                return
+            needs = list(_Needs(connection, migration.app_label, state).back(operation))
+            yield NeedingStep(migration, operation, state, needs, backwards=True)
+
+
+def _flat(operations: Iterable[Operation]) -> Iterator[Operation]:
+    for operation in operations:
+        if isinstance(operation, stock.SeparateDatabaseAndState):
+            yield from _flat(operation.database_operations)
+        else:
+            yield operation
 
 
 def _walk(
@@ -115,6 +142,25 @@ class _Needs:
             needs.append(Need(Right.TEMPORARY))
         return list(dict.fromkeys(needs))
 
+    def back(self, operation: Any) -> Iterator[Need]:
+        """Yield what it needs to undo the operation."""
+        if isinstance(operation, stock.DeleteModel):
+            yield Need(Right.CREATE)
+        elif isinstance(operation, _ON_A_TABLE) and not isinstance(operation, _STATE_ALONE):
+            found = self._model_of(operation, ("model_name", "new_name", "name"))
+            if found is not None and not isinstance(
+                getattr(operation, "field", None), ManyToManyField
+            ):
+                is_new = isinstance(operation, stock.CreateModel)
+                yield Need(Right.DROP if is_new else Right.OWN, self._table(found))
+
+    def _model_of(self, operation: Any, attributes: Sequence[str]) -> ModelState | None:
+        """Return the model that the first of the attributes names, if it has a table."""
+        names = (getattr(operation, each, None) for each in attributes)
+        name = next((each for each in names if isinstance(each, str)), "")
+        found = self.before.models.get((self.label, name.lower()))
+        return found if found is not None and _is_table(found) else None
+
     def _of(self, operation: Any) -> Iterator[Need]:
         if isinstance(operation, CreateExtension):
             yield Need(Right.EXTENSION, operation.name)
@@ -130,10 +176,8 @@ class _Needs:
                 for field in model.fields.values():
                     yield from self._of_relation(field, model)
         elif not isinstance(operation, _STATE_ALONE):
-            names = (getattr(operation, each, None) for each in ("model_name", "old_name", "name"))
-            name = next((each for each in names if isinstance(each, str)), "")
-            found = self.before.models.get((self.label, name.lower()))
-            if found is not None and _is_table(found):
+            found = self._model_of(operation, ("model_name", "old_name", "name"))
+            if found is not None:
                 yield from self._of_table(operation, found)
 
     def _of_table(self, operation: Any, model: ModelState) -> Iterator[Need]:

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
 
@@ -16,8 +17,8 @@ from ..catalog.records import RECORDER_TABLE
 from ..catalog.rights import Lack, Need, Right, lacked_rights
 from ..errors import ConvergenceError, RightsMissing
 from ..findings import Finding, Status
-from .needs import NeedingStep, needing_steps
-from .walk import advance, operation_findings
+from .needs import NeedingStep, needing_steps, needing_steps_back
+from .walk import advance, operation_findings, state_at, steps
 
 _INHERITED_GRANTS = (
     160_000  # the first version of PostgreSQL whose grants say whether they are inherited
@@ -26,6 +27,7 @@ _INHERITED_GRANTS = (
 _BUILDS_INDEX = re.compile(r"\b(CREATE (UNIQUE )?INDEX|UNIQUE|PRIMARY KEY|EXCLUDE)\b")
 _OF_AN_INDEX = ("index", "unique", "exclusion", "primary key")
 _TO_DO = frozenset(Status) - {Status.EXISTS, Status.ABSENT, Status.UNJUDGED}
+_TO_UNDO = frozenset(Status) - {Status.MISSING, Status.LEFTOVER, Status.UNJUDGED}
 
 
 def require_rights(
@@ -38,27 +40,31 @@ def require_rights(
     """Raise RightsMissing, with all of them, if the role lacks rights that the plan needs.
 
     Ask once. If the role lacks some, look at the catalog for the operations that need these, and leave out
-    those with nothing to send. Of a way back, only the right to delete the records is asked for.
+    those with nothing to send.
 
     apps: the models before the plan. fakes_initial: whether initial migrations may only be recorded.
     """
-    forwards = [each for each, backwards in plan if not backwards]
+    forwards = [each for each, is_back in plan if not is_back]
+    backwards = [each for each, is_back in plan if is_back]
     unneeding = [each for each in forwards if fakes_initial and _is_initial(each)]
     records = quoted(RECORDER_TABLE)
     recording = (Right.RECORD, Right.NUMBER) if forwards else ()
     first: dict[Need, str] = {Need(right, records): "" for right in recording}
-    first |= {Need(Right.UNRECORD, records): ""} if len(forwards) < len(plan) else {}
-    for step in needing_steps(connection, forwards, ProjectState.from_apps(apps)):
-        if step.migration not in unneeding:
-            first |= {need: _label(step) for need in step.needs if need not in first}
+    first |= {Need(Right.UNRECORD, records): ""} if backwards else {}
+
+    def walk() -> Iterator[NeedingStep]:
+        for step in needing_steps(connection, forwards, ProjectState.from_apps(apps)):
+            if step.migration not in unneeding:
+                yield step
+        yield from needing_steps_back(connection, backwards, ProjectState.from_apps(apps))
+
+    for step in walk():
+        first |= {need: _label(step) for need in step.needs if need not in first}
     lacks = {each.need: each for each in lacked_rights(connection, list(first))}
     missing = [(each, "") for need, each in lacks.items() if not first[need]]
     others = {need: each for need, each in lacks.items() if first[need]}
     if others:
-        ahead = needing_steps(connection, forwards, ProjectState.from_apps(apps))
-        missing += _at_work(
-            connection, (each for each in ahead if each.migration not in unneeding), others
-        )
+        missing += _at_work(connection, walk(), others)
     if missing:
         version: int = connection.pg_version  # type: ignore[attr-defined] # PostgreSQL's alone
         inherits = version >= _INHERITED_GRANTS
@@ -100,17 +106,23 @@ def _needed(
 
     Return none if that cannot be told, as where it works on what an earlier step makes.
     """
-    label, operation, before = step.migration.app_label, step.operation, step.before.clone()
-    after = before.clone()
-    advance(operation, label, after)
+    label, operation = step.migration.app_label, step.operation
+    before, after = _states(connection, step)
     try:
         if isinstance(operation, Convergent):
             findings = operation_findings(connection, label, operation, before, after)
+            if step.backwards:
+                is_kept = getattr(operation, "keep_on_reverse", False)
+                is_idle = is_kept or _TO_UNDO.isdisjoint(each.status for each in findings)
+                return [] if is_idle else list(wanted)
             return [each for each in wanted if _is_needed_for(each, findings)]
         if not type(operation).__module__.startswith("django."):
             return []
         with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-            operation.database_forwards(label, editor, before, after)
+            if step.backwards:
+                operation.database_backwards(label, editor, after, before)
+            else:
+                operation.database_forwards(label, editor, before, after)
     except (
         ConvergenceError,
         DatabaseError,
@@ -124,6 +136,22 @@ def _needed(
         return []
     text = "\n".join(editor.collected_sql)
     return [each for each in wanted if _is_needed_by(each, text)]
+
+
+def _states(
+    connection: BaseDatabaseWrapper, step: NeedingStep
+) -> tuple[ProjectState, ProjectState]:
+    """Return the states before and after the operation, in the order of its declaration."""
+    label, migration = step.migration.app_label, step.migration
+    if step.backwards:
+        loader = MigrationLoader(connection)
+        state = state_at(loader, [(label, migration.name)], at_end=False)
+        for operation, before, after in steps(migration.operations, label, state):
+            if operation is step.operation:
+                return before, after
+    before, after = step.state.clone(), step.state.clone()
+    advance(step.operation, label, after)
+    return before, after
 
 
 def _is_needed_for(need: Need, findings: Sequence[Finding]) -> bool:

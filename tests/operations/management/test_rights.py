@@ -264,6 +264,46 @@ def test_the_sequence_of_old_records_and_the_way_back_are_asked_for(
     migrate_as(mill, role, "mill", "0001")
 
 
+@pytest.mark.parametrize("operation", [ADD, ADD_CONVERGENT])
+def test_a_way_back_needs_the_table_if_it_changes_it(
+    mill: Project, role: str, operation: str
+) -> None:
+    plan(mill, operation)
+    run_command(mill, "migrate", "-v0")
+    said = refusal(mill, role, "mill", "0001")
+    assert said.startswith(f"  {OWNED.format(owner=owner(mill))}\n")
+    mill.database.run(*fixes(said))
+    migrate_as(mill, role, "mill", "0001")
+    assert "weight" not in columns(mill)
+
+
+@pytest.mark.parametrize("operation", [WORDS, ADD_CONVERGENT])
+def test_a_way_back_with_nothing_to_send_needs_none(
+    mill: Project, role: str, operation: str
+) -> None:
+    plan(mill, operation)
+    run_command(mill, "migrate", "-v0")
+    mill.database.run("ALTER TABLE mill_item DROP COLUMN IF EXISTS weight")
+    migrate_as(mill, role, "mill", "0001")
+
+
+def test_a_way_back_drops_what_the_role_owns_or_may_drop(mill: Project, role: str) -> None:
+    plan(mill, CREATE, MANY)
+    run_command(mill, "migrate", "-v0")
+    assert f'table "mill_box" belongs to "{owner(mill)}"' in refusal(mill, role, "mill", "0001")
+    mill.database.run(
+        f"ALTER TABLE mill_box OWNER TO {role}", f"ALTER TABLE mill_item_shelves OWNER TO {role}"
+    )
+    migrate_as(mill, role, "mill", "0001")
+
+
+def columns(project: Project) -> set[str]:
+    question = (
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'mill_item'::regclass AND attnum > 0"
+    )
+    return {name for (name,) in project.database.rows(question)}
+
+
 def test_a_run_that_only_records_needs_no_table(mill: Project, role: str) -> None:
     plan(mill, ADD)
     migrate_as(mill, role, "--fake")
