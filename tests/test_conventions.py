@@ -38,6 +38,7 @@ FLOORS = (
     ("migrate",),
     ("conversion",),
     ("drift",),
+    ("shadow",),
     ("checks", "models", "admin", "apps", "management"),
 )
 

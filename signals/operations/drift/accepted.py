@@ -14,7 +14,8 @@ from ..execution.policy import LockPolicy
 from ..findings import Finding, Status
 
 _KEYS = {"row": str, "status": str, "reason": str, "who": str, "until": date}
-_OPTIONAL = {"database": str}
+_OPTIONAL = {"database": str, "shadow": bool}
+_FORMS = {str: "a text", date: "a date without quotation marks", bool: "true or false"}
 _HEALTH = Status.HEALTH.name.lower()
 _STATUSES = [each.name.lower() for each in Status if not each.is_right]
 
@@ -27,6 +28,7 @@ class Accepted:
     status: that of the finding; another status of the row is not accepted.
     until: the last day on which the finding is accepted.
     database: the alias of the one database that it is about; empty for all.
+    shadow: whether only a comparison with a shadow or with another database can meet it.
     """
 
     row: str
@@ -35,6 +37,7 @@ class Accepted:
     who: str
     until: date
     database: str = ""
+    shadow: bool = False
 
     def __str__(self) -> str:
         return f"until {self.until} by {self.who}: {self.reason}"
@@ -63,12 +66,16 @@ class AcceptedFindings:
         self._met |= {found} if found else set()
         return found
 
-    def stale(self) -> Iterator[str]:
+    def stale(self, *, shadow: bool = False) -> Iterator[str]:
         """Yield a line for each entry that is over, or that no finding has met.
 
         A note of health may come and go with the statistics, so that its entry is stale only when it is over.
+
+        shadow: whether the findings are those of a comparison with a shadow or with another database too.
         """
         for each in self._entries:
+            if each.shadow and not shadow:
+                continue
             if each.until < self._today:
                 yield f"{each.status}: {each.row}: was accepted until {each.until} by {each.who}"
             elif each not in self._met and each.status != _HEALTH:
@@ -99,7 +106,7 @@ def _what_is_wrong(entry: dict[str, Any]) -> str:
         return f"{missing[0]} is missing"
     for key, value in entry.items():
         if type(value) is not kinds[key]:
-            form = "a date without quotation marks" if kinds[key] is date else "a text"
+            form = _FORMS[kinds[key]]
             return f"{key} is {value!r} (use {form})"
     if entry["status"] not in _STATUSES:
         return f"status is {entry['status']!r} (use one of {', '.join(_STATUSES)})"

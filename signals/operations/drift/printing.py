@@ -234,6 +234,8 @@ def detail_lines(status: Status, component: Mapping[str, Any]) -> list[tuple[str
             listed.append(("to fix", component["fix"]))
         if status is Status.DIFFERENT and component["replaceable"]:
             listed.append(("or", "--repair --replace"))
+    elif status is Status.MISSING:
+        listed += [("wanted", component["wanted"]), ("to fix", component["fix"])]
     elif status is Status.UNJUDGED:
         listed.append(("to fix", component["fix"]))
     listed.append(("note", component["note"]))

@@ -6,6 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from .arguments import ExitCode, find_migration, load_migrations, require_alias, require_app
+from .shadow_options import add_shadow_arguments, refuse_shadow_contradictions
 
 _EXCLUSIVE = (
     ("json", "sql"),
@@ -63,6 +64,7 @@ def add_verify_arguments(parser: CommandParser) -> None:
         dest="interactive",
         help="with --repair: do not ask first",
     )
+    add_shadow_arguments(parser)
 
 
 def database_aliases(options: dict[str, Any]) -> list[str]:
@@ -92,6 +94,7 @@ def is_of_one_migration(options: dict[str, Any]) -> bool:
 
 def refuse_contradictions(options: dict[str, Any]) -> None:
     """Raise CommandError for options that exclude or lack each other, or have impossible values."""
+    refuse_shadow_contradictions(options)
     for one, other in _EXCLUSIVE:
         if options[one] and options[other]:
             names = " and ".join(f"--{name.replace('_', '-')}" for name in (one, other))

@@ -148,7 +148,10 @@ def test_what_is_stale_in_it_is_told(
         ("[[accepted]]\nrow = 'x'", "{file}, accepted finding 1: status is missing"),
         (
             ENTRY.replace("who", "whom"),
-            "{file}, accepted finding 1: whom is not a key (use row, status, reason, who, until, database)",
+            (
+                "{file}, accepted finding 1: whom is not a key "
+                "(use row, status, reason, who, until, database, shadow)"
+            ),
         ),
         (
             STAFF.format(until='"2030-01-31"'),

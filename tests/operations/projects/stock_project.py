@@ -1,5 +1,6 @@
 """Write a project of Django's own operations: contrib apps, one with a history, one of convergent ones."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 SETTINGS = """
@@ -250,7 +251,12 @@ FILES = {
 
 def write_stock_project(folder: Path) -> None:
     """Write the files of the project; only its migrations declare something, its models are empty."""
-    for path, text in FILES.items():
+    write_files(folder, FILES)
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Write the files of a project, by their paths; folders of migrations become packages."""
+    for path, text in files.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)

@@ -38,9 +38,11 @@ from ...drift.survey import survey_with_retry
 from ...execution.settings import in_schema, is_shared
 from ...findings import Status
 from ...refusals import require_driver
+from ...shadow.fingerprint import Fingerprint, as_hashes, fingerprint
 from ..arguments import ExitCode, find_migration, load_migrations
 from ..prometheus_file import written_at_the_end
 from ..repair_dialogue import RepairDialogue
+from ..shadow_options import JudgedByAnother
 from ..verify_options import (
     add_verify_arguments,
     database_aliases,
@@ -80,11 +82,15 @@ class Command(BaseCommand):
         surveys: list[Any] = []
         self.dialogue = RepairDialogue(self.stdout, self.stderr, options)
         self.problems: list[Problem] = []
+        self.fingerprints: list[Fingerprint] = []
         is_clean = True
         for alias in self.textfile.expecting(aliases):
             with self._collecting(alias), self.textfile.reading(alias), ExitStack() as stack:
                 connection = self._enter(stack, alias, options)
                 if connection is None:
+                    continue
+                if options["fingerprint"]:
+                    self.fingerprints.append(fingerprint(connection, grants=options["with_grants"]))
                     continue
                 if is_of_one_migration(options):
                     is_clean &= self._report_one(connection, options)
@@ -103,7 +109,11 @@ class Command(BaseCommand):
     def _end(self, surveys: list[Any], options: dict[str, Any]) -> None:
         """Print one JSON object for all databases; raise CommandError if something cannot be judged."""
         strict, problems = options["strict"], self.problems
-        is_own = is_of_one_migration(options) and not problems  # and printed
+        if self.fingerprints and not options["quiet"]:
+            self.stdout.write(as_hashes(self.fingerprints, as_json=options["json"]))
+        is_own = (
+            is_of_one_migration(options) or options["fingerprint"]
+        ) and not problems  # and printed
         if options["json"] and (surveys or problems) and not (options["quiet"] or is_own):
             text = (
                 schemas_as_json(surveys, self.dialogue.results, problems, strict=strict)
@@ -168,9 +178,21 @@ class Command(BaseCommand):
             raise CommandError(lines, returncode=ExitCode.UNAVAILABLE)
         return findings.is_clean
 
+    def _look(
+        self,
+        connection: BaseDatabaseWrapper,
+        options: dict[str, Any],
+        another: JudgedByAnother,
+    ) -> Survey:
+        """Survey the database by its migrations, by its shadow too, or by another database."""
+        if options["against"]:
+            return another.against()
+        found = survey_with_retry(connection, *named_migration(options))
+        return another.shadow(_require_seen(found, options)) if options["shadow"] else found
+
     def _survey_one(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Survey:
         """Survey what the applied migrations declare, repair it if asked to, and print the survey."""
-        look = partial(survey_with_retry, connection, *named_migration(options))
+        look = partial(self._look, connection, options, JudgedByAnother(connection, options))
         found = _require_seen(look(), options)
         if options["repair"]:
             found = self.dialogue.repair(connection, found, look)
