@@ -57,7 +57,7 @@ MEMBERS = (
     *("state_forwards", "reduce", "database_forwards", "database_backwards", "locate"),
     *("model_key", "hints", "addition", "targets", "names", "declared", "accepts", "probe"),
     *("read", "with_row_facts", "is_present", "is_removable", "inspect", "compare"),
-    *("plan", "plan_backwards", "converge", "script", "script_backwards"),
+    *("plan", "plan_backwards", "converge", "script", "script_backwards", "plain_script"),
 )
 
 LONGEST_MODULE = 450  # lines

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -64,7 +64,13 @@ OURS = Tool(
     "verify_schema",
     "signals.operations",
     ("verify_schema", "--strict"),
-    r" (✗ Missing|! Unfinished|≠ Different|\? Leftover|\+ Undeclared)$",
+    r" (✗ Missing|! Unfinished|≠ Different|\? Leftover|\+ Undeclared|▲ Health)$",
+)
+SHADOW = Tool(
+    "verify_schema --shadow",
+    OURS.app,
+    (*OURS.command, "--shadow", "--with-grants"),
+    OURS.complaint,
 )
 MIGRATE = Tool("migrate --plan --check", "", ("migrate", "--plan", "--check"), r"^\w+\.\w+$")
 MAKE = Tool(
@@ -98,6 +104,10 @@ TOOLS = (
     MAKE,
 )
 
+# A comparison with the database as it was migrated, which is not one of Django's commands: see ask.py.
+RESULTS = Tool("results", "", ("results", "dbdiff", "--with-privileges"), r";$", "results")
+OBJECT_TOOLS = (OURS, SHADOW, RESULTS)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -122,8 +132,8 @@ class Column:
             return f"fails: {failure}"
         return str(self.tool.complaints(self.clean))
 
-    def seen(self) -> int:
-        return sum(self.outcome(each) is Outcome.SEEN for each in DRIFTS)
+    def seen(self, drifts: Sequence[Drift] = DRIFTS) -> int:
+        return sum(self.outcome(each) is Outcome.SEEN for each in drifts)
 
 
 def judge(drift: Drift, clean: Answer, drifted: Answer) -> Outcome:
@@ -165,9 +175,9 @@ def column(server: Server, project: str, tool: Tool, python: Path) -> Column:
     return Column(tool, Answer(**told["clean"]), drifted)
 
 
-def rows(columns: list[Column]) -> Iterator[dict[str, Any]]:
+def rows(columns: list[Column], drifts: Sequence[Drift] = DRIFTS) -> Iterator[dict[str, Any]]:
     """Each drift with the outcomes, and the lines that it brought."""
-    for drift in DRIFTS:
+    for drift in drifts:
         yield {
             "drift": drift.what,
             "sql": drift.sql,

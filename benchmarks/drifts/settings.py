@@ -27,10 +27,11 @@ WAGTAIL = [
     *("wagtail.snippets", "wagtail.documents", "wagtail.images", "wagtail.search"),
     *("wagtail.admin", "wagtail", "wagtail.locales", "modelcluster", "modelsearch", "taggit"),
 ]
+DEPOT = ["benchmarks.drifts.depot"]
 WAGTAIL_SITE_NAME = "drifts"
 WAGTAILADMIN_BASE_URL = "http://localhost"
 Q_CLUSTER = {"orm": "default", "timeout": 60, "retry": 120}
-PROJECTS = {"shop": SHOP, "rare": [*SHOP, *RARE], "wagtail": WAGTAIL}
+PROJECTS = {"shop": SHOP, "depot": DEPOT, "rare": [*SHOP, *RARE], "wagtail": WAGTAIL}
 
 INSTALLED_APPS = [
     *filter(None, [os.environ.get("DRIFTS_APP")]),

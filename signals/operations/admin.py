@@ -179,7 +179,8 @@ def _context(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[s
         ("app", list(_apps(query, of_status))),
     ]
     pages = Paginator(shown, PAGE)
-    counted = [line for line in lines if line.status is not Status.UNDECLARED]
+    others = (Status.UNDECLARED, Status.HEALTH)  # no components of the migrations
+    counted = [line for line in lines if line.status not in others]
     harmless = sum(line.is_harmless for line in lines)
     return context | {
         "age": naturaltime(reading.at),
@@ -194,6 +195,8 @@ def _context(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[s
         "notes": sum(bool(line.component["note"]) for line in lines),
         "harmless": harmless,
         "harmless_query": query.without("page", "app", status=Status.UNDECLARED.name.lower()),
+        "health": sum(line.status is Status.HEALTH for line in lines),
+        "health_query": query.without("page", "app", status=Status.HEALTH.name.lower()),
     }
 
 

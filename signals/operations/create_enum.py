@@ -162,6 +162,13 @@ class CreateEnumIfMissing(Convergent, Operation):
         ]
         return [create, self._first(site), *additions]
 
+    def script_backwards(self, site: Site) -> list[Statement]:
+        if self.keep_on_reverse:
+            return []
+        name = site.quote(self.name)
+        unused = guards.either(guards.negated(guards.has_enum(name)), guards.uses_type(name))
+        return [Statement(f"DROP TYPE {name}", Lock.NONE, name, unused)]
+
     def plain_script(self, site: Site, *, forwards: bool) -> list[Statement]:
         is_used = self._is_used_before(site)
         if not forwards:
@@ -171,13 +178,6 @@ class CreateEnumIfMissing(Convergent, Operation):
             return [create]
         again = "ADD VALUE IF NOT EXISTS"  # nothing tells which values an earlier migration made
         return [replace(each, sql=each.sql.replace("ADD VALUE", again, 1)) for each in additions]
-
-    def script_backwards(self, site: Site) -> list[Statement]:
-        if self.keep_on_reverse:
-            return []
-        name = site.quote(self.name)
-        unused = guards.either(guards.negated(guards.has_enum(name)), guards.uses_type(name))
-        return [Statement(f"DROP TYPE {name}", Lock.NONE, name, unused)]
 
     def question(self, site: Site, family: int = 0) -> Question:
         """Return the question that asks the catalog about the type."""

@@ -222,9 +222,6 @@ class CreateTableIfMissing(Convergent, CreateModel):
             statements += script_foreign_key(site, field)
         return statements
 
-    def plain_script(self, site: Site, *, forwards: bool) -> list[Statement]:
-        return [self._create(site)] if forwards else self.script_backwards(site)
-
     def script_backwards(self, site: Site) -> list[Statement]:
         refusal = guards.refusal_unless_empty(site.table, f"table {site.table} has rows")
         drop = f"DROP TABLE {site.table}"
@@ -232,6 +229,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
         guard = guards.negated(guards.has_table(site.table))
         also = referenced(site, self._fields(site).values())
         return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guard, also, bare=drop)]
+
+    def plain_script(self, site: Site, *, forwards: bool) -> list[Statement]:
+        return [self._create(site)] if forwards else self.script_backwards(site)
 
     def compared_parts(self, site: Site, snapshot: Snapshot) -> Iterator[ComparedPart]:
         """Yield the finding on each part of an existing table: its columns and keys, then the other parts."""

@@ -201,6 +201,25 @@ class Refused(ConvergenceError):
         super().__init__(f"{operation}: {reason}; {kept}. To fix: {fix}")
 
 
+class RightsMissing(ConvergenceError):
+    """The role lacks rights that the plan of a run needs; nothing was changed.
+
+    Attributes: role, rights (for each what is not allowed, the first migration that needs it, and the SQL
+    that allows it; the migration is empty for the records of migrations).
+    """
+
+    def __init__(self, role: str, rights: Sequence[tuple[str, str, str]]) -> None:
+        self.role = role
+        self.rights = tuple(rights)
+        lines = [
+            f"\n  {what}{f' ({migration})' if migration else ''}\n    to fix: {fix}"
+            for what, migration, fix in rights
+        ]
+        super().__init__(
+            f"nothing was changed: role {role} lacks rights that these migrations need:{''.join(lines)}"
+        )
+
+
 class StatementRefused(ConvergenceError):
     """PostgreSQL refuses a statement whatever the rows, as for a missing right or a dependent object.
 

@@ -22,6 +22,7 @@ class Status(enum.Enum):
     LEFTOVER = "? Leftover"
     UNDECLARED = "+ Undeclared"
     UNJUDGED = "~ Not judged"
+    HEALTH = "▲ Health"
 
     @property
     def is_right(self) -> bool:

@@ -12,6 +12,7 @@ from benchmarks.drifts.cases import DRIFTS, Drift
 from benchmarks.drifts.run import (
     MAKE,
     MIGRATE,
+    OBJECT_TOOLS,
     OURS,
     TOOLS,
     Answer,
@@ -22,6 +23,7 @@ from benchmarks.drifts.run import (
     rows,
 )
 from benchmarks.peers.server import ROOT, Server
+from tests.benchmarks.markdown_tables import tables
 
 DOC = (ROOT / "docs/drifts.md").read_text()
 PINS = (ROOT / "benchmarks/peers/requirements.txt").read_text()
@@ -34,15 +36,6 @@ def columns(server: Server) -> list[Column]:
     python = Path(sys.executable)
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda tool: column(server, "shop", tool, python), HERE))
-
-
-def tables(text: str) -> list[list[list[str]]]:
-    """The cells of each Markdown table."""
-    blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    return [
-        [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
-        for block in blocks
-    ]
 
 
 def of_tools(table: list[list[str]], names: list[str]) -> list[list[str]]:
@@ -103,7 +96,7 @@ def test_every_word_of_the_table_is_defined() -> None:
 def test_the_documented_versions_are_the_pinned_ones() -> None:
     (line,) = re.findall(r"^PostgreSQL \S+, Python \S+, (.*)$", DOC, re.MULTILINE)
     packages = dict(package.split(" ") for package in line.split(", "))
-    assert packages.keys() == {"wagtail", *(tool.package for tool in TOOLS)}
+    assert packages.keys() == {"wagtail", *(tool.package for tool in (*TOOLS, *OBJECT_TOOLS))}
     for name, version in packages.items():
         assert f"\n{name}=={version} " in f"\n{PINS}", "run make drifts, and copy its tables"
 

@@ -20,7 +20,9 @@ DETAILS = """(SELECT pg_catalog.json_build_object(
                 WHERE t.tgconstraint = k.oid AND t.tgenabled NOT IN ('O', 'A'))),
   'sequences', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', s.seqrelid::pg_catalog.regclass::pg_catalog.text, 'column', a.attname,
-      'least', s.seqmin, 'most', s.seqmax, 'step', s.seqincrement, 'cycles', s.seqcycle) ORDER BY a.attnum)
+      'least', s.seqmin, 'most', s.seqmax, 'step', s.seqincrement, 'cycles', s.seqcycle,
+      'readable', pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT')
+          AND pg_catalog.has_table_privilege(c.oid, 'SELECT')) ORDER BY a.attnum)
     FROM pg_catalog.pg_depend d
     JOIN pg_catalog.pg_sequence s ON s.seqrelid = d.objid
     JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
@@ -34,6 +36,7 @@ class Sequence:
     """The sequence of a column, from pg_sequence.
 
     name: quoted where needed, as the session resolves it.
+    readable: whether the role may read the sequence and its table.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Sequence:
     most: int
     step: int
     cycles: bool
+    readable: bool
 
 
 @dataclass(frozen=True, slots=True)

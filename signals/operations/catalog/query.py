@@ -26,6 +26,13 @@ _COMMITTED = f"{NAME}.committed"
 _SINCE = {
     "indnullsnotdistinct": (150_000, "i.indnullsnotdistinct", "false"),
     "conenforced": (180_000, "k.conenforced", "true"),
+    "lastscan": (160_000, "pg_catalog.pg_stat_get_lastscan(i.indexrelid)", "NULL::timestamptz"),
+    "datcollversion": (150_000, "d.datcollversion", "NULL::text"),
+    "datcollactual": (
+        150_000,
+        "pg_catalog.pg_database_collation_actual_version(d.oid)",
+        "NULL::text",
+    ),
 }
 
 

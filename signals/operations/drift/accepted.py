@@ -16,6 +16,7 @@ from ..findings import Finding, Status
 _KEYS = {"row": str, "status": str, "reason": str, "who": str, "until": date}
 _OPTIONAL = {"database": str, "shadow": bool}
 _FORMS = {str: "a text", date: "a date without quotation marks", bool: "true or false"}
+_HEALTH = Status.HEALTH.name.lower()
 _STATUSES = [each.name.lower() for each in Status if not each.is_right]
 
 
@@ -68,6 +69,8 @@ class AcceptedFindings:
     def stale(self, *, shadow: bool = False) -> Iterator[str]:
         """Yield a line for each entry that is over, or that no finding has met.
 
+        A note of health may come and go with the statistics, so that its entry is stale only when it is over.
+
         shadow: whether the findings are those of a comparison with a shadow or with another database too.
         """
         for each in self._entries:
@@ -75,7 +78,7 @@ class AcceptedFindings:
                 continue
             if each.until < self._today:
                 yield f"{each.status}: {each.row}: was accepted until {each.until} by {each.who}"
-            elif each not in self._met:
+            elif each not in self._met and each.status != _HEALTH:
                 yield f"{each.status}: {each.row}: is not found any more (take it out of the file)"
 
 

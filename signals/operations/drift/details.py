@@ -14,7 +14,7 @@ from ..site import AnyField, Site
 from .history import TABLE_SOURCE
 from .reconciling import Reconciling
 
-_RANGES = {
+INTEGER_RANGES = {
     "smallint": (-(2**15), 2**15 - 1),
     "integer": (-(2**31), 2**31 - 1),
     "bigint": (-(2**63), 2**63 - 1),
@@ -91,9 +91,9 @@ def _sequence(site: Site, sequence: Sequence, found: Table) -> Iterator[Finding]
     """Yield a finding on a sequence that ends before its column's type does, or that begins again."""
     column = found.column(sequence.column)
     kind = column.type if column and column.numbered else ""
-    if kind not in _RANGES:
+    if kind not in INTEGER_RANGES:
         return
-    least, most = _RANGES[kind]
+    least, most = INTEGER_RANGES[kind]
     is_ending = sequence.most < most if sequence.step > 0 else sequence.least > least
     if not (is_ending or sequence.cycles):
         return
@@ -102,7 +102,7 @@ def _sequence(site: Site, sequence: Sequence, found: Table) -> Iterator[Finding]
     cycle = {True: " CYCLE", False: " NO CYCLE"}
     fix = f"ALTER SEQUENCE {sequence.name} AS {kind} {end} NO CYCLE;"
     yield Finding(
-        *("sequence", _plain(sequence.name), site.table, Status.DIFFERENT),
+        *("sequence", plain_name(sequence.name), site.table, Status.DIFFERENT),
         found=f"INCREMENT {sequence.step} {own_end}{cycle[sequence.cycles]}",
         wanted=f"INCREMENT {sequence.step} {end}{cycle[False]}",
         fix=fix,
@@ -110,7 +110,7 @@ def _sequence(site: Site, sequence: Sequence, found: Table) -> Iterator[Finding]
     )
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return the name of a sequence without its schema and quotes."""
     last: str = re.findall(r'"(?:[^"]|"")*"|[^.]+', name)[-1]
     return last[1:-1].replace('""', '"') if last.startswith('"') else last

@@ -201,15 +201,17 @@ def _schema_names(names: Sequence[str], *, every: bool) -> list[str]:
 def _count_texts(counts: Counter[Status], of: str = "") -> list[str]:
     """Return texts that count the components, in all and of each status."""
     words = {Status.EXISTS: "exist", Status.UNJUDGED: "not judged"}
-    declared = {each: counts[each] for each in Status if each is not Status.UNDECLARED}
+    others = (Status.UNDECLARED, Status.HEALTH)  # no components of the migrations
+    declared = {each: counts[each] for each in Status if each not in others}
     texts = [
         f"{count:,} {words.get(status, status.name.lower())}"
         for status, count in declared.items()
         if count
     ]
     parts = [f"{sum(declared.values()):,} components{of}: {', '.join(texts) or 'none'}"]
-    extra = counts[Status.UNDECLARED]
-    return [*parts, *([f"{extra:,} undeclared"] if extra else [])]
+    extra, health = (counts[each] for each in others)
+    parts += [f"{extra:,} undeclared"] if extra else []
+    return [*parts, *([f"{health:,} of health"] if health else [])]
 
 
 def _status_text(row: Row) -> str:
@@ -226,7 +228,7 @@ def detail_lines(status: Status, component: Mapping[str, Any]) -> list[tuple[str
     component: the component as `row_as_json` returns it.
     """
     listed: list[tuple[str, str]] = []
-    if status in (Status.DIFFERENT, Status.LEFTOVER, Status.UNDECLARED):
+    if status in (Status.DIFFERENT, Status.LEFTOVER, Status.UNDECLARED, Status.HEALTH):
         listed += [("found", component["found"]), ("wanted", component["wanted"])]
         if status is not Status.UNDECLARED:
             listed.append(("to fix", component["fix"]))

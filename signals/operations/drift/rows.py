@@ -29,14 +29,16 @@ class Row:
     def is_wrong(self, *, strict: bool = False) -> bool:
         """Return whether the row is a finding that nobody accepts.
 
-        An undeclared component is one if it refuses rows that the models allow, or if `strict`. A component
-        that cannot be judged is none.
+        An undeclared component is one if it refuses rows that the models allow, or if `strict`; a note of
+        health if `strict`. A component that cannot be judged is none.
         """
         status = self.finding.status
         if self.accepted:
             return False
         if status is Status.UNDECLARED:
             return strict or self.finding.refuses_writes
+        if status is Status.HEALTH:
+            return strict
         return not status.is_right and status is not Status.UNJUDGED
 
     def is_repairable(self, *, replacing: bool = False) -> bool:

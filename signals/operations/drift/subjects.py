@@ -31,7 +31,7 @@ from .renaming import Candidate, Renaming, candidates
 from .rows import Row
 from .undeclared import Undeclared
 
-_TABLES = ("r", "p")  # ordinary and partitioned
+TABLE_KINDS = ("r", "p")  # ordinary and partitioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class DeclaredTable:
         try:
             own = case(self.operation, self.site, answer, path)
             found = own.copy.found if own.copy else None
-            if found is None or found.kind not in _TABLES:
+            if found is None or found.kind not in TABLE_KINDS:
                 return ComparedTable(own)
             names = self._undeclared.accepted_names(found)
             others = tuple(candidates(self.operation, self.site, found, names))
@@ -205,7 +205,7 @@ class DeclaredTable:
 
     def needs_own_look(self, found: Table | None) -> bool:
         """Return whether the rows depend on more than the definition: on partitions, builds or values."""
-        if found is None or found.kind not in _TABLES:
+        if found is None or found.kind not in TABLE_KINDS:
             return False
         is_building = any(index.building for index in found.indexes)
         fills = self.owner.fills(self.site, found) if self.is_own else ()
@@ -246,7 +246,7 @@ class DeclaredTable:
         site, operation, found = self.site, self.operation, snapshot.found
         first = with_persistence(next(iter(operation.inspect(site, snapshot))), found)
         yield Row(first, self.origin(TABLE_SOURCE), operation if found is None else None, site)
-        if found is None or found.kind not in _TABLES:
+        if found is None or found.kind not in TABLE_KINDS:
             return
         rows = []
         for part in parts or operation.compared_parts(site, snapshot):

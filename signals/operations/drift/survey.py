@@ -15,6 +15,7 @@ from ..execution.waiting import retry_without_timeouts
 from ..findings import Finding, Status
 from ..site import Site
 from .accepted import AcceptedFindings
+from .health import DeclaredFound, health_rows
 from .history import History, ModelHistory, ModelKey, migration_graph, replay, table_of
 from .records import (
     judged_migrations,
@@ -23,7 +24,7 @@ from .records import (
     why_nothing_is_seen,
 )
 from .rows import Row, Survey
-from .subjects import DeclaredEnum, DeclaredModel, DeclaredTable, DroppedTable, Subject
+from .subjects import TABLE_KINDS, DeclaredEnum, DeclaredModel, DeclaredTable, DroppedTable, Subject
 
 
 def survey(
@@ -42,12 +43,13 @@ def survey(
     loader = migration_graph(judged_migrations(connection, records))
     history = replay(connection, loader)
     declared = Declared(connection, history, app_label, migration)
-    rows = tuple(declared.rows())
+    rows = list(declared.rows())
+    rows += declared.asked_for(health_rows(connection, declared.found, rows, records.table))
     return Survey(
         connection.alias,
         judged_schema(connection, records),
         declared.migrations,
-        rows,
+        tuple(rows),
         why_nothing_is_seen(connection, records, loader, history),
         tuple(declared.stale()),
     )
@@ -68,6 +70,7 @@ class Declared:
     migration: the name, without its app, of the migration to which they are limited, if any.
     fixed_rows: the rows for which no catalog has to be asked.
     migrations: the number of applied migrations, of the app if there is one.
+    found: the tables of which `rows` has yielded the rows.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Declared:
         self.subjects: list[Subject] = [*self._enums(), *self._tables(), *self._dropped()]
         applied = [each for each in history.applied if app_label in (None, each.app_label)]
         self.migrations = len(applied)
+        self.found: list[DeclaredFound] = []
 
     def rows(self) -> Iterator[Row]:
         """Read the catalog, in the schema that the session is in, and yield the rows."""
@@ -94,6 +98,9 @@ class Declared:
             self.subjects, snapshots_for(self.connection, asked), strict=True
         ):
             yield from self.asked_for(subject.rows(known))
+            found = known.snapshot.found if isinstance(subject, DeclaredTable) else None
+            if found is not None and found.kind in TABLE_KINDS:
+                self.found.append(DeclaredFound(subject.site.table, found))
 
     def asked_for(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield those of the rows that belong to the app and to the migration, with who accepts them."""

@@ -31,7 +31,7 @@ WHERE s.name IN ('statement_timeout', 'transaction_timeout') AND s.setting <> '0
 
 @dataclass(frozen=True, slots=True)
 class LockPolicy:
-    """The values of the setting CONVERGENT_MIGRATIONS; all times are in seconds.
+    """The values of the setting CONVERGENT_MIGRATIONS; times are in seconds unless they are named days.
 
     lock_timeout: the longest wait of one try for a lock that stops writers, who queue behind it meanwhile.
     lock_timeout_in_transaction: the same in an atomic migration, where there is only one try.
@@ -46,6 +46,7 @@ class LockPolicy:
     refuse_drift: whether `migrate` stops before its first statement where what it touches has drifted.
     limit_every_statement: whether `migrate` limits the waits of other operations' statements as well.
     accepted_findings: the path of the file of accepted findings; none if empty.
+    index_unused_days: the time without a scan after which `verify_schema` tells that an index is not used.
     """
 
     lock_timeout: float = 0.1
@@ -61,6 +62,7 @@ class LockPolicy:
     refuse_drift: bool = False
     limit_every_statement: bool = True
     accepted_findings: str = ""
+    index_unused_days: float = 30.0
 
     @classmethod
     def from_settings(cls) -> "LockPolicy":
@@ -94,7 +96,8 @@ class LockPolicy:
             if is_switch and not isinstance(value, bool):
                 raise ImproperlyConfigured(f"{what} is {value!r} (use True or False)")
             if not is_switch and seconds(value) is None:
-                raise ImproperlyConfigured(f"{what} is {value!r} (use a number of seconds above 0)")
+                unit = "days" if field.name.endswith("_days") else "seconds"
+                raise ImproperlyConfigured(f"{what} is {value!r} (use a number of {unit} above 0)")
             values[field.name] = value
         return cls(**values)
 

@@ -1,13 +1,10 @@
 """Stop a run of `migrate` before its first statement if what it touches has drifted."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 from django.core.management.base import CommandError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.migration import Migration
-from django.db.models.signals import pre_migrate
 
 from ..drift.before_migrate import drift_of
 from ..drift.reading import command
@@ -15,24 +12,6 @@ from ..drift.records import Unreadable
 from .arguments import ExitCode
 
 MAX_ROWS = 20  # that an error shows
-
-
-@contextmanager
-def refusing_drift(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Check the plan of the `migrate` that runs within the block, once, before its first statement."""
-    is_checked = False
-
-    def check(*, using: str, plan: Sequence[tuple[Migration, bool]], **_unused: Any) -> None:
-        nonlocal is_checked
-        if plan and using == connection.alias and not is_checked:
-            is_checked = True
-            require_no_drift(connection, plan)
-
-    pre_migrate.connect(check, weak=False)
-    try:
-        yield
-    finally:
-        pre_migrate.disconnect(check)
 
 
 def require_no_drift(

@@ -34,7 +34,7 @@ def add_verify_arguments(parser: CommandParser) -> None:
         "sql": "print the SQL that repairs, for psql; it may run twice",
         "quiet": "print nothing; the exit code has the result",
         "allow-empty": "accept a database in which no migration is recorded as applied",
-        "strict": "count undeclared components as findings too",
+        "strict": "count undeclared components and notes of health as findings too",
         "repair": "build what is missing or unfinished, and verify again",
         "replace": "with --repair: replace what differs, where that is possible without a gap",
         "dry-run": "with --repair: print the statements, and change nothing",

@@ -99,7 +99,9 @@ def test_the_lock_is_held_around_the_command_of_an_app_behind_this_one(
     asked = (
         "        from django.db import connection\n"
         "        with connection.cursor() as cursor:\n"
-        "            cursor.execute(\"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'\")\n"
+        '            cursor.execute("SELECT count(*) FROM pg_locks l JOIN pg_database d "\n'
+        '                "ON d.oid = l.database AND d.datname = current_database() "\n'
+        "                \"WHERE l.locktype = 'advisory'\")\n"
         '            self.stdout.write(f"locks {cursor.fetchone()[0]}")\n'
         "        super().handle"
     )

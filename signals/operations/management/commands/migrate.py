@@ -1,7 +1,7 @@
 """manage.py migrate: Django's command, one run at a time in each schema of a PostgreSQL database."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +12,26 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import MigrationSchemaMissing
 from django.db.migrations.migration import Migration
 
-from ...errors import ServerFailed, StatementRefused, is_failure_of_server, one_line, sqlstate
+from ...errors import (
+    RightsMissing,
+    ServerFailed,
+    StatementRefused,
+    is_failure_of_server,
+    one_line,
+    sqlstate,
+)
 from ...execution import migrators_lock
 from ...execution.open_line import open_line
 from ...execution.policy import LockPolicy
 from ...execution.run import run_of
 from ...migrate.limited_migrations import limiting_every_statement
+from ...migrate.rights import require_rights
 from ...names import NAME
 from ...refusals import require_driver
 from ..arguments import ExitCode
-from ..drift_refusal import refusing_drift
+from ..drift_refusal import require_no_drift
 from ..inheritance import next_command
+from ..plan_checks import PlanCheck, checking_plan
 
 if TYPE_CHECKING:
     from django.core.management.commands.migrate import Command as NextCommand
@@ -65,6 +74,9 @@ class Command(NextCommand):
         except ServerFailed as error:
             error.returncode = ExitCode.UNAVAILABLE
             raise
+        except RightsMissing as error:
+            error.returncode = ExitCode.CONFIGURATION
+            raise
 
     def _run(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
@@ -80,8 +92,10 @@ class Command(NextCommand):
             stack.callback(run_of(connection).end)  # also of a run that fails
             if connection.vendor == "postgresql" and not only_looks:
                 self.still_alone = _enter(stack, connection)
-                if (options["refuse_drift"] or policy.refuse_drift) and not options["fake"]:
-                    stack.enter_context(refusing_drift(connection))
+                if not options["fake"]:
+                    stack.enter_context(
+                        checking_plan(connection, *_checks(connection, options, policy))
+                    )
                 stack.enter_context(limiting_every_statement(connection))
             super().handle(*args, **options)
 
@@ -128,6 +142,22 @@ class Command(NextCommand):
             "all migrations before this one, and each of its statements that ended; convergent operations "
             "continue from there, others begin again"
         )
+
+
+def _checks(
+    connection: BaseDatabaseWrapper, options: dict[str, Any], policy: LockPolicy
+) -> Iterator[PlanCheck]:
+    """Yield the checks of the plan: those of the rights and, if asked for, of the drift."""
+
+    def rights(plan: Any, apps: Any) -> None:
+        require_rights(connection, plan, apps, fakes_initial=options["fake_initial"])
+
+    def drift(plan: Any, _: Any) -> None:
+        require_no_drift(connection, plan)
+
+    yield rights
+    if options["refuse_drift"] or policy.refuse_drift:
+        yield drift
 
 
 def _enter(stack: ExitStack, connection: BaseDatabaseWrapper) -> Callable[[], None]:

@@ -57,6 +57,7 @@ _STYLES = {
     Status.MISSING: "ERROR",
     Status.DIFFERENT: "ERROR",
     Status.UNDECLARED: "NOTICE",
+    Status.HEALTH: "NOTICE",
 }
 
 

@@ -123,6 +123,20 @@ def test_a_clean_schema_with_an_undeclared_column_has_nothing_to_look_at_first(
     assert undeclared.count('<tr class="status-undeclared">') > 0
 
 
+def test_a_note_of_health_is_behind_a_link_and_no_finding(
+    watcher: Client, drifted: Database
+) -> None:
+    drifted.run(
+        "INSERT INTO signals (id, ts, created_at, updated_at) VALUES (5, now(), now(), now())"
+    )
+    page = read(watcher, drifted)
+    assert "Not as declared (3)" in page
+    assert "1 note of health</a>." in page
+    notes = text(watcher, drifted, status="health")
+    assert notes.count('<tr class="status-health">') == 1
+    assert "its next value is 1, and id reaches 5" in notes
+
+
 def test_an_accepted_finding_is_none_and_a_stale_entry_is_shown(
     watcher: Client, drifted: Database, tmp_path: Path, settings: Any
 ) -> None:
