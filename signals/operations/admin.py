@@ -194,6 +194,8 @@ def _context(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[s
         "problems": sorted({line.problem for line in lines} - {""}),
         "notes": sum(bool(line.component["note"]) for line in lines),
         "harmless": harmless,
+        "awaiting": sum(line.status is Status.AWAITING for line in lines),
+        "awaiting_query": query.without("page", "app", status=Status.AWAITING.name.lower()),
         "harmless_query": query.without("page", "app", status=Status.UNDECLARED.name.lower()),
         "health": sum(line.status is Status.HEALTH for line in lines),
         "health_query": query.without("page", "app", status=Status.HEALTH.name.lower()),

@@ -146,9 +146,10 @@ class Convergent(Contract):
         connection = site.connection
         if not (editor.collect_sql or connection.in_atomic_block or connection.get_autocommit()):
             raise NeedsAutocommit(self.describe(), "the connection has autocommit off")
-        migration = run_of(connection).migration_of(self)
+        run = run_of(connection)
+        migration, expands = run.migration_of(self), forwards and run.expands
         targets = [
-            (operation, replace(place, migration=migration, limits=self.limits))
+            (operation, replace(place, migration=migration, limits=self.limits, expands=expands))
             for operation, place in self.targets(site)
         ]
         if not forwards:

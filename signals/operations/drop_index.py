@@ -11,9 +11,12 @@ from django.db.models import Index
 
 from .catalog.tables import Table
 from .create_index import CreateIndexConcurrentlyIfMissing
+from .execution.run import run_of
+from .findings import Snapshot
 from .refusals import declared_part
 from .removal import Removal
 from .site import Site
+from .statements import Statement
 
 
 class DropIndexConcurrentlyIfPresent(Removal, RemoveIndex):
@@ -22,6 +25,9 @@ class DropIndexConcurrentlyIfPresent(Removal, RemoveIndex):
     Needs atomic = False on the migration. A killed run leaves an invalid index, which the next run drops.
     An index of that name on another table is left alone; one that belongs to a constraint stops the run.
     Backwards builds the index again as CreateIndexConcurrentlyIfMissing does.
+
+    In the phase expand the index stays for the queries of old code, unless the same run builds another one of
+    that name.
 
     model_name, name: as for Django's RemoveIndex.
     fallbacks: as declared when the index was created; they are dropped too, and backwards chooses among
@@ -53,6 +59,11 @@ class DropIndexConcurrentlyIfPresent(Removal, RemoveIndex):
 
     def is_present(self, site: Site, found: Table) -> bool:
         return any(found.index(each.name) for each in self.addition(site).variants)
+
+    def harmless(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        """Return no statement, as new code can live with the index, unless its name is needed for another."""
+        is_in_the_way = run_of(site.connection).declares_again(self)
+        return super().harmless(site, snapshot) if is_in_the_way else []
 
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
         return True

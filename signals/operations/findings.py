@@ -20,6 +20,7 @@ class Status(enum.Enum):
     BUILDING = "… Building"
     DIFFERENT = "≠ Different"
     LEFTOVER = "? Leftover"
+    AWAITING = "… Awaiting contract"
     UNDECLARED = "+ Undeclared"
     UNJUDGED = "~ Not judged"
     HEALTH = "▲ Health"

@@ -10,6 +10,7 @@ from django.db.migrations.state import ProjectState
 from .base import Convergent
 from .catalog.tables import Table
 from .components.indexes import compare_index
+from .components.leaving import drop_all_foreign_keys
 from .errors import Refused
 from .findings import Finding, Snapshot, Status
 from .refusals import keep
@@ -55,6 +56,8 @@ class Removal(Convergent):
             return []
 
     def with_row_facts(self, site: Site, snapshot: Snapshot, *, forwards: bool) -> Snapshot:
+        if site.expands:
+            return snapshot
         return self.addition(site).with_row_facts(site, snapshot, forwards=not forwards)
 
     def is_present(self, site: Site, found: Table) -> bool:
@@ -88,6 +91,8 @@ class Removal(Convergent):
         return self.inspect(site, snapshot)
 
     def plan(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        if site.expands:
+            return self.harmless(site, snapshot)
         return self.addition(site).plan_backwards(site, snapshot)
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
@@ -111,6 +116,14 @@ class Removal(Convergent):
             return self.addition(site).script(site)
         except _RENAMED as error:
             raise self._impossible(site, error) from error
+
+    def harmless(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        """Return the statements that let new code live with the component, which old code still uses.
+
+        Return those that drop it, unless a subclass knows how new code can live with it. A check or a
+        uniqueness goes at once: old code misses neither, and both would refuse rows of new code.
+        """
+        return self.addition(site).plan_backwards(site, snapshot)
 
     def _build_again(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         addition = self.addition(site)
@@ -169,3 +182,7 @@ class RemovalOf(Removal):
         if snapshot.found is None:
             return self._addition.plan(site, snapshot)
         return super().plan_backwards(site, snapshot)
+
+    def harmless(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        """Return the statements that drop the table's foreign keys to other tables."""
+        return drop_all_foreign_keys(site, snapshot.found) if snapshot.found else []

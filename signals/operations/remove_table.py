@@ -8,6 +8,7 @@ from django.db.migrations.operations.models import DeleteModel
 from .base import Convergent
 from .catalog.tables import Table
 from .components.foreign_keys import drop_foreign_key, has_db_constraint
+from .components.leaving import drop_all_foreign_keys
 from .create_table import CreateTableIfMissing, through_table
 from .errors import Refused
 from .findings import Snapshot
@@ -24,6 +25,9 @@ class RemoveTableIfPresent(Removal, DeleteModel):
     refused in any case. The tables of its ManyToManyFields are dropped before it. A killed run leaves the
     table without some of its foreign keys; the next run continues there. Backwards creates the table again,
     without rows.
+
+    In the phase expand only the foreign keys are dropped, and the table stays until contract. Backwards from
+    there builds them again.
 
     name: as for Django's DeleteModel.
     allow_data_loss: drop the table with its rows.
@@ -70,6 +74,8 @@ class RemoveTableIfPresent(Removal, DeleteModel):
         found = snapshot.found
         if found is None:
             return []
+        if site.expands:
+            return self.harmless(site, snapshot)
         if snapshot.has_rows and not self.allow_data_loss:
             raise Refused(
                 self.describe(),
@@ -85,3 +91,7 @@ class RemoveTableIfPresent(Removal, DeleteModel):
         if snapshot.found is None:
             return self.addition(site).plan(site, snapshot)
         return super().plan_backwards(site, snapshot)
+
+    def harmless(self, site: Site, snapshot: Snapshot) -> list[Statement]:
+        """Return the statements that drop the table's foreign keys to other tables."""
+        return drop_all_foreign_keys(site, snapshot.found) if snapshot.found else []

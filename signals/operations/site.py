@@ -39,6 +39,7 @@ class Site:
     migration: the migration's label in a run of `migrate`, else empty.
     limits: those of the operation on whose behalf another one works here.
     coming: the columns that earlier steps of the plan are going to add.
+    expands: whether a removal leaves what the release before still uses, and only makes it harmless.
     """
 
     connection: BaseDatabaseWrapper
@@ -49,6 +50,7 @@ class Site:
     migration: str = ""
     limits: Mapping[str, float] = field(default_factory=dict, compare=False)
     coming: frozenset[str] = frozenset()
+    expands: bool = False
 
     @property
     def table(self) -> str:

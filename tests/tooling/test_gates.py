@@ -14,6 +14,7 @@ from signals.operations.management.arguments import ExitCode
 from tests.tooling.test_compose import SECRETS, render
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
+CONTRACT = yaml.safe_load((INFRA / "kubernetes-contract.yaml").read_text())
 JOB, CRON, WORKER = yaml.safe_load_all((INFRA / "kubernetes.yaml").read_text())
 
 
@@ -64,8 +65,20 @@ def test_a_job_of_kubernetes_runs_commands_that_exist_and_knows_their_exit_codes
 
 def test_the_gate_migrates_before_it_verifies() -> None:
     assert [each["command"][2] for each in containers(JOB["spec"])] == ["migrate", "verify_schema"]
+    assert parse(next(containers(JOB["spec"]))["command"])["phase"] == "expand"
     uid = JOB["spec"]["template"]["spec"]["securityContext"]["runAsUser"]
     assert f"--uid {uid} " in (INFRA / "Dockerfile").read_text()
+
+
+def test_the_job_after_the_rollout_contracts() -> None:
+    (only,) = containers(CONTRACT["spec"])
+    options = parse(only["command"])
+    assert (options["phase"], options["after"]) == ("contract", 60)
+    first = next(containers(JOB["spec"]))
+    assert (only["image"], only["securityContext"]) == (first["image"], first["securityContext"])
+    (rule,) = CONTRACT["spec"]["podFailurePolicy"]["rules"]
+    codes = {ExitCode.FINDINGS, ExitCode.USAGE, ExitCode.CONFIGURATION}
+    assert set(rule["onExitCodes"]["values"]) == codes
 
 
 def test_the_rules_ask_for_metrics_that_are_written() -> None:
@@ -96,5 +109,5 @@ def test_the_documented_gate_is_a_line_for_a_shell() -> None:
     for line in lines:
         parse(line.split())
     assert any(line.endswith("verify_schema") for line in lines)
-    for name in ("kubernetes.yaml", "prometheus-rules.yml"):
+    for name in ("kubernetes.yaml", "kubernetes-contract.yaml", "prometheus-rules.yml"):
         assert f"({name})" in text

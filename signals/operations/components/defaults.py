@@ -43,7 +43,7 @@ def as_declared(
         return wanted
     if other is not None and other.has_db_default():
         return replace(wanted, default=None, folded="")
-    is_same = _varies(field) or same_default(found, wanted)
+    is_same = varies(field) or same_default(found, wanted)
     return replace(wanted, default=found.default if is_same else None, folded="")
 
 
@@ -64,7 +64,7 @@ def is_of_python(field: AnyField) -> bool:
     return not has_another and editor._effective_default(field) is not None
 
 
-def _varies(field: Any) -> bool:
+def varies(field: Any) -> bool:
     """Return whether the field's default in Python may be another one each time."""
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
         return True

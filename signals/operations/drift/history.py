@@ -1,6 +1,6 @@
 """The declarations of the applied migrations, replayed from the migration graph."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -42,6 +42,7 @@ class ModelHistory:
     fills: by field, the backfill of its column and the migration of that.
     retyped: the fields of which a migration changed the type.
     removed: by kind and name, the migration that removed the object from the database.
+    awaiting: the kinds and names of those that may be left until `migrate --phase contract`.
     parts: the parts that the model has after the migrations so far.
     """
 
@@ -51,6 +52,7 @@ class ModelHistory:
     fills: dict[str, tuple[Convergent, str]] = field(default_factory=dict)
     retyped: set[str] = field(default_factory=set)
     removed: dict[tuple[str, str], str] = field(default_factory=dict)
+    awaiting: set[tuple[str, str]] = field(default_factory=set)
     parts: dict[Source, Any] = field(default_factory=dict)
 
     def rename(self, old: str, new: str) -> None:
@@ -82,6 +84,7 @@ class History:
     models: the history of each model, by app and lower-cased name.
     enums: by name, the operation that declared the enum last, with its app and migration.
     dropped: by table, the migration that dropped it.
+    awaiting: those of them that may be left until `migrate --phase contract`.
     unknown: the migrations that are recorded as applied, and that the installed apps neither have nor
         replace.
     """
@@ -91,6 +94,7 @@ class History:
     models: dict[ModelKey, ModelHistory] = field(default_factory=dict)
     enums: dict[str, tuple[Any, str, str]] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
+    awaiting: set[str] = field(default_factory=set)
     unknown: tuple[ModelKey, ...] = ()
 
     def origin(self, key: ModelKey, source: Source) -> str:
@@ -139,7 +143,7 @@ def replay(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> History:
             except (LookupError, FieldDoesNotExist) as error:  # it needs one that is not recorded
                 raise BadMigrationError(_incomplete(loader, key, error)) from error
     _as_stored(history.state, connection)
-    history.unknown = tuple(_unknown(loader))
+    history.unknown = tuple(unknown_migrations(loader))
     return history
 
 
@@ -151,7 +155,8 @@ def _incomplete(loader: MigrationLoader, key: ModelKey, error: Exception) -> str
     return f"{'.'.join(key)} is recorded as applied, and {reason}"
 
 
-def _unknown(loader: MigrationLoader) -> Iterator[ModelKey]:
+def unknown_migrations(loader: MigrationLoader) -> Iterator[ModelKey]:
+    """Yield the migrations that are recorded, and that the installed apps neither have nor replace."""
     known = set(loader.disk_migrations)
     known |= {key for each in loader.disk_migrations.values() for key in each.replaces}
     for app, name in sorted(set(loader.applied_migrations) - known):
@@ -209,17 +214,17 @@ class _Replay:
             past.retyped.add(operation.name)
 
     def _record_removal(self, operation: Operation, past: ModelHistory) -> None:
-        model = self._model(operation)
-        match operation:
-            case migrations.RemoveField() if model and operation.name in model.fields:
-                column = _column(operation.name, model.fields[operation.name])
-                past.removed["column", str(column)] = self.label
-            case migrations.RemoveIndex():
-                past.removed["index", str(operation.name)] = self.label
-            case migrations.RemoveConstraint():
-                past.removed["constraint", operation.name] = self.label
-            case migrations.DeleteModel() if model and _has_table(model):
-                self.history.dropped[table_of(model, self.connection)] = self.label
+        """Record what the operation removes, and whether it may be left until contract."""
+        model, is_ours = self._model(operation), isinstance(operation, Convergent)
+        if model is None:
+            return
+        if part := removed_part(operation, model):
+            past.removed[part] = self.label
+            (past.awaiting.add if is_ours else past.awaiting.discard)(part)
+        for table in removed_tables(operation, model, self.connection):
+            self.history.dropped[table] = self.label
+            awaiting = self.history.awaiting
+            (awaiting.add if is_ours else awaiting.discard)(table)
 
     def _record_state(self, operation: Operation) -> None:
         models = self.history.models
@@ -286,6 +291,51 @@ class _Replay:
         return len(set(kinds)) != 1
 
 
+def removed_part(operation: Any, model: ModelState) -> tuple[str, str] | None:
+    """Return the kind and name of the part of the model's table that the operation removes, if any.
+
+    The kind is "column", "index" or "constraint".
+    """
+    match operation:
+        case migrations.RemoveField() if operation.name in model.fields:
+            column = stored_column(operation.name, model.fields[operation.name])
+            return ("column", column) if column else None
+        case migrations.RemoveIndex():
+            return "index", str(operation.name)
+        case migrations.RemoveConstraint():
+            return "constraint", str(operation.name)
+    return None
+
+
+def removed_tables(operation: Any, model: ModelState, connection: BaseDatabaseWrapper) -> list[str]:
+    """Return the names of the tables that the operation removes, among them those of ManyToManyFields."""
+    match operation:
+        case migrations.DeleteModel() if _has_table(model):
+            return own_tables(model, connection)
+        case migrations.RemoveField() if operation.name in model.fields and _has_table(model):
+            field = {operation.name: model.fields[operation.name]}
+            return through_tables(model, field, connection)
+    return []
+
+
+def own_tables(model: ModelState, connection: BaseDatabaseWrapper) -> list[str]:
+    """Return the names of the model's table and of those of its ManyToManyFields."""
+    return [table_of(model, connection), *through_tables(model, model.fields, connection)]
+
+
+def through_tables(
+    model: ModelState, fields: Mapping[str, Any], connection: BaseDatabaseWrapper
+) -> list[str]:
+    """Return the names of the tables that Django makes for those of the fields that are ManyToManyFields."""
+    length = connection.ops.max_name_length()
+    own = table_of(model, connection).strip('"')
+    return [
+        str(each.db_table or truncate_name(f"{own}_{name}", length))
+        for name, each in fields.items()
+        if each.many_to_many and each.remote_field.through is None
+    ]
+
+
 def table_of(model: ModelState, connection: BaseDatabaseWrapper) -> str:
     """Return the name of the model's table."""
     default = f"{model.app_label}_{model.name_lower}"
@@ -337,7 +387,8 @@ def _named(name: str, declared: AnyField) -> Any:
     return copy
 
 
-def _column(name: str, declared: AnyField) -> str | None:
+def stored_column(name: str, declared: AnyField) -> str | None:
+    """Return the name of the field's column; None for a ManyToManyField."""
     copy = _named(name, declared)
     return None if copy.many_to_many else copy.column
 

@@ -9,7 +9,9 @@ from django.db.migrations.migration import Migration
 
 from ..base import Convergent
 from ..findings import Finding, Status
-from ..migrate.walk import operation_findings, state_at, steps
+from ..migrate.walk import convergent, operation_findings, state_at, steps
+from ..removal import Removal
+from .contracting import operation_leftovers
 from .printing import in_encoding
 from .records import judged_migrations, readable_records
 from .rows import Problem, unjudged
@@ -31,8 +33,8 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        """Return whether every component exists, or is absent, as declared."""
-        return all(finding.status.is_right for finding in self.findings)
+        """Return whether every component exists, is absent or awaits contract, as declared."""
+        return all(each.status.is_right or each.status is Status.AWAITING for each in self.findings)
 
     @property
     def unjudged(self) -> list[Problem]:
@@ -97,11 +99,16 @@ def report(
     replayed state, which has it once the migration is applied.
     """
     state = state_at(loader, [(migration.app_label, migration.name)], at_end=False)
+    find = operation_findings
+    if any(isinstance(each, Removal) for each in convergent(migration.operations)) and (
+        _is_applied(connection, migration)
+    ):
+        find = operation_leftovers
     findings = tuple(
         finding
         for operation, before, after in steps(migration.operations, migration.app_label, state)
         if isinstance(operation, Convergent)
-        for finding in operation_findings(connection, migration.app_label, operation, before, after)
+        for finding in find(connection, migration.app_label, operation, before, after)
     )
     if not all(isinstance(each, Convergent) for each in migration.operations):
         known = {(each.component, each.name, each.table) for each in findings}
@@ -116,12 +123,14 @@ def report(
 
 def _why_nothing_is_seen(connection: BaseDatabaseWrapper, migration: Migration) -> str:
     """Return why nothing is seen of a migration that is not applied; '' if there is nothing in it."""
-    key = (migration.app_label, migration.name)
-    if not migration.operations or key in judged_migrations(
-        connection, readable_records(connection)
-    ):
+    if not migration.operations or _is_applied(connection, migration):
         return ""
     return (
-        f"{'.'.join(key)} is not recorded as applied in the database {connection.alias!r}, and what Django's "
-        "own operations declare is judged once it is (run migrate)"
+        f"{migration.app_label}.{migration.name} is not recorded as applied in the database "
+        f"{connection.alias!r}, and what Django's own operations declare is judged once it is (run migrate)"
     )
+
+
+def _is_applied(connection: BaseDatabaseWrapper, migration: Migration) -> bool:
+    key = (migration.app_label, migration.name)
+    return key in judged_migrations(connection, readable_records(connection))

@@ -29,7 +29,7 @@ def as_table(survey: Survey, paint: Paint, *, every: bool = False) -> str:
 
     every: whether the table has all rows.
     """
-    shown = [row for row in survey.rows if every or row.is_wrong(strict=True)]
+    shown = [row for row in survey.rows if every or row.is_shown]
     lines = _columns(
         _HEADINGS, [(*_label_cells(row), _painted_status(paint, row)) for row in shown]
     )
@@ -48,7 +48,7 @@ def schemas_as_table(schemas: Schemas, paint: Paint, *, every: bool = False) -> 
     groups: dict[tuple[Any, ...], list[tuple[str, Row]]] = {}
     for survey in schemas.surveys:
         for row in survey.rows:
-            if row.is_wrong(strict=True):
+            if row.is_shown:
                 groups.setdefault(_group_key(row), []).append((survey.schema, row))
     cells = []
     lines: list[str] = []
@@ -114,12 +114,10 @@ def schemas_as_json(
 ) -> str:
     """Return the object of `as_json` for the schemas that are not right, with totals and repairs."""
     wrong = [
-        _survey_as_json(
-            each, [row for row in each.rows if row.is_wrong(strict=True)], strict=strict
-        )
+        _survey_as_json(each, [row for row in each.rows if row.is_shown], strict=strict)
         for schemas in surveyed
         for each in schemas.surveys
-        if not each.is_clean(strict=True)
+        if not each.is_clean(strict=True) or any(row.is_shown for row in each.rows)
     ]
     sets = [
         {
@@ -200,7 +198,11 @@ def _schema_names(names: Sequence[str], *, every: bool) -> list[str]:
 
 def _count_texts(counts: Counter[Status], of: str = "") -> list[str]:
     """Return texts that count the components, in all and of each status."""
-    words = {Status.EXISTS: "exist", Status.UNJUDGED: "not judged"}
+    words = {
+        Status.EXISTS: "exist",
+        Status.AWAITING: "awaiting contract",
+        Status.UNJUDGED: "not judged",
+    }
     others = (Status.UNDECLARED, Status.HEALTH)  # no components of the migrations
     declared = {each: counts[each] for each in Status if each not in others}
     texts = [
@@ -222,13 +224,22 @@ def _status_name(row: Row) -> str:
     return row.finding.status.name.lower()
 
 
+_WITH_DEFINITION = (
+    Status.DIFFERENT,
+    Status.LEFTOVER,
+    Status.AWAITING,
+    Status.UNDECLARED,
+    Status.HEALTH,
+)
+
+
 def detail_lines(status: Status, component: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the (label, text) lines to show below a component's row.
 
     component: the component as `row_as_json` returns it.
     """
     listed: list[tuple[str, str]] = []
-    if status in (Status.DIFFERENT, Status.LEFTOVER, Status.UNDECLARED, Status.HEALTH):
+    if status in _WITH_DEFINITION:
         listed += [("found", component["found"]), ("wanted", component["wanted"])]
         if status is not Status.UNDECLARED:
             listed.append(("to fix", component["fix"]))

@@ -30,7 +30,7 @@ class Row:
         """Return whether the row is a finding that nobody accepts.
 
         An undeclared component is one if it refuses rows that the models allow, or if `strict`; a note of
-        health if `strict`. A component that cannot be judged is none.
+        health if `strict`. A component that awaits contract or cannot be judged is none.
         """
         status = self.finding.status
         if self.accepted:
@@ -39,7 +39,12 @@ class Row:
             return strict or self.finding.refuses_writes
         if status is Status.HEALTH:
             return strict
-        return not status.is_right and status is not Status.UNJUDGED
+        return not status.is_right and status not in (Status.AWAITING, Status.UNJUDGED)
+
+    @property
+    def is_shown(self) -> bool:
+        """Return whether a table of what is not right has the row."""
+        return self.is_wrong(strict=True) or self.finding.status is Status.AWAITING
 
     def is_repairable(self, *, replacing: bool = False) -> bool:
         """Return whether running the operation would repair the component.

@@ -234,7 +234,7 @@ class _Shape:
 class _ShapeRows:
     """The rows of a shape, in which the names are those of its first schema.
 
-    wrong: whether one of the rows is a finding or undeclared.
+    wrong: whether one of the rows is a finding, undeclared or awaits contract.
     """
 
     first: FoundSchema | None
@@ -272,7 +272,7 @@ def _survey_together(
             else:
                 each = _own_survey(connection, schema, declared, rows_of[schema.name])
             counts.update(row.finding.status for row in each.rows)
-            is_told = any(row.accepted or row.is_wrong(strict=True) for row in each.rows)
+            is_told = any(row.accepted or row.is_shown for row in each.rows)
             surveys += [each] if is_told else []
     stale = [set(declared.stale()) for declared, _ in families]
     return Schemas(
@@ -378,7 +378,7 @@ def _rows_of_shapes(
 
 
 def _shape_rows(first: FoundSchema | None, rows: Sequence[Row]) -> _ShapeRows:
-    return _ShapeRows(first, tuple(rows), any(row.is_wrong(strict=True) for row in rows))
+    return _ShapeRows(first, tuple(rows), any(row.is_shown for row in rows))
 
 
 def _own_survey(

@@ -14,14 +14,13 @@ from django.db.models.options import normalize_together
 from .. import BUILDERS
 from ..base import Convergent
 from ..catalog.query import quoted
-from ..catalog.questions import PLACED, Question
+from ..catalog.questions import Question
 from ..catalog.sessions import builds_on
 from ..catalog.tables import Column, Table
 from ..components.columns import same_column
 from ..components.defaults import as_declared
 from ..components.snapshots import Case, case, question
 from ..errors import ConvergenceError
-from ..execution.settings import is_own
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
 from ..site import AnyField, Site
 from .details import details, with_persistence, with_triggers
@@ -29,7 +28,7 @@ from .history import TABLE_SOURCE, History, ModelHistory, ModelKey, table_of
 from .reconciling import Reconciling, is_catalog_only
 from .renaming import Candidate, Renaming, candidates
 from .rows import Row
-from .undeclared import Undeclared
+from .undeclared import DroppedTable, Undeclared
 
 TABLE_KINDS = ("r", "p")  # ordinary and partitioned
 
@@ -51,25 +50,6 @@ class DeclaredEnum:
         """Yield a row for the type."""
         for finding in self.operation.compare(self.site, self.operation.placed(self.site, answer)):
             yield Row(finding, self.migration, self.operation, self.site)
-
-
-@dataclass(frozen=True, slots=True)
-class DroppedTable:
-    """A table that a migration dropped."""
-
-    site: Site
-    migration: str
-
-    def question(self, family: int = 0) -> Question:
-        """Return the question that asks the catalog whether the table exists."""
-        return Question(self.site.table, kind=PLACED, family=family)
-
-    def rows(self, answer: Any) -> Iterator[Row]:
-        """Yield a row if the table exists."""
-        if answer and ("." in self.site.table or is_own(self.site.connection, answer)):
-            name, table = self.site.db_table, self.site.table
-            fix = f"DROP TABLE {table};"
-            yield Row(Finding("table", name, table, Status.LEFTOVER, fix=fix), self.migration)
 
 
 class DeclaredModel:
@@ -235,7 +215,8 @@ class DeclaredTable:
 
     @property
     def _undeclared(self) -> Undeclared:
-        return Undeclared(self.operation, self.site, self.owner.past.removed)
+        past = self.owner.past
+        return Undeclared(self.operation, self.site, past.removed, past.awaiting)
 
     def _rows(
         self,

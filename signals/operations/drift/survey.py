@@ -16,7 +16,7 @@ from ..findings import Finding, Status
 from ..site import Site
 from .accepted import AcceptedFindings
 from .health import DeclaredFound, health_rows
-from .history import History, ModelHistory, ModelKey, migration_graph, replay, table_of
+from .history import History, ModelHistory, ModelKey, migration_graph, own_tables, replay
 from .records import (
     judged_migrations,
     judged_schema,
@@ -24,7 +24,8 @@ from .records import (
     why_nothing_is_seen,
 )
 from .rows import Row, Survey
-from .subjects import TABLE_KINDS, DeclaredEnum, DeclaredModel, DeclaredTable, DroppedTable, Subject
+from .subjects import TABLE_KINDS, DeclaredEnum, DeclaredModel, DeclaredTable, Subject
+from .undeclared import DroppedTable
 
 
 def survey(
@@ -149,10 +150,11 @@ class Declared:
     def _dropped(self) -> "Iterator[Subject]":
         """Yield the tables that a migration dropped and that no model has now."""
         models = self.history.state.models.values()
-        declared = {table_of(each, self.connection) for each in models}
+        declared = {name for each in models for name in own_tables(each, self.connection)}
         for name, migration in self.history.dropped.items():
             if name not in declared:
-                yield DroppedTable(Site(self.connection, _no_model(name), name), migration)
+                site = Site(self.connection, _no_model(name), name)
+                yield DroppedTable(site, migration, name in self.history.awaiting)
 
 
 def snapshots_for(

@@ -1,6 +1,6 @@
-"""The parts of a table that no migration declares."""
+"""What no migration declares: parts of a table, and tables that a migration dropped."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,14 +8,18 @@ from django.db.models import Index, UniqueConstraint
 
 from .. import BUILDERS
 from ..catalog.indexes import Index as CatalogIndex
+from ..catalog.questions import PLACED, Question
 from ..catalog.tables import Table
 from ..components.columns import definition
 from ..components.constraints import drop_constraint
 from ..components.indexes import drop_index, replacement_leftovers
+from ..execution.settings import is_own
 from ..findings import Finding, Status
 from ..implied import pattern_column, serving
 from ..site import Site
 from .rows import Row
+
+_BY_CONTRACT = "manage.py migrate --phase contract"
 
 _EXCLUDING = ("u", "x")  # pg_constraint.contype of those that compare rows with each other
 _KINDS = {"c": "check", "f": "foreign key", "u": "unique", "x": "exclusion", "p": "primary key"}
@@ -27,11 +31,13 @@ class Undeclared:
 
     operation: CreateTableIfMissing of the table.
     removed: by kind and name, the migration that removed the part.
+    awaiting: the kinds and names of those that `migrate --phase contract` removes.
     """
 
     operation: Any
     site: Site
     removed: Mapping[tuple[str, str], str]
+    awaiting: Collection[tuple[str, str]]
 
     def rows(self, found: Table, known: Iterable[str]) -> Iterator[Row]:
         """Yield a row for each part that no migration declares, or that one removed and that is still there.
@@ -41,31 +47,40 @@ class Undeclared:
         site = self.site
         columns = {site.column(each.name) for each in self.operation.declared(site)}
         names = {*known, *self.accepted_names(found)}
+        left: dict[
+            str, str
+        ] = {}  # the columns that await contract, and what of the table goes with them
         for column in found.columns:
             if column.name not in columns:
                 drop = f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column.name)};"
                 is_needed = column.not_null and column.default is None and not column.numbered
-                yield self._row(
+                row = self._row(
                     "column", column.name, definition(column), drop, refuses_writes=is_needed
                 )
+                if row.finding.status is Status.AWAITING:
+                    left[column.name] = row.migration
+                yield row
         for each in found.constraints:
             if each.kind in _KINDS and each.kind != "p" and each.name not in names:
                 if each.kind == "f" and self._is_declared_key(each.columns):
                     continue
                 drop = f"{drop_constraint(site, each.name).sql};"
-                yield self._row(
+                row = self._row(
                     _KINDS[each.kind],
                     each.name,
                     each.definition,
                     drop,
                     refuses_writes=each.kind in _EXCLUDING,
                 )
+                yield row if each.kind == "f" else _with_column(row, found, each.columns, left)
         for index in found.indexes:
             if index.constraint is None and index.name not in names:
                 drop = f"{drop_index(site, index.name, found).sql};"
-                yield self._row(
+                row = self._row(
                     "index", index.name, index.definition, drop, refuses_writes=index.unique
                 )
+                keys = [key[0].strip('"') for key in index.keys]
+                yield _with_column(row, found, keys, left)
 
     def accepted_names(self, found: Table) -> Iterator[str]:
         """Yield the names of indexes and constraints that are declared, or accepted in the place of these."""
@@ -98,6 +113,8 @@ class Undeclared:
         origin = next((removed[kind, name] for kind in kinds if (kind, name) in removed), "")
         status = Status.LEFTOVER if origin else Status.UNDECLARED
         finding = Finding(component, name, self.site.table, status, found, fix=drop)
+        if any((kind, name) in self.awaiting for kind in kinds) and not refuses_writes:
+            finding = replace(finding, status=Status.AWAITING, fix=_BY_CONTRACT)
         if refuses_writes:
             note = "it refuses rows that the models allow"
             finding = replace(finding, note=note, refuses_writes=True)
@@ -122,6 +139,45 @@ class Undeclared:
         yield from _names_of(
             serving(declared.name, found, columns, unique=unique, operator_class=operator_class)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedTable:
+    """A table that a migration dropped.
+
+    awaits: whether `migrate --phase contract` drops it, if it is still there.
+    """
+
+    site: Site
+    migration: str
+    awaits: bool = False
+
+    def question(self, family: int = 0) -> Question:
+        """Return the question that asks the catalog whether the table exists."""
+        return Question(self.site.table, kind=PLACED, family=family)
+
+    def rows(self, answer: Any) -> Iterator[Row]:
+        """Yield a row if the table exists."""
+        if answer and ("." in self.site.table or is_own(self.site.connection, answer)):
+            name, table = self.site.db_table, self.site.table
+            fix = _BY_CONTRACT if self.awaits else f"DROP TABLE {table};"
+            status = Status.AWAITING if self.awaits else Status.LEFTOVER
+            yield Row(Finding("table", name, table, status, fix=fix), self.migration)
+
+
+def _with_column(row: Row, found: Table, columns: Iterable[str], left: Mapping[str, str]) -> Row:
+    """Return the row of a part of these columns, which awaits contract with one of them that does.
+
+    One that refuses the same value twice does so no more if that column may be NULL.
+
+    left: the columns that await contract, with the migrations that removed them.
+    """
+    leaving = [each for each in found.columns if each.name in columns and each.name in left]
+    if not leaving or (row.finding.refuses_writes and all(each.not_null for each in leaving)):
+        return row
+    finding = replace(row.finding, status=Status.AWAITING, fix=_BY_CONTRACT)
+    finding = replace(finding, note="", refuses_writes=False)
+    return replace(row, finding=finding, migration=left[leaving[0].name])
 
 
 def _names_of(indexes: Iterable[CatalogIndex]) -> Iterator[str]:

@@ -15,6 +15,8 @@ from ..catalog.sessions import ShownQueries
 from .limits import seconds
 
 PREFIX = "CONVERGENT_MIGRATIONS_"  # of the environment variables
+EXPAND, CONTRACT = "expand", "contract"
+PHASES = ("both", EXPAND)  # of the setting
 LINT = "LINT"  # the key of the setting that lint_migrations reads
 
 _SWITCHES = (bool, bool | None)  # the types of settings that are on or off
@@ -46,6 +48,7 @@ class LockPolicy:
     refuse_drift: whether `migrate` stops before its first statement where what it touches has drifted.
     limit_every_statement: whether `migrate` limits the waits of other operations' statements as well.
     accepted_findings: the path of the file of accepted findings; none if empty.
+    phase: "both", or "expand" if `migrate` leaves what old code uses until `migrate --phase contract`.
     index_unused_days: the time without a scan after which `verify_schema` tells that an index is not used.
     """
 
@@ -62,6 +65,7 @@ class LockPolicy:
     refuse_drift: bool = False
     limit_every_statement: bool = True
     accepted_findings: str = ""
+    phase: str = "both"
     index_unused_days: float = 30.0
 
     @classmethod
@@ -87,6 +91,8 @@ class LockPolicy:
             if key not in known:
                 raise ImproperlyConfigured(f"{what} is not a setting (use {', '.join(known)})")
             field = known[key]
+            if field.name == "phase" and value not in PHASES:
+                raise ImproperlyConfigured(f"{what} is {value!r} (use {' or '.join(PHASES)})")
             if isinstance(field.default, str):
                 if not isinstance(value, str | Path):
                     raise ImproperlyConfigured(f"{what} is {value!r} (use the path of a file)")

@@ -22,6 +22,9 @@ class Plan(Protocol):
     def read_ahead(self, operation: Any, before: ProjectState) -> None:
         """Read the catalog for the operation and those that follow it; before: the state without it."""
 
+    def declares_again(self, operation: Any) -> bool:
+        """Return whether the plan declares an index of the name of the one that the operation removes."""
+
     def look_ahead(self, operation: Any, before: ProjectState) -> None:
         """Raise the error that would stop the operation or a later one; before: the state without it."""
 
@@ -79,6 +82,7 @@ class Run:
     has_sent: whether the run has changed something.
     prints_plain: whether `sqlmigrate` prints statements without the checks whether they are needed.
     is_converging: whether a convergent operation is at work, which limits its statements itself.
+    expands: whether removals leave what the release before still uses, and only make it harmless.
     """
 
     still_alone: Callable[[], None] | None = None
@@ -88,6 +92,7 @@ class Run:
     has_sent: bool = False
     is_converging: bool = False
     prints_plain: bool = False
+    expands: bool = False
     _plan: Plan | None = None
     _at: tuple[Any, ProjectState] | None = None
 
@@ -100,11 +105,16 @@ class Run:
     def end(self) -> None:
         """Forget the plan."""
         self._plan, self._at, self.verbosity = None, None, 1
+        self.expands = False
         self.answers.forget()
 
     def migration_of(self, operation: Any) -> str:
         """Return the label of the operation's migration; empty outside a plan."""
         return self._plan.migration_of(operation) if self._plan else ""
+
+    def declares_again(self, operation: Any) -> bool:
+        """Return whether the plan declares an index of the name of the one that the operation removes."""
+        return bool(self._plan and self._plan.declares_again(operation))
 
     def enter(self, operation: Any, before: ProjectState) -> None:
         """Note that the operation begins, going forwards, and read ahead; before: the state without it."""

@@ -19,6 +19,7 @@ from django.db.models import CheckConstraint, UniqueConstraint
 from ..components.foreign_keys import has_db_constraint
 from ..contract import Contract
 from ..conversion.atomicity import is_of_state_alone, needs_autocommit
+from ..execution.policy import EXPAND, LockPolicy
 from . import altering, code, fields, sql
 from . import rules as rule
 from .steps import Fault, Step, column_of, has_managed_table, table_name_of
@@ -137,13 +138,18 @@ def _remove_field(step: Step) -> Iterator[Fault]:
     if _is(step, migrations.RemoveField) and step.is_unlimited:
         yield step.fault(rule.QUEUES)
     name = operation.name
-    if name in model.fields and (key, name) not in step.release.columns:
+    if name in model.fields and (key, name) not in step.release.columns and not _is_left(step):
         yield step.fault(rule.COLUMN_REMOVED)
 
 
 def _delete_model(step: Step) -> Iterator[Fault]:
-    if step.is_existing(step.operation.name):
+    if step.is_existing(step.operation.name) and not _is_left(step):
         yield step.fault(rule.TABLE_REMOVED)
+
+
+def _is_left(step: Step) -> bool:
+    """Return whether what the operation removes is left for the release that still runs, until contract."""
+    return isinstance(step.operation, Contract) and LockPolicy.from_settings().phase == EXPAND
 
 
 def _rename_field(step: Step) -> Iterator[Fault]:

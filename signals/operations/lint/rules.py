@@ -146,16 +146,16 @@ COLUMN_REMOVED = Rule(
     "column-removed",
     Topic.RELEASE,
     "the release that still runs names the column in every SELECT and INSERT, and fails",
-    "remove the field from the state alone (SeparateDatabaseAndState), release that, and drop the column in "
-    "a later release",
+    "remove it by RemoveColumnIfPresent in two phases (PHASE: expand), or from the state alone "
+    "(SeparateDatabaseAndState), release that, and drop the column in a later release",
 )
 TABLE_REMOVED = Rule(
     "L202",
     "table-removed",
     Topic.RELEASE,
     "the release that still runs reads and writes the table, and fails",
-    "delete the model from the state alone (SeparateDatabaseAndState), release that, and drop the table in a "
-    "later release",
+    "remove it by RemoveTableIfPresent in two phases (PHASE: expand), or from the state alone "
+    "(SeparateDatabaseAndState), release that, and drop the table in a later release",
 )
 COLUMN_RENAMED = Rule(
     "L203",

@@ -6,13 +6,12 @@ begins again.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations import SeparateDatabaseAndState
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
 from django.db.migrations.operations.base import Operation
@@ -23,6 +22,7 @@ from ..execution.limited_statements import LimitedStatements, is_in_the_way
 from ..execution.policy import LockPolicy
 from ..execution.repeating import is_repeatable
 from ..execution.waiting import pauses
+from .walk import in_database
 
 _ONE_TRY: Final = (
     "; a migration with Python of its own has one try, unless its functions are marked with @repeatable, "
@@ -90,7 +90,7 @@ def _in_tries(executor: Any, state: Any, migration: Migration, act: Callable[[An
     Raise LockWaitExceeded after the last try.
     """
     policy, callback = LockPolicy.from_settings(), executor.progress_callback
-    others = [each for each in _in_database(migration.operations) if not _is_ours(each)]
+    others = [each for each in in_database(migration.operations) if not _is_ours(each)]
     is_repeated = all(map(is_repeatable, others))
     timeout = policy.lock_timeout if is_repeated else policy.lock_timeout_in_transaction
     deadline = time.monotonic() + policy.lock_wait * is_repeated
@@ -127,20 +127,11 @@ def _without_starts(callback: Callable[..., None] | None) -> Callable[..., None]
 def _needs_limits(connection: BaseDatabaseWrapper, migration: Migration) -> bool:
     if connection.in_atomic_block or not is_limited(migration):
         return False
-    return not all(map(_is_ours, _in_database(migration.operations)))
+    return not all(map(_is_ours, in_database(migration.operations)))
 
 
 def _is_ours(operation: Operation) -> bool:
     return isinstance(operation, Convergent)
-
-
-def _in_database(operations: Iterable[Operation]) -> Iterator[Operation]:
-    """Yield the operations that may send statements, also those within SeparateDatabaseAndState."""
-    for operation in operations:
-        if type(operation) is SeparateDatabaseAndState:
-            yield from _in_database(operation.database_operations)
-        else:
-            yield operation
 
 
 def _label(migration: Migration) -> str:

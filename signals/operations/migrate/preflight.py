@@ -10,7 +10,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
-from django.db.migrations.operations import CreateModel, SeparateDatabaseAndState
+from django.db.migrations.operations import AddIndex, CreateModel, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
@@ -25,7 +25,7 @@ from ..findings import Finding
 from ..site import Site
 from .planned_changes import PlannedChanges
 from .table_names import IndexNames
-from .walk import convergent, state_of_applied, steps
+from .walk import convergent, in_database, state_of_applied, steps
 
 _PLAIN = Convergent.database_forwards
 
@@ -66,6 +66,16 @@ class MigratePlan:
         """Return the label of the operation's migration; empty if the operation is not in the plan."""
         migration = self._migrations.get(id(operation))
         return f"{migration.app_label}.{migration.name}" if migration else ""
+
+    def declares_again(self, operation: Any) -> bool:
+        """Return whether the plan declares an index of the name of the one that the operation removes."""
+        removing = self._migrations.get(id(operation))
+        return removing is not None and any(
+            isinstance(each, AddIndex) and each.index.name == operation.name
+            for migration in self._forwards
+            if migration.app_label == removing.app_label
+            for each in in_database(migration.operations)
+        )
 
     def read_ahead(self, operation: Any, before: ProjectState) -> None:
         """Read the catalog for the operation and the convergent ones right after it, in a few round trips.

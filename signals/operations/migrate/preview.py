@@ -22,6 +22,7 @@ from ..contract import Contract
 from ..convergence import plan, require_no_stop
 from ..errors import ConvergenceError, NeedsAutocommit, Refused
 from ..execution.policy import LockPolicy
+from ..execution.run import run_of
 from ..execution.send import require_no_timeouts
 from ..refusals import require_judged
 from ..site import Site
@@ -131,7 +132,8 @@ def _preview_operation(
         names.take(operation, site)
     if site.db_table and site.table in changes.moved:  # an enum has no table
         return OperationPreview(operation.describe(), (_UNKNOWN,))
-    targets = list(operation.targets(site))
+    expands = run_of(connection).expands and not backwards
+    targets = [(each, replace(place, expands=expands)) for each, place in operation.targets(site)]
     if backwards:
         targets.reverse()
     try:

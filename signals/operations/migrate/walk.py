@@ -73,6 +73,15 @@ def advance(operation: Operation, app_label: str, state: ProjectState) -> None:
     operation.state_forwards(app_label, state)
 
 
+def in_database(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """Yield the operations that may send statements, also those within SeparateDatabaseAndState."""
+    for operation in operations:
+        if type(operation) is SeparateDatabaseAndState:
+            yield from in_database(operation.database_operations)
+        else:
+            yield operation
+
+
 def convergent(operations: Sequence[Operation]) -> Iterator[Convergent]:
     """Yield the convergent operations, also those inside SeparateDatabaseAndState."""
     for operation in operations:

@@ -297,7 +297,7 @@ def _is_final(row: Row) -> bool:
 
 
 def _is_unexplained(row: Row) -> bool:
-    return row.finding.status in (Status.UNDECLARED, Status.LEFTOVER)
+    return row.finding.status in (Status.UNDECLARED, Status.LEFTOVER, Status.AWAITING)
 
 
 def _explained(row: Row) -> Row:

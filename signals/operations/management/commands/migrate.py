@@ -22,7 +22,7 @@ from ...errors import (
 )
 from ...execution import migrators_lock
 from ...execution.open_line import open_line
-from ...execution.policy import LockPolicy
+from ...execution.policy import CONTRACT, EXPAND, LockPolicy
 from ...execution.run import run_of
 from ...migrate.limited_migrations import limiting_every_statement
 from ...migrate.rights import require_rights
@@ -31,6 +31,7 @@ from ...refusals import require_driver
 from ..arguments import ExitCode
 from ..drift_refusal import require_no_drift
 from ..inheritance import next_command
+from ..phases import add_phase_arguments, chosen_phase, expanding, run_contract
 from ..plan_checks import PlanCheck, checking_plan
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Command(NextCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
+        add_phase_arguments(parser)
         parser.add_argument(
             "--refuse-drift",
             action="store_true",
@@ -85,6 +87,10 @@ class Command(NextCommand):
             require_driver(connection)
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=ExitCode.CONFIGURATION) from error
+        phase = chosen_phase(options, policy.phase)
+        if phase == CONTRACT:
+            self._contract(connection, options)
+            return
         only_looks = options["plan"] or options["check_unapplied"]
         with ExitStack() as stack:
             logger.addFilter(open_line)
@@ -96,8 +102,21 @@ class Command(NextCommand):
                     stack.enter_context(
                         checking_plan(connection, *_checks(connection, options, policy))
                     )
+                    if phase == EXPAND:
+                        begin = expanding(connection, self.stderr)
+                        stack.enter_context(checking_plan(connection, begin))
                 stack.enter_context(limiting_every_statement(connection))
             super().handle(*args, **options)
+
+    def _contract(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> None:
+        """Run the phase contract; do nothing in a database that is not PostgreSQL."""
+        if connection.vendor != "postgresql":
+            return
+        with ExitStack() as stack:
+            stack.callback(run_of(connection).end)
+            if not options.get("dry_run"):
+                _enter(stack, connection)
+            run_contract(connection, options, self.stdout)
 
     def migration_progress_callback(
         self, action: str, migration: Any = None, fake: bool = False

@@ -11,9 +11,12 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.template.defaultfilters import filesizeformat, pluralize
 
+from ...execution.policy import EXPAND, PHASES, LockPolicy
+from ...execution.run import run_of
 from ...migrate.preview import MigrationPreview, StatementPreview, preview
 from ...refusals import require_driver
 from ..arguments import ExitCode, find_migration, require_alias, require_app
+from ..phases import has_old_code
 
 
 class Command(BaseCommand):
@@ -29,6 +32,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="alias of the database")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument("--phase", choices=PHASES, help="as for migrate")
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias = options["database"]
@@ -39,6 +43,8 @@ class Command(BaseCommand):
             raise CommandError(what, returncode=ExitCode.USAGE)
         try:
             require_driver(connection)
+            phase = options["phase"] or LockPolicy.from_settings().phase
+            run_of(connection).expands = phase == EXPAND and has_old_code(connection)
             executor = MigrationExecutor(connection)
             targets = _targets(executor, options["app_label"], options["migration_name"])
             found = list(preview(connection, executor.migration_plan(targets)))
@@ -47,6 +53,8 @@ class Command(BaseCommand):
         except DatabaseError as error:
             what = f"the database {alias!r} cannot be read: {error}"
             raise CommandError(what, returncode=ExitCode.UNAVAILABLE) from error
+        finally:
+            run_of(connection).end()
         self.stdout.write(_as_json(alias, found) if options["json"] else "\n".join(_lines(found)))
         if found:
             raise SystemExit(ExitCode.FINDINGS)

@@ -56,6 +56,7 @@ _STYLES = {
     Status.ABSENT: "SUCCESS",
     Status.MISSING: "ERROR",
     Status.DIFFERENT: "ERROR",
+    Status.AWAITING: "NOTICE",
     Status.UNDECLARED: "NOTICE",
     Status.HEALTH: "NOTICE",
 }
