@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import RenameModel, SeparateDatabaseAndState
+from django.db.migrations.exceptions import BadMigrationError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
@@ -31,6 +32,7 @@ from .history import (
     stored_column,
     table_of,
     unknown_migrations,
+    why_incomplete,
 )
 
 # Raised where a declaration does not fit the state, as behind a removal from the state alone.
@@ -101,7 +103,8 @@ def left_by_removals(
 ) -> Leftovers:
     """Return what the convergent removals of the recorded migrations have left; change nothing.
 
-    What a later state declares again is none of it.
+    What a later state declares again is none of it. Raise BadMigrationError if a recorded migration lacks
+    what it builds on.
 
     app_label: limits them to one app. days: leaves alone what was recorded in so many days.
     """
@@ -161,7 +164,10 @@ class _Walk:
         self._removals: list[_Recorded] = []
         for key in in_plan_order(loader):
             if key in loader.applied_migrations:
-                self._take(key, loader.graph.nodes[key].operations, self._state)
+                try:
+                    self._take(key, loader.graph.nodes[key].operations, self._state)
+                except (LookupError, FieldDoesNotExist) as error:
+                    raise BadMigrationError(why_incomplete(loader, key, error)) from error
 
     def present(self, app_label: str | None) -> list[_Recorded]:
         """Return the removals of which the database still has something by its name.

@@ -141,13 +141,14 @@ def replay(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> History:
             try:
                 walk.take(loader.graph.nodes[key])
             except (LookupError, FieldDoesNotExist) as error:  # it needs one that is not recorded
-                raise BadMigrationError(_incomplete(loader, key, error)) from error
+                raise BadMigrationError(why_incomplete(loader, key, error)) from error
     _as_stored(history.state, connection)
     history.unknown = tuple(unknown_migrations(loader))
     return history
 
 
-def _incomplete(loader: MigrationLoader, key: ModelKey, error: Exception) -> str:
+def why_incomplete(loader: MigrationLoader, key: ModelKey, error: Exception) -> str:
+    """Return which recorded migration does not fit those that are recorded before it, and why."""
     parents = sorted(each.key for each in loader.graph.node_map[key].parents)
     lacking = [each for each in parents if each not in loader.applied_migrations]
     depends = ", ".join(".".join(each) for each in lacking)

@@ -105,7 +105,6 @@ class Run:
     def end(self) -> None:
         """Forget the plan."""
         self._plan, self._at, self.verbosity = None, None, 1
-        self.expands = False
         self.answers.forget()
 
     def migration_of(self, operation: Any) -> str:

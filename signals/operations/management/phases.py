@@ -3,12 +3,13 @@
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.db import migrations
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.exceptions import BadMigrationError
 from django.db.migrations.migration import Migration
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -19,7 +20,7 @@ from ..execution.policy import CONTRACT, EXPAND, PHASES
 from ..execution.run import run_of
 from ..migrate.walk import in_database
 from .arguments import ExitCode, load_migrations, require_app
-from .plan_checks import PlanCheck
+from .plan_checks import checking_plan
 
 # Options by what people write; each is of the phase contract alone, or not of it.
 _OF_CONTRACT = {"after": "--after", "older_than": "--older-than", "dry_run": "--dry-run"}
@@ -83,16 +84,23 @@ def chosen_phase(options: dict[str, Any], default: str) -> str:
     return phase
 
 
-def expanding(connection: BaseDatabaseWrapper, stderr: OutputWrapper) -> PlanCheck:
-    """Return the check of the plan that begins the phase expand, and warns of what is dropped at once."""
+@contextmanager
+def expanding(connection: BaseDatabaseWrapper, stderr: OutputWrapper) -> Iterator[None]:
+    """Run `migrate` within the block in the phase expand; warn before it of what is dropped at once."""
+    run = run_of(connection)
+    before = run.expands
 
     def begin(plan: Sequence[tuple[Migration, bool]], _: Any) -> None:
-        run_of(connection).expands = has_old_code(connection)
+        run.expands = has_old_code(connection)
         for line in _removed_at_once(plan):
-            if run_of(connection).expands:
+            if run.expands:
                 stderr.write(line)
 
-    return begin
+    try:
+        with checking_plan(connection, begin):
+            yield
+    finally:
+        run.expands = before
 
 
 def has_old_code(connection: BaseDatabaseWrapper) -> bool:
@@ -131,7 +139,11 @@ def run_contract(
 
 
 def _find(connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Leftovers:
-    return left_by_removals(connection, options.get("app_label"), options.get("older_than") or 0)
+    days = options.get("older_than") or 0
+    try:
+        return left_by_removals(connection, options.get("app_label"), days)
+    except BadMigrationError as error:
+        raise CommandError(str(error), returncode=ExitCode.CONFIGURATION) from error
 
 
 def _list(found: Leftovers, says: Any) -> None:

@@ -289,6 +289,15 @@ def test_an_index_makes_room_for_another_of_its_name(mill: Project) -> None:
     assert contract(mill) == ("  Nothing to remove.\n", "")
 
 
+def test_records_that_do_not_fit_together_are_named(mill: Project) -> None:
+    release(mill, REMOVE_KIND)
+    query(mill, "DELETE FROM django_migrations WHERE name = '0001_step'")
+    done = mill.manage("migrate", "--phase", "contract")
+    assert done.returncode == 3
+    lacks = "mill.0002_step is recorded as applied, and it depends on mill.0001_step, which is not"
+    assert done.stderr == f"CommandError: {lacks}\n"
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

@@ -103,8 +103,7 @@ class Command(NextCommand):
                         checking_plan(connection, *_checks(connection, options, policy))
                     )
                     if phase == EXPAND:
-                        begin = expanding(connection, self.stderr)
-                        stack.enter_context(checking_plan(connection, begin))
+                        stack.enter_context(expanding(connection, self.stderr))
                 stack.enter_context(limiting_every_statement(connection))
             super().handle(*args, **options)
 

@@ -54,7 +54,7 @@ class Command(BaseCommand):
             what = f"the database {alias!r} cannot be read: {error}"
             raise CommandError(what, returncode=ExitCode.UNAVAILABLE) from error
         finally:
-            run_of(connection).end()
+            run_of(connection).expands = False
         self.stdout.write(_as_json(alias, found) if options["json"] else "\n".join(_lines(found)))
         if found:
             raise SystemExit(ExitCode.FINDINGS)
