@@ -135,10 +135,11 @@ class Comparison:
         return Row(finding, origin, operation, site)
 
     def _origin(self, each: CatalogObject) -> str:
-        """Return the last migration whose text has the object's name, or else that of its table."""
-        for name in (each.name.partition("(")[0], each.table.replace('"', "")):
-            word = re.compile(rf"\b{re.escape(name)}\b")
-            found = [label for label, text in self.origins.items() if name and word.search(text)]
+        """Return the last migration whose text has the object's name, or else its table's in quotes."""
+        name, table = re.escape(each.name.partition("(")[0]), re.escape(each.table.replace('"', ""))
+        for pattern in (rf"\b{name}\b" if name else "", rf"[\"']{table}[\"']" if table else ""):
+            word = re.compile(pattern)
+            found = [label for label, text in self.origins.items() if pattern and word.search(text)]
             if found:
                 return found[-1]
         return ""
