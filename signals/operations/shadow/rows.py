@@ -135,12 +135,13 @@ class Comparison:
         return Row(finding, origin, operation, site)
 
     def _origin(self, each: CatalogObject) -> str:
-        """Return the last migration whose text has the object's name, or else that of its table."""
-        for name in (each.name.partition("(")[0], each.table.replace('"', "")):
-            word = re.compile(rf"\b{re.escape(name)}\b")
-            found = [label for label, text in self.origins.items() if name and word.search(text)]
+        """Return the last migration that has the object's name, or the first with its table's in quotes."""
+        name, table = each.name.partition("(")[0], each.table.replace('"', "")
+        for part, mark, place in ((name, r"\b", -1), (table, "[\"']", 0)):
+            word = re.compile(f"{mark}{re.escape(part)}{mark}")
+            found = [label for label, text in self.origins.items() if part and word.search(text)]
             if found:
-                return found[-1]
+                return found[place]
         return ""
 
     def _unjudged(self, pair: Pair, finding: Finding) -> Finding:
