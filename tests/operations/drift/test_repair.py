@@ -299,7 +299,16 @@ def test_the_json_has_stable_keys(stock_project: Project) -> None:
         "components",
     ]
     assert list(one["counts"]) == [
-        *("exists", "absent", "missing", "unfinished", "building", "different", "leftover"),
+        *(
+            "exists",
+            "absent",
+            "missing",
+            "unfinished",
+            "building",
+            "different",
+            "leftover",
+            "awaiting",
+        ),
         *("undeclared", "unjudged", "health"),
     ]
     assert one["counts"]["missing"] == 2
