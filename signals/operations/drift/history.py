@@ -221,7 +221,8 @@ class _Replay:
             return
         if part := removed_part(operation, model):
             past.removed[part] = self.label
-            (past.awaiting.add if is_ours else past.awaiting.discard)(part)
+            is_left = is_ours and part[0] != "constraint"  # which would refuse rows of new code
+            (past.awaiting.add if is_left else past.awaiting.discard)(part)
         for table in removed_tables(operation, model, self.connection):
             self.history.dropped[table] = self.label
             awaiting = self.history.awaiting

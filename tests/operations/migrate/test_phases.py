@@ -259,10 +259,25 @@ def test_verify_schema_shows_what_awaits_contract_and_finds_no_fault(
     assert count in path.read_text()
 
 
-def test_verify_schema_finds_a_column_that_refuses_the_rows_of_new_code(mill: Project) -> None:
-    release(mill, REMOVE_KIND)
-    query(mill, "ALTER TABLE mill_item ALTER kind DROP DEFAULT")
-    assert ("column", "kind", "leftover") in mill.not_as_declared("mill")
+@pytest.mark.parametrize("words", [("--schemas", "publi_"), ("--shadow",)])
+def test_other_ways_to_look_show_it_too(mill: Project, words: tuple[str, ...]) -> None:
+    release(mill, REMOVE_KIND, 'operations.RemoveTableIfPresent("Old"),')
+    done = mill.verify(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = [line for line in done.stdout.splitlines() if line.endswith("… Awaiting contract")]
+    assert [line.split()[:2] for line in shown] == [["column", "kind"], ["table", "mill_old"]]
+
+
+def test_verify_schema_finds_what_refuses_the_rows_of_new_code(mill: Project) -> None:
+    release(mill, REMOVE_KIND, 'operations.RemoveCheckIfPresent("Item", "name_early"),')
+    query(
+        mill,
+        "ALTER TABLE mill_item ALTER kind DROP DEFAULT, ADD CONSTRAINT name_early CHECK (name < 'x')",
+    )
+    found = {("column", "kind", "leftover"), ("check", "name_early", "leftover")}
+    assert found <= mill.not_as_declared("mill")
+    assert len(contract(mill)[0].splitlines()) == 2
+    assert mill.verify("mill").returncode == 0
 
 
 def test_expand_warns_of_what_stock_operations_drop_at_once(mill: Project) -> None:
