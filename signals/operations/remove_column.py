@@ -21,6 +21,8 @@ from .components.leaving import (
 )
 from .contract import OF_A_KEY
 from .create_table import through_table
+from .errors import Refused
+from .execution.run import run_of
 from .findings import Snapshot
 from .removal import Removal, RemovalOf
 from .set_not_null import SetNotNullIfNullable
@@ -80,6 +82,14 @@ class RemoveColumnIfPresent(Removal, RemoveField):
         column = found.column(site.column(self.name)) if found else None
         if found is None or column is None:
             return []
+        if run_of(site.connection).declares_again(self):
+            raise Refused(
+                self.describe(),
+                site.table,
+                f"a later migration of this run adds {self.name} again, and the phase expand leaves the old "
+                "column until contract",
+                "release the later migration after contract, or let its column have another name (db_column)",
+            )
         keys = drop_all_foreign_keys(site, found, column.name)
         return [*keys, *self._drop_proof(site, found), *ease_inserts(site, field, found, column)]
 

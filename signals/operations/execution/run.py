@@ -23,7 +23,7 @@ class Plan(Protocol):
         """Read the catalog for the operation and those that follow it; before: the state without it."""
 
     def declares_again(self, operation: Any) -> bool:
-        """Return whether the plan declares an index of the name of the one that the operation removes."""
+        """Return whether the plan declares later what has the name of what the operation removes."""
 
     def look_ahead(self, operation: Any, before: ProjectState) -> None:
         """Raise the error that would stop the operation or a later one; before: the state without it."""
@@ -112,7 +112,7 @@ class Run:
         return self._plan.migration_of(operation) if self._plan else ""
 
     def declares_again(self, operation: Any) -> bool:
-        """Return whether the plan declares an index of the name of the one that the operation removes."""
+        """Return whether the plan declares later what has the name of what the operation removes."""
         return bool(self._plan and self._plan.declares_again(operation))
 
     def enter(self, operation: Any, before: ProjectState) -> None:

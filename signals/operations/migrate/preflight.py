@@ -10,7 +10,14 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
-from django.db.migrations.operations import AddIndex, CreateModel, SeparateDatabaseAndState
+from django.db.migrations.operations import (
+    AddField,
+    AddIndex,
+    CreateModel,
+    RemoveField,
+    RemoveIndex,
+    SeparateDatabaseAndState,
+)
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
@@ -68,14 +75,16 @@ class MigratePlan:
         return f"{migration.app_label}.{migration.name}" if migration else ""
 
     def declares_again(self, operation: Any) -> bool:
-        """Return whether the plan declares an index of the name of the one that the operation removes."""
+        """Return whether the plan declares later what has the name of what the operation removes."""
         removing = self._migrations.get(id(operation))
-        return removing is not None and any(
-            isinstance(each, AddIndex) and each.index.name == operation.name
-            for migration in self._forwards
-            if migration.app_label == removing.app_label
-            for each in in_database(migration.operations)
-        )
+        is_later = False
+        for migration in self._forwards:
+            for each in in_database(migration.operations):
+                is_same_app = removing and migration.app_label == removing.app_label
+                if is_later and is_same_app and _declares_again(each, operation):
+                    return True
+                is_later = is_later or each is operation
+        return False
 
     def read_ahead(self, operation: Any, before: ProjectState) -> None:
         """Read the catalog for the operation and the convergent ones right after it, in a few round trips.
@@ -143,6 +152,16 @@ def _row_of(operation: Operation, operations: Sequence[Operation]) -> list[Opera
             if inner:
                 return inner
     return []
+
+
+def _declares_again(later: Operation, removal: Any) -> bool:
+    """Return whether the operation adds an index or a field of the name of the one that is removed."""
+    if isinstance(later, AddIndex) and isinstance(removal, RemoveIndex):
+        return bool(later.index.name == removal.name)
+    if isinstance(later, AddField) and isinstance(removal, RemoveField):
+        names = (later.model_name_lower, later.name_lower)
+        return names == (removal.model_name_lower, removal.name_lower)
+    return False
 
 
 def _begins_with(operation: Operation, first: Operation) -> bool:

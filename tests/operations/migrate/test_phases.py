@@ -313,6 +313,19 @@ def test_records_that_do_not_fit_together_are_named(mill: Project) -> None:
     assert done.stderr == f"CommandError: {lacks}\n"
 
 
+def test_a_column_that_is_added_again_is_refused_before_anything_of_it_changes(
+    mill: Project,
+) -> None:
+    before = objects(mill)
+    add = 'operations.AddColumnIfMissing("Item", "kind", models.TextField(null=True)),'
+    write_step(mill, REMOVE_KIND + add)
+    _, said = run_command(mill, "migrate", "mill", "-v0", code=1, **EXPAND)
+    assert "adds kind again, and the phase expand leaves the old column until contract" in said
+    assert objects(mill) == before
+    run_command(mill, "migrate", "mill", "-v0")
+    assert columns(mill)["kind"] == "text f"
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
