@@ -47,6 +47,7 @@ class LockPolicy:
     limit_every_statement: whether `migrate` limits the waits of other operations' statements as well.
     accepted_findings: the path of the file of accepted findings; none if empty.
     index_unused_days: the time without a scan after which `verify_schema` tells that an index is not used.
+    shadow: whether the checks and the admin page tell what the shadow shows, where its replay is kept.
     """
 
     lock_timeout: float = 0.1
@@ -63,6 +64,7 @@ class LockPolicy:
     limit_every_statement: bool = True
     accepted_findings: str = ""
     index_unused_days: float = 30.0
+    shadow: bool = False
 
     @classmethod
     def from_settings(cls) -> "LockPolicy":
