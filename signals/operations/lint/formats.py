@@ -122,7 +122,7 @@ def _gitlab(report: LintReport, root: Path) -> str:
             {
                 "description": f"{each.rule.id}: {_message(each)}",
                 "check_name": each.rule.name,
-                "fingerprint": fingerprint(each),
+                "fingerprint": identity_of(each),
                 "severity": _SEVERITIES[each.level],
                 "location": {
                     "path": shown_path(each.path, root),
@@ -136,13 +136,13 @@ def _gitlab(report: LintReport, root: Path) -> str:
     )
 
 
-def fingerprint(finding: LintFinding) -> str:
+def identity_of(finding: LintFinding) -> str:
     """Return a text by which the finding is known when its line has moved."""
     return sha256("\0".join([*finding.key, str(finding.place)]).encode()).hexdigest()
 
 
 def _sarif(report: LintReport, root: Path) -> str:
-    made = sarif(report, partial(shown_path, root=root), _message, fingerprint)
+    made = sarif(report, partial(shown_path, root=root), _message, identity_of)
     return json.dumps(made, indent=2, ensure_ascii=False)
 
 

@@ -19,7 +19,7 @@ def sarif(
     report: LintReport,
     shown_path: Callable[[Path], str],
     message: Callable[[LintFinding], str],
-    fingerprint: Callable[[LintFinding], str],
+    identify: Callable[[LintFinding], str],
 ) -> dict[str, Any]:
     """Return the log of the one run; what is accepted is in it as suppressed."""
     places = {each.id: number for number, each in enumerate(RULES)}
@@ -45,7 +45,7 @@ def sarif(
                     ],
                 }
             ],
-            "partialFingerprints": {"lintMigrations/v1": fingerprint(finding)},
+            "partialFingerprints": {"lintMigrations/v1": identify(finding)},
         }
         if finding.accepted:
             kind = "external" if finding.is_listed else "inSource"

@@ -12,7 +12,7 @@ from django.db import migrations
 
 from . import rules as rule
 from . import tables
-from .sql_statements import Text, changed_table, created_table, statement_faults
+from .sql_statements import SqlScript, changed_table, created_table, statement_faults
 from .steps import Fault, Step
 
 PARSER = "pglast"
@@ -29,7 +29,7 @@ class Script:
     refusals: what the parser says of texts that it refuses.
     """
 
-    texts: tuple[Text, ...]
+    texts: tuple[SqlScript, ...]
     refusals: tuple[str, ...] = ()
 
     def changes_rows(self) -> bool:
@@ -119,5 +119,5 @@ def _parsed(texts: tuple[str, ...]) -> Script:
             first = " ".join(text.split())[:60]
             refusals.append(f"{first} …: {error}")
             continue
-        made.append(Text.of(tree.get("stmts", [])))
+        made.append(SqlScript.of(tree.get("stmts", [])))
     return Script(tuple(made), tuple(refusals))

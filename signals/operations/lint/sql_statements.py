@@ -30,13 +30,13 @@ class Parsed:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class SqlScript:
     """The statements of one text, which PostgreSQL runs in one transaction."""
 
     statements: tuple[Parsed, ...]
 
     @classmethod
-    def of(cls, trees: Iterable[dict[str, Any]]) -> "Text":
+    def of(cls, trees: Iterable[dict[str, Any]]) -> "SqlScript":
         return cls(tuple(Parsed(*next(iter(each["stmt"].items()))) for each in trees))
 
 
@@ -65,7 +65,7 @@ def changed_table(statement: Parsed) -> str:
 
 
 def statement_faults(
-    statement: Parsed, text: Text, step: Step, own: set[str], is_followed: bool
+    statement: Parsed, text: SqlScript, step: Step, own: set[str], is_followed: bool
 ) -> Broken:
     """Yield the rules that the statement breaks, and what in it breaks them.
 
@@ -144,7 +144,7 @@ def _is_done_once(statement: Parsed) -> bool:
     return guard is not None and not node.get(guard) and not is_temporary
 
 
-def _validated_at_once(statement: Parsed, text: Text, step: Step) -> str:
+def _validated_at_once(statement: Parsed, text: SqlScript, step: Step) -> str:
     """Return the constraint that the statement validates while the lock of its addition is held."""
     if statement.tag != "AlterTableStmt":
         return ""

@@ -57,9 +57,8 @@ def replay_into(shadow: BaseDatabaseWrapper, loader: MigrationLoader) -> list[Fa
         plan = recorded_plan(loader)
         state = ProjectState(real_apps=loader.unmigrated_apps)
         for place, migration in enumerate(plan, 1):
-            _ = (
-                state.apps
-            )  # rendered before, as `migrate` does, so that RunPython changes one that is
+            # Render the models before, as `migrate` does; an operation then changes what is rendered.
+            _ = state.apps
             try:
                 state = executor.apply_migration(state, migration)
             except Exception as error:  # noqa: BLE001 - a migration may raise anything

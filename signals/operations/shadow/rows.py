@@ -42,6 +42,8 @@ _KEY_COLUMNS = re.compile(r"FOREIGN KEY \((.+?)\) REFERENCES")
 # Django's index for LIKE, which it drops if the type of the column changes; see subjects.py of drift.
 _FOR_PATTERNS = re.compile(r".*_[0-9a-f]{8}_like")
 
+_WORD = r"(?<!\w){}(?!\w)"  # a name, which may begin and end with any character
+
 _SINCE_OWN_SQL = "the migrations' own SQL makes it"
 
 
@@ -135,11 +137,13 @@ class Comparison:
         return Row(finding, origin, operation, site)
 
     def _origin(self, each: CatalogObject) -> str:
-        """Return the last migration whose text has the object's name, or else that of its table."""
-        for name in (each.name.partition("(")[0], each.table.replace('"', "")):
-            found = [label for label, text in self.origins.items() if name and _has(text, name)]
+        """Return the last migration that has the object's name, or the first with its table's in quotes."""
+        name, table = each.name.partition("(")[0], each.table.replace('"', "")
+        for part, word, place in ((name, _WORD, -1), (table, r"[\"']{}[\"']", 0)):
+            whole = re.compile(word.format(re.escape(part)))
+            found = [label for label, text in self.origins.items() if part and whole.search(text)]
             if found:
-                return found[-1]
+                return found[place]
         return ""
 
     def _unjudged(self, pair: Pair, finding: Finding) -> Finding:
@@ -170,8 +174,8 @@ def _may_make(failure: FailedMigration, text: str, each: CatalogObject) -> bool:
 
 
 def _has(text: str, name: str) -> bool:
-    """Return whether the text has the name as a word; the name may begin and end with any character."""
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+    """Return whether the text has the name as a word."""
+    return re.search(_WORD.format(re.escape(name)), text) is not None
 
 
 def _advice(failure: FailedMigration) -> str:
