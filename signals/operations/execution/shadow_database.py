@@ -54,10 +54,20 @@ def shadow_database(
         finally:
             shadow.close()
             keeper.close()
-            with suppress(Error):
-                _execute(session, f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
+            _drop(session, name)
     finally:
         session.close()
+
+
+def _drop(session: BaseDatabaseWrapper, name: str) -> None:
+    """Drop the database, with the sessions in it if the role may end them; else wait until they have ended.
+
+    A role that was set in a superuser's session may not end another such session.
+    """
+    for how in (" WITH (FORCE)", ""):
+        with suppress(Error):
+            _execute(session, f"DROP DATABASE IF EXISTS {quoted(name)}{how}")
+            return
 
 
 def drop_leftover_shadows(session: BaseDatabaseWrapper) -> list[str]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.operations.dump_and_restore import SOURCES, Place, new_database, restore
 from tests.operations.projects.project import Project
-from tests.operations.projects.unmigrated_project import KEY, migrate_history
+from tests.operations.projects.unmigrated_project import KEY, migrate_history, run_command
 from tests.operations.shadow.strange_objects import KINDS, MANY_FUNCTIONS, NAMES
 
 SHELF = f"migrations.CreateModel('Shelf', [{KEY}])"
@@ -65,7 +66,8 @@ def strange(
 
 def wrong(project: Project, *words: str, **env: str) -> list[dict[str, str]]:
     """Return the rows of --shadow that are not right."""
-    done = project.verify("--shadow", "--json", *words, **env)
+    by = () if "--against" in words else ("--shadow",)
+    done = project.verify(*by, "--json", *words, **env)
     assert done.stderr == ""
     (survey,) = json.loads(done.stdout)["databases"]
     return [each for each in survey["components"] if each["status"] not in ("exists", "health")]
@@ -73,6 +75,22 @@ def wrong(project: Project, *words: str, **env: str) -> list[dict[str, str]]:
 
 def test_a_migrated_database_has_no_finding(strange: Project) -> None:
     assert wrong(strange, "--with-grants") == []
+
+
+@pytest.mark.parametrize("made", SOURCES.values(), ids=SOURCES)
+def test_a_restored_database_has_no_finding(strange: Project, made: Place) -> None:
+    with made() as origin, new_database() as target:
+        migrated = Project(strange.folder, origin.database)
+        run_command(migrated, "migrate", "mill", "-v0")
+        restore(origin, target)
+        restored = Project(strange.folder, target.database)
+        assert wrong(restored, "--with-grants") == []
+        against = wrong(restored, "--against", origin.database.url)
+        assert against == []
+        prints = [
+            run_command(each, "verify_schema", "--fingerprint") for each in (migrated, restored)
+        ]
+        assert prints[0] == prints[1]
 
 
 def test_what_is_lost_is_made_again(strange: Project) -> None:
