@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .object_grants import GRANTS
 from .object_kinds import KINDS
+from .object_operators import OPERATORS
 from .object_tables import RELATIONS
 from .query import IN_FULL, INTERPRETED, compose, query_rows, query_scripts, quoted
 
@@ -111,7 +112,7 @@ def read_objects(
     grants: whether to read privileges too, those of the owners excepted.
     """
     names = compose(connection, "%s::pg_catalog.text[]", [[judged, *schemas]])
-    queries = [*RELATIONS, *KINDS, *(GRANTS if grants else ())]
+    queries = [*RELATIONS, *KINDS, *OPERATORS, *(GRANTS if grants else ())]
     script = [f"SET LOCAL search_path = {quoted(judged)}", IN_FULL, INTERPRETED]
     for query in queries:
         text = _OWN.sub(_NOT_OF_EXTENSION, query).replace("<schemas>", names)

@@ -22,8 +22,17 @@ _Place: TypeAlias = tuple[str, str, str]
 # In the order in which one may need the other, and in which a repair makes them.
 _ORDER = (
     *("schema", "extension", "enum", "domain", "composite type", "range type", "type", "collation"),
-    *("text search configuration", "sequence", "table", "foreign table", "column", "primary key"),
+    *(
+        "text search dictionary",
+        "text search configuration",
+        "sequence",
+        "table",
+        "foreign table",
+        "column",
+        "primary key",
+    ),
     *("unique", "check", "exclusion", "foreign key", "index", "function", "procedure", "aggregate"),
+    *("operator", "operator class", "cast"),
     *("view", "materialized view", "rule", "trigger", "row security", "policy", "statistics"),
     *("event trigger", "publication", "foreign server", "comment", "grants", "default privileges"),
 )
@@ -31,6 +40,7 @@ _ORDER = (
 # What the ordinary survey judges by itself; where it found one as declared, that is so.
 _JUDGED = ("column", "enum", *NAMED_BY_DEFAULT)
 
+_SHOWN_AS_SQL = ("cast", "operator", "operator class")  # whose names are SQL
 _RELATIONS = ("foreign table", "materialized view", "sequence", "view")
 _TYPES = ("composite type", "enum", "range type", "type")
 
@@ -261,6 +271,7 @@ def _drop(each: CatalogObject) -> str:
         "grants": "REVOKE them",
         "default privileges": "ALTER DEFAULT PRIVILEGES … REVOKE …",
         "foreign server": f"DROP SERVER {name};",
+        **dict.fromkeys(_SHOWN_AS_SQL, f"DROP {each.kind.upper()} {each.name};"),
         **dict.fromkeys(_TYPES, f"DROP TYPE {name};"),
         **dict.fromkeys(
             ("policy", "rule", "trigger"), f"DROP {each.kind.upper()} {name} ON {each.table};"

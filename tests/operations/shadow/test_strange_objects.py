@@ -45,6 +45,9 @@ CREATE PROCEDURE "p.1"() LANGUAGE sql AS 'SELECT 1';
 CREATE SEQUENCE "Other.Schema"."s.1";
 CREATE TYPE "Other.Schema"."e ""1""" AS ENUM ('a');
 CREATE DOMAIN "d.1" AS integer;
+CREATE OPERATOR "Other.Schema".=== (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq);
+CREATE CAST ("Other.Schema"."e ""1""" AS integer) WITH INOUT;
+CREATE TEXT SEARCH DICTIONARY "Other.Schema"."di ""1""" (TEMPLATE = simple);
 CREATE STATISTICS "Other.Schema"."st.1" ON a, b FROM "Other.Schema"."T ""2""";
 CREATE TRIGGER "tr ""1""" AFTER UPDATE ON "Other.Schema"."T ""2"""
     FOR EACH STATEMENT EXECUTE FUNCTION "Func ""2""()"();
