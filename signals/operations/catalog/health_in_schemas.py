@@ -58,7 +58,7 @@ WHERE v.size >= %s
 
 _COLLATIONS = f"""
 WITH {_ASKED}
-SELECT x.schema, x.name, v.recorded, v.actual, x.indexes
+SELECT x.place, x.name, v.recorded, v.actual, x.indexes
 FROM (
   SELECT t.schema, l.oid, l.collversion,
     CASE WHEN l.collprovider <> 'd' THEN l.oid::pg_catalog.regcollation::pg_catalog.text END,
@@ -66,7 +66,7 @@ FROM (
       ORDER BY i.indexrelid::pg_catalog.regclass::pg_catalog.text)
   FROM t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid
   JOIN pg_catalog.pg_collation l ON l.oid = ANY(i.indcollation)
-  GROUP BY t.schema, l.oid, l.collprovider, l.collversion) x (schema, oid, version, name, indexes)
+  GROUP BY t.schema, l.oid, l.collprovider, l.collversion) x (place, oid, version, name, indexes)
 JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database()
 CROSS JOIN LATERAL (SELECT
   CASE WHEN x.name IS NULL THEN <datcollversion> ELSE x.version END,
