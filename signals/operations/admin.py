@@ -22,6 +22,7 @@ from .drift.printing import detail_lines
 from .drift.reading import command
 from .findings import Status
 from .models import Schema
+from .shadow.reading import is_asked_for, read_survey_and_shadow
 
 PAGE = 200  # rows
 
@@ -148,7 +149,7 @@ class SchemaAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not subscriptab
     def _renew(self, request: HttpRequest, alias: str) -> None:
         """Make a new reading; a failure needs no message, because the page shows it to everybody."""
         try:
-            done = renew(connections[alias])
+            done = renew(connections[alias], read_survey_and_shadow)
         except BeingRead as busy:
             since = f"{busy.at:%H:%M:%S %Z}"
             text = f"Somebody has been reading the database {alias} since {since}; look again soon."
@@ -186,6 +187,7 @@ def _context(request: HttpRequest, alias: str, aliases: Sequence[str]) -> dict[s
         "age": naturaltime(reading.at),
         "columns": ("Component", "Name", "Table", "Migration", "Status"),
         "command": command(alias),
+        "is_shadow_asked_for": is_asked_for(),
         "page": pages.get_page(request.GET.get("page")),
         "query": query.without("page"),
         "components": len(counted),

@@ -13,9 +13,9 @@ class OperationsConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401 - registers the checks
-        from .drift import checks as finding_checks  # noqa: F401 - the same
         from .management import checks as installation_checks  # noqa: F401 - the same
         from .migrate import preflight
+        from .shadow import checks as finding_checks  # noqa: F401 - the same
 
         pre_migrate.connect(preflight.remember, dispatch_uid=f"{NAME}.remember")
         post_migrate.connect(preflight.forget, dispatch_uid=f"{NAME}.forget")

@@ -1,8 +1,11 @@
 """What a table has besides the parts that operations build: comments, sequences, switched off triggers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from .query import quoted
 
 # `c` is the table of tables.py's _FACTS. A sequence belongs to a column by a dependency: 'i' of an identity,
 # 'a' of a serial. A foreign key is in force by four triggers, two of them on the table that it refers to;
@@ -20,6 +23,8 @@ DETAILS = """(SELECT pg_catalog.json_build_object(
                 WHERE t.tgconstraint = k.oid AND t.tgenabled NOT IN ('O', 'A'))),
   'sequences', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', s.seqrelid::pg_catalog.regclass::pg_catalog.text, 'column', a.attname,
+      'schema', (SELECT n.nspname FROM pg_catalog.pg_class q
+                 JOIN pg_catalog.pg_namespace n ON n.oid = q.relnamespace WHERE q.oid = s.seqrelid),
       'least', s.seqmin, 'most', s.seqmax, 'step', s.seqincrement, 'cycles', s.seqcycle,
       'readable', pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT')
           AND pg_catalog.has_table_privilege(c.oid, 'SELECT')) ORDER BY a.attnum)
@@ -35,7 +40,7 @@ DETAILS = """(SELECT pg_catalog.json_build_object(
 class Sequence:
     """The sequence of a column, from pg_sequence.
 
-    name: quoted where needed, as the session resolves it.
+    name: quoted where needed, as the session resolves it. schema: the one that it is in, plain.
     readable: whether the role may read the sequence and its table.
     """
 
@@ -46,6 +51,12 @@ class Sequence:
     step: int
     cycles: bool
     readable: bool
+    schema: str
+
+    @property
+    def full_name(self) -> str:
+        """Return the quoted name with the schema, which no search_path changes."""
+        return f"{quoted(self.schema)}.{quoted(plain_name(self.name))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +78,9 @@ def parse_details(facts: Mapping[str, Any]) -> Details:
     sequences = tuple(Sequence(**each) for each in facts["sequences"] or ())
     idle = tuple(facts["idle"] or ())
     return Details(facts["comment"], facts["comments"] or {}, idle, sequences)
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a sequence without its schema and quotes."""
+    last: str = re.findall(r'"(?:[^"]|"")*"|[^.]+', name)[-1]
+    return last[1:-1].replace('""', '"') if last.startswith('"') else last

@@ -11,7 +11,7 @@ from .tables import Table, name_of
 
 # PostgreSQL 15 and later do not tell when the statistics of a database began that were never reset. Those of
 # the background writer begin when the server loses all its statistics, as in a crash.
-_SERVER = """
+SERVER = """
 SELECT pg_catalog.current_database(), EXTRACT(epoch FROM pg_catalog.now())::pg_catalog.float8,
   EXTRACT(epoch FROM GREATEST(pg_catalog.pg_stat_get_db_stat_reset_time(d.oid),
     pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))::pg_catalog.float8
@@ -57,8 +57,11 @@ CROSS JOIN LATERAL (SELECT
 WHERE v.recorded <> v.actual ORDER BY 1
 """
 
+# When a migration was recorded, in a question that groups the records by migration.
+APPLIED_AT = "EXTRACT(epoch FROM pg_catalog.max(applied))::pg_catalog.float8"
+
 # Let each table be read by the index, though it may have too few rows for that.
-_BY_INDEX = "SET LOCAL enable_seqscan = off"
+BY_INDEX = "SET LOCAL enable_seqscan = off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +137,11 @@ def read_vitals(connection: BaseDatabaseWrapper, tables: Sequence[Table], record
         compose(connection, for_server(connection, text), [oids])
         for text in (_TABLES, _INDEXES, _COLLATIONS)
     ]
-    known = dict(enumerate(_readable(tables)))
-    positions = [_position(place, *each) for place, each in known.items()]
-    script = [INTERPRETED, _SERVER, *asked, _applied(records)]
+    known = dict(enumerate(readable_sequences(tables)))
+    positions = [position_question(place, *each) for place, each in known.items()]
+    script = [INTERPRETED, SERVER, *asked, _applied(records)]
     server, used, uses, collations, applied, *found = query_scripts(
-        connection, [*script, _BY_INDEX, *positions]
+        connection, [*script, BY_INDEX, *positions]
     )
     database, now, since = server[0]
     return Vitals(
@@ -156,7 +159,7 @@ def read_vitals(connection: BaseDatabaseWrapper, tables: Sequence[Table], record
     )
 
 
-def _readable(tables: Sequence[Table]) -> Iterator[tuple[Table, OwnedSequence]]:
+def readable_sequences(tables: Sequence[Table]) -> Iterator[tuple[Table, OwnedSequence]]:
     """Yield the sequences that can be compared with their column by reading one row of an index."""
     for table in tables:
         is_hidden = table.hides_rows or table.unlogged  # which a standby server cannot read
@@ -180,13 +183,12 @@ def _has_index_on(table: Table, column: str) -> bool:
 
 def _applied(records: str) -> str:
     """Return the question when each migration was recorded, from which follows how old an index may be."""
-    when = "EXTRACT(epoch FROM pg_catalog.max(applied))::pg_catalog.float8"
-    return f"SELECT app || '.' || name, {when} FROM {records} GROUP BY 1"  # noqa: S608 - a name of the catalog
+    return f"SELECT app || '.' || name, {APPLIED_AT} FROM {records} GROUP BY 1"  # noqa: S608 - a name of the catalog
 
 
-def _position(place: int, table: Table, sequence: OwnedSequence) -> str:
+def position_question(place: int, table: Table, sequence: OwnedSequence) -> str:
     """Return the question where the sequence stands, and what the column has in its direction."""
     column, name = quoted(sequence.column), name_of(table)
     order = "DESC" if sequence.step > 0 else "ASC"
     row = f"SELECT t.{column} FROM {name} t WHERE t.{column} IS NOT NULL ORDER BY 1 {order} LIMIT 1"  # noqa: S608 - names of the catalog
-    return f"SELECT {place}, s.last_value, s.is_called, ({row}) FROM {sequence.name} s"  # noqa: S608 - the same
+    return f"SELECT {place}, s.last_value, s.is_called, ({row}) FROM {sequence.full_name} s"  # noqa: S608 - the same

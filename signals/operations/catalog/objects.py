@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .object_grants import GRANTS
 from .object_kinds import KINDS
+from .object_operators import OPERATORS
 from .object_tables import RELATIONS
 from .query import IN_FULL, INTERPRETED, compose, query_rows, query_scripts, quoted
 
@@ -46,10 +47,32 @@ class CatalogObject:
         return f"{self.kind} {self.name}"
 
     @property
+    def sql_name(self) -> str:
+        """Return the quoted name as SQL, with its schema unless that is the judged one."""
+        if self.kind in ("table", "foreign table"):
+            return self.table
+        if self.table:
+            found = _SCHEMA_OF_TABLE.match(self.table)
+            has_schema = self.kind in ("index", "sequence", "statistics") and found
+            return f"{found[0] if has_schema and found else ''}{quoted(self.name)}"
+        found = _QUALIFIED.fullmatch(self.name)
+        place, name = (found[1], found[2]) if found else ("", self.name)
+        if self.kind in _WITH_ARGUMENTS:
+            name, _, arguments = name.rpartition("(")
+            return f"{place}{quoted(name)}({arguments}"
+        return f"{place}{quoted(name)}"
+
+    @property
     def key(self) -> tuple[str, str, str]:
         """Return what tells the object from the others of its schema."""
         return self.kind, self.name, self.table
 
+
+_WITH_ARGUMENTS = ("aggregate", "function", "procedure")
+
+# The schema in front of a quoted table, and in front of the plain name of an object.
+_SCHEMA_OF_TABLE = re.compile(r'"(?:[^"]|"")+"\.(?=")')
+_QUALIFIED = re.compile(r'("(?:[^"]|"")+"\.)(.+)', re.DOTALL)
 
 # PostgreSQL's own schemas, and those that belong to an extension.
 _SCHEMAS = """
@@ -89,7 +112,7 @@ def read_objects(
     grants: whether to read privileges too, those of the owners excepted.
     """
     names = compose(connection, "%s::pg_catalog.text[]", [[judged, *schemas]])
-    queries = [*RELATIONS, *KINDS, *(GRANTS if grants else ())]
+    queries = [*RELATIONS, *KINDS, *OPERATORS, *(GRANTS if grants else ())]
     script = [f"SET LOCAL search_path = {quoted(judged)}", IN_FULL, INTERPRETED]
     for query in queries:
         text = _OWN.sub(_NOT_OF_EXTENSION, query).replace("<schemas>", names)

@@ -6,7 +6,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from ..names import NAME
 from .printing import as_json
 from .reading import read_survey
 from .records import Unreadable
+from .rows import Survey
 
 CACHE = NAME  # takes precedence over "default" if the settings have it
 
@@ -72,8 +73,12 @@ def last(connection: BaseDatabaseWrapper) -> tuple[Reading | None, Failure | Non
     return reading, failed and Failure(datetime.fromisoformat(failed[0]), failed[1])
 
 
-def renew(connection: BaseDatabaseWrapper) -> Reading | Failure:
+def renew(
+    connection: BaseDatabaseWrapper, read: Callable[..., Survey] = read_survey
+) -> Reading | Failure:
     """Survey the database and store the result; if that fails, keep the last survey.
+
+    read: surveys the database, as `read_survey` does.
 
     Raise BeingRead if another request is at it. Processes that share no cache cannot exclude each other:
     both survey the database, and the later result is kept.
@@ -85,7 +90,7 @@ def renew(connection: BaseDatabaseWrapper) -> Reading | Failure:
         raise BeingRead(datetime.fromisoformat(cache.get(f"{key}.lease") or at.isoformat()))
     started = time.monotonic()
     try:
-        found = json.loads(as_json([read_survey(connection, lock_timeout=_LOCK_TIMEOUT)]))
+        found = json.loads(as_json([read(connection, lock_timeout=_LOCK_TIMEOUT)]))
     except Unreadable as error:
         cache.set(f"{key}.failure", (at.isoformat(), str(error)), _MAX_AGE)
         return Failure(at, str(error))

@@ -1,13 +1,12 @@
 """What a declaration implies besides its parts: a logged table, its comments, sequences that reach far."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from psycopg import sql
 
-from ..catalog.details import Details, Sequence
+from ..catalog.details import Details, Sequence, plain_name
 from ..catalog.tables import Table
 from ..findings import Finding, Source, Status
 from ..site import AnyField, Site
@@ -108,9 +107,3 @@ def _sequence(site: Site, sequence: Sequence, found: Table) -> Iterator[Finding]
         fix=fix,
         replaceable=True,
     )
-
-
-def plain_name(name: str) -> str:
-    """Return the name of a sequence without its schema and quotes."""
-    last: str = re.findall(r'"(?:[^"]|"")*"|[^.]+', name)[-1]
-    return last[1:-1].replace('""', '"') if last.startswith('"') else last

@@ -7,23 +7,25 @@ from datetime import UTC, datetime
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.template.defaultfilters import filesizeformat
-from psycopg import sql
 
 from ..catalog.details import Sequence as OwnedSequence
+from ..catalog.details import plain_name
 from ..catalog.health import ChangedCollation, Position, Vitals, read_vitals
 from ..catalog.indexes import Index
 from ..catalog.query import quoted
-from ..catalog.tables import Table, name_of
+from ..catalog.tables import Table
 from ..errors import is_overtaken
 from ..execution.policy import LockPolicy
 from ..findings import Finding, Status
-from .details import INTEGER_RANGES, plain_name
+from ..site import Site
+from .catching_up import CatchingUp, caught_up
+from .details import INTEGER_RANGES
 from .rows import Row
 
 _DAY = 86_400.0
 
 _NEAR_THE_END = 0.75  # the part of a key's numbers that may be used before it is told
-_WORTH_A_NOTE = 10 * 2**20  # bytes; what a smaller index costs is not worth a note
+WORTH_A_NOTE = 10 * 2**20  # bytes; what a smaller index costs is not worth a note
 _MIN_SCANS = 100  # of a table, before it is told that none of them used an index
 _MIN_DAYS, _MIN_ROWS, _MAX_DAYS = 1, 1_000, 36_500  # of statistics that tell when a key ends
 
@@ -33,10 +35,15 @@ _Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class DeclaredFound:
-    """A declared table that was found; name: quoted, as in its rows."""
+    """A declared table that was found, and where operations on it run."""
 
-    name: str
+    site: Site
     found: Table
+
+    @property
+    def name(self) -> str:
+        """Return the quoted name of the table, as its rows have it."""
+        return self.site.table
 
 
 def health_rows(
@@ -59,6 +66,16 @@ def health_rows(
         if connection.needs_rollback or not is_overtaken(error):
             raise
         return
+    yield from rows_by_vitals(tables, vitals, rows)
+
+
+def rows_by_vitals(
+    tables: Iterable[DeclaredFound], vitals: Vitals, rows: Iterable[Row]
+) -> Iterator[Row]:
+    """Yield a row for each sequence, collation and index of the tables that the facts say is not well.
+
+    rows: those on the tables.
+    """
     known = {(row.finding.table, row.finding.name): row for row in rows}
     unused_days = LockPolicy.from_settings().index_unused_days
     for table in tables:
@@ -77,12 +94,13 @@ def _of_sequences(
         if position is None or column is None or column.type not in INTEGER_RANGES:
             continue
         facts, fixes = [], []
-        if _is_behind(sequence, position):
+        is_behind = _is_behind(sequence, position)
+        if is_behind:
             facts.append(
                 f"its next value is {_next_value(sequence, position)}, and {sequence.column} reaches "
                 f"{position.furthest}: an insert that leaves the key to it will fail"
             )
-            fixes.append(_catching_up(sequence, table.found))
+            fixes.append(f"SELECT {caught_up(table.found, sequence)};")
         if nearness := nearness_to_end(sequence, position, column.type, vitals, table.found.oid):
             facts.append(nearness)
             fixes.append(
@@ -93,7 +111,8 @@ def _of_sequences(
         if facts:
             row = known.get((table.name, sequence.column))
             finding = _finding("sequence", plain_name(sequence.name), table.name, facts, fixes)
-            yield Row(finding, row.migration if row else "")
+            operation = CatchingUp(table.found, sequence) if is_behind else None
+            yield Row(finding, row.migration if row else "", operation, table.site)
 
 
 def _finding(
@@ -113,13 +132,6 @@ def _is_behind(sequence: OwnedSequence, position: Position) -> bool:
         return False
     ahead = _next_value(sequence, position) - position.furthest
     return ahead <= 0 if sequence.step > 0 else ahead >= 0
-
-
-def _catching_up(sequence: OwnedSequence, found: Table) -> str:
-    name, column = sql.Literal(sequence.name).as_string(), quoted(sequence.column)
-    furthest = "pg_catalog.max" if sequence.step > 0 else "pg_catalog.min"
-    value = f"SELECT {furthest}({column}) FROM {name_of(found)}"  # noqa: S608 - printed
-    return f"SELECT pg_catalog.setval({name}, ({value}));"
 
 
 def nearness_to_end(
@@ -154,7 +166,7 @@ def _of_indexes(
     }
     for index in found.indexes:
         use = vitals.indexes.get(index.oid)
-        if use is None or use.size < _WORTH_A_NOTE or not _may_go(index):
+        if use is None or use.size < WORTH_A_NOTE or not _may_go(index):
             continue
         row = rows[index.name]
         facts = []

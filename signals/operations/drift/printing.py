@@ -186,6 +186,8 @@ def _group_key(row: Row) -> tuple[Any, ...]:
     """Return the facts by which rows of several schemas are the same."""
     finding = row.finding
     definition = _SCHEMA.sub(" ON ", finding.found, count=1)
+    if finding.status is Status.HEALTH:  # whose numbers are those of each schema
+        definition = ""
     return (*_label_cells(row), finding.status, definition, finding.note)
 
 
@@ -275,6 +277,7 @@ def _survey_as_json(survey: Survey, rows: Iterable[Row], *, strict: bool) -> dic
         "migrations": survey.migrations,
         "counts": _counts_as_json(Counter(row.finding.status for row in survey.rows)),
         "stale_accepted": list(survey.stale),
+        "shadow": survey.has_shadow,
         "components": [row_as_json(row, strict=strict) for row in rows],
     }
 

@@ -16,6 +16,7 @@ from .schemas import Schemas
 _HELP = {
     "components": "Components that the applied migrations declare, by their status in the database.",
     "findings": "Components that are not as declared.",
+    "findings_of_kind": "Components that are not as declared, by their kind, as table or trigger.",
     "clean": "Whether there is no finding.",
     "accepted": "Findings that the file of accepted findings takes out until a day.",
     "stale_accepted": "Entries of that file that are over, or that no finding meets.",
@@ -114,6 +115,7 @@ class Textfile:
             labels = {"database": survey.database, "schema": survey.schema}
             yield from _of_components(labels, counts)
             yield from self._of_findings(labels, [survey])
+            yield from self._of_kinds(labels, [survey])
             yield "stale_accepted", labels, len(survey.stale)
             yield "applied_migrations", labels, survey.migrations
 
@@ -122,6 +124,7 @@ class Textfile:
         labels = {"database": schemas.database, "schema": schemas.pattern}
         yield from _of_components(labels, schemas.counts)
         yield from self._of_findings(labels, schemas.surveys)
+        yield from self._of_kinds(labels, schemas.surveys)
         yield "stale_accepted", labels, len(schemas.stale)
         yield "schemas", labels, len(schemas.names)
         for survey in schemas.surveys:
@@ -137,6 +140,14 @@ class Textfile:
         yield "findings", labels, findings
         yield "clean", labels, all(each.is_clean(strict=self.strict) for each in surveys)
         yield "accepted", labels, sum(bool(row.accepted) for each in surveys for row in each.rows)
+
+    def _of_kinds(self, labels: Mapping[str, str], surveys: Sequence[Survey]) -> Iterator[Sample]:
+        """Yield the number of findings of each kind of which there is a component."""
+        rows = [row for each in surveys for row in each.rows]
+        counts = Counter({row.finding.component: 0 for row in rows})
+        counts.update(row.finding.component for row in rows if row.is_wrong(strict=self.strict))
+        for kind, number in sorted(counts.items()):
+            yield "findings_of_kind", {**labels, "kind": kind}, number
 
 
 def _of_components(labels: Mapping[str, str], counts: Counter[Status]) -> Iterator[Sample]:

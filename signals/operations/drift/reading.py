@@ -1,6 +1,6 @@
 """Read a survey for callers that report what prevents it instead of failing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -48,10 +48,12 @@ def read_survey(
     app_label: str | None = None,
     *,
     lock_timeout: float | None = None,
+    then: Callable[[Survey], Survey] = lambda found: found,
 ) -> Survey:
     """Return the survey of what the applied migrations declare, or those of one app; change nothing.
 
     lock_timeout: in seconds, for a caller that somebody is waiting for; the survey is then tried once only.
+    then: is given the survey, and returns the one that is to be returned.
 
     Raise Unreadable for an error of the server or of the migrations, and NothingRecorded if none is recorded
     as applied.
@@ -59,9 +61,9 @@ def read_survey(
     with errors_as_unreadable(connection.alias):
         require_driver(connection)
         if lock_timeout is None:
-            return require_records(survey_with_retry(connection, app_label))
+            return then(require_records(survey_with_retry(connection, app_label)))
         with with_lock_timeout(connection, lock_timeout):
-            return require_records(survey(connection, app_label))
+            return then(require_records(survey(connection, app_label)))
 
 
 def require_records(found: AnySurvey) -> AnySurvey:

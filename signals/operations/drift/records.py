@@ -1,6 +1,6 @@
 """Read which migrations are recorded as applied, and say why where none can be seen."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from django.apps import apps
@@ -79,6 +79,18 @@ def why_nothing_is_seen(
         return f"{what}: {lead} (set the search_path, or run migrate)"
     place = f"schema {records.schema} has no table {RECORDER_TABLE}"
     return f"{what}: {place}, as before the first migrate (run migrate)"
+
+
+def why_schemas_show_nothing(
+    connection: BaseDatabaseWrapper, pattern: str, histories: Sequence[History]
+) -> str:
+    """Return why none of the schemas like the pattern declares anything; '' if one does, or none is there."""
+    if not histories or any(each.applied for each in histories):
+        return ""
+    return (
+        f"no migration is recorded as applied in any schema like {pattern} of the database "
+        f"{connection.alias!r}, as before the first migrate (run migrate)"
+    )
 
 
 @contextmanager

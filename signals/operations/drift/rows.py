@@ -56,7 +56,7 @@ class Row:
             return False
         if status is Status.DIFFERENT:
             return replacing and self.finding.replaceable
-        return status in (Status.MISSING, Status.UNFINISHED)
+        return status in (Status.MISSING, Status.UNFINISHED, Status.HEALTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ class Survey:
 
     unseen: why the database declares nothing, if it does not.
     stale: a line for each accepted finding that is over or not found, if the whole schema was surveyed.
+    has_shadow: whether there are rows for what only a shadow of the database shows too.
     """
 
     database: str
@@ -122,6 +123,7 @@ class Survey:
     rows: tuple[Row, ...]
     unseen: str = ""
     stale: tuple[str, ...] = ()
+    has_shadow: bool = False
 
     def is_clean(self, *, strict: bool = False) -> bool:
         """Return whether every component exists, or is absent, as declared."""

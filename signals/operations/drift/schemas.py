@@ -18,16 +18,19 @@ from django.db.migrations.recorder import MigrationRecorder
 from ..catalog.query import quoted
 from ..catalog.questions import ask_in_schemas
 from ..catalog.schemas import FoundSchema, applied_migrations, current_place, schemas_like
+from ..catalog.tables import Table
 from ..errors import ConvergenceError, Refused
 from ..execution.second_session import cancel
 from ..execution.settings import has_tenants, in_schema, naming_schemas
 from ..execution.waiting import retry_without_timeouts
 from ..findings import Finding, Status
 from ..names import NAME
+from .health_in_schemas import DeclaredInSchemas, health_rows_in_schemas
 from .history import migration_graph, replay
+from .records import why_schemas_show_nothing
 from .repair import Repaired, repair
 from .rows import Problem, Row, Survey, unjudged
-from .subjects import DeclaredTable, Subject
+from .subjects import TABLE_KINDS, DeclaredTable, Subject
 from .survey import Declared, snapshots_for
 
 logger = logging.getLogger(NAME)
@@ -94,15 +97,18 @@ def survey_schemas(
     pattern: str,
     app_label: str | None = None,
     migration: str | None = None,
+    then: Callable[[Survey], Survey] | None = None,
 ) -> Schemas:
     """Survey each schema by the migrations that are recorded for it; change nothing.
 
-    The survey takes five round trips, whatever the number of schemas and tables, and one for each further
+    then: is called in each schema with its survey, and returns the one that is to be taken.
+
+    The survey takes six round trips, whatever the number of schemas and tables, and one for each further
     thousand schemas. A schema with a partitioned table, with a build that goes on or with rows to fill is
     surveyed by itself.
     """
     declare = partial(Declared, app_label=app_label, migration=migration)
-    ask = partial(_survey_together, connection, pattern, declare)
+    ask = partial(_survey_together, connection, pattern, declare, then)
     with naming_schemas(connection):
         return retry_without_timeouts(connection, ask, heeds_lock_timeout=True)
 
@@ -243,7 +249,10 @@ class _ShapeRows:
 
 
 def _survey_together(
-    connection: BaseDatabaseWrapper, pattern: str, declare: Callable[..., Declared]
+    connection: BaseDatabaseWrapper,
+    pattern: str,
+    declare: Callable[..., Declared],
+    then: Callable[[Survey], Survey] | None,
 ) -> Schemas:
     found = schemas_like(connection, pattern, MigrationRecorder.Migration._meta.db_table)
     families, broken = _families(connection, found, declare)
@@ -254,11 +263,12 @@ def _survey_together(
         fixed_rows = _shape_rows(None, declared.fixed_rows)
         for schema in schemas:
             rows_of[schema.name].append(fixed_rows)
-    for shape, of_shape in _rows_of_shapes(
-        connection, [each for each in shapes if not each.needs_own_look]
-    ):
+    judged = list(_rows_of_shapes(connection, [each for each in shapes if not each.needs_own_look]))
+    for shape, of_shape in judged:
         for name in shape.schemas:
             rows_of[name].append(of_shape)
+    for name, row in _health(connection, found, judged):
+        rows_of[name].append(_shape_rows(None, [row]))
     surveys = [
         _broken_survey(connection, each, error) for error, schemas in broken for each in schemas
     ]
@@ -267,10 +277,13 @@ def _survey_together(
         for schema in schemas:
             if schema.name in alone:
                 with in_schema(connection, schema.name):
-                    rows = tuple(declared.rows())
+                    rows = tuple(declared.rows_with_health(schema.recorder_table))
                 each = Survey(connection.alias, schema.name, declared.migrations, rows)
             else:
                 each = _own_survey(connection, schema, declared, rows_of[schema.name])
+            if then is not None and declared.migrations:
+                with in_schema(connection, schema.name):
+                    each = then(each)
             counts.update(row.finding.status for row in each.rows)
             is_told = any(row.accepted or row.is_shown for row in each.rows)
             surveys += [each] if is_told else []
@@ -283,19 +296,8 @@ def _survey_together(
         counts,
         tuple(schema.name for schema in found if not schema.readable),
         tuple(each.name for known, schemas in families if not known.migrations for each in schemas),
-        _why_nothing_is_seen(connection, pattern, [known for known, _ in families]),
+        why_schemas_show_nothing(connection, pattern, [known.history for known, _ in families]),
         tuple(sorted(set.intersection(*stale))) if stale else (),
-    )
-
-
-def _why_nothing_is_seen(
-    connection: BaseDatabaseWrapper, pattern: str, families: Sequence[Declared]
-) -> str:
-    if not families or any(each.history.applied for each in families):
-        return ""
-    return (
-        f"no migration is recorded as applied in any schema like {pattern} of the database "
-        f"{connection.alias!r}, as before the first migrate (run migrate)"
     )
 
 
@@ -375,6 +377,24 @@ def _rows_of_shapes(
     asked = [(shape.subject, shape.answer, shape.first.path) for shape in shapes]
     for shape, known in zip(shapes, snapshots_for(connection, asked), strict=True):
         yield shape, _shape_rows(shape.first, list(shape.subject.rows(known)))
+
+
+def _health(
+    connection: BaseDatabaseWrapper,
+    found: Sequence[FoundSchema],
+    judged: Sequence[tuple[_Shape, _ShapeRows]],
+) -> Iterator[tuple[str, Row]]:
+    """Yield schemas with rows on the health of their own tables; of those further back nothing."""
+    tables = [
+        DeclaredInSchemas(shape.subject.site, shape.answer, shape.schemas, of_shape.rows)
+        for shape, of_shape in judged
+        if isinstance(shape.subject, DeclaredTable)
+        and isinstance(shape.answer, Table)
+        and shape.answer.kind in TABLE_KINDS
+        and shape.answer.schema == shape.first.name
+    ]
+    records = {each.name: each.recorder_table for each in found}
+    return health_rows_in_schemas(connection, tables, records)
 
 
 def _shape_rows(first: FoundSchema | None, rows: Sequence[Row]) -> _ShapeRows:

@@ -44,8 +44,7 @@ def survey(
     loader = migration_graph(judged_migrations(connection, records))
     history = replay(connection, loader)
     declared = Declared(connection, history, app_label, migration)
-    rows = list(declared.rows())
-    rows += declared.asked_for(health_rows(connection, declared.found, rows, records.table))
+    rows = declared.rows_with_health(records.table)
     return Survey(
         connection.alias,
         judged_schema(connection, records),
@@ -71,7 +70,7 @@ class Declared:
     migration: the name, without its app, of the migration to which they are limited, if any.
     fixed_rows: the rows for which no catalog has to be asked.
     migrations: the number of applied migrations, of the app if there is one.
-    found: the tables of which `rows` has yielded the rows.
+    found: the tables of which `rows` has yielded the rows since it began.
     """
 
     def __init__(
@@ -92,6 +91,7 @@ class Declared:
 
     def rows(self) -> Iterator[Row]:
         """Read the catalog, in the schema that the session is in, and yield the rows."""
+        self.found = []
         answers = ask(self.connection, [each.question() for each in self.subjects])
         asked = [(each, answer, "") for each, answer in zip(self.subjects, answers, strict=True)]
         yield from self.fixed_rows
@@ -101,7 +101,15 @@ class Declared:
             yield from self.asked_for(subject.rows(known))
             found = known.snapshot.found if isinstance(subject, DeclaredTable) else None
             if found is not None and found.kind in TABLE_KINDS:
-                self.found.append(DeclaredFound(subject.site.table, found))
+                self.found.append(DeclaredFound(subject.site, found))
+
+    def rows_with_health(self, records: str) -> list[Row]:
+        """Return `rows`, and one for each thing of their tables that is not well; take one round trip more.
+
+        records: the quoted name of the table in which migrations are recorded.
+        """
+        rows = list(self.rows())
+        return [*rows, *self.asked_for(health_rows(self.connection, self.found, rows, records))]
 
     def asked_for(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield those of the rows that belong to the app and to the migration, with who accepts them."""

@@ -50,6 +50,7 @@ class LockPolicy:
     accepted_findings: the path of the file of accepted findings; none if empty.
     phase: "both", or "expand" if `migrate` leaves what old code uses until `migrate --phase contract`.
     index_unused_days: the time without a scan after which `verify_schema` tells that an index is not used.
+    shadow: whether the checks and the admin page tell what the shadow shows, where its replay is kept.
     """
 
     lock_timeout: float = 0.1
@@ -67,6 +68,7 @@ class LockPolicy:
     accepted_findings: str = ""
     phase: str = "both"
     index_unused_days: float = 30.0
+    shadow: bool = False
 
     @classmethod
     def from_settings(cls) -> "LockPolicy":

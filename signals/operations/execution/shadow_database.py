@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from django.db import DatabaseError, Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -22,6 +23,9 @@ _PATTERN = f"^{re.escape(PREFIX_OF_SHADOWS)}[0-9a-f]{{12}}$"
 _IN_USE = (
     "55006"  # object_in_use: another session uses template0, or the database that is to be dropped
 )
+# The session may be one that only reads; what it reads from is not written to.
+_WRITABLE = "SET default_transaction_read_only = off"
+
 _TRIES = 20
 _PAUSE = 0.25  # seconds
 
@@ -40,6 +44,7 @@ def shadow_database(
     """
     session = second_connection(connection)
     try:
+        _execute(session, _WRITABLE)
         drop_leftover_shadows(session)
         name, keeper = _make(session, facts)
         shadow = connected_to(session, name)
@@ -49,10 +54,20 @@ def shadow_database(
         finally:
             shadow.close()
             keeper.close()
-            with suppress(Error):
-                _execute(session, f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
+            _drop(session, name)
     finally:
         session.close()
+
+
+def _drop(session: BaseDatabaseWrapper, name: str) -> None:
+    """Drop the database, with the sessions in it if the role may end them; else wait until they have ended.
+
+    A role that was set in a superuser's session may not end another such session.
+    """
+    for how in (" WITH (FORCE)", ""):
+        with suppress(Error):
+            _execute(session, f"DROP DATABASE IF EXISTS {quoted(name)}{how}")
+            return
 
 
 def drop_leftover_shadows(session: BaseDatabaseWrapper) -> list[str]:
@@ -66,10 +81,19 @@ def drop_leftover_shadows(session: BaseDatabaseWrapper) -> list[str]:
 
 
 def connected_to(connection: BaseDatabaseWrapper, name: str) -> BaseDatabaseWrapper:
-    """Return a connection to another database of the server, not opened yet."""
+    """Return a connection to another database of the server, not opened yet, whose sessions may write."""
     other = second_connection(connection)
     other.settings_dict["NAME"] = name
     del vars(other)["timezone_name"]  # migrations may write times of day
+    begin = other.init_connection_state
+
+    def begin_to_write() -> None:
+        begin()
+        driver: Any = other.connection
+        with driver.cursor() as cursor:
+            cursor.execute(_WRITABLE)
+
+    vars(other)["init_connection_state"] = begin_to_write
     return other
 
 

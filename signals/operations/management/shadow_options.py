@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..drift.records import Unreadable, judged_migrations, readable_records
 from ..drift.rows import Survey
 from ..shadow.addresses import WrongAddress
 from ..shadow.judging import (
@@ -14,6 +15,7 @@ from ..shadow.judging import (
     ShadowRequest,
     judged_by_other,
     judged_by_shadow,
+    of_app,
     other_database,
     replayed,
 )
@@ -21,7 +23,7 @@ from .arguments import ExitCode
 
 _BY_ANOTHER = ("shadow", "against", "fingerprint")
 _OF_SHADOW = ("shadow_url", "shadow_fresh")
-_NOT_WITH = ("schemas", "app_label")
+_NOT_WITH = ("schemas", "app_label")  # an app or schemas may be judged by their shadows alone
 
 
 def add_shadow_arguments(parser: CommandParser) -> None:
@@ -75,8 +77,12 @@ def refuse_shadow_contradictions(options: dict[str, Any]) -> None:
         _refuse("--shadow-ignore goes with --shadow or --against")
     if options["with_grants"] and not asked:
         _refuse("--with-grants goes with --shadow, --against or --fingerprint")
+    if options["shadow"] and options["migration_name"]:
+        _refuse(
+            "--shadow judges what all migrations make, and not one migration (name the app alone)"
+        )
     for name in _NOT_WITH:
-        if asked and options[name]:
+        if asked and not options["shadow"] and options[name]:
             what = "an app" if name == "app_label" else _word(name)
             _refuse(f"{_word(asked[0])} judges one whole schema, and not {what}")
     if options["fingerprint"] and (options["repair"] or options["sql"]):
@@ -86,7 +92,8 @@ def refuse_shadow_contradictions(options: dict[str, Any]) -> None:
 class JudgedByAnother:
     """Surveys a database by what the options name; a wrong URL is a CommandError.
 
-    The shadow is replayed once, however often the database is surveyed.
+    The shadow is replayed once for all schemas in which the same migrations are recorded, however often they
+    are surveyed.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> None:
@@ -98,7 +105,8 @@ class JudgedByAnother:
             grants=options["with_grants"],
             ignored=tuple(options["shadow_ignore"]),
         )
-        self._replayed: Replayed | None = None
+        self._app_label: str | None = options["app_label"]
+        self._replayed: dict[tuple[tuple[str, str], ...], Replayed] = {}
 
     def against(self) -> Survey:
         """Return the survey by the other database."""
@@ -108,12 +116,22 @@ class JudgedByAnother:
         ):
             return judged_by_other(self._connection, other, self._request)
 
-    def shadow(self, ordinary: Survey) -> Survey:
-        """Return the ordinary survey with what the shadow shows beside it."""
+    def shadow(self, ordinary: Survey, connection: BaseDatabaseWrapper | None = None) -> Survey:
+        """Return the ordinary survey of all apps with what the shadow shows, or of that the app's rows alone.
+
+        connection: that of a job, which is in the schema of the survey, and takes what was replayed before.
+        """
+        own = connection or self._connection
+        recorded = judged_migrations(own, readable_records(own))
         with _wrong_address_as_usage():
-            if self._replayed is None:
-                self._replayed = replayed(self._connection, self._request)
-            return judged_by_shadow(self._connection, ordinary, self._replayed, self._request)
+            if recorded not in self._replayed:
+                if own is not self._connection:
+                    raise Unreadable("migrations were applied meanwhile (run again)")
+                # Another schema with the same migrations has the same objects under its own name.
+                self._replayed[recorded] = replayed(own, self._request)
+            shadow = self._replayed[recorded]
+            judged = judged_by_shadow(own, ordinary, shadow, self._request)
+        return judged if self._app_label is None else of_app(judged, self._app_label, shadow)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from django.contrib.postgres.operations import (
     ValidateConstraint,
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import truncate_name
+from django.db.backends.utils import strip_quotes, truncate_name
 from django.db.migrations import operations as stock
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.fields import FieldOperation
@@ -25,7 +26,7 @@ from django.db.models import ManyToManyField
 from ..base import Convergent
 from ..catalog.query import quoted
 from ..catalog.rights import Need, Right
-from .walk import advance
+from .walk import advance, state_at, steps
 
 _ON_A_TABLE = (ModelOperation, FieldOperation, IndexOperation, ValidateConstraint)
 _STATE_ALONE = (stock.AlterModelManagers, stock.AlterModelOptions)
@@ -87,8 +88,24 @@ def needing_steps_back(
         for operation in reversed(list(_flat(migration.operations))):
             if _may_change_rights(operation):
                 return
-            needs = list(_Needs(connection, migration.app_label, state).back(operation))
+            if isinstance(operation, stock.RemoveField):
+                before, _ = states_of(connection, migration, operation)
+                needs = _Needs(connection, migration.app_label, before).back_to_field(operation)
+            else:
+                needs = list(_Needs(connection, migration.app_label, state).back(operation))
             yield NeedingStep(migration, operation, state, needs, backwards=True)
+
+
+def states_of(
+    connection: BaseDatabaseWrapper, migration: Migration, operation: Operation
+) -> tuple[ProjectState, ProjectState]:
+    """Return the states before and after the operation of the migration, in the order of `migrate`."""
+    label, loader = migration.app_label, MigrationLoader(connection)
+    state = state_at(loader, [(label, migration.name)], at_end=False)
+    for each, before, after in steps(migration.operations, label, state):
+        if each is operation:
+            return before, after
+    raise LookupError(f"{label}.{migration.name} has no such operation")
 
 
 def _flat(operations: Iterable[Operation]) -> Iterator[Operation]:
@@ -148,11 +165,38 @@ class _Needs:
             yield Need(Right.CREATE)
         elif isinstance(operation, _ON_A_TABLE) and not isinstance(operation, _STATE_ALONE):
             found = self._model_of(operation, ("model_name", "new_name", "name"))
-            if found is not None and not isinstance(
-                getattr(operation, "field", None), ManyToManyField
-            ):
-                is_new = isinstance(operation, stock.CreateModel)
-                yield Need(Right.DROP if is_new else Right.OWN, self._table(found))
+            if found is None:
+                return
+            field = getattr(operation, "field", None)
+            if isinstance(field, ManyToManyField):
+                is_added = isinstance(operation, stock.AddField)
+                right = Right.DROP if is_added else Right.OWN
+                yield from self._of_tables([(getattr(operation, "name", ""), field)], found, right)
+                return
+            is_new = isinstance(operation, stock.CreateModel)
+            yield Need(Right.DROP if is_new else Right.OWN, self._table(found))
+            if isinstance(operation, stock.CreateModel):
+                yield from self._of_tables(operation.fields, found, Right.DROP)
+
+    def back_to_field(self, operation: Any) -> list[Need]:
+        """Return what it needs to make the field again that the operation removes."""
+        model = self._model_of(operation, ("model_name",))
+        field = model.fields.get(operation.name) if model is not None else None
+        if model is None or not isinstance(field, ManyToManyField):
+            return [Need(Right.OWN, self._table(model))] if model is not None else []
+        if field.remote_field.through is not None:
+            return []
+        return [Need(Right.REFER, self._table(model)), *self._of_relation(field, model)]
+
+    def _of_tables(
+        self, fields: Iterable[tuple[str, Any]], model: ModelState, right: Right
+    ) -> Iterator[Need]:
+        """Yield the right on the table of each ManyToManyField that has one of its own."""
+        for name, field in fields:
+            if isinstance(field, ManyToManyField) and field.remote_field.through is None:
+                given = getattr(field, "db_table", None)
+                own = f"{strip_quotes(self._name(model))}_{name}"
+                yield Need(right, self._as_sql(str(given or own)))
 
     def _model_of(self, operation: Any, attributes: Sequence[str]) -> ModelState | None:
         """Return the model that the first of the attributes names, if it has a table."""
@@ -210,8 +254,10 @@ class _Needs:
             yield Need(Right.REFER, self._table(target))
 
     def _table(self, model: ModelState) -> str:
-        name = model.options.get("db_table") or f"{model.app_label}_{model.name_lower}"
-        return self._as_sql(str(name))
+        return self._as_sql(self._name(model))
+
+    def _name(self, model: ModelState) -> str:
+        return str(model.options.get("db_table") or f"{model.app_label}_{model.name_lower}")
 
     def _as_sql(self, name: str) -> str:
         """Return the name of a table as SQL, as Site.quote() does."""

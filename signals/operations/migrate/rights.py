@@ -7,7 +7,6 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
 
@@ -17,8 +16,8 @@ from ..catalog.records import RECORDER_TABLE
 from ..catalog.rights import Lack, Need, Right, lacked_rights
 from ..errors import ConvergenceError, RightsMissing
 from ..findings import Finding, Status
-from .needs import NeedingStep, needing_steps, needing_steps_back
-from .walk import advance, operation_findings, state_at, steps
+from .needs import NeedingStep, needing_steps, needing_steps_back, states_of
+from .walk import advance, operation_findings
 
 _INHERITED_GRANTS = (
     160_000  # the first version of PostgreSQL whose grants say whether they are inherited
@@ -144,11 +143,7 @@ def _states(
     """Return the states before and after the operation, in the order of its declaration."""
     label, migration = step.migration.app_label, step.migration
     if step.backwards:
-        loader = MigrationLoader(connection)
-        state = state_at(loader, [(label, migration.name)], at_end=False)
-        for operation, before, after in steps(migration.operations, label, state):
-            if operation is step.operation:
-                return before, after
+        return states_of(connection, migration, step.operation)
     before, after = step.state.clone(), step.state.clone()
     advance(step.operation, label, after)
     return before, after

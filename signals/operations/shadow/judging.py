@@ -49,7 +49,10 @@ class ShadowRequest:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the recorded migrations make, and those that failed; origins: their texts by label."""
+    """What the recorded migrations make, and those that failed.
+
+    origins: the texts of all recorded migrations by label.
+    """
 
     objects: Sequence[CatalogObject]
     failed: Sequence[FailedMigration] = ()
@@ -70,6 +73,41 @@ def replayed(connection: BaseDatabaseWrapper, request: ShadowRequest) -> Replaye
             "(leave out --shadow)",
             is_misconfigured=True,
         )
+    recorded = _recorded(connection, request)
+    kept = KeptReplays()
+    known = None if request.fresh else kept.read(recorded.key)
+    if known is not None and not connection.in_atomic_block:
+        drop_leftover_shadows(connection)
+    if known is None:
+        known = _replay(connection, recorded, request)
+        kept.write(recorded.key, *known)
+    return Replayed(*known, recorded.origins)
+
+
+def kept_replay(connection: BaseDatabaseWrapper, request: ShadowRequest) -> Replayed | None:
+    """Return what an earlier run has kept of the replay of these migrations; replay and drop nothing.
+
+    Return None if there is no file of it that this process may trust.
+    """
+    if has_tenants(connection):
+        return None
+    recorded = _recorded(connection, request)
+    known = KeptReplays().read(recorded.key)
+    return None if known is None else Replayed(*known, recorded.origins)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """The recorded migrations of a database, where they are judged, and the key of their replay."""
+
+    loader: MigrationLoader
+    judged: str
+    path: str
+    origins: dict[str, str]
+    key: str
+
+
+def _recorded(connection: BaseDatabaseWrapper, request: ShadowRequest) -> _Recorded:
     records = readable_records(connection)
     loader = migration_graph(judged_migrations(connection, records))
     judged, path = judged_schema(connection, records), search_path(connection)
@@ -79,27 +117,16 @@ def replayed(connection: BaseDatabaseWrapper, request: ShadowRequest) -> Replaye
     routers = [each if isinstance(each, str) else type(each) for each in settings.DATABASE_ROUTERS]
     facts = (version, judged, path, records.role, connection.alias, request.grants, routers)
     key = key_of(plan, *facts, database_facts(connection).clauses)
-    kept = KeptReplays()
-    known = None if request.fresh else kept.read(key)
-    if known is not None and not connection.in_atomic_block:
-        drop_leftover_shadows(connection)
-    if known is None:
-        known = _replay(connection, loader, judged, path, request)
-        kept.write(key, *known)
-    return Replayed(*known, origins)
+    return _Recorded(loader, judged, path, origins, key)
 
 
 def _replay(
-    connection: BaseDatabaseWrapper,
-    loader: MigrationLoader,
-    judged: str,
-    path: str,
-    request: ShadowRequest,
+    connection: BaseDatabaseWrapper, recorded: _Recorded, request: ShadowRequest
 ) -> tuple[list[CatalogObject], list[FailedMigration]]:
-    with shadow_of(connection, judged, path, request.url) as shadow:
-        failed = replay_into(shadow, loader)
+    with shadow_of(connection, recorded.judged, recorded.path, request.url) as shadow:
+        failed = replay_into(shadow, recorded.loader)
         schemas = find_schemas(shadow)
-        return read_objects(shadow, judged, schemas, grants=request.grants), failed
+        return read_objects(shadow, recorded.judged, schemas, grants=request.grants), failed
 
 
 def judged_by_shadow(
@@ -113,7 +140,27 @@ def judged_by_shadow(
     compared = _compared(connection, survey.schema, schemas, shadow.objects, grants=request.grants)
     comparison = Comparison(connection, compared, shadow.failed, shadow.origins, request.ignored)
     rows, accepted = _accepting(survey.database, comparison.with_rows(survey.rows))
-    return replace(survey, rows=rows, stale=tuple(accepted.stale(shadow=True)))
+    stale = tuple(accepted.stale(shadow=True))
+    return replace(survey, rows=rows, stale=stale, has_shadow=True)
+
+
+def of_app(survey: Survey, app_label: str, shadow: Replayed) -> Survey:
+    """Return the survey with the rows of the app alone: those of its migrations, and on its tables.
+
+    A row that no migration declares is the app's if it is about a table of which the app has another row.
+    """
+    apps = [row.migration.partition(".")[0] for row in survey.rows]
+    own = [
+        row.finding.table for row, app in zip(survey.rows, apps, strict=True) if app == app_label
+    ]
+    tables = {*own} - {""}
+    rows = tuple(
+        row
+        for row, app in zip(survey.rows, apps, strict=True)
+        if app == app_label or (not app and row.finding.table in tables)
+    )
+    number = sum(label.startswith(f"{app_label}.") for label in shadow.origins)
+    return replace(survey, rows=rows, migrations=number, stale=())
 
 
 def judged_by_other(

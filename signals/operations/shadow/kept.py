@@ -21,6 +21,7 @@ from django.db.migrations.migration import Migration
 
 from ..catalog.object_grants import GRANTS
 from ..catalog.object_kinds import KINDS
+from ..catalog.object_operators import OPERATORS
 from ..catalog.object_tables import RELATIONS
 from ..catalog.objects import CatalogObject
 from ..names import NAME
@@ -38,8 +39,9 @@ def key_of(migrations: Iterable[Migration], *facts: object) -> str:
     facts: the versions and the settings that decide what the migrations make.
     """
     digest = hashlib.sha256()
-    own = [_FORM, django.VERSION, psycopg.__version__, settings.AUTH_USER_MODEL, *RELATIONS, *KINDS]
-    for each in [*own, *GRANTS, settings.INSTALLED_APPS, *facts]:
+    own = [_FORM, django.VERSION, psycopg.__version__, settings.AUTH_USER_MODEL]
+    queries = [*RELATIONS, *KINDS, *OPERATORS, *GRANTS]
+    for each in [*own, *queries, settings.INSTALLED_APPS, *facts]:
         digest.update(f"{each!r}\0".encode())
     for migration in migrations:
         digest.update(f"{migration.app_label}.{migration.name}\0{text_of(migration)}\0".encode())

@@ -76,7 +76,7 @@ def is_replaceable(wanted: CatalogObject) -> bool:
 
 def site_of(connection: BaseDatabaseWrapper, wanted: CatalogObject) -> Site:
     """Return where the operation runs: the table of the object, if it has one."""
-    name = wanted.table.strip('"')
+    name = wanted.table  # quoted, and so taken as it is
     meta = type("Meta", (), {"db_table": name})
     model: Any = type("NoModel", (), {"_meta": meta})
     return Site(connection, model, name)

@@ -22,8 +22,17 @@ _Place: TypeAlias = tuple[str, str, str]
 # In the order in which one may need the other, and in which a repair makes them.
 _ORDER = (
     *("schema", "extension", "enum", "domain", "composite type", "range type", "type", "collation"),
-    *("text search configuration", "sequence", "table", "foreign table", "column", "primary key"),
+    *(
+        "text search dictionary",
+        "text search configuration",
+        "sequence",
+        "table",
+        "foreign table",
+        "column",
+        "primary key",
+    ),
     *("unique", "check", "exclusion", "foreign key", "index", "function", "procedure", "aggregate"),
+    *("operator", "operator class", "cast"),
     *("view", "materialized view", "rule", "trigger", "row security", "policy", "statistics"),
     *("event trigger", "publication", "foreign server", "comment", "grants", "default privileges"),
 )
@@ -31,6 +40,7 @@ _ORDER = (
 # What the ordinary survey judges by itself; where it found one as declared, that is so.
 _JUDGED = ("column", "enum", *NAMED_BY_DEFAULT)
 
+_SHOWN_AS_SQL = ("cast", "operator", "operator class")  # whose names are SQL
 _RELATIONS = ("foreign table", "materialized view", "sequence", "view")
 _TYPES = ("composite type", "enum", "range type", "type")
 
@@ -41,6 +51,8 @@ _KEY_COLUMNS = re.compile(r"FOREIGN KEY \((.+?)\) REFERENCES")
 
 # Django's index for LIKE, which it drops if the type of the column changes; see subjects.py of drift.
 _FOR_PATTERNS = re.compile(r".*_[0-9a-f]{8}_like")
+
+_WORD = r"(?<!\w){}(?!\w)"  # a name, which may begin and end with any character
 
 _SINCE_OWN_SQL = "the migrations' own SQL makes it"
 
@@ -119,9 +131,9 @@ class Comparison:
         finding = row.finding
         places = {_place(finding), *map(_place_of, _both(pair))}
         if columns := _KEY_COLUMNS.match(pair.any.definition):
-            places.add((_group("foreign key"), columns[1].strip('"'), finding.table))
+            places.add((_group("foreign key"), _unquoted(columns[1]), finding.table))
         if pair.any.kind == "primary key":  # of which the ordinary row of the table tells
-            places.add((_group("table"), finding.table.strip('"'), finding.table))
+            places.add((_group("table"), _unquoted(finding.table), finding.table))
         if pair.any.kind in _RELATIONS:  # which may be in the place of a table
             places.add((_group("table"), pair.any.name, quoted(pair.any.name)))
         rows = [told[each] for each in places & told.keys()]
@@ -137,9 +149,9 @@ class Comparison:
     def _origin(self, each: CatalogObject) -> str:
         """Return the last migration that has the object's name, or the first with its table's in quotes."""
         name, table = each.name.partition("(")[0], each.table.replace('"', "")
-        for part, mark, place in ((name, r"\b", -1), (table, "[\"']", 0)):
-            word = re.compile(f"{mark}{re.escape(part)}{mark}")
-            found = [label for label, text in self.origins.items() if part and word.search(text)]
+        for part, word, place in ((name, _WORD, -1), (table, r"[\"']{}[\"']", 0)):
+            whole = re.compile(word.format(re.escape(part)))
+            found = [label for label, text in self.origins.items() if part and whole.search(text)]
             if found:
                 return found[place]
         return ""
@@ -168,7 +180,12 @@ def _may_make(failure: FailedMigration, text: str, each: CatalogObject) -> bool:
     table = each.table.replace('"', "")
     name = table or each.name.partition("(")[0]
     is_of_app = table.startswith(f"{failure.app_label}_")
-    return is_of_app or re.search(rf"\b{re.escape(name)}\b", text) is not None
+    return is_of_app or _has(text, name)
+
+
+def _has(text: str, name: str) -> bool:
+    """Return whether the text has the name as a word."""
+    return re.search(_WORD.format(re.escape(name)), text) is not None
 
 
 def _advice(failure: FailedMigration) -> str:
@@ -201,7 +218,7 @@ def _finding(pair: Pair) -> Finding:
         rename = f"CONSTRAINT {quoted(found.name)}"
         on = f"ALTER TABLE {each.table} RENAME {rename} TO {quoted(each.name)};"
         if each.kind == "index":
-            on = f"ALTER INDEX {quoted(found.name)} RENAME TO {quoted(each.name)};"
+            on = f"ALTER INDEX {found.sql_name} RENAME TO {quoted(each.name)};"
         return replace(finding, status=Status.UNFINISHED, fix=on, note=note)
     if found.state and not wanted.state and found.definition == wanted.definition:
         return replace(finding, status=Status.UNFINISHED, fix=_completion(found))
@@ -216,9 +233,9 @@ def _shown(each: CatalogObject) -> str:
 
 def _completion(found: CatalogObject) -> str:
     if found.kind == "index":
-        return f"REINDEX INDEX CONCURRENTLY {quoted(found.name)};"
+        return f"REINDEX INDEX CONCURRENTLY {found.sql_name};"
     if found.kind == "domain":
-        return f"ALTER DOMAIN {quoted(found.name)} VALIDATE CONSTRAINT …;"
+        return f"ALTER DOMAIN {found.sql_name} VALIDATE CONSTRAINT …;"
     return f"ALTER TABLE {found.table} VALIDATE CONSTRAINT {quoted(found.name)};"
 
 
@@ -228,9 +245,8 @@ def _addition(wanted: CatalogObject) -> str:
         return f"ALTER TABLE {wanted.table} ADD COLUMN {quoted(wanted.name)} {wanted.definition}"
     simple = {"enum": "AS ENUM ({})", "composite type": "AS ({})"}
     if wanted.kind in simple:
-        name = quoted(wanted.name)
-        return f"CREATE TYPE {name} {simple[wanted.kind].format(wanted.definition)}"
-    return f"CREATE DOMAIN {quoted(wanted.name)} AS {wanted.definition}" * (wanted.kind == "domain")
+        return f"CREATE TYPE {wanted.sql_name} {simple[wanted.kind].format(wanted.definition)}"
+    return f"CREATE DOMAIN {wanted.sql_name} AS {wanted.definition}" * (wanted.kind == "domain")
 
 
 def _change(found: CatalogObject, wanted: CatalogObject) -> str:
@@ -238,14 +254,14 @@ def _change(found: CatalogObject, wanted: CatalogObject) -> str:
     if wanted.kind == "sequence":
         ends = "" if "MAXVALUE" in wanted.definition else " NO MAXVALUE"
         cycle = "" if "CYCLE" in wanted.definition else " NO CYCLE"
-        return f"ALTER SEQUENCE {quoted(found.name)} {wanted.definition}{ends}{cycle};"
+        return f"ALTER SEQUENCE {found.sql_name} {wanted.definition}{ends}{cycle};"
     if wanted.kind in NAMED_BY_DEFAULT and wanted.create:
         return f"{_drop(found)} {wanted.create};"
     return _ended(wanted.create) if wanted.create else f"alter it to: {_shown(wanted)}"
 
 
 def _drop(each: CatalogObject) -> str:
-    name = each.name if "(" in each.name or "." in each.name else quoted(each.name)
+    name = each.sql_name
     table = f"ALTER TABLE {each.table}"
     given = {
         "column": f"{table} DROP COLUMN {name};",
@@ -255,6 +271,7 @@ def _drop(each: CatalogObject) -> str:
         "grants": "REVOKE them",
         "default privileges": "ALTER DEFAULT PRIVILEGES … REVOKE …",
         "foreign server": f"DROP SERVER {name};",
+        **dict.fromkeys(_SHOWN_AS_SQL, f"DROP {each.kind.upper()} {each.name};"),
         **dict.fromkeys(_TYPES, f"DROP TYPE {name};"),
         **dict.fromkeys(
             ("policy", "rule", "trigger"), f"DROP {each.kind.upper()} {name} ON {each.table};"
@@ -263,6 +280,11 @@ def _drop(each: CatalogObject) -> str:
     if each.kind in NAMED_BY_DEFAULT and each.kind != "index":
         return f"{table} DROP CONSTRAINT {name};"
     return given.get(each.kind, f"DROP {each.kind.upper()} {name};")
+
+
+def _unquoted(name: str) -> str:
+    """Return the plain name of a quoted one; one that is not quoted, or has a schema, as it is."""
+    return name[1:-1].replace('""', '"') if re.fullmatch(r'"(?:[^"]|"")+"', name) else name
 
 
 def _ended(sql: str) -> str:

@@ -19,7 +19,7 @@ from tests.operations.projects.unmigrated_project import (
     write_models,
 )
 from tests.postgres.databases import Database, server_session
-from tests.postgres.polling import wait_until
+from tests.postgres.polling import lock_waiter, wait_until
 
 SHELF = (
     "migrations.CreateModel('Shelf', [('id', models.BigAutoField(primary_key=True)), "
@@ -185,7 +185,7 @@ def test_a_key_close_to_the_end_of_its_type_is_told(
 
 
 DAY = 86_400.0
-BOOK_KEY = Sequence("book_id_seq", "id", 1, 2_147_483_647, 1, False, True)
+BOOK_KEY = Sequence("book_id_seq", "id", 1, 2_147_483_647, 1, False, True, "public")
 
 
 @pytest.mark.parametrize(
@@ -321,3 +321,51 @@ def test_the_collation_of_the_database_is_told_too(collated: Project, tmp_path: 
     samples = parse_samples(file.read_text())
     assert samples["components", "default", "public", "health"] == 1
     assert samples["findings", "default", "public"] == 0
+
+
+def test_repair_sets_a_sequence_that_is_behind(books: Project) -> None:
+    books.psql("INSERT INTO mill_shelf VALUES (1, 'a'), (70, 'b')")
+    script = books.verify("--sql").stdout
+    dry = books.verify("--repair", "--dry-run").stdout
+    assert "setval" in script
+    assert "LOCK TABLE" in dry
+    assert health(books).keys() == {"mill_shelf_id_seq"}
+    done = books.verify("--repair", "--no-input", "--strict")
+    assert (done.returncode, "not repaired" in done.stderr) == (0, False)
+    books.psql("INSERT INTO mill_shelf (code) VALUES ('next')")
+    for _ in range(2):  # the script does no harm where nothing is behind any more
+        books.psql(script)
+        books.psql("INSERT INTO mill_shelf (code) VALUES ((SELECT max(id) FROM mill_shelf))")
+    assert books.database.value("SELECT max(id) FROM mill_shelf") == 73
+
+
+def test_a_repaired_sequence_gives_no_number_again_that_was_taken_meanwhile(books: Project) -> None:
+    books.psql("INSERT INTO mill_shelf VALUES (1, 'a'), (9, 'b')")
+    env = books.env(CONVERGENT_MIGRATIONS_LOCK_WAIT="60")
+    words = ("verify_schema", "--repair", "--no-input", "--quiet")
+    with books.database.connect(autocommit=False) as writer:
+        writer.execute("INSERT INTO mill_shelf VALUES (15, 'c')")
+        writer.execute("SELECT nextval('mill_shelf_id_seq')")
+        with books.database.running(*words, env=env) as process:
+            waiting = lock_waiter(books.database, "setval")
+            wait_until(waiting, "the repair waits for the writer")
+            wait_until(lambda: not waiting(), "the try ends, and writers go on")
+            for _ in range(30):
+                taken = writer.execute("SELECT nextval('mill_shelf_id_seq')").fetchone()
+            writer.commit()
+            assert process.wait() == 0
+    assert taken == (31,)
+    assert books.database.value("SELECT nextval('mill_shelf_id_seq')") == 32
+
+
+def test_a_row_that_is_being_inserted_is_behind_the_repaired_sequence(books: Project) -> None:
+    books.psql("INSERT INTO mill_shelf VALUES (1, 'a')")
+    env = books.env(CONVERGENT_MIGRATIONS_LOCK_WAIT="60")
+    words = ("verify_schema", "--repair", "--no-input", "--quiet")
+    with books.database.connect(autocommit=False) as writer:
+        writer.execute("INSERT INTO mill_shelf VALUES (50, 'c')")
+        with books.database.running(*words, env=env) as process:
+            wait_until(lock_waiter(books.database, "setval"), "the repair waits for the writer")
+            writer.commit()
+            assert process.wait() == 0
+    assert books.database.value("SELECT nextval('mill_shelf_id_seq')") == 51

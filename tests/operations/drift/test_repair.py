@@ -296,6 +296,7 @@ def test_the_json_has_stable_keys(stock_project: Project) -> None:
         "migrations",
         "counts",
         "stale_accepted",
+        "shadow",
         "components",
     ]
     assert list(one["counts"]) == [

@@ -101,7 +101,7 @@ def test_a_thousand_schemas_are_judged_in_as_few_round_trips_as_ten(
     assert (code, found_rows(shown)) == (1, drifted)
     assert shown["schemas"][0]["right"] == NUMBER - 3
     assert shown["schemas"][0]["counts"]["exists"] == 3 * NUMBER - len(drifted)
-    assert trips[NUMBER] <= 5
+    assert trips[NUMBER] <= 6
     assert trips[NUMBER] - trips[1] <= 1  # the question of what is spelled otherwise
 
 

@@ -38,6 +38,10 @@ CREATE = (
 )
 INDEX = "migrations.AddIndex('box', models.Index(fields=['on'], name='by_on'))"
 MANY = "migrations.AddField('item', 'shelves', models.ManyToManyField('mill.Shelf'))"
+TWO_OF_ONE = (
+    "migrations.CreateModel('Crate', [('id', models.BigAutoField(primary_key=True)), "
+    "('in_shelves', models.ManyToManyField('mill.Shelf'))])"
+)
 WORDS = "migrations.AlterField('item', 'kind', models.IntegerField(null=True, help_text='of it'))"
 CHECK = (
     "operations.AddCheckIfMissing('item', models.CheckConstraint("
@@ -295,6 +299,42 @@ def test_a_way_back_drops_what_the_role_owns_or_may_drop(mill: Project, role: st
         f"ALTER TABLE mill_box OWNER TO {role}", f"ALTER TABLE mill_item_shelves OWNER TO {role}"
     )
     migrate_as(mill, role, "mill", "0001")
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ([MANY], "mill_item_shelves"),
+        ([MANY.replace("'mill.Shelf')", "'mill.Shelf', db_table='Of Shelves')")], "Of Shelves"),
+        ([TWO_OF_ONE], "mill_crate_in_shelves"),
+    ],
+)
+def test_a_way_back_drops_the_table_of_a_many_to_many_field(
+    mill: Project, role: str, there: list[str], told: str
+) -> None:
+    plan(mill, *there)
+    run_command(mill, "migrate", "-v0")
+    said = refusal(mill, role, "mill", "0001")
+    assert f'  table "{told}" belongs to "{owner(mill)}" (mill.0002_second)\n' in said
+    mill.database.run(*fixes(said))
+    migrate_as(mill, role, "mill", "0001")
+
+
+def test_a_way_back_makes_the_table_of_a_many_to_many_field_again(mill: Project, role: str) -> None:
+    plan(mill, MANY)
+    third = SECOND.replace("0001_initial", "0002_second")
+    write_migration(
+        mill, "0003_third", third.format(operations="migrations.RemoveField('item', 'shelves')")
+    )
+    run_command(mill, "migrate", "-v0")
+    said = refusal(mill, role, "mill", "0002")
+    assert set(fixes(said)) == {
+        f'GRANT CREATE ON SCHEMA public TO "{role}";',
+        f'GRANT REFERENCES ON "mill_item" TO "{role}";',
+        f'GRANT REFERENCES ON "mill_shelf" TO "{role}";',
+    }
+    mill.database.run(*fixes(said))
+    migrate_as(mill, role, "mill", "0002")
 
 
 def columns(project: Project) -> set[str]:

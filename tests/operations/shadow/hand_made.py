@@ -104,6 +104,22 @@ DRIFTS = [
         ("view", "things", DIFFERENT),
     ),
     drift("ALTER VIEW guarded RESET (security_barrier)", ("view", "guarded", DIFFERENT)),
+    # operators, casts and dictionaries
+    drift("DROP OPERATOR @@+ (integer, integer)", ("operator", "@@+(integer, integer)", MISSING)),
+    drift(
+        "CREATE OPERATOR @<- (RIGHTARG = integer, FUNCTION = int4um)",
+        ("operator", "@<-(NONE, integer)", MORE),
+    ),
+    drift(
+        "ALTER OPERATOR FAMILY backwards USING btree ADD OPERATOR 2 >= (integer, integer)",
+        ("operator class", "backwards USING btree", DIFFERENT),
+    ),
+    drift("DROP CAST (pair AS text)", ("cast", "(pair AS text)", MISSING)),
+    drift("CREATE CAST (mood AS integer) WITH INOUT", ("cast", "(mood AS integer)", MORE)),
+    drift(
+        "ALTER TEXT SEARCH DICTIONARY short (STOPWORDS)",
+        ("text search dictionary", "short", DIFFERENT),
+    ),
     drift("CREATE VIEW ones AS SELECT 1 AS one", ("view", "ones", MORE)),
     drift("CREATE MATERIALIZED VIEW sums AS SELECT 1 AS one", ("materialized view", "sums", MORE)),
     # rights of rows

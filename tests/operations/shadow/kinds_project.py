@@ -71,6 +71,11 @@ CREATE FUNCTION double(a text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT a 
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'
 CREATE PROCEDURE sweep() LANGUAGE sql AS 'DELETE FROM log'
 CREATE AGGREGATE product (integer) (sfunc = int4mul, stype = integer, initcond = '1')
+CREATE OPERATOR @@+ (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4pl, COMMUTATOR = @@+)
+CREATE OPERATOR CLASS backwards FOR TYPE integer USING btree AS OPERATOR 1 >, OPERATOR 3 =, \
+OPERATOR 5 <, FUNCTION 1 btint4cmp(integer, integer)
+CREATE CAST (pair AS text) WITH INOUT AS ASSIGNMENT
+CREATE TEXT SEARCH DICTIONARY short (TEMPLATE = simple, STOPWORDS = english)
 CREATE VIEW things AS SELECT t.id, t.name FROM kinds_thing t WHERE t.state IN ('new', 'old')
 CREATE VIEW guarded WITH (security_barrier) AS SELECT name, double(amount) AS twice FROM kinds_thing
 CREATE VIEW busy AS SELECT m.code, (SELECT count(*) FROM kinds_thing t WHERE t.maker_id = m.id) AS things \

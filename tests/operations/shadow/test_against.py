@@ -200,8 +200,11 @@ def test_a_password_in_an_address_is_never_shown(kinds: KindsProject) -> None:
     ("words", "said"),
     [
         (("--shadow", "--against", "second"), "--shadow and --against exclude each other"),
-        (("--shadow", "--schemas", "t%"), "--shadow judges one whole schema, and not --schemas"),
-        (("auth", "--shadow"), "--shadow judges one whole schema, and not an app"),
+        (
+            ("--against", "second", "--schemas", "t%"),
+            "--against judges one whole schema, and not --schemas",
+        ),
+        (("auth", "0001", "--shadow"), "--shadow judges what all migrations make, and not one"),
         (("--shadow-url", "postgresql:///x"), "--shadow-url goes with --shadow"),
         (("--shadow-ignore", "*"), "--shadow-ignore goes with --shadow or --against"),
         (("--with-grants",), "--with-grants goes with --shadow, --against or --fingerprint"),

@@ -89,7 +89,7 @@ def test_what_is_not_safe_is_told_with_its_sql(kinds: KindsProject) -> None:
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS by_python ON kinds_maker "
         "USING btree (upper((code)::text));"
     )
-    assert fixes["more()"] == "DROP FUNCTION more();"
+    assert fixes["more()"] == 'DROP FUNCTION "more"();'
     shown = kinds.verify("--shadow").stdout
     assert f"to fix: {fixes['by_python']}" in shown
     kinds.psql(fixes["by_python"] + fixes["rooms_alone"] + fixes["more()"])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...drift.checks import TAG
+from ...shadow.checks import TAG
 from ..inheritance import next_command
 
 if TYPE_CHECKING:

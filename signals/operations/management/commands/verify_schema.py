@@ -188,8 +188,10 @@ class Command(BaseCommand):
         """Survey the database by its migrations, by its shadow too, or by another database."""
         if options["against"]:
             return another.against()
-        found = survey_with_retry(connection, *named_migration(options))
-        return another.shadow(_require_seen(found, options)) if options["shadow"] else found
+        named = named_migration(options)
+        if not options["shadow"]:
+            return survey_with_retry(connection, *named)
+        return another.shadow(_require_seen(survey_with_retry(connection), options))
 
     def _survey_one(self, connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Survey:
         """Survey what the applied migrations declare, repair it if asked to, and print the survey."""
@@ -211,6 +213,11 @@ class Command(BaseCommand):
         """Survey each schema of the pattern, repair it if asked to, and print the surveys."""
         asked = named_migration(options)
         look = partial(survey_schemas, connection, options["schemas"], *asked)
+        each = partial(survey_with_retry, app_label=asked[0], migration=asked[1])
+        if options["shadow"]:
+            another = JudgedByAnother(connection, options)
+            look = partial(survey_schemas, connection, options["schemas"], then=another.shadow)
+            each = partial(_with_shadow, another)
         found = look()
         if not (found.names or found.unreadable):
             what = (
@@ -220,7 +227,6 @@ class Command(BaseCommand):
                 raise CommandError(what, returncode=ExitCode.USAGE)
             self.stderr.write(what)
         _require_seen(found, options)
-        each = partial(survey_with_retry, app_label=asked[0], migration=asked[1])
         if options["repair"]:
             found = self.dialogue.repair_each(connection, found, look, each)
         if options["quiet"] or options["json"] or options["dry_run"]:
@@ -259,6 +265,11 @@ class Command(BaseCommand):
     @property
     def _encoding(self) -> str:
         return getattr(self.stdout, "encoding", None) or "utf-8"
+
+
+def _with_shadow(another: JudgedByAnother, connection: BaseDatabaseWrapper) -> Survey:
+    """Return the survey of the schema that the connection is in, with what the shadow shows."""
+    return another.shadow(survey_with_retry(connection), connection)
 
 
 def _require_seen(found: AnySurvey, options: dict[str, Any]) -> AnySurvey:

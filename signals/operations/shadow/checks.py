@@ -11,7 +11,7 @@ from ..findings import Status
 from ..names import NAME
 
 if TYPE_CHECKING:
-    from .rows import Problem, Row, Survey
+    from ..drift.rows import Problem, Row, Survey
 
 
 TAG = NAME
@@ -24,8 +24,8 @@ _KINDS: dict[Status, tuple[type[Error | Warning], str, str]] = {
     Status.LEFTOVER: (Warning, "W014", "was removed by a migration, and still exists"),
     Status.UNDECLARED: (Error, "E019", "is declared by no migration, and refuses rows"),
 }
-_UNREADABLE, _MISCONFIGURED, _UNSEEN, _STALE = (
-    f"{TAG}.{number}" for number in ("E015", "E016", "E017", "W018")
+_UNREADABLE, _MISCONFIGURED, _UNSEEN, _STALE, _WITHOUT_SHADOW = (
+    f"{TAG}.{number}" for number in ("E015", "E016", "E017", "W018", "W020")
 )
 
 
@@ -38,6 +38,7 @@ def check_findings(
 ) -> list[CheckMessage]:
     """Return E010 to W014 and E019 for the findings, and W018 for stale entries of the accepted ones.
 
+    Return W020 if the setting SHADOW asks for what the shadow shows, and its replay is not kept.
     Return E015 to E017 for what cannot be judged: E015 is an unreadable server, or what cannot be compared
     there, E016 unusable migrations or settings, E017 a database that records no migration.
 
@@ -54,18 +55,23 @@ def check_findings(
 
 
 def _of_database(alias: str, app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:
-    from .reading import read_survey
-    from .records import NothingRecorded, Unreadable
+    from ..drift.reading import command
+    from ..drift.records import NothingRecorded, Unreadable
+    from .reading import is_asked_for, read_survey_and_shadow
 
     labels = [None] if app_configs is None else [each.label for each in app_configs]
     try:
         for label in labels:
-            found = read_survey(connections[alias], label)
+            found = read_survey_and_shadow(connections[alias], label)
             yield from (_message(found, row) for row in found.rows if row.is_wrong())
             for line in found.stale:
                 text, hint = f"stale accepted finding: {line}", "Correct the file."
                 yield Warning(text, hint=hint, obj=alias, id=_STALE)
             yield from map(_of_problem, found.unjudged)
+        if labels and is_asked_for() and not found.has_shadow:
+            text = "what the migrations' own SQL makes was not judged: no replay of them is kept"
+            hint = f"Run {command(alias)} --shadow as the user of this process."
+            yield Warning(text, hint=hint, obj=alias, id=_WITHOUT_SHADOW)
     except NothingRecorded as error:
         hint = (
             f"Run migrate --database {alias}, or silence {_UNSEEN} where that is as it should be."
@@ -95,7 +101,7 @@ def _message(survey: "Survey", row: "Row") -> CheckMessage:
 
 
 def _hint(alias: str, row: "Row") -> str:
-    from .reading import command
+    from ..drift.reading import command
 
     if row.finding.status is Status.BUILDING:
         return "Wait until it is built; then check again."
