@@ -156,7 +156,7 @@ class Convergent(Contract):
             targets.reverse()
         if editor.collect_sql:
             for operation, place in targets:
-                if run_of(connection).prints_plain:
+                if run.prints_plain:
                     is_within: bool = editor.atomic_migration
                     editor.collected_sql += [
                         step.plain(in_transaction=is_within)

@@ -19,7 +19,7 @@ from django.db.models.options import normalize_together
 
 from ..base import Convergent
 from ..findings import Source
-from ..migrate.walk import LoaderOfRecorded, advance, in_plan_order
+from ..migrate.walk import LoaderOfRecorded, advance, database_operations, in_plan_order
 from ..names import IN_NAMES, MAX_NAME_BYTES, why_unusable
 from ..site import AnyField
 
@@ -182,7 +182,7 @@ class _Replay:
     def _take_all(self, operations: Any, *, in_database: bool) -> None:
         for operation in operations:
             if isinstance(operation, migrations.SeparateDatabaseAndState):
-                for each in _flat_operations(operation.database_operations) if in_database else ():
+                for each in database_operations([operation]) if in_database else ():
                     self._record_database(each)
                 self._take_all(operation.state_operations, in_database=False)
             elif isinstance(operation, migrations.RunSQL):
@@ -347,14 +347,6 @@ def table_of(model: ModelState, connection: BaseDatabaseWrapper) -> str:
 
 def _has_table(model: ModelState) -> bool:
     return bool(model.options.get("managed", True)) and not model.options.get("proxy")
-
-
-def _flat_operations(operations: Any) -> Iterator[Operation]:
-    for operation in operations:
-        if isinstance(operation, migrations.SeparateDatabaseAndState):
-            yield from _flat_operations(operation.database_operations)
-        else:
-            yield operation
 
 
 def _source(operation: Any) -> Source | None:

@@ -18,7 +18,7 @@ from ..conversion import Change, convert, flat
 from ..conversion.atomicity import TransactionNeed
 from ..conversion.source import is_installed
 from ..conversion.writer import MODULE_NAME, written
-from ..migrate.walk import advance, in_plan_order, state_at
+from ..migrate.walk import advance, database_operations, in_plan_order, state_at
 from .acceptance import acceptances_of
 from .judging import faults_of
 from .options import LintOptions
@@ -40,7 +40,7 @@ def may_block(loader: MigrationLoader) -> bool:
         isinstance(each, FieldOperation | IndexOperation) and not isinstance(each, Contract)
         for migration in loader.disk_migrations.values()
         if _is_checked(migration)
-        for each in _database_operations(migration.operations)
+        for each in database_operations(migration.operations)
     )
 
 
@@ -79,14 +79,6 @@ def _rules_off() -> set[str]:
         return LintOptions.from_settings().turned_off()
     except ImproperlyConfigured:
         return set()
-
-
-def _database_operations(operations: Iterable[Operation]) -> Iterator[Operation]:
-    for operation in operations:
-        if isinstance(operation, migrations.SeparateDatabaseAndState):
-            yield from _database_operations(operation.database_operations)
-        else:
-            yield operation
 
 
 def _of_migration(

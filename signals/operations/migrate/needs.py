@@ -26,7 +26,7 @@ from django.db.models import ManyToManyField
 from ..base import Convergent
 from ..catalog.query import quoted
 from ..catalog.rights import Need, Right
-from .walk import advance, state_at, steps
+from .walk import advance, database_operations, state_at, steps
 
 _ON_A_TABLE = (ModelOperation, FieldOperation, IndexOperation, ValidateConstraint)
 _STATE_ALONE = (stock.AlterModelManagers, stock.AlterModelOptions)
@@ -85,7 +85,7 @@ def needing_steps_back(
     state: that before the plan. A table that has another name by then needs nothing.
     """
     for migration in migrations:
-        for operation in reversed(list(_flat(migration.operations))):
+        for operation in reversed(list(database_operations(migration.operations))):
             if _may_change_rights(operation):
                 return
             if isinstance(operation, stock.RemoveField):
@@ -106,14 +106,6 @@ def states_of(
         if each is operation:
             return before, after
     raise LookupError(f"{label}.{migration.name} has no such operation")
-
-
-def _flat(operations: Iterable[Operation]) -> Iterator[Operation]:
-    for operation in operations:
-        if isinstance(operation, stock.SeparateDatabaseAndState):
-            yield from _flat(operation.database_operations)
-        else:
-            yield operation
 
 
 def _walk(

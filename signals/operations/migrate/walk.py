@@ -74,7 +74,10 @@ def advance(operation: Operation, app_label: str, state: ProjectState) -> None:
 
 
 def in_database(operations: Iterable[Operation]) -> Iterator[Operation]:
-    """Yield the operations that may send statements, also those within SeparateDatabaseAndState."""
+    """Yield the operations that may send statements, also those within SeparateDatabaseAndState.
+
+    An operation of a class derived from that may send more than its parts do, so it is yielded itself.
+    """
     for operation in operations:
         if type(operation) is SeparateDatabaseAndState:
             yield from in_database(operation.database_operations)
@@ -82,13 +85,18 @@ def in_database(operations: Iterable[Operation]) -> Iterator[Operation]:
             yield operation
 
 
-def convergent(operations: Sequence[Operation]) -> Iterator[Convergent]:
-    """Yield the convergent operations, also those inside SeparateDatabaseAndState."""
+def database_operations(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """Yield the operations, in the place of each SeparateDatabaseAndState those for the database."""
     for operation in operations:
         if isinstance(operation, SeparateDatabaseAndState):
-            yield from convergent(operation.database_operations)
-        elif isinstance(operation, Convergent):
+            yield from database_operations(operation.database_operations)
+        else:
             yield operation
+
+
+def convergent(operations: Iterable[Operation]) -> Iterator[Convergent]:
+    """Yield the convergent operations, also those inside SeparateDatabaseAndState."""
+    return (each for each in database_operations(operations) if isinstance(each, Convergent))
 
 
 def steps(
