@@ -37,7 +37,7 @@ from .errors import (
     sqlstate,
 )
 from .execution import progress
-from .execution.limits import seconds
+from .execution.limits import milliseconds, seconds
 from .execution.policy import LockPolicy, batch_time, shortest_timeout
 from .execution.progress import Walk, display_of
 from .execution.run import run_of
@@ -261,8 +261,8 @@ class BackfillInBatches(Convergent, Operation):
             nonlocal begin
             begin = time.monotonic()
             if limit is not None:
-                milliseconds = max(1, round(limit * _SHARE_OF_TIMEOUT * 1000))
-                change_settings(site.connection, {"statement_timeout": str(milliseconds)})
+                timeout = str(milliseconds(limit * _SHARE_OF_TIMEOUT))
+                change_settings(site.connection, {"statement_timeout": timeout})
             if batch.first[:-1] != batch.last[:-1]:
                 # The planner overestimates a range of a composite key, and would scan the whole table.
                 change_settings(site.connection, {"enable_seqscan": "off"})

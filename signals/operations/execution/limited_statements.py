@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..catalog.sessions import Blocker, activity_of
 from ..errors import DEADLOCK, LOCK_NOT_AVAILABLE, LockWaitExceeded, sqlstate
 from . import progress
+from .limits import milliseconds
 from .policy import LockPolicy
 from .progress import Display, is_quiet
 from .run import run_of
@@ -106,7 +107,7 @@ class LimitedStatements:
         block = self._connection.atomic_blocks[0]
         if block is not self._transaction:
             self._transaction = block
-            self._set(f"SET LOCAL lock_timeout = {_milliseconds(self._timeout)}")
+            self._set(f"SET LOCAL lock_timeout = {milliseconds(self._timeout)}")
 
     def _retry(self, act: Callable[[], Any]) -> Any:
         """Execute a statement outside a transaction until its lock is granted."""
@@ -135,7 +136,7 @@ class LimitedStatements:
             with self._watch.due():
                 return act()
         finally:
-            self._set(f"SET lock_timeout = {_milliseconds(self._policy.lock_timeout)}")
+            self._set(f"SET lock_timeout = {milliseconds(self._policy.lock_timeout)}")
 
     def _set(self, setting: str) -> None:
         """Change a setting past Django, whose log of queries is that of the other code."""
@@ -159,7 +160,3 @@ def is_in_the_way(error: BaseException) -> bool:
     """Return whether the error is a lock that was not granted, which may be granted later."""
     is_refused = sqlstate(error) in (LOCK_NOT_AVAILABLE, DEADLOCK)
     return is_refused or isinstance(error, LockWaitExceeded)
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1000))  # PostgreSQL takes 0 for no timeout

@@ -18,6 +18,11 @@ def seconds(value: object) -> float | None:
     return float(value) if math.isfinite(value) and 0 < value <= MAX_SECONDS else None
 
 
+def milliseconds(timeout: float) -> int:
+    """Return the timeout of so many seconds as PostgreSQL takes it: not 0, which is none."""
+    return max(1, round(timeout * 1000))
+
+
 def accept_limits(cls: type[Any]) -> None:
     """Add the keyword arguments of LIMITS to the `__init__` and the `deconstruct` of an operation class.
 

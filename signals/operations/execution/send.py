@@ -24,6 +24,7 @@ from ..errors import (
 from ..names import NAME
 from ..statements import Statement
 from . import progress
+from .limits import milliseconds
 from .policy import LockPolicy
 from .progress import Display, is_quiet
 from .run import run_of
@@ -166,8 +167,7 @@ class _Sending:
 
     def _try(self) -> bool:
         """Execute the statement; return False if its lock was not granted before the timeout."""
-        # Not less than 1 ms: PostgreSQL takes 0 for no timeout.
-        timeout = {"lock_timeout": str(max(1, round(self._timeout * 1000)))}
+        timeout = {"lock_timeout": str(milliseconds(self._timeout))}
         try:
             self.answer = _execute(self._connection, self._statement, timeout, self._question)
         except DatabaseError as error:

@@ -14,6 +14,7 @@ from ..catalog.records import Standing
 from ..catalog.schemas import search_path
 from ..catalog.sessions import MARK
 from ..errors import INVALID_PARAMETER_VALUE, QUERY_CANCELED, sqlstate
+from .limits import milliseconds
 from .policy import LockPolicy
 from .run import run_of
 
@@ -158,7 +159,7 @@ def with_lock_timeout(connection: BaseDatabaseWrapper, lock_timeout: float) -> I
     if not connection.in_atomic_block and is_shared(connection):
         yield
         return
-    with with_settings(connection, {"lock_timeout": str(round(lock_timeout * 1000))}):
+    with with_settings(connection, {"lock_timeout": str(milliseconds(lock_timeout))}):
         yield
 
 
@@ -172,7 +173,7 @@ def with_statement_timeout(
     """
     try:
         with transaction.atomic(using=connection.alias):
-            change_settings(connection, {"statement_timeout": str(round(limit * 1000))})
+            change_settings(connection, {"statement_timeout": str(milliseconds(limit))})
             return ask()
     except DatabaseError as error:
         if sqlstate(error) != QUERY_CANCELED:

@@ -20,9 +20,8 @@ from .settings import CLIENT_CHECK, NO_TIMEOUTS, change_settings
 PREFIX_OF_SHADOWS = f"{NAME}_shadow_"
 _PATTERN = f"^{re.escape(PREFIX_OF_SHADOWS)}[0-9a-f]{{12}}$"
 
-_IN_USE = (
-    "55006"  # object_in_use: another session uses template0, or the database that is to be dropped
-)
+# object_in_use: another session uses template0, or the database that is to be dropped
+_IN_USE = "55006"
 # The session may be one that only reads; what it reads from is not written to.
 _WRITABLE = "SET default_transaction_read_only = off"
 

@@ -19,9 +19,8 @@ from ..findings import Finding, Status
 from .needs import NeedingStep, needing_steps, needing_steps_back, states_of
 from .walk import advance, operation_findings
 
-_INHERITED_GRANTS = (
-    160_000  # the first version of PostgreSQL whose grants say whether they are inherited
-)
+# The first version of PostgreSQL whose grants say whether they are inherited.
+_INHERITED_GRANTS = 160_000
 
 _BUILDS_INDEX = re.compile(r"\b(CREATE (UNIQUE )?INDEX|UNIQUE|PRIMARY KEY|EXCLUDE)\b")
 _OF_AN_INDEX = ("index", "unique", "exclusion", "primary key")

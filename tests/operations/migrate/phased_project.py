@@ -10,6 +10,7 @@ import psycopg
 from tests.deadline import DEADLINE
 from tests.operations.projects.project import Project
 from tests.operations.projects.unmigrated_project import (
+    KEY,
     migration_names,
     run_command,
     write_migration,
@@ -34,7 +35,6 @@ class Migration(migrations.Migration):
     operations = [{operations}]
 """
 
-KEY = '("id", models.BigAutoField(primary_key=True))'
 FIRST = f"""
 migrations.CreateModel("Shelf", [{KEY}]),
 migrations.CreateModel("Tag", [{KEY}]),
