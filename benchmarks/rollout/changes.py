@@ -79,6 +79,7 @@ ONE_SIZE = 'models.UniqueConstraint(fields=["size"], name="{}_size")'
 BY_SIZE = 'models.Index(fields=["size"], name="{}_size")'
 LOOSE = 'models.ForeignKey("{}.Box", models.CASCADE, db_constraint=False)'
 TIGHT = 'models.ForeignKey("{}.Box", models.CASCADE)'
+FILLED = 'models.BigIntegerField(), fill=models.F("key") * 2'
 A_BOX = "turn % 9 + 1"  # of the first boxes, which nobody deletes
 
 
@@ -225,5 +226,39 @@ CHANGES = (
         ('migrations.DeleteModel("item")',),
         old_also={"box_id": "a_box()"},
         with_boxes=True,
+    ),
+    _added(
+        "add_not_null",
+        "add a NOT NULL column with a default of the field",
+        "models.IntegerField(default=7)",
+        "7",
+    ),
+    Change(
+        "add_filled",
+        "add a NOT NULL column whose value depends on the row",
+        {},
+        {"size": "models.BigIntegerField()"},
+        (Value(new="size", otherwise="row.key * 2"),),
+        (f'operations.AddColumnIfMissing("item", "size", {FILLED})',),
+        ('migrations.AddField("item", "size", models.BigIntegerField(default=0), False)',),
+    ),
+    Change(
+        "rename_column",
+        "rename a column",
+        SIZE,
+        {"amount": SIZE["size"]},
+        (Value("size", "amount"),),
+        ('operations.RenameColumnIfNeeded("item", "size", "amount")',),
+        ('migrations.RenameField("item", "size", "amount")',),
+    ),
+    Change(
+        "rename_table",
+        "rename a table",
+        SIZE,
+        SIZE,
+        SAME_SIZE,
+        ('operations.RenameTableIfNeeded("Item", "Thing")',),
+        ('migrations.RenameModel("Item", "Thing")',),
+        new_model="Thing",
     ),
 )
