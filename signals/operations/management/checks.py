@@ -13,12 +13,14 @@ from django.db import connections
 
 from ..names import NAME, PACKAGE
 from ..refusals import require_driver
+from .inheritance import app_in_front
 
 # What does not work while the command of another app hides that of this one.
 _HIDDEN = {
-    "migrate": "the migrators' lock does not keep two runs apart, and the settings of the lock policy are "
-    "not checked first",
+    "migrate": "the migrators' lock does not keep two runs apart, waits are limited only in convergent "
+    "operations, --phase is unknown, and PHASE does nothing",
     "makemigrations": "--convergent and CONVERT_NEW_MIGRATIONS do nothing",
+    "sqlmigrate": "--plain is unknown",
 }
 
 
@@ -68,4 +70,4 @@ def _hidden_commands() -> Iterator[tuple[str, str, str]]:
         app = chosen[name]
         command = app if not isinstance(app, str) else load_command_class(app, name)
         if not isinstance(command, own):
-            yield name, str(app), lack
+            yield name, app_in_front(name) or str(app), lack

@@ -47,6 +47,16 @@ class Command(Parent):
         super().handle(*args, **kwargs)
 """,
 }
+ANOTHER = """
+from django.core.management.base import BaseCommand
+from django.db.migrations.autodetector import MigrationAutodetector
+
+class Command(BaseCommand):
+    autodetector = MigrationAutodetector
+
+    def handle(self, *args, **options):
+        self.stdout.write("another")
+"""
 GROWN = """
 from django.db import models
 
@@ -115,14 +125,42 @@ def test_a_command_in_front_of_this_ones_is_told(unmigrated_project: Project) ->
     _, err = run_command(unmigrated_project, *CHECK)
     assert (
         "barn: (convergent_migrations.W007) manage.py migrate is the command of 'barn', so that the "
-        "migrators' lock does not keep two runs apart, and the settings of the lock policy are not "
-        "checked first\n"
+        "migrators' lock does not keep two runs apart, waits are limited only in convergent operations, "
+        "--phase is unknown, and PHASE does nothing\n"
         "\tHINT: Put 'signals.operations' before 'barn' in INSTALLED_APPS: its command derives from "
         "that one, and both work."
     ) in err
-    assert "manage.py makemigrations is the command of 'barn', so that --convergent and " in err
+    assert err.count("W007") == 1
     out, _ = run_command(unmigrated_project, "migrate", "mill", "-v0")
     assert out == "before \nafter\n"
+
+
+def test_makemigrations_of_an_app_in_front_works_together_with_this_one(
+    unmigrated_project: Project,
+) -> None:
+    commands = {"makemigrations": COMMANDS["makemigrations"]}
+    add_commands(unmigrated_project, FRONT, commands)
+    assert run_command(unmigrated_project, *CHECK)[1] == ""
+    words = ("makemigrations", "mill", "--no-input", "--convergent", "-v0", "-n", "more")
+    (unmigrated_project.folder / "mill/models.py").write_text(GROWN)
+    _, err = run_command(unmigrated_project, *words, PRODUCTION="1", code=1)
+    assert err == "CommandError: not in production\n"
+    run_command(unmigrated_project, *words)
+    assert "operations.AddColumnIfMissing(" in migration_text(unmigrated_project, "0002_more")
+
+
+def test_commands_of_other_kinds_in_front_hide_this_ones_and_are_told(
+    unmigrated_project: Project,
+) -> None:
+    add_commands(
+        unmigrated_project, FRONT, dict.fromkeys(("makemigrations", "sqlmigrate"), ANOTHER)
+    )
+    _, err = run_command(unmigrated_project, *CHECK)
+    told = "(convergent_migrations.W007) manage.py {} is the command of 'barn', so that {}\n"
+    assert told.format("sqlmigrate", "--plain is unknown") in err
+    lack = "--convergent and CONVERT_NEW_MIGRATIONS do nothing"
+    assert told.format("makemigrations", lack) in err
+    assert run_command(unmigrated_project, "makemigrations")[0] == "another\n"
 
 
 def test_a_command_in_front_that_derives_from_this_ones_is_no_matter(
