@@ -6,6 +6,7 @@ import pytest
 
 from tests.operations.projects.project import Project
 from tests.operations.projects.unmigrated_project import (
+    GROWN,
     INITIAL,
     SETTINGS,
     migration_names,
@@ -20,25 +21,12 @@ ORDERS = {
     "in front of this one": f'INSTALLED_APPS.insert(0, "{LINEAR}")\n',
 }
 MAKE = ("makemigrations", "mill", "--no-input", "-v0")
-MODELS = """
-from django.db import models
-
-class Shelf(models.Model):
-    code = models.CharField(max_length=10)
-
-class Item(models.Model):
-    name = models.CharField(max_length=10, null=True)
-    kind = models.IntegerField(null=True)
-    more = models.IntegerField(null=True)
-    last = models.IntegerField(null=True)
+FURTHER = """    last = models.IntegerField(null=True)
 
     class Meta:
         unique_together = [("name", "kind")]
         indexes = [models.Index(fields=["kind"], name="item_kind")]
 """
-ONE_MORE = MODELS.replace("    last = models.IntegerField(null=True)\n", "").replace(
-    MODELS[MODELS.index("\n    class Meta") :], ""
-)
 
 
 @pytest.fixture(params=ORDERS.values(), ids=ORDERS)
@@ -69,11 +57,11 @@ def assert_linear(project: Project) -> None:
 
 
 def test_each_written_migration_is_named_also_if_there_are_several(linear: Project) -> None:
-    declare(linear, ONE_MORE)
+    declare(linear, GROWN)
     run_command(linear, *MAKE, "--convergent", "-n", "more")
     assert "operations.AddColumnIfMissing(" in migration_text(linear, "0002_more")
     assert_linear(linear)
-    declare(linear, MODELS)
+    declare(linear, GROWN + FURTHER)
     run_command(linear, *MAKE, "--convergent")
     assert len(migration_names(linear)) > 3
     assert_linear(linear)
@@ -82,7 +70,7 @@ def test_each_written_migration_is_named_also_if_there_are_several(linear: Proje
 
 
 def test_without_convergent_operations_it_is_named_too(linear: Project) -> None:
-    declare(linear, ONE_MORE)
+    declare(linear, GROWN)
     run_command(linear, *MAKE, "--dry-run")
     assert last(linear) == "0001_initial\n"
     run_command(linear, *MAKE, "-n", "more")
@@ -91,7 +79,7 @@ def test_without_convergent_operations_it_is_named_too(linear: Project) -> None:
 
 
 def test_a_migration_that_is_rewritten_and_divided_stays_the_last(linear: Project) -> None:
-    declare(linear, MODELS)
+    declare(linear, GROWN + FURTHER)
     run_command(linear, *MAKE, "-n", "grown")
     run_command(linear, "convergent_migration", "mill", "0002")
     assert len(migration_names(linear)) > 2
@@ -101,7 +89,7 @@ def test_a_migration_that_is_rewritten_and_divided_stays_the_last(linear: Projec
 
 
 def test_a_written_migration_is_rebased_onto_another(linear: Project) -> None:
-    declare(linear, ONE_MORE)
+    declare(linear, GROWN)
     run_command(linear, *MAKE, "--convergent", "-n", "ours")
     text = migration_text(linear, "0002_ours").replace("more", "of_theirs")
     write_migration(linear, "0002_theirs", text)
@@ -118,7 +106,7 @@ def test_a_written_migration_is_rebased_onto_another(linear: Project) -> None:
 
 
 def test_a_squash_of_convergent_migrations_is_the_last(linear: Project) -> None:
-    declare(linear, ONE_MORE)
+    declare(linear, GROWN)
     run_command(linear, *MAKE, "--convergent", "-n", "more")
     run_command(linear, "squashmigrations", "mill", "0002", "--no-input", "-v0")
     (squash,) = [name for name in migration_names(linear) if "squashed" in name]

@@ -13,6 +13,7 @@ from signals.operations.management.checks import check_driver
 from signals.operations.refusals import require_driver
 from tests.operations.projects.project import Project
 from tests.operations.projects.unmigrated_project import (
+    GROWN,
     INITIAL,
     SETTINGS,
     migration_text,
@@ -56,17 +57,6 @@ class Command(BaseCommand):
 
     def handle(self, *args, **options):
         self.stdout.write("another")
-"""
-GROWN = """
-from django.db import models
-
-class Shelf(models.Model):
-    code = models.CharField(max_length=10)
-
-class Item(models.Model):
-    name = models.CharField(max_length=10, null=True)
-    kind = models.IntegerField(null=True)
-    more = models.IntegerField(null=True)
 """
 FRONT = 'INSTALLED_APPS.insert(0, "barn")\n'
 BEHIND = 'INSTALLED_APPS.append("barn")\n'
