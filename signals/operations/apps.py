@@ -18,6 +18,6 @@ class OperationsConfig(AppConfig):
         from .migrate import preflight
         from .shadow import checks as finding_checks  # noqa: F401 - the same
 
-        take_over("makemigrations")
+        take_over()
         pre_migrate.connect(preflight.remember, dispatch_uid=f"{NAME}.remember")
         post_migrate.connect(preflight.forget, dispatch_uid=f"{NAME}.forget")

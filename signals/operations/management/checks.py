@@ -13,7 +13,8 @@ from django.db import connections
 
 from ..names import NAME, PACKAGE
 from ..refusals import require_driver
-from .inheritance import app_in_front
+from .inheritance import TENANTS, app_in_front
+from .tenants import OWN, SETTING, PhasedSchemas
 
 # What does not work while the command of another app hides that of this one.
 _HIDDEN = {
@@ -24,14 +25,19 @@ _HIDDEN = {
 }
 
 
+_FOR_TENANTS = f"Set {SETTING} = {OWN!r}: migrate_schemas then runs that for each schema."
+
+
 @register(NAME)
 def check_commands(**_unused: Any) -> list[CheckMessage]:
     """Return W007 for each of the app's commands that is hidden by that of an app in front of it."""
     return [
         checks.Warning(
             f"manage.py {name} is the command of {app!r}, so that {lack}",
-            hint=f"Put {PACKAGE!r} before {app!r} in INSTALLED_APPS: its command derives from that one, and "
-            "both work.",
+            hint=_FOR_TENANTS
+            if app == TENANTS
+            else f"Put {PACKAGE!r} before {app!r} in INSTALLED_APPS: its command derives from that one, "
+            "and both work.",
             obj=app,
             id=f"{NAME}.W007",
         )
@@ -69,5 +75,6 @@ def _hidden_commands() -> Iterator[tuple[str, str, str]]:
         own = import_module(f"{PACKAGE}.management.commands.{name}").Command
         app = chosen[name]
         command = app if not isinstance(app, str) else load_command_class(app, name)
-        if not isinstance(command, own):
-            yield name, app_in_front(name) or str(app), lack
+        if not isinstance(command, own | PhasedSchemas):
+            of_tenants = type(command).__module__.startswith(f"{TENANTS}.")
+            yield name, TENANTS if of_tenants else app_in_front(name) or str(app), lack

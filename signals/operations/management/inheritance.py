@@ -9,17 +9,22 @@ from django.core.management import find_commands, get_commands
 
 from ..names import NAME, PACKAGE
 
+TENANTS = "django_tenants"
+
+_IN_FRONT = f"{PACKAGE}.management.in_front"
+
 
 def next_command(name: str) -> Any:
     """Return the class that this app's command of that name derives from.
 
-    It is the command of the next app in INSTALLED_APPS that has one, as Django would choose it without this
-    app, or else Django's own.
+    It is the command of the next app in INSTALLED_APPS that has one which derives from Django's, as Django
+    would choose it without this app, or else Django's own.
     """
     configs = _configs()
     place = configs.index(apps.get_app_config(NAME))
-    packages = [each.name for each in configs[place + 1 :] if _has_command(each, name)]
-    return _command(next(iter(packages), "django.core"), name)
+    found = (_command(each.name, name) for each in configs[place + 1 :] if _has_command(each, name))
+    own = _command("django.core", name)
+    return next((each for each in found if issubclass(each, own)), own)
 
 
 def app_in_front(name: str) -> str:
@@ -29,10 +34,18 @@ def app_in_front(name: str) -> str:
     return next((each.name for each in configs[:place] if _has_command(each, name)), "")
 
 
-def take_over(name: str) -> None:
-    """Let Django run a command that derives from this app's and from that of the app in front of it."""
-    if app_in_front(name):
-        get_commands()[name] = f"{PACKAGE}.management.in_front"
+def take_over() -> None:
+    """Let Django run the commands in the folder in_front instead of those of other apps that they serve.
+
+    These are `makemigrations`, if an app in front of this one has it, and the commands of django-tenants.
+    """
+    if app_in_front("makemigrations"):
+        get_commands()["makemigrations"] = _IN_FRONT
+    if apps.is_installed(TENANTS):
+        chosen = get_commands()
+        for name in ("migrate", "migrate_schemas"):
+            if chosen[name] in (TENANTS, PACKAGE):
+                chosen[name] = _IN_FRONT
 
 
 def derived_from_both(name: str) -> Any:
