@@ -110,6 +110,49 @@ def test_the_lock_is_held_around_the_command_of_an_app_behind_this_one(
     assert "locks 1\n" in out
 
 
+REMOVAL = """
+from django.db import migrations
+from signals import operations
+
+class Migration(migrations.Migration):
+    dependencies = [("mill", "0001_initial")]
+    operations = [operations.RemoveColumnIfPresent("item", "kind")]
+"""
+
+
+def has_kind(project: Project) -> bool:
+    columns = "SELECT FROM pg_attribute WHERE attrelid = 'mill_item'::regclass AND attname = 'kind'"
+    return bool(project.database.rows(columns))
+
+
+def test_migrate_of_an_app_behind_this_one_takes_part_in_expand(
+    unmigrated_project: Project,
+) -> None:
+    add_commands(unmigrated_project, BEHIND)
+    run_command(unmigrated_project, "migrate", "mill", "-v0")
+    write_migration(unmigrated_project, "0002_removal", REMOVAL)
+    words = ("migrate", "mill", "--greeting", "hello", "--phase")
+    out, _ = run_command(unmigrated_project, *words, "expand", "-v0")
+    assert (out, has_kind(unmigrated_project)) == ("before hello\nafter\n", True)
+    out, _ = run_command(unmigrated_project, *words, "contract")
+    assert (out, has_kind(unmigrated_project)) == (
+        '  Removed column kind of "mill_item" (mill.0002_removal)\n',
+        False,
+    )
+
+
+def test_migrate_of_an_app_in_front_of_this_one_knows_no_phases(
+    unmigrated_project: Project,
+) -> None:
+    add_commands(unmigrated_project, FRONT)
+    run_command(unmigrated_project, "migrate", "mill", "-v0")
+    write_migration(unmigrated_project, "0002_removal", REMOVAL)
+    _, err = run_command(unmigrated_project, "migrate", "--phase", "expand", code=2)
+    assert "unrecognized arguments: --phase" in err
+    run_command(unmigrated_project, "migrate", "-v0", CONVERGENT_MIGRATIONS_PHASE="expand")
+    assert not has_kind(unmigrated_project)
+
+
 def test_a_command_in_front_of_this_ones_is_told(unmigrated_project: Project) -> None:
     add_commands(unmigrated_project, FRONT)
     _, err = run_command(unmigrated_project, *CHECK)
