@@ -40,6 +40,7 @@ from .remove_check import RemoveCheckIfPresent
 from .remove_column import RemoveColumnIfPresent
 from .remove_table import RemoveTableIfPresent
 from .remove_unique import RemoveUniqueIfPresent
+from .rename_column import RenameColumnIfNeeded
 from .set_not_null import SetNotNullIfNullable
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "RemoveColumnIfPresent",
     "RemoveTableIfPresent",
     "RemoveUniqueIfPresent",
+    "RenameColumnIfNeeded",
     "RightsMissing",
     "RowsViolate",
     "RowsViolateCheck",
@@ -94,6 +96,7 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     RemoveColumnIfPresent,
     RemoveTableIfPresent,
     RemoveUniqueIfPresent,
+    RenameColumnIfNeeded,
     SetNotNullIfNullable,
 )
 """All operations, for code that has to ask each of them."""

@@ -151,9 +151,12 @@ class BackfillInBatches(Convergent, Operation):
         if snapshot.found is None or column is None or (column.not_null and not column.unproven):
             return snapshot
         require_rows(self, site, snapshot.found)
-        condition = f"{site.quote(column.name)} IS NULL"
-        left = has_rows(site.connection, snapshot.found, condition)
+        left = has_rows(site.connection, snapshot.found, self.is_left(site))
         return replace(snapshot, has_rows=left)
+
+    def is_left(self, site: Site) -> str:
+        """Return the SQL condition of the rows that are left to fill."""
+        return f"{site.quote(site.column(self.name))} IS NULL"
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         name = site.column(self.name)
@@ -303,7 +306,7 @@ class BackfillInBatches(Convergent, Operation):
         table = find_table(connection, site.table)
         if table is None:
             return None, False
-        condition = f"{site.quote(column)} IS NULL"
+        condition = self.is_left(site)
         count = with_statement_timeout(
             connection, progress.LONG_STEP, partial(count_rows, connection, table, condition)
         )

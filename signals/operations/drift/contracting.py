@@ -29,7 +29,7 @@ from ..site import Site
 from .for_old_code import EndForOldCode
 from .history import (
     ModelKey,
-    has_table,
+    has_managed_table,
     own_tables,
     removed_part,
     removed_tables,
@@ -231,7 +231,7 @@ class _Walk:
             name: key
             for key, model in self._state.models.items()
             for name in own_tables(model, self._connection)
-            if app_label in (None, key[0]) and has_table(model)
+            if app_label in (None, key[0]) and has_managed_table(model)
         }
         answers = ask(self._connection, [Question(_quoted(each)) for each in owners])
         left = []

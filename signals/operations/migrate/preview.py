@@ -147,6 +147,8 @@ def _preview_operation(
         ]
     except ConvergenceError as error:
         return OperationPreview(operation.describe(), stops=str(error))
+    if isinstance(operation, RenameField) and not backwards:
+        _take_names(changes, connection, label, walked)
     shown = tuple(_step(connection, each) for each in sent)
     return OperationPreview(operation.describe(), shown, _why_not_sent(connection, sent))
 
@@ -191,7 +193,7 @@ def _needed(
             combines=True,
             is_new=is_new,
         )
-    if forwards:
+    if forwards and not isinstance(operation, RenameField):
         changes.take(site, findings)
     if is_atomic:
         _require_transactional(operation, statements)

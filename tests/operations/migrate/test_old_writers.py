@@ -39,7 +39,9 @@ operations.AddColumnIfMissing("Item", "stamp", models.UUIDField(default=uuid.uui
 operations.AddColumnIfMissing("Item", "made", models.DateTimeField(auto_now_add=True)),
 operations.AddColumnIfMissing("Item", "day", models.DateField(auto_now=True)),
 operations.AddColumnIfMissing("Item", "more", models.JSONField(default=dict)),
-operations.AddColumnIfMissing("Item", "price", models.DecimalField(max_digits=9, decimal_places=2, default=1)),
+operations.AddColumnIfMissing(
+    "Item", "price", models.DecimalField(max_digits=9, decimal_places=2, default=1)
+),
 operations.AddColumnIfMissing("Item", "once", models.TextField(default="x"), preserve_default=False),
 operations.AddColumnIfMissing("Item", "given", models.IntegerField(db_default=4)),
 operations.AddColumnIfMissing("Item", "maybe", models.IntegerField(null=True, default=5)),
@@ -194,3 +196,11 @@ def test_without_phases_a_left_trigger_goes_with_its_column(mill: Project) -> No
     run_command(mill, "migrate", "mill", "-v0", "--phase", "both")
     query(mill, "INSERT INTO mill_item (name) VALUES ('written')")
     assert query(mill, "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal") == []
+
+
+def test_the_shadow_tells_nothing_of_what_awaits_contract(mill: Project) -> None:
+    release(mill, ADDED)
+    found = mill.verify("--shadow", "--strict", "--json")
+    rows = json.loads(found.stdout)["databases"][0]["components"]
+    assert [each for each in rows if each["status"] in ("undeclared", "different")] == []
+    assert found.returncode == 0
