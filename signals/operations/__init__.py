@@ -41,6 +41,7 @@ from .remove_column import RemoveColumnIfPresent
 from .remove_table import RemoveTableIfPresent
 from .remove_unique import RemoveUniqueIfPresent
 from .rename_column import RenameColumnIfNeeded
+from .rename_table import RenameTableIfNeeded
 from .set_not_null import SetNotNullIfNullable
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "RemoveTableIfPresent",
     "RemoveUniqueIfPresent",
     "RenameColumnIfNeeded",
+    "RenameTableIfNeeded",
     "RightsMissing",
     "RowsViolate",
     "RowsViolateCheck",
@@ -97,6 +99,7 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     RemoveTableIfPresent,
     RemoveUniqueIfPresent,
     RenameColumnIfNeeded,
+    RenameTableIfNeeded,
     SetNotNullIfNullable,
 )
 """All operations, for code that has to ask each of them."""

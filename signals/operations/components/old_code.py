@@ -18,6 +18,7 @@ from ..statements import Lock, Statement
 from . import guards
 from .columns import type_of
 from .defaults import is_of_python, varies
+from .old_views import drop_old_view
 
 _ROW = '"new_row"'  # the name of the written row in the function of a trigger
 
@@ -122,8 +123,13 @@ def trigger_name(kind: str, columns: list[str]) -> str:
 
 
 def end_for_old_code(site: Site, found: Table, name: str) -> Iterator[Statement]:
-    """Yield the statements that end what the phase expand made for old code around the column."""
+    """Yield the statements that end what the phase expand made for old code.
+
+    name: the column, or the view of the old name of the table.
+    """
     yield from drop_triggers(site, found, name)
+    views = found.details.old_views if found.details else ()
+    yield from (drop_old_view(each) for each in views if each.name == name)
     column = found.column(name)
     if column is not None and column.for_old_code:
         sql = f"ALTER TABLE {site.table} ALTER COLUMN {site.quote(name)} DROP DEFAULT"
@@ -132,10 +138,13 @@ def end_for_old_code(site: Site, found: Table, name: str) -> Iterator[Statement]
 
 
 def left_for_old_code(site: Site, found: Table) -> Iterator[tuple[str, Finding, str]]:
-    """Yield what the phase expand made for old code: the column, the finding on it, and the migration.
+    """Yield what the phase expand made for old code: the column or view, the finding, and the migration.
 
-    The migration is empty for a default, which does not tell it.
+    The migration is empty for a default, which does not tell it. Views are in the details of the table.
     """
+    for view in found.details.old_views if found.details else ():
+        left = Finding("view", view.name, site.table, Status.LEFTOVER)
+        yield view.name, left, view.migration
     for column in found.columns:
         if column.for_old_code:
             what = Finding("default", column.name, site.table, Status.LEFTOVER, column.for_old_code)

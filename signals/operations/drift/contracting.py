@@ -233,7 +233,8 @@ class _Walk:
             for name in own_tables(model, self._connection)
             if app_label in (None, key[0]) and has_managed_table(model)
         }
-        answers = ask(self._connection, [Question(_quoted(each)) for each in owners])
+        questions = [Question(_quoted(each), details=True) for each in owners]
+        answers = ask(self._connection, questions)
         left = []
         for (name, key), found in zip(owners.items(), answers, strict=True):
             if not isinstance(found, Table) or found.kind not in ("r", "p"):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..base import Convergent
+from ..catalog.questions import Question, ask
 from ..catalog.tables import Table
 from ..components.old_code import end_for_old_code, left_for_old_code
 from ..findings import Finding, Snapshot
@@ -11,23 +12,27 @@ from ..statements import Statement
 
 
 class EndForOldCode(Convergent):
-    """Drop the default, the trigger or the copy of a column that the phase expand made for old code.
+    """Drop the default, trigger or copy of a column, or the view, that the phase expand made for old code.
 
     Each goes with what belongs to it by one statement, so that a run that dies leaves it whole or gone.
 
-    model_name: the model of the table. name: the column.
+    model_name: the model of the table. name: the column, or the view of the table's old name.
     """
 
-    component = "default"
+    reads_table = False
 
     def __init__(self, model_name: str, name: str) -> None:
         self.model_name, self.name = model_name, name
 
     def describe(self) -> str:
-        return f"End what column {self.name} of {self.model_name} has for the release before"
+        return f"End what {self.model_name} has for the release before: {self.name}"
 
     def probe(self, site: Site, found: Table) -> list[str]:
         return []
+
+    def read(self, site: Site) -> Snapshot:
+        (found,) = ask(site.connection, [Question(site.table, details=True)])
+        return Snapshot(found)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         found = snapshot.found

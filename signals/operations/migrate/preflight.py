@@ -17,6 +17,7 @@ from django.db.migrations.operations import (
     CreateModel,
     RemoveField,
     RemoveIndex,
+    RenameModel,
     SeparateDatabaseAndState,
 )
 from django.db.migrations.operations.base import Operation
@@ -264,6 +265,8 @@ def _foreseeable(
                 known = deepcopy(names[label])
                 yield _Step(migration, operation, site, known, label in opaque)
                 names[label].take(operation, site)
+                if isinstance(operation, RenameModel):
+                    names[label].take_stock(connection, label, walked)
 
 
 def _findings_by_then(step: _Step, changes: PlannedChanges) -> list[Finding]:
