@@ -159,7 +159,7 @@ CHANGES = (
         "remove_callable",
         "remove a NOT NULL column with a callable default",
         "models.BigIntegerField(default=time.time_ns)",
-        "None",
+        "row.size",
     ),
     _retyped(
         "widen_integer",

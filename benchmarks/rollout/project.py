@@ -35,7 +35,8 @@ class Migration(migrations.Migration):
 def write_releases(folder: Path, changes: Sequence[Change], migrations: Mapping[str, str]) -> None:
     """Write both releases into the folders old and new.
 
-    migrations: the source of the migration behind the first one, by the label of the change.
+    migrations: the source of the migration behind the first one, by the label of the change; a change that
+        is not in it gets none.
     """
     for release in RELEASES:
         root = folder / release
@@ -47,7 +48,7 @@ def write_releases(folder: Path, changes: Sequence[Change], migrations: Mapping[
             _write(package / "models.py", models_source(change, release))
             _write(package / "migrations/__init__.py", "")
             _write(package / "migrations/0001_initial.py", initial_source(change))
-            if release == "new":
+            if release == "new" and change.label in migrations:
                 _write(package / "migrations/0002_change.py", migrations[change.label])
 
 

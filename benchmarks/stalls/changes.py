@@ -16,10 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from urllib.parse import quote, urlencode
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import markdown
 from benchmarks.peers.server import ROOT, Database, Server
@@ -136,11 +134,9 @@ def write_project(folder: Path, change: str) -> None:
 
 def migrate(database: Database, folder: Path, way: str, target: str) -> str:
     """Run `migrate` in a process of its own; return what it printed if it failed."""
-    options = conninfo_to_dict(database.conninfo)
-    name = options.pop("dbname")
     env = {
         **os.environ,
-        "DATABASE_URL": f"postgresql:///{name}?{urlencode(options, quote_via=quote)}",
+        "DATABASE_URL": database.url,
         "DJANGO_SETTINGS_MODULE": "depot_settings",
         "LIBRARY": "signals.operations" if way == "ours" else "",
         "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),

@@ -13,6 +13,7 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.operations import (
     AlterField,
     RenameField,
+    RenameModel,
 )
 
 from ..base import Convergent
@@ -25,6 +26,7 @@ from ..execution.policy import LockPolicy
 from ..execution.run import run_of
 from ..execution.send import require_no_timeouts
 from ..refusals import require_judged
+from ..rename_table import RenamedTable
 from ..site import Site
 from ..statements import Lock, Statement
 from .planned_changes import PlannedChanges
@@ -130,6 +132,8 @@ def _preview_operation(
     in_the_way = list(names.in_the_way(operation, site)) if names else []
     if names is not None:
         names.take(operation, site)
+        if isinstance(operation, RenameModel):
+            names.take_stock(connection, label, walked)
     if site.db_table and site.table in changes.moved:  # an enum has no table
         return OperationPreview(operation.describe(), (_UNKNOWN,))
     expands = run_of(connection).expands and not backwards
@@ -147,6 +151,8 @@ def _preview_operation(
         ]
     except ConvergenceError as error:
         return OperationPreview(operation.describe(), stops=str(error))
+    if isinstance(operation, RenameField | RenameModel) and not backwards:
+        _take_names(changes, connection, label, walked)
     shown = tuple(_step(connection, each) for each in sent)
     return OperationPreview(operation.describe(), shown, _why_not_sent(connection, sent))
 
@@ -191,7 +197,7 @@ def _needed(
             combines=True,
             is_new=is_new,
         )
-    if forwards:
+    if forwards and not isinstance(operation, RenameField | RenamedTable):
         changes.take(site, findings)
     if is_atomic:
         _require_transactional(operation, statements)

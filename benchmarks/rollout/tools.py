@@ -1,0 +1,185 @@
+"""The tools: who writes the migration of a change, and what runs before the rollout and after it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.peers.server import ROOT
+from benchmarks.rollout.changes import Change
+from benchmarks.rollout.project import SETTINGS, change_source, migration_source
+
+PYTHON = ROOT / ".venv-rollout/bin/python"
+ANSWERS = "y\n2\n2\n2\n"  # it was renamed; rows with NULL are no matter; rename before the rollout
+
+# Of the changes that django-safemigrate has marked by people: what its page marks as of after the rollout.
+_AFTERWARDS = ("remove_column", "remove_callable", "remove_table", "set_not_null")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A column of the table.
+
+    package: the name of its distribution; empty for Django's own commands.
+    apps: what it adds to INSTALLED_APPS.
+    first: the words of the command that brings a new database to the old release.
+    before, after: those of the commands that run before the rollout and after it.
+    written: return the migrations of a change by their names, if its makemigrations is not to write them.
+    edited: return a migration that its makemigrations has written, as its page tells people to change it.
+    """
+
+    name: str
+    package: str
+    apps: str
+    first: tuple[str, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    written: Callable[[Change], dict[str, str]] = field(default=lambda _: {})
+    edited: Callable[[Change, str], str] = field(default=lambda _, text: text)
+
+    def write(self, folder: Path, change: Change, url: str) -> str:
+        """Write the migrations of the change into the new release; return the error, empty if none."""
+        migrations = folder / "new" / change.label / "migrations"
+        if made := self.written(change):
+            for name, text in made.items():
+                (migrations / f"{name}.py").write_text(text)
+            return ""
+        words = ("makemigrations", change.label)
+        error = self.run(folder / "new", words, url, answers=ANSWERS)
+        for path in migrations.glob("000[2-9]*.py"):
+            path.write_text(self.edited(change, path.read_text()))
+        return error
+
+    def run(self, release: Path, words: Sequence[str], url: str, *, answers: str = "") -> str:
+        """Run a command of the release; return what it printed if it failed."""
+        env = {
+            **os.environ,
+            "DATABASE_URL": url,
+            "DJANGO_SETTINGS_MODULE": SETTINGS,
+            "PYTHONPATH": os.pathsep.join([str(release), str(ROOT)]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "ROLLOUT_APPS": self.apps,
+        }
+        done = subprocess.run(  # noqa: S603 - commands of the tools
+            [python(), "-m", "django", *words],
+            cwd=release,
+            env=env,
+            input=answers,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return (done.stdout + done.stderr) or "failed" if done.returncode else ""
+
+
+def python() -> str:
+    """Return the Python in which the tools run: their own, or this one, which lacks most of them."""
+    return str(PYTHON) if PYTHON.exists() else sys.executable
+
+
+def versions() -> dict[str, str]:
+    """Return the version of each distribution that Python has, by name."""
+    ask = "import importlib.metadata as m, json; print(json.dumps({d.name.lower(): d.version"
+    ask += " for d in m.distributions()}))"
+    done = subprocess.run([python(), "-c", ask], capture_output=True, text=True, check=True)  # noqa: S603
+    return dict(json.loads(done.stdout))
+
+
+def _ours(change: Change) -> dict[str, str]:
+    return {"0002_change": change_source(change)}
+
+
+def _deferred(change: Change) -> dict[str, str]:
+    """Return the migrations of its page for the changes that its makemigrations leaves to people."""
+    imports = "from deferred_migrations.operations import BackfillNotNull, InstallNotNullFill, SetNotNull\n"
+    first = (change.label, "0001_initial")
+    if change.label == "set_not_null":
+        fill = 'InstallNotNullFill("item", "size", fill_sql="0")'
+        rest = (
+            'BackfillNotNull("item", "size", fill_sql="0")',
+            'SetNotNull("item", "size", models.IntegerField())',
+        )
+        queue = ("deferred_migrations", "0001_initial")
+        return {
+            "0002_fill": migration_source((fill,), depends_on=(queue, first), imports=imports),
+            "0003_tighten": migration_source(
+                rest,
+                attributes=("atomic = False",),
+                depends_on=((change.label, "0002_fill"),),
+                imports=imports,
+            ),
+        }
+    if change.label == "add_foreign_key":
+        key = "ALTER TABLE add_foreign_key_item {} CONSTRAINT add_foreign_key_item_box"
+        add = f"{key.format('ADD')} FOREIGN KEY (box_id) REFERENCES add_foreign_key_box (id)"
+        statements = (
+            f"{add} DEFERRABLE INITIALLY DEFERRED NOT VALID",
+            key.format("VALIDATE"),
+        )
+        sql = ", ".join(f"migrations.RunSQL({each!r})" for each in statements)
+        both = f"migrations.SeparateDatabaseAndState(state_operations=[{change.stock[0]}], "
+        return {
+            "0002_key": migration_source(
+                (f"{both}database_operations=[{sql}])",),
+                attributes=(
+                    "atomic = False",
+                    'deploy_safety_allowed = {"E106": "a run that fails is ended by hand"}',
+                ),
+                depends_on=(first,),
+            )
+        }
+    return {}
+
+
+def _marked(change: Change, text: str) -> str:
+    mark = "after_deploy" if change.label in _AFTERWARDS else "before_deploy"
+    text = text.replace(
+        "class Migration(migrations.Migration):\n", f"{{}}    safe = Safe.{mark}()\n"
+    )
+    head = "from django_safemigrate import Safe\n"
+    return head + text.format("class Migration(migrations.Migration):\n") if "{}" in text else text
+
+
+OURS = Tool(
+    "ours",
+    "",
+    "signals.operations",
+    ("migrate",),
+    ("migrate", "--phase", "expand"),
+    ("migrate", "--phase", "contract"),
+    written=_ours,
+)
+DJANGO = Tool("Django", "", "", ("migrate",), ("migrate",), ("migrate",))
+TOOLS = (
+    OURS,
+    Tool(
+        "django-deferred-migrations",
+        "django-deferred-migrations",
+        "django.contrib.contenttypes deferred_migrations",
+        ("migrate_full",),
+        ("migrate_pre_deploy",),
+        ("migrate_post_deploy", "--fail-on-error"),
+        written=_deferred,
+    ),
+    Tool(
+        "django-syzygy",
+        "django-syzygy",
+        "syzygy",
+        ("migrate",),
+        ("migrate", "--pre-deploy"),
+        ("migrate",),
+    ),
+    Tool(
+        "django-safemigrate",
+        "django-safemigrate",
+        "django.contrib.contenttypes django_safemigrate",
+        ("migrate",),
+        ("safemigrate",),
+        ("migrate",),
+        edited=_marked,
+    ),
+    DJANGO,
+)
