@@ -79,7 +79,6 @@ ONE_SIZE = 'models.UniqueConstraint(fields=["size"], name="{}_size")'
 BY_SIZE = 'models.Index(fields=["size"], name="{}_size")'
 LOOSE = 'models.ForeignKey("{}.Box", models.CASCADE, db_constraint=False)'
 TIGHT = 'models.ForeignKey("{}.Box", models.CASCADE)'
-FILLED = 'models.BigIntegerField(), fill=models.F("key") * 2'
 A_BOX = "turn % 9 + 1"  # of the first boxes, which nobody deletes
 
 
@@ -239,7 +238,11 @@ CHANGES = (
         {},
         {"size": "models.BigIntegerField()"},
         (Value(new="size", otherwise="row.key * 2"),),
-        (f'operations.AddColumnIfMissing("item", "size", {FILLED})',),
+        (
+            'operations.AddColumnIfMissing("item", "size", models.BigIntegerField(null=True))',
+            'operations.BackfillInBatches("item", "size", models.F("key") * 2)',
+            'operations.SetNotNullIfNullable("item", "size", models.BigIntegerField())',
+        ),
         ('migrations.AddField("item", "size", models.BigIntegerField(default=0), False)',),
     ),
     Change(
