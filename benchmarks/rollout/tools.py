@@ -13,7 +13,9 @@ from benchmarks.rollout.changes import Change
 from benchmarks.rollout.project import SETTINGS, change_source, migration_source
 
 PYTHON = ROOT / ".venv-rollout/bin/python"
-ANSWERS = "y\n2\n2\n2\n"  # it was renamed; rows with NULL are no matter; rename before the rollout
+# To makemigrations: it was renamed, rows with NULL are no matter, rename before the rollout.
+ANSWERS = "y\n2\n2\n2\n"
+DEFAULT = "1\n0\n"  # for a new column: 0 in existing rows
 
 # Of the changes that django-safemigrate has marked by people: what its page marks as of after the rollout.
 _AFTERWARDS = ("remove_column", "remove_callable", "remove_table", "set_not_null")
@@ -48,7 +50,8 @@ class Tool:
                 (migrations / f"{name}.py").write_text(text)
             return ""
         words = ("makemigrations", change.label)
-        error = self.run(folder / "new", words, url, answers=ANSWERS)
+        answers = DEFAULT if change.label == "add_filled" else ANSWERS
+        error = self.run(folder / "new", words, url, answers=answers)
         for path in migrations.glob("000[2-9]*.py"):
             path.write_text(self.edited(change, path.read_text()))
         return error
@@ -94,24 +97,12 @@ def _ours(change: Change) -> dict[str, str]:
 
 def _deferred(change: Change) -> dict[str, str]:
     """Return the migrations of its page for the changes that its makemigrations leaves to people."""
-    imports = "from deferred_migrations.operations import BackfillNotNull, InstallNotNullFill, SetNotNull\n"
     first = (change.label, "0001_initial")
     if change.label == "set_not_null":
-        fill = 'InstallNotNullFill("item", "size", fill_sql="0")'
-        rest = (
-            'BackfillNotNull("item", "size", fill_sql="0")',
-            'SetNotNull("item", "size", models.IntegerField())',
-        )
-        queue = ("deferred_migrations", "0001_initial")
-        return {
-            "0002_fill": migration_source((fill,), depends_on=(queue, first), imports=imports),
-            "0003_tighten": migration_source(
-                rest,
-                attributes=("atomic = False",),
-                depends_on=((change.label, "0002_fill"),),
-                imports=imports,
-            ),
-        }
+        return _filled(change, (), "0", "models.IntegerField()")
+    if change.label == "add_filled":
+        add = 'migrations.AddField("item", "size", models.BigIntegerField(null=True))'
+        return _filled(change, (add,), "{key} * 2", "models.BigIntegerField()")
     if change.label == "add_foreign_key":
         key = "ALTER TABLE add_foreign_key_item {} CONSTRAINT add_foreign_key_item_box"
         add = f"{key.format('ADD')} FOREIGN KEY (box_id) REFERENCES add_foreign_key_box (id)"
@@ -132,6 +123,23 @@ def _deferred(change: Change) -> dict[str, str]:
             )
         }
     return {}
+
+
+def _filled(change: Change, before: tuple[str, ...], fill: str, field: str) -> dict[str, str]:
+    """Return its two migrations that make a column NOT NULL."""
+    imports = "from deferred_migrations.operations import BackfillNotNull, InstallNotNullFill, SetNotNull\n"
+    install = f'InstallNotNullFill("item", "size", fill_sql="{fill}")'
+    backfill = f'BackfillNotNull("item", "size", fill_sql="{fill}")'
+    needed = ("deferred_migrations", "0001_initial"), (change.label, "0001_initial")
+    return {
+        "0002_fill": migration_source((*before, install), depends_on=needed, imports=imports),
+        "0003_tighten": migration_source(
+            (backfill, f'SetNotNull("item", "size", {field})'),
+            attributes=("atomic = False",),
+            depends_on=((change.label, "0002_fill"),),
+            imports=imports,
+        ),
+    }
 
 
 def _marked(change: Change, text: str) -> str:
