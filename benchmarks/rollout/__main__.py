@@ -10,7 +10,7 @@ from benchmarks import markdown
 from benchmarks.peers.server import Server
 from benchmarks.rollout.changes import CHANGES, Change
 from benchmarks.rollout.run import Result, roll_out
-from benchmarks.rollout.tools import TOOLS, Tool, versions
+from benchmarks.rollout.tools import TOOLS, Tool, made_with, versions
 
 MISSING = "not run"
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         sys.stdout.write(as_json(results, changes))
     else:
-        sys.stdout.write(f"{as_table(results, changes)}\n{made_with(server, known)}\n")
+        sys.stdout.write(f"{as_table(results, changes)}\n{made_with(server, known, TOOLS)}\n")
     return 0
 
 
@@ -68,13 +68,6 @@ def as_json(results: Results, changes: Sequence[Change]) -> str:
         for tool, found in results.items()
     }
     return json.dumps({"version": 1, "tools": shown}, indent=1) + "\n"
-
-
-def made_with(server: Server, known: dict[str, str]) -> str:
-    """Return what the run was made with."""
-    names = ["django", *(tool.package for tool in TOOLS if tool.package in known)]
-    packages = [f"{name} {known[name]}" for name in names if name]
-    return ", ".join((f"PostgreSQL {server.version()}", *packages))
 
 
 if __name__ == "__main__":

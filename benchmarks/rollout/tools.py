@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.peers.server import ROOT
+from benchmarks.peers.server import ROOT, Server
 from benchmarks.rollout.changes import Change
 from benchmarks.rollout.project import SETTINGS, change_source, migration_source
 
@@ -91,6 +91,13 @@ def versions() -> dict[str, str]:
     return dict(json.loads(done.stdout))
 
 
+def made_with(server: Server, known: dict[str, str], tools: Sequence[Tool]) -> str:
+    """Return the versions of the server, of Django and of the tools that are installed."""
+    names = ["django", *(tool.package for tool in tools if tool.package in known)]
+    packages = [f"{name} {known[name]}" for name in names if name]
+    return ", ".join((f"PostgreSQL {server.version()}", *packages))
+
+
 def _ours(change: Change) -> dict[str, str]:
     return {"0002_change": change_source(change)}
 
@@ -161,33 +168,30 @@ OURS = Tool(
     written=_ours,
 )
 DJANGO = Tool("Django", "", "", ("migrate",), ("migrate",), ("migrate",))
-TOOLS = (
-    OURS,
-    Tool(
-        "django-deferred-migrations",
-        "django-deferred-migrations",
-        "django.contrib.contenttypes deferred_migrations",
-        ("migrate_full",),
-        ("migrate_pre_deploy",),
-        ("migrate_post_deploy", "--fail-on-error"),
-        written=_deferred,
-    ),
-    Tool(
-        "django-syzygy",
-        "django-syzygy",
-        "syzygy",
-        ("migrate",),
-        ("migrate", "--pre-deploy"),
-        ("migrate",),
-    ),
-    Tool(
-        "django-safemigrate",
-        "django-safemigrate",
-        "django.contrib.contenttypes django_safemigrate",
-        ("migrate",),
-        ("safemigrate",),
-        ("migrate",),
-        edited=_marked,
-    ),
-    DJANGO,
+DEFERRED = Tool(
+    "django-deferred-migrations",
+    "django-deferred-migrations",
+    "django.contrib.contenttypes deferred_migrations",
+    ("migrate_full",),
+    ("migrate_pre_deploy",),
+    ("migrate_post_deploy", "--fail-on-error"),
+    written=_deferred,
 )
+SYZYGY = Tool(
+    "django-syzygy",
+    "django-syzygy",
+    "syzygy",
+    ("migrate",),
+    ("migrate", "--pre-deploy"),
+    ("migrate",),
+)
+SAFEMIGRATE = Tool(
+    "django-safemigrate",
+    "django-safemigrate",
+    "django.contrib.contenttypes django_safemigrate",
+    ("migrate",),
+    ("safemigrate",),
+    ("migrate",),
+    edited=_marked,
+)
+TOOLS = (OURS, DEFERRED, SYZYGY, SAFEMIGRATE, DJANGO)
