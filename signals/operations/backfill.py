@@ -154,10 +154,6 @@ class BackfillInBatches(Convergent, Operation):
         left = has_rows(site.connection, snapshot.found, self.is_left(site))
         return replace(snapshot, has_rows=left)
 
-    def is_left(self, site: Site) -> str:
-        """Return the SQL condition of the rows that are left to fill."""
-        return f"{site.quote(site.column(self.name))} IS NULL"
-
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         name = site.column(self.name)
         column, _ = snapshot.columns(name)
@@ -201,6 +197,10 @@ class BackfillInBatches(Convergent, Operation):
 
     def script_backwards(self, site: Site) -> list[Statement]:
         return []
+
+    def is_left(self, site: Site) -> str:
+        """Return the SQL condition of the rows that are left to fill."""
+        return f"{site.quote(site.column(self.name))} IS NULL"
 
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
         return True

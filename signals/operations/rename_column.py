@@ -6,11 +6,8 @@ from typing import Any, Self
 
 from django.db.migrations.operations.fields import RenameField
 from django.db.migrations.state import ProjectState
-from django.db.models.expressions import RawSQL
 
-from .backfill import BackfillInBatches
 from .base import Convergent
-from .catalog.query import quoted
 from .catalog.tables import Column, Table
 from .components.columns import add_field_ddl, probe_column
 from .components.old_code import drop_triggers
@@ -24,6 +21,7 @@ from .components.twins import (
     twin_trigger,
 )
 from .convergence import read, send_all
+from .copy_in_batches import CopyInBatches
 from .errors import NeedsAutocommit, Refused
 from .findings import Finding, Snapshot, Status
 from .refusals import require_table
@@ -48,7 +46,6 @@ class RenameColumnIfNeeded(Convergent, RenameField):
     """
 
     stands_for = (RenameField,)
-    is_indifferent = True
 
     def __init__(self, model_name: str, old_name: str, new_name: str) -> None:
         super().__init__(model_name, old_name, new_name)
@@ -128,17 +125,17 @@ class RenameColumnIfNeeded(Convergent, RenameField):
         }
         return plans.get(stage_of(found, old, new), [])
 
+    def converge(self, site: Site, *, forwards: bool) -> None:
+        if forwards and site.expands:
+            self._copy(site)
+        super().converge(site, forwards=forwards)
+
     def script(self, site: Site) -> list[Statement]:
         return [rename_column(site, *self._names(site))]
 
     def script_backwards(self, site: Site) -> list[Statement]:
         old, new = self._names(site)
         return [rename_column(site, new, old)]
-
-    def converge(self, site: Site, *, forwards: bool) -> None:
-        if forwards and site.expands:
-            self._copy(site)
-        super().converge(site, forwards=forwards)
 
     def _names(self, site: Site) -> tuple[str, str]:
         """Return the old and the new name of the column."""
@@ -184,7 +181,7 @@ class RenameColumnIfNeeded(Convergent, RenameField):
             send_all(self, site, [make_copy(site, column, new)])
         self._fill(site).converge(replace(site, before=None, expands=False), forwards=True)
 
-    def _fill(self, site: Site) -> "CopyInBatches":
+    def _fill(self, site: Site) -> CopyInBatches:
         old, _ = self._names(site)
         return CopyInBatches(self.model_name, self.new_name, old)
 
@@ -210,23 +207,6 @@ class RenameColumnIfNeeded(Convergent, RenameField):
                     else f'keep the name (db_column="{old}"), or stop the release before and '
                     "run migrate --phase both",
                 )
-
-
-class CopyInBatches(BackfillInBatches):
-    """Fill the copy of a renamed column with its values.
-
-    source: the column.
-    """
-
-    def __init__(self, model_name: str, name: str, source: str) -> None:
-        super().__init__(model_name, name, RawSQL(quoted(source), []))  # noqa: S611 - a quoted name
-        self.source = source
-
-    def describe(self) -> str:
-        return f"Copy {self.source} of {self.model_name} to {self.name} in batches"
-
-    def is_left(self, site: Site) -> str:
-        return f"{super().is_left(site)} AND {quoted(self.source)} IS NOT NULL"
 
 
 def _together(*statements: Statement) -> list[Statement]:

@@ -29,7 +29,7 @@ from ..site import Site
 from .for_old_code import EndForOldCode
 from .history import (
     ModelKey,
-    has_managed_table,
+    has_own_table,
     own_tables,
     removed_part,
     removed_tables,
@@ -231,7 +231,7 @@ class _Walk:
             name: key
             for key, model in self._state.models.items()
             for name in own_tables(model, self._connection)
-            if app_label in (None, key[0]) and has_managed_table(model)
+            if app_label in (None, key[0]) and has_own_table(model)
         }
         questions = [Question(_quoted(each), details=True) for each in owners]
         answers = ask(self._connection, questions)
