@@ -79,6 +79,7 @@ ONE_SIZE = 'models.UniqueConstraint(fields=["size"], name="{}_size")'
 BY_SIZE = 'models.Index(fields=["size"], name="{}_size")'
 LOOSE = 'models.ForeignKey("{}.Box", models.CASCADE, db_constraint=False)'
 TIGHT = 'models.ForeignKey("{}.Box", models.CASCADE)'
+NULLABLE = "models.BigIntegerField(null=True)"
 A_BOX = "turn % 9 + 1"  # of the first boxes, which nobody deletes
 
 
@@ -239,7 +240,7 @@ CHANGES = (
         {"size": "models.BigIntegerField()"},
         (Value(new="size", otherwise="row.key * 2"),),
         (
-            'operations.AddColumnIfMissing("item", "size", models.BigIntegerField(null=True))',
+            f'operations.AddColumnIfMissing("item", "size", {NULLABLE}, altered_later=True)',
             'operations.BackfillInBatches("item", "size", models.F("key") * 2)',
             'operations.SetNotNullIfNullable("item", "size", models.BigIntegerField())',
         ),
