@@ -33,13 +33,13 @@ _NOT_OF_CONTRACT = {
     "prune": "--prune",
 }
 
-# What Django removes at once, and what to write in its place.
-_AT_ONCE: tuple[tuple[type[Any], str], ...] = (
-    (
-        migrations.RemoveField,
-        "manage.py convergent_migration {app} {name} writes RemoveColumnIfPresent",
-    ),
-    (migrations.DeleteModel, "write RemoveTableIfPresent"),
+# What Django removes or renames at once, and what to write in its place.
+_WRITES = "manage.py convergent_migration {app} {name} writes "
+_AT_ONCE: tuple[tuple[type[Any], str, str], ...] = (
+    (migrations.RemoveField, "dropped", f"{_WRITES}RemoveColumnIfPresent"),
+    (migrations.DeleteModel, "dropped", "write RemoveTableIfPresent"),
+    (migrations.RenameField, "renamed", f"{_WRITES}RenameColumnIfNeeded"),
+    (migrations.RenameModel, "renamed", f"{_WRITES}RenameTableIfNeeded"),
 )
 
 
@@ -95,13 +95,13 @@ def chosen_phase(options: dict[str, Any], default: str) -> str:
 
 @contextmanager
 def expanding(connection: BaseDatabaseWrapper, stderr: OutputWrapper) -> Iterator[None]:
-    """Run `migrate` within the block in the phase expand; warn before it of what is dropped at once."""
+    """Run `migrate` within the block in the phase expand; warn before it of what is not left for old code."""
     run = run_of(connection)
     before = run.expands
 
     def begin(plan: Sequence[tuple[Migration, bool]], _: Any) -> None:
         run.expands = has_old_code(connection)
-        for line in _removed_at_once(plan):
+        for line in _done_at_once(plan):
             if run.expands:
                 stderr.write(line)
 
@@ -174,17 +174,20 @@ def _silent(_: str) -> None:
     """Say nothing, as with --verbosity 0."""
 
 
-def _removed_at_once(plan: Sequence[tuple[Migration, bool]]) -> Iterator[str]:
-    """Yield a line for each stock operation of the plan that drops a column or a table at once."""
+def _done_at_once(plan: Sequence[tuple[Migration, bool]]) -> Iterator[str]:
+    """Yield a line for each stock operation of the plan that drops or renames a column or table at once."""
     for migration, backwards in plan:
         for operation in in_database(migration.operations) if not backwards else ():
-            fix = next((fix for kind, fix in _AT_ONCE if isinstance(operation, kind)), "")
-            if fix and not isinstance(operation, Convergent):
-                app, name = migration.app_label, migration.name
-                yield (
-                    f"warning: {app}.{name}: {operation.describe()}: dropped at once in the phase {EXPAND}, "
-                    f"and the release before may still use it ({fix.format(app=app, name=name)})"
-                )
+            if isinstance(operation, Convergent):
+                continue
+            app, name = migration.app_label, migration.name
+            for kind, done, fix in _AT_ONCE:
+                if isinstance(operation, kind):
+                    yield (
+                        f"warning: {app}.{name}: {operation.describe()}: {done} at once in the phase "
+                        f"{EXPAND}, and the release before may still use it "
+                        f"({fix.format(app=app, name=name)})"
+                    )
 
 
 def _number(text: str) -> float:
