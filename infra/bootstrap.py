@@ -198,9 +198,10 @@ def _outside(postgres: Path) -> list[Path]:
 
 def _works(python: Path) -> bool:
     try:
-        return subprocess.run([python, "-c", ""], check=False).returncode == 0  # noqa: S603 - ours
+        done = subprocess.run([python, "-c", ""], check=False, capture_output=True)  # noqa: S603 - ours
     except OSError:
         return False
+    return done.returncode == 0
 
 
 def _run(*command: str) -> None:

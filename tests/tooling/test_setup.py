@@ -114,6 +114,20 @@ def test_other_tools_have_an_environment_of_their_own(ready: Path, name: str) ->
     assert witness.exists()
 
 
+def test_a_machine_without_a_newer_python_is_told_which_one_is_missing(
+    ready: Path, tmp_path: Path
+) -> None:
+    """The environment is made nevertheless, without the tools that this Python cannot have."""
+    nothing = {**_environment(), "PATH": str(tmp_path), "HOME": str(tmp_path)}
+    command = [ready / ".venv/bin/python", "infra/bootstrap.py", "rollout"]
+    done = subprocess.run(
+        command, cwd=ready, env=nothing, capture_output=True, text=True, check=True
+    )
+    lacks = "No Python 3.12 or later was found (install one); a tool that needs it is left out.\n"
+    assert (lacks in done.stderr) == (sys.version_info < (3, 12))
+    assert (ready / ".venv-rollout/bin/python").exists()
+
+
 def test_other_pins_make_the_environment_anew(ready: Path) -> None:
     witness = ready / ".venv/witness"
     witness.touch()
