@@ -14,6 +14,7 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.recorder import MigrationRecorder
 
 from ..base import Convergent
+from ..catalog.old_code import made_for_old_code
 from ..drift.contracting import Leftovers, left_by_expand
 from ..errors import Refused
 from ..execution.policy import CONTRACT, EXPAND, PHASES
@@ -101,8 +102,8 @@ def expanding(connection: BaseDatabaseWrapper, stderr: OutputWrapper) -> Iterato
 
     def begin(plan: Sequence[tuple[Migration, bool]], _: Any) -> None:
         run.expands = has_old_code(connection)
-        for line in _done_at_once(plan):
-            if run.expands:
+        if run.expands and plan:
+            for line in (*_done_at_once(plan), *_still_awaiting(connection, plan)):
                 stderr.write(line)
 
     try:
@@ -188,6 +189,19 @@ def _done_at_once(plan: Sequence[tuple[Migration, bool]]) -> Iterator[str]:
                         f"{EXPAND}, and the release before may still use it "
                         f"({fix.format(app=app, name=name)})"
                     )
+
+
+def _still_awaiting(
+    connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]]
+) -> Iterator[str]:
+    """Yield a line for each migration before the plan whose triggers and views still await contract."""
+    planned = {f"{each.app_label}.{each.name}" for each, _ in plan}
+    for label, left in made_for_old_code(connection).items():
+        if label not in planned:
+            yield (
+                f"warning: what {label} made for the release before it awaits contract: {', '.join(left)}. "
+                "PostgreSQL may refuse changes of it (run migrate --phase contract before the next expand)"
+            )
 
 
 def _number(text: str) -> float:
