@@ -71,6 +71,15 @@ def add_phase_arguments(parser: CommandParser) -> None:
     )
 
 
+def add_refusal_argument(parser: CommandParser) -> None:
+    """Add the option that stops `migrate` where what it touches has drifted."""
+    parser.add_argument(
+        "--refuse-drift",
+        action="store_true",
+        help="Stop before the first statement if a table that the plan touches is not as declared.",
+    )
+
+
 def chosen_phase(options: dict[str, Any], default: str) -> str:
     """Return the phase of the run; raise CommandError for options of another one."""
     phase = str(options.get("phase") or default)
@@ -122,9 +131,7 @@ def run_contract(
         _list(found, says)
         return
     if seconds := options.get("after"):
-        says(f"Waiting {seconds:g} s for processes of the release before to end")
-        stdout.flush()
-        time.sleep(seconds)
+        wait_for_old_processes(seconds, stdout if options["verbosity"] else None)
         found = _find(connection, options)
     for line in found.kept:
         says(f"  Left alone: {line}")
@@ -137,6 +144,14 @@ def run_contract(
             refused.append(error)
     if refused:
         raise refused[0]
+
+
+def wait_for_old_processes(seconds: float, stdout: OutputWrapper | None) -> None:
+    """Wait for processes of the release before to end, and say so."""
+    if stdout:
+        stdout.write(f"Waiting {seconds:g} s for processes of the release before to end")
+        stdout.flush()
+    time.sleep(seconds)
 
 
 def _find(connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Leftovers:
