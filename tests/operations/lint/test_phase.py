@@ -34,6 +34,12 @@ CASES: dict[str, tuple[Callable[[], list[Any]], str]] = {
         ],
         "L206",
     ),
+    "no more db_default": (
+        lambda: [
+            operations.AlterColumnTypeIfDifferent("item", "state", models.CharField(max_length=10))
+        ],
+        "L208",
+    ),
 }
 # Which no value of the database helps.
 STILL = {
