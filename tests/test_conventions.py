@@ -34,7 +34,7 @@ FLOORS = (
     ("base",),
     (
         "operations",
-    ),  # one a file, with what they share: removal, implied, exclusion; and the door to them
+    ),  # one a file, with what they share: removal, implied, declared_constraint; and the door to them
     ("migrate",),
     ("conversion",),
     ("lint",),

@@ -7,6 +7,7 @@ from typing import Any
 
 from .add_check import AddCheckIfMissing
 from .add_column import AddColumnIfMissing
+from .add_exclusion import AddExclusionIfMissing
 from .add_foreign_key import AddForeignKeyIfMissing
 from .add_unique import AddUniqueIfMissing
 from .alter_column_type import AlterColumnTypeIfDifferent
@@ -38,6 +39,7 @@ from .execution.repeating import repeatable
 from .findings import Finding, Status
 from .remove_check import RemoveCheckIfPresent
 from .remove_column import RemoveColumnIfPresent
+from .remove_exclusion import RemoveExclusionIfPresent
 from .remove_table import RemoveTableIfPresent
 from .remove_unique import RemoveUniqueIfPresent
 from .set_not_null import SetNotNullIfNullable
@@ -45,6 +47,7 @@ from .set_not_null import SetNotNullIfNullable
 __all__ = [
     "AddCheckIfMissing",
     "AddColumnIfMissing",
+    "AddExclusionIfMissing",
     "AddForeignKeyIfMissing",
     "AddUniqueIfMissing",
     "AlterColumnTypeIfDifferent",
@@ -66,6 +69,7 @@ __all__ = [
     "Refused",
     "RemoveCheckIfPresent",
     "RemoveColumnIfPresent",
+    "RemoveExclusionIfPresent",
     "RemoveTableIfPresent",
     "RemoveUniqueIfPresent",
     "RightsMissing",
@@ -82,6 +86,7 @@ __all__ = [
 OPERATIONS: tuple[type[Convergent], ...] = (
     AddCheckIfMissing,
     AddColumnIfMissing,
+    AddExclusionIfMissing,
     AddForeignKeyIfMissing,
     AddUniqueIfMissing,
     AlterColumnTypeIfDifferent,
@@ -92,6 +97,7 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     DropIndexConcurrentlyIfPresent,
     RemoveCheckIfPresent,
     RemoveColumnIfPresent,
+    RemoveExclusionIfPresent,
     RemoveTableIfPresent,
     RemoveUniqueIfPresent,
     SetNotNullIfNullable,

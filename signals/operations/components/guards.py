@@ -46,6 +46,11 @@ def has_table(table: str) -> str:
     )
 
 
+def is_filled(table: str) -> str:
+    """Return the condition that the table, which exists, has a row."""
+    return f"EXISTS (SELECT FROM {table})"
+
+
 def is_partitioned(table: str) -> str:
     """Return the condition that the table is partitioned."""
     return (

@@ -27,7 +27,7 @@ _STAYS: dict[type[Operation], str] = {
     postgres.ValidateConstraint: SENT_AGAIN,
 }
 _UNKNOWN = "no convergent operation stands in for it"
-_NO_KIND = "only checks and uniquenesses have a convergent operation"
+_NO_KIND = "its class is no check, uniqueness or exclusion of Django's own"
 
 
 def stand_in(operation: Operation, before: ProjectState, app_label: str) -> Operation | str:

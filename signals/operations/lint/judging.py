@@ -77,7 +77,9 @@ def _remove_index(step: Step) -> Iterator[Fault]:
 
 
 def _add_constraint(step: Step) -> Iterator[Fault]:
-    if not _is(step, migrations.AddConstraint) or not step.is_existing(step.operation.model_name):
+    insists = getattr(step.operation, "allow_blocking_build", False)
+    is_stock = _is(step, migrations.AddConstraint)
+    if not (is_stock or insists) or not step.is_existing(step.operation.model_name):
         return
     match step.operation.constraint:
         case CheckConstraint():

@@ -369,15 +369,10 @@ CASES: dict[str, Case] = {
         "CreateTable CreateModel",
         CUT_OFF,
     ),
-    "exclusion": Case(
-        *over(migrations.AddConstraint("A", EXCLUSION)),
-        "AddConstraint",
-        "only checks and uniquenesses have a convergent operation",
-    ),
+    "exclusion": Case(*over(migrations.AddConstraint("A", EXCLUSION)), "AddExclusion"),
     "exclusion gone": Case(
         *over(migrations.RemoveConstraint("A", "e"), options={"constraints": [EXCLUSION]}),
-        "RemoveConstraint",
-        "only checks and uniquenesses have a convergent operation",
+        "RemoveExclusion",
     ),
     "together": Case(
         *over(migrations.AlterUniqueTogether("A", {("x", "r")})),
