@@ -11,6 +11,8 @@ from .add_exclusion import AddExclusionIfMissing
 from .add_foreign_key import AddForeignKeyIfMissing
 from .add_unique import AddUniqueIfMissing
 from .alter_column_type import AlterColumnTypeIfDifferent
+from .alter_index_together import AlterIndexTogetherIfNeeded
+from .alter_unique_together import AlterUniqueTogetherIfNeeded
 from .backfill import BackfillInBatches
 from .base import Convergent
 from .create_enum import CreateEnumIfMissing
@@ -51,6 +53,8 @@ __all__ = [
     "AddForeignKeyIfMissing",
     "AddUniqueIfMissing",
     "AlterColumnTypeIfDifferent",
+    "AlterIndexTogetherIfNeeded",
+    "AlterUniqueTogetherIfNeeded",
     "BackfillInBatches",
     "ConvergenceError",
     "CreateEnumIfMissing",
@@ -90,6 +94,8 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     AddForeignKeyIfMissing,
     AddUniqueIfMissing,
     AlterColumnTypeIfDifferent,
+    AlterIndexTogetherIfNeeded,
+    AlterUniqueTogetherIfNeeded,
     BackfillInBatches,
     CreateEnumIfMissing,
     CreateIndexConcurrentlyIfMissing,

@@ -36,6 +36,8 @@ class Site:
     model: the model with the operation applied.
     db_table: the name of its table, from which Django derives other names, on the probe too.
     before, apps_before: the model, if it existed, and all models, without the operation.
+    options, options_before: those of the model in the states with and without the operation, which may have
+        more than a model can, such as index_together.
     migration: the migration's label in a run of `migrate`, else empty.
     limits: those of the operation on whose behalf another one works here.
     coming: the columns that earlier steps of the plan are going to add.
@@ -49,6 +51,8 @@ class Site:
     apps_before: "StateApps | None" = None
     migration: str = ""
     limits: Mapping[str, float] = field(default_factory=dict, compare=False)
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    options_before: Mapping[str, Any] = field(default_factory=dict, compare=False)
     coming: frozenset[str] = frozenset()
     expands: bool = False
 

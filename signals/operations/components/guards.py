@@ -4,7 +4,7 @@ Names of tables and types are quoted, because PostgreSQL resolves them. Names of
 indexes, and labels, are plain, because they are compared with the catalog.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..catalog.records import RECORDER_TABLE
 from ..errors import REFUSAL
@@ -95,6 +95,32 @@ def has_index_on(table: str, columns: Sequence[str], operator_class: str = "") -
         f"pg_catalog.pg_opclass o WHERE o.oid = i.indclass[0] AND o.opcname {its_class}) "
         "AND EXISTS (SELECT FROM pg_catalog.pg_class x JOIN pg_catalog.pg_am m ON m.oid = x.relam "
         "WHERE x.oid = i.indexrelid AND m.amname = 'btree')",
+    )
+
+
+def drops_of_indexes_on(
+    table: str, columns: Sequence[str], declared: Iterable[str], *, unique: bool, exactly: bool
+) -> str:
+    """Return a SELECT without WHERE, for Statement.question, of the SQL that drops indexes on the columns.
+
+    They are the B-trees without a condition on these columns that are unique, or not.
+
+    declared: the names of those that stay. exactly: whether the columns must be in this order.
+    """
+    keys = f"ARRAY[{', '.join(map(literal, columns))}]"
+    is_on = f"{_KEYS} = {keys}" if exactly else f"{_KEYS} @> {keys}"
+    named = "".join(f" AND x.relname <> {literal(name)}" for name in sorted(declared))
+    return (
+        "SELECT d.step FROM (SELECT CASE WHEN k.conname IS NOT NULL "
+        f"THEN {literal(f'ALTER TABLE {table} DROP CONSTRAINT ')} || pg_catalog.quote_ident(k.conname) "
+        f"ELSE CASE WHEN {is_partitioned(table)} THEN 'DROP INDEX ' ELSE 'DROP INDEX CONCURRENTLY ' END "
+        "|| i.indexrelid::pg_catalog.regclass::pg_catalog.text END AS step "
+        "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid "
+        "JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree' "
+        "LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = i.indrelid AND k.conindid = i.indexrelid "
+        f"AND k.contype = 'u' WHERE i.indrelid = pg_catalog.to_regclass({literal(table)}) "
+        f"AND {'' if unique else 'NOT '}i.indisunique AND NOT i.indisprimary AND i.indpred IS NULL "
+        f"AND i.indnkeyatts = {len(columns)} AND {is_on}{named}) d"
     )
 
 

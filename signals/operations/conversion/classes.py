@@ -16,8 +16,6 @@ _STAYS: dict[type[Operation], str] = {
     migrations.RenameField: _NAME,
     migrations.RenameIndex: _NAME,
     migrations.AlterModelTable: _NAME,
-    migrations.AlterUniqueTogether: "declare a UniqueConstraint instead, for AddUniqueIfMissing",
-    migrations.AlterIndexTogether: "declare an Index instead, for CreateIndexConcurrentlyIfMissing",
     AlterOrderWithRespectTo: "no field declares its column",
     migrations.AlterModelTableComment: SENT_AGAIN,
     migrations.DeleteModel: "a table of that name, with its rows, may not be the declared one",

@@ -192,7 +192,7 @@ def _alter_table(step: Step) -> Iterator[Fault]:
 
 def _alter_together(step: Step) -> Iterator[Fault]:
     operation = step.operation
-    if not step.is_existing(operation.name):
+    if isinstance(operation, Contract) or not step.is_existing(operation.name):
         return
     before = step.state.models[step.key(operation.name)].options.get(operation.option_name) or ()
     if {tuple(each) for each in operation.option_value or ()} - {tuple(each) for each in before}:

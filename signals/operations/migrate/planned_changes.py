@@ -88,6 +88,9 @@ class PlannedChanges:
                 self.made |= {(finding.table, str(column)) for column in columns}
                 parts = (*options.constraints, *options.indexes)
                 self.built |= {(finding.table, part.name) for part in parts}
+                for names in options.unique_together:
+                    name = site.name_for([site.column(each) for each in names], "_uniq")
+                    self.built.add((finding.table, name))
             elif finding.status is Status.MISSING:
                 self.built.add(here)
             elif finding.status is Status.ABSENT:

@@ -375,9 +375,10 @@ CASES: dict[str, Case] = {
         "RemoveExclusion",
     ),
     "together": Case(
-        *over(migrations.AlterUniqueTogether("A", {("x", "r")})),
-        "AlterUniqueTogether",
-        "declare a UniqueConstraint instead, for AddUniqueIfMissing",
+        *over(migrations.AlterUniqueTogether("A", {("x", "r")})), "AlterUniqueTogether"
+    ),
+    "indexed together": Case(
+        *over(migrations.AlterIndexTogether("A", {("x", "r")})), "AlterIndexTogether"
     ),
     "words of the model": Case(
         *over(migrations.AlterModelOptions("A", {"ordering": ["x"]})), "AlterModelOptions"
