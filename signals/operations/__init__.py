@@ -44,6 +44,7 @@ from .remove_column import RemoveColumnIfPresent
 from .remove_exclusion import RemoveExclusionIfPresent
 from .remove_table import RemoveTableIfPresent
 from .remove_unique import RemoveUniqueIfPresent
+from .rename_index import RenameIndexIfNeeded
 from .set_not_null import SetNotNullIfNullable
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "RemoveExclusionIfPresent",
     "RemoveTableIfPresent",
     "RemoveUniqueIfPresent",
+    "RenameIndexIfNeeded",
     "RightsMissing",
     "RowsViolate",
     "RowsViolateCheck",
@@ -106,6 +108,7 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     RemoveExclusionIfPresent,
     RemoveTableIfPresent,
     RemoveUniqueIfPresent,
+    RenameIndexIfNeeded,
     SetNotNullIfNullable,
 )
 """All operations, for code that has to ask each of them."""

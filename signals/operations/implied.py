@@ -17,7 +17,7 @@ from .catalog.tables import Constraint, Table
 from .components import guards
 from .components.columns import collation_of, gains_index
 from .components.constraints import drop_constraint, same_check
-from .components.indexes import rename_index
+from .components.indexes import rename_index, with_renamed_index
 from .create_index import CreateIndexConcurrentlyIfMissing
 from .findings import Finding, Snapshot, Status
 from .names import MAX_NAME_BYTES, shortened
@@ -371,12 +371,7 @@ def _as_renamed(snapshot: Snapshot, name: str, proper: str) -> Snapshot:
     found = snapshot.found
     if found is None or name == proper:
         return snapshot
-    indexes = (replace(each, name=proper) if each.name == name else each for each in found.indexes)
-    constraints = (
-        replace(each, name=proper) if each.name == name else each for each in found.constraints
-    )
-    renamed = replace(found, indexes=tuple(indexes), constraints=tuple(constraints))
-    return replace(snapshot, found=renamed)
+    return replace(snapshot, found=with_renamed_index(found, name, proper))
 
 
 def serving(

@@ -107,14 +107,45 @@ def drops_of_indexes_on(
 
     declared: the names of those that stay. exactly: whether the columns must be in this order.
     """
+    step = (
+        "CASE WHEN k.conname IS NOT NULL "
+        f"THEN {literal(f'ALTER TABLE {table} DROP CONSTRAINT ')} || pg_catalog.quote_ident(k.conname) "
+        f"ELSE CASE WHEN {is_partitioned(table)} THEN 'DROP INDEX ' ELSE 'DROP INDEX CONCURRENTLY ' END "
+        "|| i.indexrelid::pg_catalog.regclass::pg_catalog.text END"
+    )
+    return _step_for_each(step, table, columns, declared, unique=unique, exactly=exactly)
+
+
+def rename_of_index_on(
+    table: str, columns: Sequence[str], declared: Iterable[str], name: str
+) -> str:
+    """Return a SELECT without WHERE, for Statement.question, of the SQL that gives an index the quoted name.
+
+    It is a B-tree without a condition on these columns that is not unique. declared: as above.
+    """
+    step = (
+        "'ALTER INDEX ' || i.indexrelid::pg_catalog.regclass::pg_catalog.text || "
+        f"{literal(f' RENAME TO {name}')}"
+    )
+    every = _step_for_each(step, table, columns, declared, unique=False, exactly=True)
+    return f"SELECT f.step FROM ({every} LIMIT 1) f"
+
+
+def _step_for_each(  # noqa: PLR0913 - the step, and which indexes it is for
+    step: str,
+    table: str,
+    columns: Sequence[str],
+    declared: Iterable[str],
+    *,
+    unique: bool,
+    exactly: bool,
+) -> str:
+    """Return a SELECT of the step for each index `i` on the columns, and its constraint `k` if it has one."""
     keys = f"ARRAY[{', '.join(map(literal, columns))}]"
     is_on = f"{_KEYS} = {keys}" if exactly else f"{_KEYS} @> {keys}"
     named = "".join(f" AND x.relname <> {literal(name)}" for name in sorted(declared))
     return (
-        "SELECT d.step FROM (SELECT CASE WHEN k.conname IS NOT NULL "
-        f"THEN {literal(f'ALTER TABLE {table} DROP CONSTRAINT ')} || pg_catalog.quote_ident(k.conname) "
-        f"ELSE CASE WHEN {is_partitioned(table)} THEN 'DROP INDEX ' ELSE 'DROP INDEX CONCURRENTLY ' END "
-        "|| i.indexrelid::pg_catalog.regclass::pg_catalog.text END AS step "
+        f"SELECT d.step FROM (SELECT {step} AS step "
         "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid "
         "JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree' "
         "LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = i.indrelid AND k.conindid = i.indexrelid "

@@ -14,7 +14,6 @@ _NAME = "the names in a database do not tell whether it is done"
 _STAYS: dict[type[Operation], str] = {
     migrations.RenameModel: _NAME,
     migrations.RenameField: _NAME,
-    migrations.RenameIndex: _NAME,
     migrations.AlterModelTable: _NAME,
     AlterOrderWithRespectTo: "no field declares its column",
     migrations.AlterModelTableComment: SENT_AGAIN,

@@ -388,6 +388,12 @@ CASES: dict[str, Case] = {
         "RenameField",
         "the names in a database do not tell whether it is done",
     ),
+    "index renamed": Case(
+        *over(
+            migrations.RenameIndex("A", new_name="j", old_name="i"), options={"indexes": [INDEX]}
+        ),
+        "RenameIndex",
+    ),
     "order": Case(
         lambda: table(("b", to("shapes.B"))),
         lambda: [AlterOrderWithRespectTo("A", "b")],
