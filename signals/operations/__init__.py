@@ -10,8 +10,10 @@ from .add_column import AddColumnIfMissing
 from .add_exclusion import AddExclusionIfMissing
 from .add_foreign_key import AddForeignKeyIfMissing
 from .add_unique import AddUniqueIfMissing
+from .alter_column_comment import AlterColumnCommentIfDifferent
 from .alter_column_type import AlterColumnTypeIfDifferent
 from .alter_index_together import AlterIndexTogetherIfNeeded
+from .alter_table_comment import AlterTableCommentIfDifferent
 from .alter_unique_together import AlterUniqueTogetherIfNeeded
 from .backfill import BackfillInBatches
 from .base import Convergent
@@ -53,8 +55,10 @@ __all__ = [
     "AddExclusionIfMissing",
     "AddForeignKeyIfMissing",
     "AddUniqueIfMissing",
+    "AlterColumnCommentIfDifferent",
     "AlterColumnTypeIfDifferent",
     "AlterIndexTogetherIfNeeded",
+    "AlterTableCommentIfDifferent",
     "AlterUniqueTogetherIfNeeded",
     "BackfillInBatches",
     "ConvergenceError",
@@ -95,8 +99,10 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     AddExclusionIfMissing,
     AddForeignKeyIfMissing,
     AddUniqueIfMissing,
+    AlterColumnCommentIfDifferent,
     AlterColumnTypeIfDifferent,
     AlterIndexTogetherIfNeeded,
+    AlterTableCommentIfDifferent,
     AlterUniqueTogetherIfNeeded,
     BackfillInBatches,
     CreateEnumIfMissing,

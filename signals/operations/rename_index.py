@@ -105,7 +105,7 @@ class RenameIndexIfNeeded(Convergent, RenameIndex):
         wanted = snapshot.wanted
         if wanted is not None:
             wanted = with_renamed_index(wanted, self.new_name, str(self.old_name))
-        return self._way_back().plan(_turned(site), replace(snapshot, wanted=wanted))
+        return self._way_back().plan(site.turned(), replace(snapshot, wanted=wanted))
 
     def script(self, site: Site) -> list[Statement]:
         refuse, *create = self._addition(site).script(site)
@@ -124,7 +124,7 @@ class RenameIndexIfNeeded(Convergent, RenameIndex):
         return [refuse, rename, *create]
 
     def script_backwards(self, site: Site) -> list[Statement]:
-        return [] if self.old_fields else self._way_back().script(_turned(site))
+        return [] if self.old_fields else self._way_back().script(site.turned())
 
     def plain_script(self, site: Site, *, forwards: bool) -> list[Statement]:
         steps = self.script(site) if forwards else self.script_backwards(site)
@@ -178,8 +178,3 @@ class RenameIndexIfNeeded(Convergent, RenameIndex):
         self, site: Site, sql: str, lookup: str = "", unless: str = guards.NEVER
     ) -> Statement:
         return Statement(sql, Lock.NONE, site.table, unless, question=lookup)
-
-
-def _turned(site: Site) -> Site:
-    assert site.before is not None  # noqa: S101 - narrows: a renamed index has a model before it
-    return replace(site, model=site.before, before=site.model)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -109,6 +109,17 @@ class Site:
         # Django writes a foreign key into ADD COLUMN, where it would be validated under ACCESS EXCLUSIVE.
         editor.sql_create_column_inline_fk = None
         return editor
+
+    def turned(self) -> "Site":
+        """Return the site of the way back: the model there is the one before the operation."""
+        assert self.before is not None  # noqa: S101 - narrows: an alteration has a model before it
+        return replace(
+            self,
+            model=self.before,
+            before=self.model,
+            options=self.options_before,
+            options_before=self.options,
+        )
 
     def column(self, name: str) -> str:
         """Return the column of the field of that name."""

@@ -34,11 +34,11 @@ class AlterTogether(Convergent):
     option_name: str
 
     def names(self, site: Site) -> list[str]:
-        both = [(each, names) for each in (site, _turned(site)) for names in self._new(each)]
+        both = [(each, names) for each in (site, site.turned()) for names in self._new(each)]
         return [name for each, names in both for name in self.named(each, names).names(each)]
 
     def probe(self, site: Site, found: Table) -> list[str]:
-        former = _turned(site)
+        former = site.turned()
         with former.on_probe():
             ddl = [*self._ddl(former, found)]
         return [*ddl, *self._ddl(site, found)]
@@ -58,7 +58,7 @@ class AlterTogether(Convergent):
         for names in self._gone(site):
             leaving = self._leaving(site, found, names)
             if not leaving:
-                name = self._name(_turned(site), names)
+                name = self._name(site.turned(), names)
                 findings.append(self._finding(site, name, Status.ABSENT))
             for index in leaving:
                 status = Status.BUILDING if index.building else Status.LEFTOVER
@@ -74,7 +74,7 @@ class AlterTogether(Convergent):
         return [*steps, *self._drop_gone(site, snapshot, found)]
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
-        return self.plan(_turned(site), snapshot) if snapshot.found is not None else []
+        return self.plan(site.turned(), snapshot) if snapshot.found is not None else []
 
     def script(self, site: Site) -> list[Statement]:
         steps = []
@@ -83,7 +83,7 @@ class AlterTogether(Convergent):
         return steps + [self._script_of_gone(site, names) for names in self._gone(site)]
 
     def script_backwards(self, site: Site) -> list[Statement]:
-        return self.script(_turned(site))
+        return self.script(site.turned())
 
     def part(self, site: Site, names: Fields, found: Table | None) -> Iterator[Convergent]:
         """Yield the operation that builds the set; none if another index of the table serves."""
@@ -118,13 +118,13 @@ class AlterTogether(Convergent):
 
     def _new(self, site: Site) -> list[Fields]:
         """Return the sets that the operation adds."""
-        return sorted(self._declared(site) - self._declared(_turned(site)))
+        return sorted(self._declared(site) - self._declared(site.turned()))
 
     def _gone(self, site: Site) -> list[Fields]:
         """Return the sets that the operation removes, without those that a field asks for by itself."""
         return [
             names
-            for names in self._new(_turned(site))
+            for names in self._new(site.turned())
             if len(names) > 1 or not is_index_declared(site.field(names[0]))
         ]
 
@@ -163,7 +163,7 @@ class AlterTogether(Convergent):
         return [each for each in alike if each.name not in declared and not stays(each)]
 
     def _drop_gone(self, site: Site, snapshot: Snapshot, found: Table) -> list[Statement]:
-        former, steps = _turned(site), []
+        former, steps = site.turned(), []
         for names in self._gone(site):
             leaving = self._leaving(site, found, names)
             name = self._name(former, names)
@@ -178,7 +178,7 @@ class AlterTogether(Convergent):
 
     def _script_of_gone(self, site: Site, names: Fields) -> Statement:
         """Return the step that drops the indexes of the set, which are looked up when the script runs."""
-        drop, *_ = self.named(_turned(site), names).script_backwards(site)
+        drop, *_ = self.named(site.turned(), names).script_backwards(site)
         is_replaced = any(sorted(each) == sorted(names) for each in self._declared(site))
         lookup = guards.drops_of_indexes_on(
             site.table,
@@ -199,18 +199,6 @@ class AlterTogether(Convergent):
 
 def _normalized(value: Any) -> set[Fields]:
     return set(map(tuple, normalize_together(value or ())))
-
-
-def _turned(site: Site) -> Site:
-    """Return the site of the way back: what is declared there is what the model had before."""
-    assert site.before is not None  # noqa: S101 - narrows: an alteration has a model before it
-    return replace(
-        site,
-        model=site.before,
-        before=site.model,
-        options=site.options_before,
-        options_before=site.options,
-    )
 
 
 def _columns(site: Site, names: Fields) -> list[str]:

@@ -218,6 +218,18 @@ def has_index(table: str, name: str, *, valid: bool | None = None) -> str:
     )
 
 
+def has_comment(table: str, column: str, text: str | None) -> str:
+    """Return the condition that the table, or its column, has the comment; None or '': that it has none."""
+    oid = f"pg_catalog.to_regclass({literal(table)})"
+    found = f"pg_catalog.obj_description({oid}, 'pg_class')"
+    if column:
+        found = (
+            "(SELECT pg_catalog.col_description(attrelid, attnum) FROM pg_catalog.pg_attribute "
+            f"WHERE attrelid = {oid} AND attname = {literal(column)})"
+        )
+    return f"{found} IS NOT DISTINCT FROM {literal(text) if text else 'NULL'}"
+
+
 def has_primary_key(table: str) -> str:
     """Return the condition that the table has a primary key."""
     return (

@@ -8,15 +8,14 @@ from django.db.migrations.operations.models import AlterOrderWithRespectTo
 from django.db.migrations.state import ProjectState
 
 from .. import OPERATIONS
-from .fields import SENT_AGAIN
 
+SENT_AGAIN = "it is one short statement, which may be sent again"
 _NAME = "the names in a database do not tell whether it is done"
 _STAYS: dict[type[Operation], str] = {
     migrations.RenameModel: _NAME,
     migrations.RenameField: _NAME,
     migrations.AlterModelTable: _NAME,
     AlterOrderWithRespectTo: "no field declares its column",
-    migrations.AlterModelTableComment: SENT_AGAIN,
     migrations.DeleteModel: "a table of that name, with its rows, may not be the declared one",
     migrations.RunPython: "its effect is unknown (BackfillInBatches fills a column)",
     migrations.RunSQL: "its effect is unknown",

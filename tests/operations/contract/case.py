@@ -48,6 +48,7 @@ class Case:
     replacing: the same with on_different="replace", where the operation offers it.
     is_removal: whether the component is gone once the operation is done, where its name does not say so.
     settled: the statuses for which nothing is to be done, if those are several.
+    absent: the status of the component before the operation, if it is neither missing nor a leftover.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Case:
     replacing: Callable[[], Any] | None = None
     is_removal: bool = False
     settled: frozenset[operations.Status] = frozenset()
+    absent: operations.Status | None = None
 
     def __str__(self) -> str:
         return self.name

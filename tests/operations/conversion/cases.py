@@ -198,7 +198,7 @@ CASES: dict[str, Case] = {
             lambda: INTEGER(null=True),
             lambda: models.BigIntegerField(db_index=True, db_comment="it's"),
         ),
-        f"AlterField {TYPE} SetNotNull",
+        f"AlterColumnComment {TYPE} SetNotNull",
     ),
     "foreign key": Case(
         *altered(
@@ -255,9 +255,9 @@ CASES: dict[str, Case] = {
     ),
     "comment": Case(
         *altered(INTEGER, lambda: INTEGER(db_comment="x")),
-        "AlterField",
-        "it is one short statement, which may be sent again",
+        "AlterColumnComment",
     ),
+    "table comment": Case(*over(migrations.AlterModelTableComment("A", "x")), "AlterTableComment"),
     "words": Case(
         *altered(
             lambda: to("shapes.B", null=False),
