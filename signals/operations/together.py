@@ -122,11 +122,13 @@ class AlterTogether(Convergent):
 
     def _gone(self, site: Site) -> list[Fields]:
         """Return the sets that the operation removes, without those that a field asks for by itself."""
-        return [
-            names
-            for names in self._new(site.turned())
-            if len(names) > 1 or not is_index_declared(site.field(names[0]))
-        ]
+
+        def is_asked_for(name: str) -> bool:
+            field = site.field(name)
+            return field.unique if self.is_unique else is_index_declared(field)
+
+        gone = self._new(site.turned())
+        return [names for names in gone if len(names) > 1 or not is_asked_for(names[0])]
 
     def _declared(self, site: Site) -> set[Fields]:
         return _normalized(site.options.get(self.option_name))
