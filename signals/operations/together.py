@@ -26,8 +26,9 @@ class AlterTogether(Convergent):
     """Base class of the operations that alter a model's together option; a mixin, as Convergent is.
 
     Sets of fields that are new are built, each by the operation that its `part` returns. Of a set that is
-    gone, every index is dropped that does nothing else than that set asked for, whatever its name. A subclass
-    says whether they are unique. What is new comes first, so that there is no moment without either.
+    gone, every index is dropped that refuses what it refused or, if it is not unique, that does nothing else,
+    whatever its name. A subclass says which of both. What is new comes first, so that there is no moment
+    without either.
     """
 
     is_unique: ClassVar[bool]
@@ -97,8 +98,13 @@ class AlterTogether(Convergent):
         keys = [bare_name(key[0]) for key in index.keys]
         in_order = exactly or not self.is_unique
         is_on = keys == list(columns) if in_order else sorted(keys) == sorted(columns)
-        is_plain = index.method == "btree" and index.predicate is None
-        return is_on and is_plain and index.unique == self.is_unique
+        is_one = index.method == "btree" and index.predicate is None
+        return (
+            is_on
+            and is_one
+            and index.unique == self.is_unique
+            and (index.unique or _is_plain(index))
+        )
 
     def named(self, site: Site, names: Fields) -> Convergent:
         """Return the operation that builds the set under the name that Django gives it."""
@@ -197,6 +203,12 @@ class AlterTogether(Convergent):
 
     def _finding(self, site: Site, name: str, status: Status) -> Finding:
         return Finding("unique" if self.is_unique else "index", name, site.table, status)
+
+
+def _is_plain(index: Index) -> bool:
+    """Return whether queries by the index get what one by its columns alone would give them."""
+    is_usual = (key[3] == "0" and not key[1].endswith("_pattern_ops") for key in index.keys)
+    return not index.include and all(is_usual)
 
 
 def _normalized(value: Any) -> set[Fields]:

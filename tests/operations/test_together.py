@@ -19,7 +19,9 @@ from tests.operations.scratch_schema import (
     facts,
     forwards,
     part_model,
+    printed_sql,
     project_state,
+    psql,
     recreate,
     rows,
     sent_changes,
@@ -74,6 +76,25 @@ def test_what_does_something_else_serves_not_and_stays(other: str) -> None:
     assert indexes() == {"theirs", NAME}
     backwards(unique(("label", "amount")), STATE)
     assert indexes() == {"theirs"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "CREATE INDEX theirs ON part (label, amount) INCLUDE (made_at)",
+        "CREATE INDEX theirs ON part (label DESC, amount)",
+        "CREATE INDEX theirs ON part (label text_pattern_ops, amount)",
+        "CREATE INDEX theirs ON part (amount, label)",
+    ],
+)
+def test_an_index_that_does_more_stays_when_its_set_goes(other: str) -> None:
+    recreate(PART_TABLE, other)
+    state = project_state(part_model(index_together=PAIR))
+    operation = operations.AlterIndexTogetherIfNeeded("part", set())
+    for _ in range(2):
+        forwards(operation, state)
+        assert psql(printed_sql(operation, state)).returncode == 0
+        assert indexes() == {"theirs"}
 
 
 def test_a_uniqueness_that_the_model_declares_by_itself_stays() -> None:

@@ -26,6 +26,13 @@ _KEYS = (
     "ORDER BY u)"
 )
 
+# That queries by the index `i` get what one by its columns alone would give them.
+_IS_PLAIN = (
+    "i.indnatts = i.indnkeyatts AND 0 = ALL (i.indoption) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_opclass o "
+    "WHERE o.oid = ANY (i.indclass) AND o.opcname LIKE '%pattern_ops')"
+)
+
 
 def literal(text: str) -> str:
     """Return the text as an SQL string that means the same whatever standard_conforming_strings is."""
@@ -144,13 +151,14 @@ def _step_for_each(  # noqa: PLR0913 - the step, and which indexes it is for
     keys = f"ARRAY[{', '.join(map(literal, columns))}]"
     is_on = f"{_KEYS} = {keys}" if exactly else f"{_KEYS} @> {keys}"
     named = "".join(f" AND x.relname <> {literal(name)}" for name in sorted(declared))
+    kind = "i.indisunique" if unique else f"NOT i.indisunique AND {_IS_PLAIN}"
     return (
         f"SELECT d.step FROM (SELECT {step} AS step "
         "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid "
         "JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree' "
         "LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = i.indrelid AND k.conindid = i.indexrelid "
         f"AND k.contype = 'u' WHERE i.indrelid = pg_catalog.to_regclass({literal(table)}) "
-        f"AND {'' if unique else 'NOT '}i.indisunique AND NOT i.indisprimary AND i.indpred IS NULL "
+        f"AND {kind} AND NOT i.indisprimary AND i.indpred IS NULL "
         f"AND i.indnkeyatts = {len(columns)} AND {is_on}{named}) d"
     )
 
