@@ -46,7 +46,9 @@ from .remove_column import RemoveColumnIfPresent
 from .remove_exclusion import RemoveExclusionIfPresent
 from .remove_table import RemoveTableIfPresent
 from .remove_unique import RemoveUniqueIfPresent
+from .rename_column import RenameColumnIfNeeded
 from .rename_index import RenameIndexIfNeeded
+from .rename_table import RenameTableIfNeeded
 from .set_not_null import SetNotNullIfNullable
 
 __all__ = [
@@ -81,7 +83,9 @@ __all__ = [
     "RemoveExclusionIfPresent",
     "RemoveTableIfPresent",
     "RemoveUniqueIfPresent",
+    "RenameColumnIfNeeded",
     "RenameIndexIfNeeded",
+    "RenameTableIfNeeded",
     "RightsMissing",
     "RowsViolate",
     "RowsViolateCheck",
@@ -114,7 +118,9 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     RemoveExclusionIfPresent,
     RemoveTableIfPresent,
     RemoveUniqueIfPresent,
+    RenameColumnIfNeeded,
     RenameIndexIfNeeded,
+    RenameTableIfNeeded,
     SetNotNullIfNullable,
 )
 """All operations, for code that has to ask each of them."""

@@ -12,8 +12,6 @@ from .. import OPERATIONS
 SENT_AGAIN = "it is one short statement, which may be sent again"
 _NAME = "the names in a database do not tell whether it is done"
 _STAYS: dict[type[Operation], str] = {
-    migrations.RenameModel: _NAME,
-    migrations.RenameField: _NAME,
     migrations.AlterModelTable: _NAME,
     AlterOrderWithRespectTo: "no field declares its column",
     migrations.DeleteModel: "a table of that name, with its rows, may not be the declared one",

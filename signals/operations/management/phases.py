@@ -14,7 +14,7 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.recorder import MigrationRecorder
 
 from ..base import Convergent
-from ..drift.contracting import Leftovers, left_by_removals
+from ..drift.contracting import Leftovers, left_by_expand
 from ..errors import Refused
 from ..execution.policy import CONTRACT, EXPAND, PHASES
 from ..execution.run import run_of
@@ -141,7 +141,7 @@ def run_contract(
 def _find(connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Leftovers:
     days = options.get("older_than") or 0
     try:
-        return left_by_removals(connection, options.get("app_label"), days)
+        return left_by_expand(connection, options.get("app_label"), days)
     except BadMigrationError as error:
         raise CommandError(str(error), returncode=ExitCode.CONFIGURATION) from error
 

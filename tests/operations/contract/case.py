@@ -49,6 +49,7 @@ class Case:
     is_removal: whether the component is gone once the operation is done, where its name does not say so.
     settled: the statuses for which nothing is to be done, if those are several.
     absent: the status of the component before the operation, if it is neither missing nor a leftover.
+    table: the name of the table when it is done.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Case:
     is_removal: bool = False
     settled: frozenset[operations.Status] = frozenset()
     absent: operations.Status | None = None
+    table: str = "part"
 
     def __str__(self) -> str:
         return self.name
