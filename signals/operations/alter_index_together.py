@@ -36,8 +36,7 @@ class AlterIndexTogetherIfNeeded(AlterTogether, AlterIndexTogether):
         return cls(operation.name, operation.index_together)
 
     def describe(self) -> str:
-        count = len(self.option_value or ())
-        return f"Alter index_together of {self.name} to {count} sets of fields if needed"
+        return f"Alter index_together of {self.name} if needed"
 
     def part(self, site: Site, names: Fields, found: Table | None) -> Iterator[Convergent]:
         yield from implied_index(self.name, site, names, found, "_idx")

@@ -38,8 +38,7 @@ class AlterUniqueTogetherIfNeeded(AlterTogether, AlterUniqueTogether):
         return cls(operation.name, operation.unique_together)
 
     def describe(self) -> str:
-        count = len(self.option_value or ())
-        return f"Alter unique_together of {self.name} to {count} sets of fields if needed"
+        return f"Alter unique_together of {self.name} if needed"
 
     def part(self, site: Site, names: Fields, found: Table | None) -> Iterator[Convergent]:
         yield from implied_unique(self.name, site, names, found)

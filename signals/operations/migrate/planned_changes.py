@@ -93,7 +93,7 @@ class PlannedChanges:
                     for names in normalize_together(site.options.get(option) or ()):
                         name = site.name_for([site.column(each) for each in names], suffix)
                         self.built.add((finding.table, name))
-            elif finding.status is Status.MISSING:
+            elif finding.status is Status.MISSING and finding.component != "comment":
                 self.built.add(here)
             elif finding.status is Status.ABSENT:
                 self.built.discard(here)

@@ -17,7 +17,7 @@ CASES = (
         make=lambda: operations.AlterIndexTogetherIfNeeded("part", PAIR),
         full=lambda: operations.AlterIndexTogetherIfNeeded("part", PAIR),
         done=f"{CREATE} (label, amount)",
-        describes="Alter index_together of part to 1 sets of fields if needed",
+        describes="Alter index_together of part if needed",
         fragment="alter_part_index_together",
         django=lambda: migrations.AlterIndexTogether("part", PAIR),
         unfinished={
@@ -45,7 +45,7 @@ CASES = (
         models=(part_model(index_together=PAIR),),
         start=f"{PART_TABLE} {CREATE} (label, amount);",
         done=f"DROP INDEX {NAME}",
-        describes="Alter index_together of part to 0 sets of fields if needed",
+        describes="Alter index_together of part if needed",
         fragment="alter_part_index_together",
         django=lambda: migrations.AlterIndexTogether("part", set()),
         component="index",

@@ -19,7 +19,7 @@ CASES = (
         make=lambda: operations.AlterUniqueTogetherIfNeeded("part", PAIR),
         full=lambda: operations.AlterUniqueTogetherIfNeeded("part", PAIR),
         done=f"{ADD} (label, amount)",
-        describes="Alter unique_together of part to 1 sets of fields if needed",
+        describes="Alter unique_together of part if needed",
         fragment="alter_part_unique_together",
         django=lambda: migrations.AlterUniqueTogether("part", PAIR),
         unfinished={
@@ -63,7 +63,7 @@ CASES = (
         models=(part_model(unique_together=PAIR),),
         start=f"{PART_TABLE} {ADD} (label, amount);",
         done=f"ALTER TABLE part DROP CONSTRAINT {NAME}",
-        describes="Alter unique_together of part to 0 sets of fields if needed",
+        describes="Alter unique_together of part if needed",
         fragment="alter_part_unique_together",
         django=lambda: migrations.AlterUniqueTogether("part", set()),
         unfinished={
@@ -84,7 +84,7 @@ CASES = (
         done="ALTER TABLE part DROP CONSTRAINT older; DROP INDEX oldest",
         after_back="ALTER TABLE part DROP CONSTRAINT older; DROP INDEX oldest;"
         f"{ADD} (label, amount)",
-        describes="Alter unique_together of part to 0 sets of fields if needed",
+        describes="Alter unique_together of part if needed",
         fragment="alter_part_unique_together",
         django=lambda: migrations.AlterUniqueTogether("part", None),
         component="unique",
@@ -98,7 +98,7 @@ CASES = (
         start=f"{PART_TABLE} {ADD} (label, amount);",
         done=f"ALTER TABLE part DROP CONSTRAINT {NAME}; ALTER TABLE part "
         "ADD CONSTRAINT part_amount_label_fc6ca59a_uniq UNIQUE (amount, label)",
-        describes="Alter unique_together of part to 1 sets of fields if needed",
+        describes="Alter unique_together of part if needed",
         fragment="alter_part_unique_together",
         django=lambda: migrations.AlterUniqueTogether("part", {("amount", "label")}),
         component="unique",
