@@ -25,6 +25,7 @@ from .copy_in_batches import CopyInBatches
 from .errors import NeedsAutocommit, Refused
 from .findings import Finding, Snapshot, Status
 from .refusals import require_table
+from .renamed_table import RenamedTable
 from .site import AnyField, Site
 from .statements import Statement
 
@@ -40,6 +41,8 @@ class RenameColumnIfNeeded(Convergent, RenameField):
     with each row. A killed run leaves the copy under the new name, where nobody uses it yet, and the next
     run continues there. That needs atomic = False on the migration.
 
+    A ManyToManyField has a table in the place of a column, which is renamed as by RenameTableIfNeeded.
+
     Backwards gives the column its old name, and drops the copy.
 
     model_name, old_name, new_name: as for Django's RenameField.
@@ -52,16 +55,19 @@ class RenameColumnIfNeeded(Convergent, RenameField):
 
     @classmethod
     def from_stock(cls, operation: Any, before: ProjectState, app_label: str) -> Self | str | None:
-        field = before.models[app_label, operation.model_name_lower].fields[operation.old_name]
-        if field.many_to_many:
-            return "the table of a ManyToManyField is renamed with it"
         return cls(operation.model_name, operation.old_name, operation.new_name)
 
     def describe(self) -> str:
         return f"Rename column {self.old_name} of {self.model_name} to {self.new_name} if needed"
 
     def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
-        """Return the operation itself; nothing if the name of the column stays, as with db_column."""
+        """Return the operation itself, or the one that renames the table of a ManyToManyField.
+
+        Return nothing if the name of the column or table stays, as with db_column.
+        """
+        field: Any = site.model._meta.get_field(self.new_name)
+        if field.many_to_many:
+            return self._table_of(site, field)
         return [(self, site)] if self._names(site)[0] != self._names(site)[1] else []
 
     def declared(self, site: Site) -> list[AnyField]:
@@ -136,6 +142,15 @@ class RenameColumnIfNeeded(Convergent, RenameField):
     def script_backwards(self, site: Site) -> list[Statement]:
         old, new = self._names(site)
         return [rename_column(site, new, old)]
+
+    def _table_of(self, site: Site, field: Any) -> list[tuple[Convergent, Site]]:
+        former: Any = site.before._meta.get_field(self.old_name) if site.before else field
+        before, after = former.remote_field.through, field.remote_field.through
+        old, new = before._meta.db_table, after._meta.db_table
+        if old == new or not after._meta.auto_created:
+            return []
+        place = replace(site, model=after, db_table=new, before=before)
+        return [(RenamedTable(self.describe(), site.quote(old), {}), place)]
 
     def _names(self, site: Site) -> tuple[str, str]:
         """Return the old and the new name of the column."""

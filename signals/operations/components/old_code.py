@@ -42,6 +42,18 @@ def default_for_old_code(site: Site, field: AnyField) -> str:
     return f"ALTER TABLE {site.table} ALTER COLUMN {column} SET DEFAULT {value}"
 
 
+def default_in_expand(site: Site, found: Column, target: Column) -> str | None:
+    """Return the default for a column that becomes the target one.
+
+    A default that the target no longer has stays in the phase expand, marked for contract, because old code
+    leaves the column to it.
+    """
+    is_dropped = target.default is None and found.default is not None and not found.numbered
+    if not (is_dropped and site.expands) or found.default is None:
+        return target.default
+    return for_old_code(found.default, target.type)
+
+
 def needs_default_for_old_code(field: AnyField, column: Column | None = None) -> bool:
     """Return whether an INSERT that does not name the field's column would fail, and a default would do.
 

@@ -54,7 +54,9 @@ def make_copy(site: Site, column: Column, new: str) -> Statement:
     kind = f"{column.type}{collate_clause(column)}"
     add = f"ALTER TABLE {site.table} ADD COLUMN {quoted(new)} {kind}"
     body = f"NEW.{quoted(new)} := NEW.{quoted(column.name)};"
-    return make_trigger(site, trigger_name("twin", names), names, body, before=add)
+    # Always true: it makes the trigger depend on both columns, so that it goes if one is dropped by CASCADE.
+    when = " AND ".join(f"(NEW.{quoted(name)} IS NULL) IS NOT NULL" for name in names)
+    return make_trigger(site, trigger_name("twin", names), names, body, when=when, before=add)
 
 
 def missing_copies(site: Site, found: Table, old: str, new: str) -> Iterator[Statement]:

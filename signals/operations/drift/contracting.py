@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations import AddField, RenameModel, SeparateDatabaseAndState
+from django.db.migrations import AddField, AlterField, RenameModel, SeparateDatabaseAndState
 from django.db.migrations.exceptions import BadMigrationError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
@@ -252,7 +252,7 @@ class _Walk:
         for operation in operations:
             if isinstance(operation, SeparateDatabaseAndState):
                 self._take(key, operation.database_operations, state.clone())
-            elif isinstance(operation, AddField):
+            elif isinstance(operation, AddField | AlterField):
                 column = stored_column(operation.name, operation.field) or ""
                 model = (key[0], operation.model_name_lower)
                 self._added[model, column] = f"{key[0]}.{key[1]}"

@@ -108,5 +108,6 @@ def _of_known_column(step: Step, before: Any, after: Any, old: str, new: str) ->
     is_closed = is_closed and not step.gives_old_code_a_value(step.operation.name, after)
     if is_closed and not fields.is_proved_not_null(model, step.operation.name):
         yield step.fault(rule.NULL_REFUSED)
-    if before.has_db_default() and not after.has_db_default() and not after.null:
+    is_open = before.has_db_default() and not after.has_db_default() and not after.null
+    if is_open and not step.keeps_old_code:
         yield step.fault(rule.DEFAULT_DROPPED)

@@ -385,8 +385,7 @@ CASES: dict[str, Case] = {
     ),
     "renamed": Case(
         *over(migrations.RenameField("A", "x", "y")),
-        "RenameField",
-        "the names in a database do not tell whether it is done",
+        "RenameColumnIfNeeded",
     ),
     "index renamed": Case(
         *over(

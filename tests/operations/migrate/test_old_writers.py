@@ -151,6 +151,26 @@ def test_old_code_may_write_null_where_the_field_has_a_default(mill: Project) ->
         query(mill, OLD_CODE[0])
 
 
+def test_a_database_default_that_goes_stays_until_contract(mill: Project) -> None:
+    release(
+        mill,
+        'operations.AddColumnIfMissing("Item", "size", models.SmallIntegerField(db_default=4)),',
+    )
+    write_step(
+        mill,
+        'operations.AlterColumnTypeIfDifferent("Item", "size", models.IntegerField(), allow_rewrite=True),',
+    )
+    with running(mill, OLD_CODE):
+        run_command(mill, "migrate", "mill", "-v0", **EXPAND)
+    assert last_row(mill, "size") == (4,)
+    assert ("default", "size", "mill.0003_step") in awaiting(mill)
+    run_command(mill, "migrate", "mill", "0002", "-v0")
+    assert columns(mill)["size"] == "smallint t 4"
+    run_command(mill, "migrate", "mill", "-v0", **EXPAND)
+    contract(mill)
+    assert columns(mill)["size"] == "integer t"
+
+
 def test_a_column_that_is_there_gets_the_default_that_it_lacks(mill: Project) -> None:
     query(mill, "ALTER TABLE mill_item ADD kind integer NOT NULL DEFAULT 7")
     query(mill, "ALTER TABLE mill_item ALTER kind DROP DEFAULT")

@@ -151,6 +151,19 @@ def test_old_code_keeps_its_rights_and_gets_no_others(mill: Project) -> None:
     query(mill, "DROP OWNED BY mill_reader; DROP ROLE mill_reader")
 
 
+def test_the_table_of_a_renamed_field_keeps_its_old_name_too(mill: Project) -> None:
+    write_step(mill, 'operations.RenameColumnIfNeeded("Item", "tags", "labels"),')
+    run_command(mill, "migrate", "mill", "-v0", **EXPAND)
+    assert query(mill, VIEWS) == [("mill_item_tags",)]
+    with running(mill, OLD_CODE):
+        pass
+    contract(mill)
+    assert mill.verify("--strict", "mill").returncode == 0
+    run_command(mill, "migrate", "mill", "0001", "-v0")
+    with running(mill, OLD_CODE):
+        pass
+
+
 def test_two_tables_stop_the_run(mill: Project) -> None:
     query(mill, "CREATE TABLE mill_thing (id int)")
     write_step(mill, SECOND)

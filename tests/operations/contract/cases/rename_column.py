@@ -1,37 +1,40 @@
 """Cases of RenameColumnIfNeeded."""
 
-from django.db import migrations
+from django.db import migrations, models
 
 from signals import operations
 from tests.operations.contract.case import Case, OtherDefinition
+from tests.operations.scratch_schema import PART_TABLE, part_model
 
 CASES = (
     Case(
         name="renamed column",
-        make=lambda: operations.RenameColumnIfNeeded("part", "label", "title"),
-        full=lambda: operations.RenameColumnIfNeeded("part", "label", "title"),
-        done="ALTER TABLE part RENAME label TO title",
-        describes="Rename column label of part to title if needed",
-        fragment="rename_label_part_title",
-        django=lambda: migrations.RenameField("part", "label", "title"),
-        namesakes="CREATE TABLE aside.part (title text)",
+        make=lambda: operations.RenameColumnIfNeeded("part", "tint", "shade"),
+        full=lambda: operations.RenameColumnIfNeeded("part", "tint", "shade"),
+        models=(part_model(("tint", models.TextField(null=True))),),
+        start=PART_TABLE + "ALTER TABLE part ADD COLUMN tint text",
+        done="ALTER TABLE part RENAME tint TO shade",
+        describes="Rename column tint of part to shade if needed",
+        fragment="rename_tint_part_shade",
+        django=lambda: migrations.RenameField("part", "tint", "shade"),
+        namesakes="CREATE TABLE aside.part (shade text)",
         component="column",
         other_definitions=(
             OtherDefinition(
                 "beside the old one",
-                "ALTER TABLE part ADD title text",
-                "title",
-                "a column beside label",
-                "the only one of the two, label having been renamed",
+                "ALTER TABLE part ADD shade text",
+                "shade",
+                "a column beside tint",
+                "the only one of the two, tint having been renamed",
                 "drop the one of the two that holds nothing, or move its values, and run again",
             ),
             OtherDefinition(
                 "of another type",
-                "ALTER TABLE part RENAME label TO title; ALTER TABLE part ALTER title TYPE varchar(9)",
-                "title",
+                "ALTER TABLE part RENAME tint TO shade; ALTER TABLE part ALTER shade TYPE varchar(9)",
+                "shade",
                 "character varying(9)",
                 "text",
-                "rename or drop the column title that is not the renamed label, and run again",
+                "rename or drop the column shade that is not the renamed tint, and run again",
             ),
         ),
     ),
