@@ -385,7 +385,7 @@ CASES: dict[str, Case] = {
     ),
     "renamed": Case(
         *over(migrations.RenameField("A", "x", "y")),
-        "RenameColumnIfNeeded",
+        "RenameColumn",
     ),
     "index renamed": Case(
         *over(
