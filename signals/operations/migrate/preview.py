@@ -180,7 +180,7 @@ def _needed(
     if forwards:
         require_no_stop(operation, findings)
     if forwards and changes.drops_new(findings):
-        statements = operation.script(site)
+        statements = operation.plain_script(site, forwards=True)
     elif forwards and not changes.made.isdisjoint(operation.waits_for(site)):
         is_filled = is_new and operation.fills_rows
         statements = [] if is_filled else operation.script(site)
