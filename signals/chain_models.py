@@ -12,13 +12,14 @@ from signals.fields import NumericField, now
 class ChainState(models.Model):
     """What the last pass saw of a chain, and counters that only grow.
 
-    `chain_id` is the number by which its nodes must answer (EIP-155). `confirmed` is the block up to which
-    tokens are read, `confirmed_at` its time. `heartbeat_at` is renewed while a pass is at work, `passed_at`
-    when one is complete. `error` is why the last pass ended early.
+    `chain_id` is the number by which its nodes must answer (EIP-155), NULL until one did. `confirmed` is the
+    block up to which tokens are read, `confirmed_at` its time. `heartbeat_at` is renewed while a pass is at
+    work, `passed_at` when one is complete. `error` is why the last pass ended early. `reorgs` counts the
+    tokens that were rolled back.
     """
 
     chain = models.TextField(primary_key=True)
-    chain_id = models.BigIntegerField()
+    chain_id = models.BigIntegerField(null=True, blank=True)
     head = models.BigIntegerField(null=True, blank=True)
     head_at = models.DateTimeField(null=True, blank=True)
     confirmed = models.BigIntegerField(null=True, blank=True)

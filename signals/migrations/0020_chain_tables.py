@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             name="ChainState",
             fields=[
                 ("chain", models.TextField(primary_key=True, serialize=False)),
-                ("chain_id", models.BigIntegerField()),
+                ("chain_id", models.BigIntegerField(blank=True, null=True)),
                 ("head", models.BigIntegerField(blank=True, null=True)),
                 ("head_at", models.DateTimeField(blank=True, null=True)),
                 ("confirmed", models.BigIntegerField(blank=True, null=True)),
