@@ -24,7 +24,8 @@ WITH wallets AS MATERIALIZED ({WALLET_TRANSFERS}), loops AS MATERIALIZED (
 )"""  # noqa: S608 - constants of modules, as below
 _UNKNOWN: Final = """NOT EXISTS (
     SELECT FROM chain_accounts a WHERE a.chain = %(chain)s AND a.address = account
-        AND (a.is_contract OR a.checked_at > pg_catalog.statement_timestamp() - %(asked_again)s)
+        AND (a.checked_at > pg_catalog.statement_timestamp() - %(asked_again)s
+            OR a.is_contract AND a.checked_at > 'epoch')
 )
 LIMIT %(limit)s
 """

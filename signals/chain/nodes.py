@@ -3,7 +3,8 @@
 import logging
 import random
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, TypeVar
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from signals.chain.answers import (
     TRANSFER,
@@ -22,9 +23,12 @@ from signals.chain.errors import (
     RangeTooLarge,
     Unanswered,
 )
-from signals.chain.node import Node
 from signals.chain.settings import ChainSettings
+from signals.verification.errors import ConfigurationError
 from signals.verification.tally import Stop
+
+if TYPE_CHECKING:
+    from signals.chain.node import Node
 
 logger = logging.getLogger("signals.chain")
 
@@ -37,6 +41,15 @@ CODES: Final = 100
 """Accounts whose code is asked for in one request."""
 
 Answer = TypeVar("Answer")
+
+
+def require_web3() -> None:
+    """Raise ConfigurationError if the package web3 is not installed."""
+    if find_spec("web3") is None:
+        raise ConfigurationError(
+            "pull_features needs the package web3 (install it: pip install 'web3>=8,<9', which is the "
+            "extra evm)"
+        )
 
 
 class Nodes:
@@ -109,13 +122,13 @@ class Nodes:
         for start in range(0, len(addresses), CODES):
             many = [[f"0x{address}", "latest"] for address in addresses[start : start + CODES]]
 
-            def ask(node: Node, many: list[list[str]] = many) -> list[bool]:
+            def ask(node: "Node", many: list[list[str]] = many) -> list[bool]:
                 return [read_is_contract(code) for code in node.ask_many("eth_getCode", many)]
 
             found += self._ask(ask)
         return found
 
-    def _ask(self, question: Callable[[Node], Answer]) -> Answer:
+    def _ask(self, question: Callable[["Node"], Answer]) -> Answer:
         """Return the answer of the first node that gives one; raise NoNode if none does."""
         said: list[str] = []
         for _ in self._urls:
@@ -133,7 +146,7 @@ class Nodes:
                 self._place = (self._place + 1) % len(self._urls)
         raise NoNode("; ".join(said))
 
-    def _ask_one(self, question: Callable[[Node], Answer]) -> Answer:
+    def _ask_one(self, question: Callable[["Node"], Answer]) -> Answer:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 node = self._open()
@@ -153,8 +166,10 @@ class Nodes:
         pause = longest * random.uniform(0.5, 1)  # noqa: S311 - no secret
         self._stop.soon.wait(max(pause, asked or 0))
 
-    def _open(self) -> Node:
+    def _open(self) -> "Node":
         """Return the node that is asked now; raise OtherChain if it belongs to another chain."""
+        from signals.chain.node import Node  # takes half a second, and needs web3
+
         if self._node is None:
             node = Node(self._urls[self._place])
             try:

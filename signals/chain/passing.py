@@ -18,13 +18,14 @@ from signals.chain.answers import Block
 from signals.chain.block_times import BlockTimes
 from signals.chain.errors import ChainMoved, LeaseLost, NodeError, TokenRefused
 from signals.chain.measuring import measure
-from signals.chain.nodes import FIRST_PAUSE, Nodes
+from signals.chain.nodes import FIRST_PAUSE, Nodes, require_web3
 from signals.chain.reading import Span, read_ranges
 from signals.chain.reorgs import undo_reorgs
 from signals.chain.settings import ChainSettings, PullSettings
 from signals.chain.states import beat, end_pass, open_state, see
 from signals.chain.storing import Cursor, Lease, keep_from, store_range
 from signals.chain.windows import Measured, find_windows
+from signals.verification.errors import ConfigurationError
 from signals.verification.tally import Stop
 from signals.verification.tokens import Token
 
@@ -120,14 +121,18 @@ def run_pass(
     *,
     stop: Stop | None = None,
     on_range: OnRange | None = None,
-    on_end: Callable[[PassReport], None] | None = None,
 ) -> PassReport:
     """Do one pass with these options, which `stop` may end early, and return its report.
 
     A chain whose nodes fail is left for the next pass, with the error in its report and its row of
     chain_states. Raise ConfigurationError if a setting is wrong; nothing is written then.
     """
+    require_web3()
     settings = PullSettings.read(os.environ, options.urls)
+    if not settings.chains:
+        raise ConfigurationError(
+            "no chain has a node (set ONCHAIN_RPC_URL to chain=https://…, or give --rpc-url)"
+        )
     connection = connections[DEFAULT_DB_ALIAS]
     # A process that runs for days may hold a connection that the server has closed.
     if connection.connection and not connection.in_atomic_block and not connection.is_usable():
@@ -142,10 +147,7 @@ def run_pass(
                 break
             work = _ChainPass(connection, settings, chain, options, stop, lease, on_range)
             reports.append(work.run(wanted[chain.chain]))
-    report = PassReport(lease.run, tuple(reports))
-    if on_end:
-        on_end(report)
-    return report
+    return PassReport(lease.run, tuple(reports))
 
 
 def _wanted(

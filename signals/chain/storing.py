@@ -103,6 +103,8 @@ _FORGET: Final = (
     WHERE chain = %(chain)s AND address = %(address)s AND to_block > %(block)s
     """,
     "UPDATE chain_states SET reorgs = reorgs + 1 WHERE chain = %(chain)s",
+    # What is a contract may have become one in a block that is gone: it is asked for again.
+    "UPDATE chain_accounts SET checked_at = 'epoch' WHERE chain = %(chain)s",
 )
 _FORGET_BALANCES: Final = "DELETE FROM chain_balances WHERE token_id = %(id)s"
 # From the block after the newest known hash before what is to be kept; a cursor that is far behind leaves

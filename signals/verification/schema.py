@@ -1,5 +1,6 @@
 """Checks that the database has the tables and columns of the job."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -16,6 +17,8 @@ REQUIRED_MIGRATIONS: Final = (
     "0019_verification_ranges",
 )
 """Migrations that must be recorded as applied."""
+PULL_MIGRATIONS: Final = (*REQUIRED_MIGRATIONS, "0020_chain_tables")
+"""Those that pull_features needs."""
 
 REQUIRED_COLUMNS: Final = MappingProxyType(
     {
@@ -64,7 +67,9 @@ _FIX: Final = (
 )
 
 
-def require_migrations(connection: BaseDatabaseWrapper) -> None:
+def require_migrations(
+    connection: BaseDatabaseWrapper, names: Sequence[str] = REQUIRED_MIGRATIONS
+) -> None:
     """Raise NotMigrated if a migration that the job needs is not recorded as applied.
 
     Without migrations of signals (MIGRATION_MODULES) nothing is recorded, so nothing is checked.
@@ -72,7 +77,7 @@ def require_migrations(connection: BaseDatabaseWrapper) -> None:
     if MigrationLoader.migrations_module("signals")[0] is None:
         return
     applied = MigrationRecorder(connection).applied_migrations()
-    for name in REQUIRED_MIGRATIONS:
+    for name in names:
         if ("signals", name) not in applied:
             raise NotMigrated(f"migration signals.{name} is not applied")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from signals.chain import reading
 from signals.verification import settings
 from tests.chain.local_chain import LocalChain, LocalNode, serving
 
@@ -25,3 +26,10 @@ def chain() -> LocalChain:
 def node(chain: LocalChain) -> Iterator[LocalNode]:
     with serving(chain) as server:
         yield server
+
+
+@pytest.fixture
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a pass read a few blocks at a time."""
+    monkeypatch.setattr(reading, "FIRST_SPAN", 10)
+    monkeypatch.setattr(reading, "WANTED_LOGS", 20)

@@ -181,6 +181,8 @@ KEY = "s3cr3tkey0f4n0de"
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # one segment for an answer
     server: LocalNode
 
     def do_POST(self) -> None:

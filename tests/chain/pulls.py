@@ -11,8 +11,6 @@ from signals.verification.tokens import Token
 from tests.chain import oracle
 from tests.chain.local_chain import LocalChain, LocalNode
 
-TABLES = ("chain_transfers", "chain_balances", "chain_blocks", "chain_accounts")
-
 
 def pull(node: LocalNode | str, tokens: Iterable[str] = (), **options: Any) -> ChainReport:
     """Do a pass over these tokens, or those that signals ask for, and return its report on the one chain."""
@@ -28,8 +26,8 @@ def pull(node: LocalNode | str, tokens: Iterable[str] = (), **options: Any) -> C
     return report
 
 
-def stored(*, with_features: bool = True) -> dict[str, list[Any]]:
-    """Return all that passes wrote, without numbers and times of the passes themselves."""
+def stored() -> dict[str, list[Any]]:
+    """Return what passes derived from the chain, without numbers and times of the passes themselves."""
     rows = {
         "cursors": """
             SELECT id, chain, address, first_block, block, hash, block_at, kept_from, transfers
@@ -38,14 +36,12 @@ def stored(*, with_features: bool = True) -> dict[str, list[Any]]:
         "transfers": "SELECT * FROM chain_transfers ORDER BY token_id, block, log_index",
         "balances": "SELECT * FROM chain_balances ORDER BY token_id, holder",
         "blocks": "SELECT * FROM chain_blocks ORDER BY token_id, number",
-        "accounts": "SELECT chain, address, is_contract FROM chain_accounts ORDER BY 1, 2",
-    }
-    if with_features:
-        rows["features"] = """
+        "features": """
             SELECT chain, address, as_of_ts, window_minutes, addr_active, tx_count, growth_ratio, top10_share,
                 self_loop_ratio, calc_version, from_block, to_block, block_hash
             FROM onchain_features ORDER BY 1, 2, 3, 4
-        """
+        """,
+    }
     found = {}
     with connection.cursor() as cursor:
         for name, question in rows.items():

@@ -2,11 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from wsgiref.simple_server import WSGIServer
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
@@ -21,6 +20,7 @@ from signals.management.arguments import (
     whole_number,
 )
 from signals.management.progress import RunProgress
+from signals.management.serving import serving
 from signals.verification.candidates import Selection
 from signals.verification.errors import TooManyFailures
 from signals.verification.health import read_health, revive
@@ -143,6 +143,9 @@ class Command(BaseCommand):
         has_metrics = options["prometheus"] or options["metrics"]
         aliases = Settings.read(os.environ).chain_aliases if has_metrics else {}
 
+        def serve(host: str, port: int) -> WSGIServer:
+            return serve_metrics(host, port, aliases)
+
         def on_end(report: RunReport) -> None:
             progress.end()
             if options["prometheus"]:
@@ -150,7 +153,7 @@ class Command(BaseCommand):
             say(self.stdout, show(report))
 
         try:
-            with stopped_by_signals(stop), self._serving(options["metrics"], aliases), progress:
+            with stopped_by_signals(stop), serving(options["metrics"], serve), progress:
                 if options["watch"]:
                     watch(chosen, options["watch"], stop, on_end, progress.advance)
                     return
@@ -160,26 +163,6 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=ExitCode.STOPPED) from error
         except Interrupted as error:
             raise CommandError(str(error), returncode=ExitCode.KILLED + error.number) from error
-
-    @contextmanager
-    def _serving(self, place: tuple[str, int] | None, aliases: Mapping[str, str]) -> Iterator[None]:
-        """Serve the metrics meanwhile."""
-        if place is None:
-            yield
-            return
-        try:
-            server = serve_metrics(*place, aliases)
-        except OSError as error:
-            host, port = place
-            raise CommandError(
-                f"the metrics cannot be served at {host}:{port}: {error.strerror}",
-                returncode=ExitCode.UNAVAILABLE,
-            ) from error
-        try:
-            yield
-        finally:
-            server.shutdown()
-            server.server_close()
 
     def _raise_findings(self, report: RunReport) -> None:
         if report.stopped:

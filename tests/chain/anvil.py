@@ -1,0 +1,122 @@
+"""A real node, anvil, with contracts that emit the logs they are sent, and blocks at chosen times."""
+
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from tests.chain.local_chain import TRANSFER, word
+from tests.postgres.polling import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = f"@foundry-rs/anvil-{sys.platform}-{platform.machine()}".replace("x86_64", "amd64")
+INSTALLED = ROOT / ".anvil/node_modules" / PACKAGE / "bin/anvil"
+START = 1_700_000_000
+GAS = 30_000_000
+SENDER = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
+"""The first of anvil's accounts, whose transactions it signs itself."""
+
+
+def find_anvil() -> str | None:
+    """Return the program: ANVIL, on the PATH, or as .ci/run installs it; None if there is none."""
+    if INSTALLED.exists():
+        return str(INSTALLED)
+    return os.environ.get("ANVIL") or shutil.which("anvil")
+
+
+def emitter(topics: int, *, has_data: bool = True) -> str:
+    """Return the code of a contract that emits a log for each 96 bytes that it is sent: three words.
+
+    An ERC-20 log has three topics, signature, sender and receiver, and the third word is its data; an NFT's
+    has the third word as its fourth topic.
+    """
+    data = "604001355f52" if has_data else "50"
+    fourth = "" if topics == 3 else "8060400135"
+    # for (i = 0; i < calldatasize; i += 96) log(signature, calldata[i], calldata[i + 32], …)
+    body = (
+        f"5b80{data}{fourth}"
+        + ("8060200135" + "8135" if topics == 3 else "8160200135" + "8235")
+        + f"7f{TRANSFER[2:]}"
+        + ("60205f" if has_data else "5f5f")
+        + f"a{topics}"
+        + "60600160015600"
+    )
+    return "0x5f5b36811060095700" + body
+
+
+class Anvil:
+    """A running node; blocks are mined when the test says so."""
+
+    def __init__(self, port: int, process: "subprocess.Popen[bytes]") -> None:
+        self.url, self.process = f"http://127.0.0.1:{port}", process
+
+    def ask(self, method: str, *params: Any) -> Any:
+        """Return the result of a request."""
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        request = Request(  # noqa: S310 - the node of this test
+            self.url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urlopen(request) as response:  # noqa: S310 - the same
+            answer = json.load(response)
+        assert "result" in answer, answer
+        return answer["result"]
+
+    def is_up(self) -> bool:
+        try:
+            return bool(self.ask("eth_chainId"))
+        except (URLError, ConnectionError):
+            return False
+
+    def deploy(self, address: str, code: str) -> None:
+        self.ask("anvil_setCode", address, code)
+
+    def emit(self, contract: str, moves: Sequence[tuple[str, str, int]]) -> None:
+        """Send one transaction whose logs have these senders, receivers and values, or numbers of NFTs."""
+        data = "0x" + "".join(word(each)[2:] for move in moves for each in move)
+        call = {
+            "from": SENDER,
+            "to": contract,
+            "data": data,
+            "gas": hex(GAS),
+            "gasPrice": hex(10**10),
+        }
+        self.ask("eth_sendTransaction", call)
+
+    def mine(self, seconds: int) -> None:
+        """Mine a block with all that was sent, so many seconds after the one before it."""
+        self.ask("evm_increaseTime", hex(seconds))
+        self.ask("evm_mine")
+
+    def blocks(self) -> list[dict[str, Any]]:
+        newest = int(self.ask("eth_blockNumber"), 16)
+        return [self.ask("eth_getBlockByNumber", hex(n), False) for n in range(newest + 1)]
+
+
+@contextmanager
+def running_anvil() -> Iterator[Anvil]:
+    """Yield a new node."""
+    program = find_anvil()
+    assert program, "there is no anvil (npm install --prefix .anvil, or ANVIL=/path)"
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+    words = ["--port", str(port), "--no-mining", "--silent", "--timestamp", str(START)]
+    with subprocess.Popen(
+        [program, *words, "--chain-id", "1", "--gas-limit", str(20 * GAS)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        node = Anvil(port, process)
+        try:
+            wait_until(node.is_up, "anvil answers")
+            yield node
+        finally:
+            process.kill()
