@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from collections.abc import Sequence
 from http import HTTPStatus
 from time import monotonic
@@ -9,12 +10,17 @@ from typing import Any, Final
 
 import requests
 import urllib3
-from web3 import HTTPProvider
-from web3.types import RPCEndpoint
 
 from signals.chain.errors import BadAnswer, NodeError, RangeTooLarge, RefusedRequest, Unanswered
 from signals.chain.settings import NodeUrl
 from signals.texts import shortened
+
+# A dependency of web3 raises the limit so far that deep JSON would end the process by a stack overflow.
+_recursion_limit = sys.getrecursionlimit()
+from web3 import HTTPProvider  # noqa: E402 - see above
+from web3.types import RPCEndpoint  # noqa: E402 - the same
+
+sys.setrecursionlimit(_recursion_limit)
 
 MAX_ANSWER: Final = 64 * 2**20
 """Bytes of an answer, unpacked; logs that need more are asked for in smaller ranges."""

@@ -1,6 +1,6 @@
 """Doing passes in this process, and reading what they stored."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import connection
@@ -26,31 +26,44 @@ def pull(node: LocalNode | str, tokens: Iterable[str] = (), **options: Any) -> C
     return report
 
 
+QUESTIONS = {
+    "cursors": """
+        SELECT id, chain, address, first_block, block, hash, block_at, kept_from, transfers
+        FROM chain_cursors ORDER BY id
+    """,
+    "transfers": "SELECT * FROM chain_transfers ORDER BY token_id, block, log_index",
+    "balances": "SELECT * FROM chain_balances ORDER BY token_id, holder",
+    "blocks": "SELECT * FROM chain_blocks ORDER BY token_id, number",
+    "features": """
+        SELECT chain, address, as_of_ts, window_minutes, addr_active, tx_count, growth_ratio, top10_share,
+            self_loop_ratio, calc_version, from_block, to_block, block_hash
+        FROM onchain_features ORDER BY 1, 2, 3, 4
+    """,
+}
+"""What passes derive from a chain, without numbers and times of the passes themselves."""
+
+
 def stored() -> dict[str, list[Any]]:
-    """Return what passes derived from the chain, without numbers and times of the passes themselves."""
-    rows = {
-        "cursors": """
-            SELECT id, chain, address, first_block, block, hash, block_at, kept_from, transfers
-            FROM chain_cursors ORDER BY id
-        """,
-        "transfers": "SELECT * FROM chain_transfers ORDER BY token_id, block, log_index",
-        "balances": "SELECT * FROM chain_balances ORDER BY token_id, holder",
-        "blocks": "SELECT * FROM chain_blocks ORDER BY token_id, number",
-        "features": """
-            SELECT chain, address, as_of_ts, window_minutes, addr_active, tx_count, growth_ratio, top10_share,
-                self_loop_ratio, calc_version, from_block, to_block, block_hash
-            FROM onchain_features ORDER BY 1, 2, 3, 4
-        """,
+    """Return the answers to QUESTIONS."""
+    return answers(ask)
+
+
+def answers(question: Callable[[str], list[Any]]) -> dict[str, list[Any]]:
+    """Return the answers to QUESTIONS of a database."""
+    return {
+        name: [
+            tuple(bytes(each) if isinstance(each, memoryview) else each for each in row)
+            for row in question(text)
+        ]
+        for name, text in QUESTIONS.items()
     }
-    found = {}
+
+
+def ask(question: str) -> list[Any]:
+    """Return rows of the test database."""
     with connection.cursor() as cursor:
-        for name, question in rows.items():
-            cursor.execute(question)
-            found[name] = [
-                tuple(bytes(each) if isinstance(each, memoryview) else each for each in row)
-                for row in cursor.fetchall()
-            ]
-    return found
+        cursor.execute(question)
+        return list(cursor.fetchall())
 
 
 def measured(address: str, minutes: int) -> oracle.Measurement:

@@ -27,6 +27,7 @@ ROOT = str(Path(__file__).resolve().parents[2])
 
 # What needs no settings to be imported, and imports most of the rest.
 PRELOADED = (
+    "aiohttp",
     "django.contrib.admin.options",
     "django.contrib.auth.hashers",
     "django.contrib.postgres.constraints",
@@ -41,9 +42,12 @@ PRELOADED = (
     "django.template.loader",
     "django.views.debug",
     "django.views.generic",
+    "eth_abi",
+    "eth_keys",
     "importlib.metadata",
     "psycopg",
     "pydantic",
+    "requests",
     "yaml",
 )
 # Of the variables that Python reads when it starts, those that a forked process can still heed.
