@@ -27,7 +27,6 @@ ROOT = str(Path(__file__).resolve().parents[2])
 
 # What needs no settings to be imported, and imports most of the rest.
 PRELOADED = (
-    "aiohttp",
     "django.contrib.admin.options",
     "django.contrib.auth.hashers",
     "django.contrib.postgres.constraints",
@@ -42,14 +41,13 @@ PRELOADED = (
     "django.template.loader",
     "django.views.debug",
     "django.views.generic",
-    "eth_abi",
-    "eth_keys",
     "importlib.metadata",
     "psycopg",
     "pydantic",
-    "requests",
+    "web3",
     "yaml",
 )
+_RECURSION_LIMIT = 1000  # of a new interpreter, which web3 raises where it is imported
 # Of the variables that Python reads when it starts, those that a forked process can still heed.
 _HEEDED = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONUTF8"}
 
@@ -183,6 +181,7 @@ def _run(start: _Start, streams: list[Connection]) -> None:
     )
     os.environ.clear()
     os.environ.update(env)
+    sys.setrecursionlimit(_RECURSION_LIMIT)
     tempfile.tempdir = None  # TMPDIR may be another
     os.chdir(start.cwd)
     added = [each for each in env.get("PYTHONPATH", "").split(os.pathsep) if each]
