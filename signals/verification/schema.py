@@ -1,6 +1,5 @@
 """Checks that the database has the tables and columns of the job."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -14,11 +13,9 @@ from signals.verification.errors import NotMigrated
 REQUIRED_MIGRATIONS: Final = (
     *("0012_signal_state", "0013_signal_events", "0014_verification_runs"),
     *("0016_verification_margin", "0018_signal_actions"),
-    "0019_verification_ranges",
+    *("0019_verification_ranges", "0020_chain_tables"),
 )
 """Migrations that must be recorded as applied."""
-PULL_MIGRATIONS: Final = (*REQUIRED_MIGRATIONS, "0020_chain_tables")
-"""Those that pull_features needs."""
 
 REQUIRED_COLUMNS: Final = MappingProxyType(
     {
@@ -67,9 +64,7 @@ _FIX: Final = (
 )
 
 
-def require_migrations(
-    connection: BaseDatabaseWrapper, names: Sequence[str] = REQUIRED_MIGRATIONS
-) -> None:
+def require_migrations(connection: BaseDatabaseWrapper) -> None:
     """Raise NotMigrated if a migration that the job needs is not recorded as applied.
 
     Without migrations of signals (MIGRATION_MODULES) nothing is recorded, so nothing is checked.
@@ -77,7 +72,7 @@ def require_migrations(
     if MigrationLoader.migrations_module("signals")[0] is None:
         return
     applied = MigrationRecorder(connection).applied_migrations()
-    for name in names:
+    for name in REQUIRED_MIGRATIONS:
         if ("signals", name) not in applied:
             raise NotMigrated(f"migration signals.{name} is not applied")
 

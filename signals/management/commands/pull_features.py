@@ -27,7 +27,7 @@ from signals.management.arguments import (
 )
 from signals.management.pull_progress import PullProgress
 from signals.management.serving import serving
-from signals.verification.schema import PULL_MIGRATIONS, require_migrations
+from signals.verification.schema import require_migrations
 from signals.verification.tally import Stop
 from signals.verification.tokens import EVM_ADDRESS, Token, resolve
 from signals.verification.upkeep.metrics import serve_collector, write_collector
@@ -128,7 +128,7 @@ class Command(BaseCommand):
                 returncode=ExitCode.USAGE,
             )
         with errors_as_exit_codes():
-            require_migrations(connection, PULL_MIGRATIONS)
+            require_migrations(connection)
             if options["check"]:
                 self._check(options)
             else:
