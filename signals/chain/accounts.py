@@ -7,11 +7,11 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.chain.nodes import Nodes
-from signals.chain.windows import WALLET_TRANSFERS, Measured
+from signals.chain.windows import WALLET_TRANSFERS, Measured, planned_small
 
 ASKED_AGAIN: Final = timedelta(days=1)
 """The age from which on an account without code is asked for again, because it may have some by now."""
-ACCOUNTS: Final = 5_000
+ACCOUNTS: Final = 20_000
 """Accounts that are asked for at once."""
 
 _LOOPED: Final = f"""
@@ -26,6 +26,7 @@ _UNKNOWN: Final = """NOT EXISTS (
     SELECT FROM chain_accounts a WHERE a.chain = %(chain)s AND a.address = account
         AND (a.checked_at > pg_catalog.statement_timestamp() - %(asked_again)s
             OR a.is_contract AND a.checked_at > 'epoch')
+    OFFSET 0
 )
 LIMIT %(limit)s
 """
@@ -62,7 +63,9 @@ def learn_accounts(
         "limit": ACCOUNTS,
     }
     for question in (_IN_LOOPS, _BESIDE_LOOPS):
-        while addresses := _read(connection, question, parameters):
+        is_more = True
+        while is_more and (addresses := _read(connection, question, parameters)):
+            is_more = len(addresses) == ACCOUNTS
             are = nodes.read_are_contracts(addresses)
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -73,6 +76,6 @@ def learn_accounts(
 def _read(
     connection: BaseDatabaseWrapper, question: str, parameters: Mapping[str, Any]
 ) -> list[str]:
-    with connection.cursor() as cursor:
+    with planned_small(connection) as cursor:
         cursor.execute(question, parameters)
         return [address for (address,) in cursor.fetchall()]

@@ -15,7 +15,8 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.chain.storing import Lease
-from signals.chain.windows import WALLET_TRANSFERS, Measured
+from signals.chain.windows import WALLET_TRANSFERS, Measured, planned_small
+from signals.choices import WINDOW_MINUTES
 
 CALC_VERSION: Final = 2
 """The version of these definitions; growth is stored as now / before."""
@@ -33,40 +34,68 @@ def share(part: str, whole: str) -> str:
     )
 
 
+def _each_window(text: str) -> str:
+    """Return SQL that is the text for each window; {n} is its number, {start} and {before} its blocks."""
+    return ",\n        ".join(
+        text.format(
+            n=n, start=f"(%(starts)s::bigint[])[{n}]", before=f"(%(befores)s::bigint[])[{n}]"
+        )
+        for n in range(1, len(WINDOW_MINUTES) + 1)
+    )
+
+
+_SUM: Final = "coalesce(sum(value) FILTER (WHERE block >= {start}"
+# Each transfer is read once: accounts, transactions and pairs are grouped first, with what each window
+# needs of them, and then counted.
 _MEASURE: Final = f"""
 WITH span AS (
-    SELECT * FROM unnest(%(minutes)s::integer[], %(starts)s::bigint[], %(befores)s::bigint[])
-        AS span(minutes, start, before)
+    SELECT n::integer, minutes, start, before
+    FROM unnest(%(minutes)s::integer[], %(starts)s::bigint[], %(befores)s::bigint[])
+        WITH ORDINALITY AS span(minutes, start, before, n)
 ), token AS MATERIALIZED (
     SELECT id, address, first_block, greatest(first_block, kept_from) AS known_from
     FROM chain_cursors
     WHERE id = ANY (%(ids)s) AND run = %(run)s AND block = %(last)s AND hash = %(hash)s
+), account AS (
+    SELECT t.token_id, max(t.block) AS newest,
+        {_each_window("bool_or(t.block >= {before} AND t.block < {start}) AS before{n}")}
+    FROM chain_transfers t
+    CROSS JOIN LATERAL (VALUES (t.sender), (t.receiver)) AS side(address)
+    WHERE t.token_id = ANY (%(ids)s) AND t.block BETWEEN %(earliest)s AND %(last)s
+        AND side.address <> ALL (%(burned)s::bytea[])
+    GROUP BY t.token_id, side.address
 ), traffic AS (
-    SELECT token.id, span.minutes,
-        count(DISTINCT account) FILTER (WHERE t.block >= span.start) AS active,
-        count(DISTINCT account) FILTER (WHERE t.block < span.start) AS active_before
-    FROM token CROSS JOIN span
-    JOIN chain_transfers t ON t.token_id = token.id AND t.block BETWEEN span.before AND %(last)s
-    CROSS JOIN LATERAL (VALUES (t.sender), (t.receiver)) AS side(account)
-    WHERE account <> ALL (%(burned)s::bytea[])
-    GROUP BY 1, 2
+    SELECT token_id AS id, ARRAY[
+        {_each_window("count(*) FILTER (WHERE newest >= {start})")}
+    ] AS active, ARRAY[
+        {_each_window("count(*) FILTER (WHERE before{n})")}
+    ] AS active_before
+    FROM account
+    GROUP BY token_id
 ), transactions AS (
-    SELECT token.id, span.minutes, count(DISTINCT (t.block, t.tx_index)) AS number
-    FROM token CROSS JOIN span
-    JOIN chain_transfers t ON t.token_id = token.id AND t.block BETWEEN span.start AND %(last)s
-    GROUP BY 1, 2
-), wallets AS MATERIALIZED ({WALLET_TRANSFERS}), pairs AS (
-    SELECT w.token_id, span.minutes, w.sender = w.receiver AS is_self, sum(w.value) AS value,
-        sum(w.value) FILTER (WHERE w.sender < w.receiver) AS forth,
-        sum(w.value) FILTER (WHERE w.sender > w.receiver) AS back
-    FROM wallets w JOIN span ON w.block >= span.start
-    GROUP BY w.token_id, span.minutes, least(w.sender, w.receiver), greatest(w.sender, w.receiver),
-        w.sender = w.receiver
+    SELECT token_id AS id, ARRAY[
+        {_each_window("count(*) FILTER (WHERE block >= {start})")}
+    ] AS number
+    FROM (
+        SELECT t.token_id, t.block, t.tx_index FROM chain_transfers t
+        WHERE t.token_id = ANY (%(ids)s) AND t.block BETWEEN %(widest)s AND %(last)s
+        GROUP BY t.token_id, t.block, t.tx_index
+    ) transaction
+    GROUP BY token_id
+), pair AS (
+    SELECT token_id, bool_or(sender = receiver) AS is_self,
+        {_each_window(f"{_SUM} AND sender <= receiver), 0) AS forth{{n}}")},
+        {_each_window(f"{_SUM} AND sender > receiver), 0) AS back{{n}}")}
+    FROM ({WALLET_TRANSFERS}) wallets
+    GROUP BY token_id, least(sender, receiver), greatest(sender, receiver)
 ), loops AS (
-    SELECT token_id AS id, minutes, sum(value) AS value,
-        sum(CASE WHEN is_self THEN value ELSE 2 * least(coalesce(forth, 0), coalesce(back, 0)) END) AS looped
-    FROM pairs
-    GROUP BY 1, 2
+    SELECT token_id AS id, ARRAY[
+        {_each_window("sum(forth{n} + back{n})")}
+    ] AS value, ARRAY[
+        {_each_window("sum(CASE WHEN is_self THEN forth{n} ELSE 2 * least(forth{n}, back{n}) END)")}
+    ] AS looped
+    FROM pair
+    GROUP BY token_id
 ), holders AS (
     SELECT token.id, (
         SELECT sum(b.net) FROM chain_balances b
@@ -84,21 +113,21 @@ WITH span AS (
 INSERT INTO onchain_features AS f (chain, address, as_of_ts, window_minutes, addr_active, tx_count,
     growth_ratio, top10_share, self_loop_ratio, calc_version, from_block, to_block, block_hash)
 SELECT %(chain)s, token.address, %(as_of)s, span.minutes,
-    CASE WHEN span.start >= token.known_from THEN coalesce(traffic.active, 0) END,
-    CASE WHEN span.start >= token.known_from THEN coalesce(transactions.number, 0) END,
+    CASE WHEN span.start >= token.known_from THEN coalesce(traffic.active[span.n], 0) END,
+    CASE WHEN span.start >= token.known_from THEN coalesce(transactions.number[span.n], 0) END,
     CASE WHEN span.before >= token.known_from THEN
-        {share("coalesce(traffic.active, 0)", "greatest(coalesce(traffic.active_before, 0), 1)")}
+        {share("coalesce(active[span.n], 0)", "greatest(coalesce(active_before[span.n], 0), 1)")}
     END,
     CASE WHEN holders.held > 0 THEN {share("holders.largest", "holders.held")} END,
     CASE WHEN span.start >= token.known_from THEN
-        CASE WHEN loops.value > 0 THEN {share("loops.looped", "loops.value")} ELSE 0 END
+        CASE WHEN value[span.n] > 0 THEN {share("looped[span.n]", "value[span.n]")} ELSE 0 END
     END,
     {CALC_VERSION}, greatest(span.before, token.first_block), %(last)s, %(hash)s
 FROM token
 CROSS JOIN span
-LEFT JOIN traffic ON traffic.id = token.id AND traffic.minutes = span.minutes
-LEFT JOIN transactions ON transactions.id = token.id AND transactions.minutes = span.minutes
-LEFT JOIN loops ON loops.id = token.id AND loops.minutes = span.minutes
+LEFT JOIN traffic ON traffic.id = token.id
+LEFT JOIN transactions ON transactions.id = token.id
+LEFT JOIN loops ON loops.id = token.id
 LEFT JOIN holders ON holders.id = token.id
 WHERE token.first_block <= %(last)s
 ORDER BY token.id, span.minutes
@@ -134,5 +163,5 @@ def measure(
       addresses and known pools on either side; from 0 to 1, and 0 where no such value moved.
     """
     parameters: dict[str, Any] = {**measured.parameters(ids), "run": lease.run}
-    with connection.cursor() as cursor:
+    with planned_small(connection) as cursor:
         cursor.execute(_MEASURE, parameters)

@@ -23,7 +23,9 @@ from web3.types import RPCEndpoint  # noqa: E402 - the same
 sys.setrecursionlimit(_recursion_limit)
 
 MAX_ANSWER: Final = 64 * 2**20
-"""Bytes of an answer, unpacked; logs that need more are asked for in smaller ranges."""
+"""Bytes of an answer, unpacked, at most; no block has more logs of one token."""
+WANTED_ANSWER: Final = 12 * 2**20
+"""Bytes of an answer to what can be asked for in smaller parts."""
 TIMEOUT: Final = 30.0
 """Seconds for a whole answer, and for each of its parts."""
 MAX_PAUSE: Final = 60.0
@@ -52,11 +54,13 @@ class _HttpError(Exception):
 
 
 class _TooLong(Exception):
-    """The answer has more than MAX_ANSWER bytes."""
+    """The answer has more bytes than are read."""
 
 
 class _BoundedSession(requests.Session):
-    """Follows no redirect, which could lead anywhere, and reads no more than MAX_ANSWER bytes in TIMEOUT."""
+    """Follows no redirect, which could lead anywhere, and reads no more than `most` bytes in TIMEOUT."""
+
+    most = MAX_ANSWER
 
     def post(self, url: Any, data: Any = None, json: Any = None, **kwargs: Any) -> Any:
         """Send the request and read its answer; raise _HttpError, _TooLong or requests.Timeout."""
@@ -68,7 +72,7 @@ class _BoundedSession(requests.Session):
             # What has arrived, so that a node that sends a byte now and then is noticed.
             while chunk := response.raw.read1(_CHUNK, decode_content=True):
                 body += chunk
-                if len(body) > MAX_ANSWER:
+                if len(body) > self.most:
                     raise _TooLong
                 if monotonic() > end:
                     raise requests.Timeout
@@ -101,6 +105,8 @@ _LIBRARIES: Final = tuple(
 class Node:
     """A node; no text and no error of it has its address. Only one thread may use it at a time."""
 
+    max_answer, wanted_answer = MAX_ANSWER, WANTED_ANSWER
+
     def __init__(self, url: NodeUrl) -> None:
         self._url = url
         self._session = _BoundedSession()
@@ -120,13 +126,15 @@ class Node:
         for library in _LIBRARIES:
             library.removeFilter(self._filter)
 
-    def ask(self, method: str, parameters: Sequence[Any]) -> Any:
-        """Return the result of one request; raise NodeError if there is none."""
+    def ask(self, method: str, parameters: Sequence[Any], most: int = MAX_ANSWER) -> Any:
+        """Return the result of one request, of at most so many bytes; raise NodeError if there is none."""
+        self._session.most = most
         answer = self._send(method, lambda: self._provider.make_request(*_call(method, parameters)))
         return self._result(method, answer)
 
     def ask_many(self, method: str, many: Sequence[Sequence[Any]]) -> list[Any]:
         """Return the results of the same method with each of these parameters, asked for in one request."""
+        self._session.most = MAX_ANSWER
         calls = [_call(method, parameters) for parameters in many]
         answers = self._send(method, lambda: self._provider.make_batch_request(calls))
         if not isinstance(answers, list):
@@ -144,7 +152,8 @@ class Node:
         try:
             return send()
         except _TooLong:
-            raise RangeTooLarge(f"the answer has more than {MAX_ANSWER:,} bytes") from None
+            most = f"{self._session.most:,}"
+            raise RangeTooLarge(f"the answer has more than {most} bytes") from None
         except _HttpError as error:
             return self._read_failure(method, error)
         except (requests.Timeout, urllib3.exceptions.TimeoutError):

@@ -112,9 +112,13 @@ class Nodes:
         wanted = sorted(tokens)
         query = {"fromBlock": hex(first), "toBlock": hex(last), "address": wanted}
         parameters = [{**query, "topics": [TRANSFER]}]
-        return self._ask(
-            lambda node: read_transfers(node.ask("eth_getLogs", parameters), wanted, first, last)
-        )
+
+        def ask(node: "Node") -> tuple[list[Transfer], int]:
+            is_smallest = first == last and len(wanted) == 1
+            most = node.max_answer if is_smallest else node.wanted_answer
+            return read_transfers(node.ask("eth_getLogs", parameters, most), wanted, first, last)
+
+        return self._ask(ask)
 
     def read_are_contracts(self, addresses: Sequence[str]) -> list[bool]:
         """Return of each address, 40 hexadecimal digits, whether it is a contract at the newest block."""

@@ -10,8 +10,8 @@ from signals.chain.errors import BadAnswer, ChainMoved, RangeTooLarge, TokenRefu
 from signals.chain.nodes import Nodes
 from signals.chain.storing import BlockRange, Cursor
 
-FIRST_SPAN: Final = 2_000
-"""Blocks of the first range."""
+FIRST_SPAN: Final = 20
+"""Blocks of the first range; few, for nobody knows yet how many logs they have."""
 LONGEST_SPAN: Final = 1_000_000
 WANTED_LOGS: Final = 10_000
 """Logs of an answer, about; it bounds the memory of a pass."""

@@ -1,9 +1,13 @@
 """The windows over which features are measured, and the SQL of the transfers between wallets in them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.chain.answers import Block
 from signals.chain.block_times import BlockTimes
@@ -23,6 +27,8 @@ BURN_ADDRESSES: Final = frozenset(
 REORG_BLOCKS: Final = 128
 """Blocks before the longest window whose transfers are kept, too."""
 
+# OFFSET keeps the planner at one probe of an index for each account; it may know the tables from when they
+# were small, and would join them row by row.
 WALLET_TRANSFERS: Final = """
 SELECT t.token_id, t.block, t.sender, t.receiver, t.value
 FROM chain_transfers t
@@ -31,10 +37,12 @@ WHERE t.token_id = ANY (%(ids)s) AND t.block BETWEEN %(widest)s AND %(last)s AND
     AND NOT EXISTS (
         SELECT FROM chain_accounts a
         WHERE a.chain = %(chain)s AND a.address = t.sender AND a.is_contract
+        OFFSET 0
     )
     AND NOT EXISTS (
         SELECT FROM chain_accounts a
         WHERE a.chain = %(chain)s AND a.address = t.receiver AND a.is_contract
+        OFFSET 0
     )
 """
 """SQL for the transfers of value, in the longest window, of which no side is known to be no wallet."""
@@ -78,6 +86,7 @@ class Measured:
             "starts": [window.start for window in self.windows],
             "befores": [window.before for window in self.windows],
             "widest": min(window.start for window in self.windows),
+            "earliest": min(window.before for window in self.windows),
             "burned": [ZERO_ADDRESS, *BURN_ADDRESSES],
             "others": list(self.others),
         }
@@ -98,3 +107,15 @@ def find_windows(chain: str, last: Block, times: BlockTimes, pools: Iterable[str
     return Measured(
         chain, last, tuple(windows), (ZERO_ADDRESS, *sorted(BURN_ADDRESSES), *known_pools)
     )
+
+
+@contextmanager
+def planned_small(connection: BaseDatabaseWrapper) -> Iterator[Any]:
+    """Yield a cursor in a transaction whose statements are not compiled (JIT).
+
+    The planner may know the tables from when they were empty or small, and would spend more on that than
+    the statements take. The setting ends with the transaction; within the caller's it stays.
+    """
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL jit = off")
+        yield cursor

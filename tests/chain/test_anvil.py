@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.pulling.anvil import Anvil, emitter, running_anvil
 from signals.chain import reading
 from tests.chain import oracle
-from tests.chain.anvil import Anvil, emitter, running_anvil
 from tests.chain.local_chain import DEAD, TRANSFER, ZERO, account
 from tests.chain.pulls import measured, pull
 
@@ -27,9 +27,9 @@ CONFIRMATIONS = 3
 def anvil() -> Iterator[Anvil]:
     with running_anvil() as node:
         for token in ERC20:
-            node.deploy(token, emitter(3))
-        node.deploy(NFT, emitter(4, has_data=False))
-        node.deploy(ODD, emitter(3, has_data=False))
+            node.deploy(token, emitter())
+        node.deploy(NFT, emitter(is_nft=True, has_data=False))
+        node.deploy(ODD, emitter(has_data=False))
         node.deploy(POOL, "0x00")
         # An account of a person, which delegates to a contract (EIP-7702).
         node.deploy(PEOPLE[0], "0xef0100" + PLAIN[2:])

@@ -259,7 +259,7 @@ def failures() -> dict[str, tuple[int, str]]:
 def test_an_answer_that_is_too_long_is_asked_for_in_parts(
     traded: LocalChain, node: LocalNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node_module, "MAX_ANSWER", 6_000)
+    monkeypatch.setattr(node_module.Node, "wanted_answer", 6_000)
     assert pull(node, TOKENS).error == ""
     for token in TOKENS:
         assert measured(token, 60) == expected(traded, token, 60)

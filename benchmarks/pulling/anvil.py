@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,14 +15,16 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from tests.chain.local_chain import TRANSFER, word
-from tests.postgres.polling import wait_until
+from signals.chain.answers import TRANSFER
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = f"@foundry-rs/anvil-{sys.platform}-{platform.machine()}".replace("x86_64", "amd64")
 INSTALLED = ROOT / ".anvil/node_modules" / PACKAGE / "bin/anvil"
 START = 1_700_000_000
 GAS = 30_000_000
+"""Of a transaction; a log takes about four thousand."""
+DEADLINE = 60
+"""Seconds until a node answers."""
 SENDER = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
 """The first of anvil's accounts, whose transactions it signs itself."""
 
@@ -33,28 +36,33 @@ def find_anvil() -> str | None:
     return os.environ.get("ANVIL") or shutil.which("anvil")
 
 
-def emitter(topics: int, *, has_data: bool = True) -> str:
+def emitter(*, is_nft: bool = False, has_data: bool = True) -> str:
     """Return the code of a contract that emits a log for each 96 bytes that it is sent: three words.
 
     An ERC-20 log has three topics, signature, sender and receiver, and the third word is its data; an NFT's
     has the third word as its fourth topic.
     """
     data = "604001355f52" if has_data else "50"
-    fourth = "" if topics == 3 else "8060400135"
+    fourth = "8060400135" if is_nft else ""
     # for (i = 0; i < calldatasize; i += 96) log(signature, calldata[i], calldata[i + 32], …)
     body = (
         f"5b80{data}{fourth}"
-        + ("8060200135" + "8135" if topics == 3 else "8160200135" + "8235")
+        + ("8160200135" + "8235" if is_nft else "8060200135" + "8135")
         + f"7f{TRANSFER[2:]}"
         + ("60205f" if has_data else "5f5f")
-        + f"a{topics}"
+        + ("a4" if is_nft else "a3")
         + "60600160015600"
     )
     return "0x5f5b36811060095700" + body
 
 
+def word(value: int | str) -> str:
+    """Return a number or an address as 32 bytes, without 0x."""
+    return f"{int(value, 16) if isinstance(value, str) else value:064x}"
+
+
 class Anvil:
-    """A running node; blocks are mined when the test says so."""
+    """A running node; blocks are mined when it is told to."""
 
     def __init__(self, port: int, process: "subprocess.Popen[bytes]") -> None:
         self.url, self.process = f"http://127.0.0.1:{port}", process
@@ -62,12 +70,13 @@ class Anvil:
     def ask(self, method: str, *params: Any) -> Any:
         """Return the result of a request."""
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        request = Request(  # noqa: S310 - the node of this test
+        request = Request(  # noqa: S310 - the node of this machine
             self.url, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
         with urlopen(request) as response:  # noqa: S310 - the same
             answer = json.load(response)
-        assert "result" in answer, answer
+        if "result" not in answer:
+            raise RuntimeError(str(answer))
         return answer["result"]
 
     def is_up(self) -> bool:
@@ -81,7 +90,7 @@ class Anvil:
 
     def emit(self, contract: str, moves: Sequence[tuple[str, str, int]]) -> None:
         """Send one transaction whose logs have these senders, receivers and values, or numbers of NFTs."""
-        data = "0x" + "".join(word(each)[2:] for move in moves for each in move)
+        data = "0x" + "".join(word(each) for move in moves for each in move)
         call = {
             "from": SENDER,
             "to": contract,
@@ -105,18 +114,25 @@ class Anvil:
 def running_anvil() -> Iterator[Anvil]:
     """Yield a new node."""
     program = find_anvil()
-    assert program, "there is no anvil (npm install --prefix .anvil, or ANVIL=/path)"
+    if program is None:
+        raise RuntimeError(
+            f"there is no anvil (npm install --prefix .anvil {PACKAGE}, or ANVIL=/path/to/anvil)"
+        )
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
     words = ["--port", str(port), "--no-mining", "--silent", "--timestamp", str(START)]
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - the node
         [program, *words, "--chain-id", "1", "--gas-limit", str(20 * GAS)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
         node = Anvil(port, process)
         try:
-            wait_until(node.is_up, "anvil answers")
+            end = time.monotonic() + DEADLINE
+            while not node.is_up():
+                if time.monotonic() > end:
+                    raise RuntimeError(f"anvil does not answer within {DEADLINE} s")
+                time.sleep(0.01)
             yield node
         finally:
             process.kill()
