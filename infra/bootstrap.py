@@ -141,7 +141,10 @@ def clean() -> None:
         *_outside(ROOT / ".postgres"),
         *(
             ROOT / name
-            for name in (".postgres", ".venv", ".venv-peers", ".django_suite", "staticfiles")
+            for name in (
+                *(".anvil", ".postgres", ".venv", ".venv-peers", ".django_suite"),
+                "staticfiles",
+            )
         ),
         *(ROOT / f".{name}_cache" for name in ("mypy", "ruff", "pytest")),
         *(

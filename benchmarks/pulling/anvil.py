@@ -30,7 +30,7 @@ SENDER = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
 
 
 def find_anvil() -> str | None:
-    """Return the program: ANVIL, on the PATH, or as .ci/run installs it; None if there is none."""
+    """Return the program as .ci/run installs it, that of ANVIL, or one on the PATH; None if there is none."""
     if INSTALLED.exists():
         return str(INSTALLED)
     return os.environ.get("ANVIL") or shutil.which("anvil")

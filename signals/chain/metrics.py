@@ -15,21 +15,21 @@ logger = logging.getLogger("signals.chain")
 
 
 class ChainCollector(Collector):
-    """Reads the figures at each scrape; if the database does not answer, signals_up alone is there, as 0."""
+    """Reads the figures at each scrape; if the database does not answer, signals_chain_up alone is there."""
 
     def __init__(self, read: Callable[[], Sequence[StateOfChain]]) -> None:
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
-        text = "Whether the database of the job answered."
+        text = "Whether the database of pull_features answered."
         try:
             states = self._read()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("the metrics cannot be read: %s", error)
-            yield gauge("up", text, 0)
+            yield gauge("chain_up", text, 0)
             return
-        yield gauge("up", text, 1)
+        yield gauge("chain_up", text, 1)
         for name, text, read in _GAUGES:
             found = {each.chain: read(each) for each in states}
             known = {chain: value for chain, value in found.items() if value is not None}

@@ -1,12 +1,14 @@
 """manage.py pull_features: what it prints, its exit codes and metrics; it shows no address of a node."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+import yaml
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -24,6 +26,7 @@ from tests.chain.local_chain import (
     transfer,
 )
 from tests.chain.pulls import expected, measured
+from tests.postgres.databases import ROOT
 from tests.verification.test_metrics import samples_of
 
 pytestmark = pytest.mark.django_db
@@ -187,7 +190,7 @@ def test_the_textfile_has_the_figures_of_the_chains(traded: LocalChain, tmp_path
     assert samples["chain_tokens", "ethereum"] == 3
     assert samples["chain_logs_total", "ethereum"] > 50
     assert samples["chain_requests_total", "ethereum"] > 5
-    assert (samples["chain_retries_total", "ethereum"], samples["up", ""]) == (0, 1)
+    assert (samples["chain_retries_total", "ethereum"], samples["chain_up", ""]) == (0, 1)
     assert (samples["chain_failed", "ethereum"], samples["chain_reorgs_total", "ethereum"]) == (
         0,
         0,
@@ -299,3 +302,13 @@ def test_what_was_read_of_one_chain_is_not_continued_on_another(
     code, text = refused("--token", f"local:{TOKENS[0]}")
     assert code == ExitCode.FINDINGS
     assert "has the chain ID 31338, but what is stored of local was read" in text
+
+
+def test_the_rules_ask_for_metrics_that_are_there(traded: LocalChain, tmp_path: Path) -> None:
+    file = tmp_path / "pull.prom"
+    run("--token", *TOKENS, "--prometheus", str(file))
+    known = {name for name, _ in samples_of(file.read_text())}
+    *_, group = yaml.safe_load((ROOT / "infra/prometheus-rules.yml").read_text())["groups"]
+    asked = {name for rule in group["rules"] for name in re.findall(r"signals_(\w+)", rule["expr"])}
+    assert asked
+    assert asked <= known
