@@ -233,11 +233,13 @@ class _ChainPass:
         end = None if self._options.seconds is None else monotonic() + self._options.seconds
         # Tokens near the head first, which are soon done.
         for is_near in (True, False):
-            while not self._stop.soon.is_set() and (is_near or not _is_over(end)):
+            while not self._stop.soon.is_set():
                 cursors = claims.claim(self._connection, self._lease, due, is_near=is_near)
                 if not cursors:
                     break
                 self._work(cursors, measured, None if is_near else end)
+                if not is_near and _is_over(end):
+                    break
         return claims.count_left(self._connection, due)
 
     def _begin(self, addresses: set[str]) -> tuple[Measured, claims.Due]:

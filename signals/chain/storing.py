@@ -185,6 +185,8 @@ def store_range(
         "time": read.last.time,
     }
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        # What a crash of the server loses is read again: cursor and transfers are lost together.
+        cursor.execute("SET LOCAL synchronous_commit = off")
         cursor.execute(_MOVE, parameters)
         if cursor.rowcount != len(ids):
             raise LeaseLost

@@ -21,7 +21,7 @@ from tests.chain.pulls import answers
 from tests.deadline import DEADLINE
 from tests.postgres.databases import Database
 from tests.postgres.manage_process import ManageProcess
-from tests.postgres.polling import wait_until_unused
+from tests.postgres.polling import wait_until, wait_until_unused
 
 NIGHTLY = "NIGHTLY" in os.environ
 KILLS = 300 if NIGHTLY else 30
@@ -122,6 +122,28 @@ def test_two_passes_share_the_tokens(chain: LocalChain, node: LocalNode, copy: C
     assert sum(report["pulled"] for report in reports) == len(MANY)
     assert all(report["pulled"] for report in reports)
     assert answers(shared.rows) == answers(alone.rows)
+
+
+def test_a_watch_follows_the_chain_until_a_signal_ends_it(
+    chain: LocalChain, node: LocalNode, copy: Copy
+) -> None:
+    database = copy("clean 0013")
+    chain.mine_empty(20)
+    words = ("pull_features", "--watch", "1", "--json", "--token", f"ethereum:{TOKENS[0]}")
+    with database.running(*words, env={"ONCHAIN_RPC_URL": node.url}) as process:
+        wait_until(lambda: newest_block(database) == 8, "the first pass is done")
+        chain.mine_empty(5)
+        wait_until(lambda: newest_block(database) == 13, "the next passes follow")
+        process.terminate()
+        out, err = process.communicate(timeout=DEADLINE)
+        assert (process.wait(), err) == (0, "")
+    reports = [json.loads(line)["chains"][0] for line in out.splitlines()]
+    assert all(report["error"] == "" for report in reports)
+    assert reports[-1]["confirmed"] == 13
+
+
+def newest_block(database: Database) -> Any:
+    return database.value("SELECT max(block) FROM chain_cursors WHERE pulled_at IS NOT NULL")
 
 
 def json_of(process: ManageProcess) -> Any:

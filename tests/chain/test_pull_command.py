@@ -25,7 +25,7 @@ from tests.chain.local_chain import (
     random_trade,
     transfer,
 )
-from tests.chain.pulls import expected, measured
+from tests.chain.pulls import expected, measured, pull
 from tests.postgres.databases import ROOT
 from tests.verification.test_metrics import samples_of
 
@@ -272,6 +272,36 @@ def test_sums_of_a_hostile_token_are_wider_than_a_uint256(
     with connection.cursor() as cursor:
         cursor.execute("SELECT sum(net) FROM chain_balances")
         assert cursor.fetchone() == (30 * most - sum(range(30)),)
+
+
+def test_a_token_that_is_far_behind_gets_a_range_in_each_pass(
+    chain: LocalChain, node: LocalNode, small_ranges: None
+) -> None:
+    """The one that is near the head does not wait for it."""
+    near, far = TOKENS[:2]
+    chain.seconds = 300
+    random_trade(Random(13), chain, [far], 250)  # noqa: S311 - no secret
+    pull(node, [near], first=200)
+    blocks = []
+    for _ in range(3):
+        chain.mine(transfer(near, account(1), account(2), 5))
+        assert (pull(node, [near, far], seconds=0.0)).pulled == 1
+        blocks.append(ChainCursor.objects.get(address=far).block)
+        assert ChainCursor.objects.get(address=near).block == len(chain.blocks) - 13
+    assert blocks == sorted(set(blocks))
+    assert 0 < blocks[0] < blocks[-1] < 200
+    pull(node, [near, far])
+    assert measured(far, 60) == expected(chain, far, 60)
+
+
+def test_a_token_that_was_pulled_within_the_gap_is_left_out(
+    chain: LocalChain, node: LocalNode
+) -> None:
+    """Two watchers of one interval do not read everything twice."""
+    chain.mine_empty(20)
+    assert pull(node, TOKENS[:1]).pulled == 1
+    assert pull(node, TOKENS, gap=60.0).pulled == 2
+    assert pull(node, TOKENS).pulled == 3
 
 
 def test_a_chain_without_enough_confirmations_says_so(
