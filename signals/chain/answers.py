@@ -13,9 +13,7 @@ from signals.texts import shortened
 TRANSFER: Final = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """The first topic of an ERC-20 Transfer: keccak256("Transfer(address,address,uint256)")."""
 MAX_NUMBER: Final = 2**63 - 1
-MAX_INDEX: Final = 2**31 - 1
 _MAX_TIME: Final = 253_402_300_799  # the end of the year 9999
-_TOPICS: Final = 3
 
 _QUANTITY: Final = re.compile(r"0x(0|[1-9a-f][0-9a-f]{0,15})", re.IGNORECASE)
 _HASH: Final = re.compile(r"0x[0-9a-f]{64}", re.IGNORECASE)
@@ -23,14 +21,15 @@ _CODE: Final = re.compile(r"0x(?:[0-9a-f]{2})*", re.IGNORECASE)
 # An account of a person that delegates to code (EIP-7702): it has this and an address.
 _DELEGATION: Final = re.compile(r"0xef0100[0-9a-f]{40}", re.IGNORECASE)
 # The fields of a log that must be there, in one text: address, block, hash, log, transaction, data, topics.
-_LOG: Final = re.compile(
-    r"(0x[0-9a-f]{40}) 0x([0-9a-f]{1,16}) (0x[0-9a-f]{64}) 0x([0-9a-f]{1,8}) 0x([0-9a-f]{1,8})"
-    r" (0x(?:[0-9a-f]{2})*)((?: 0x[0-9a-f]{64}){0,4})"
-)
+# The numbers fit into the columns.
 _FIELDS: Final = ("address", "blockNumber", "blockHash", "logIndex", "transactionIndex", "data")
-_PADDING: Final = "0x" + 24 * "0"
-_WORD: Final = 66
-"""Characters of 32 bytes with 0x."""
+_INDEX: Final = "0x([0-7]?[0-9a-f]{1,7})"
+_PLACE: Final = rf"(0x[0-9a-f]{{40}}) 0x([0-9a-f]{{1,15}}) (0x[0-9a-f]{{64}}) {_INDEX} {_INDEX}"
+# What is no address, with other than zeros in front, was not written by an ERC-20 contract.
+_ERC20: Final = re.compile(
+    rf"{_PLACE} (0x[0-9a-f]{{64}}) {TRANSFER} 0x0{{24}}([0-9a-f]{{40}}) 0x0{{24}}([0-9a-f]{{40}})"
+)
+_OTHER: Final = re.compile(rf"{_PLACE} 0x(?:[0-9a-f]{{2}})* {TRANSFER}(?: 0x[0-9a-f]{{64}}){{0,3}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +93,20 @@ def read_transfers(
     seen: set[tuple[int, int]] = set()
     found: list[Transfer] = []
     for log in value:
-        token, block, block_hash, log_index, tx_index, topics, data = _read_log(log)
-        if token not in wanted or not first <= block <= last or topics[:1] != [TRANSFER]:
+        try:
+            text = " ".join([log[name] for name in _FIELDS] + log["topics"]).lower()
+            is_removed = log.get("removed")
+        except (TypeError, KeyError, AttributeError):
+            raise BadAnswer(f"a log is {_shown(log)}") from None
+        erc20 = _ERC20.fullmatch(text)
+        match = erc20 or _OTHER.fullmatch(text)
+        if match is None or is_removed:
+            raise BadAnswer(f"a log is {_shown(log)}, no Transfer")
+        token, number, block_hash, log_number, tx_number = match.group(1, 2, 3, 4, 5)
+        block, log_index = int(number, 16), int(log_number, 16)
+        if token not in wanted or not first <= block <= last:
             raise BadAnswer(
-                f"log {log_index} of block {block} was not asked for (asked for were Transfer logs of "
+                f"log {log_index} of block {block} was not asked for (asked for were logs of "
                 f"{len(wanted)} tokens in blocks {first} to {last})"
             )
         if hashes.setdefault(block, block_hash) != block_hash:
@@ -105,34 +114,15 @@ def read_transfers(
         if (block, log_index) in seen:
             raise BadAnswer(f"log {log_index} of block {block} came twice")
         seen.add((block, log_index))
-        # What is no address was not written by an ERC-20 contract.
-        if len(topics) != _TOPICS or len(data) != _WORD or not _are_addresses(topics[1:]):
-            continue
-        _, sender, receiver = (topic[-40:] for topic in topics)
-        found.append(
-            Transfer(token, block, block_hash, log_index, tx_index, sender, receiver, int(data, 16))
-        )
+        if erc20:
+            data, sender, receiver = erc20.group(6, 7, 8)
+            found.append(
+                Transfer(
+                    *(token, block, block_hash, log_index, int(tx_number, 16)),
+                    *(sender, receiver, int(data, 16)),
+                )
+            )
     return found, len(value)
-
-
-def _read_log(log: Any) -> tuple[str, int, str, int, int, list[str], str]:
-    """Return token, block, its hash, the numbers of the log and of its transaction, topics and data."""
-    try:
-        text = " ".join([log[name] for name in _FIELDS] + log["topics"]).lower()
-    except (TypeError, KeyError, AttributeError):
-        raise BadAnswer(f"a log is {_shown(log)}") from None
-    match = _LOG.fullmatch(text)
-    if match is None or log.get("removed"):
-        raise BadAnswer(f"a log is {_shown(log)}")
-    token, number, block_hash, log_number, tx_number, data, topics = match.groups()
-    log_index, tx_index = int(log_number, 16), int(tx_number, 16)
-    if max(log_index, tx_index) > MAX_INDEX:
-        raise BadAnswer(f"log {log_index} of transaction {tx_index} is one too many")
-    return token, int(number, 16), block_hash, log_index, tx_index, topics.split(), data
-
-
-def _are_addresses(topics: list[str]) -> bool:
-    return all(topic.startswith(_PADDING) for topic in topics)
 
 
 def read_is_contract(value: Any) -> bool:
