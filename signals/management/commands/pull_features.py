@@ -5,7 +5,6 @@ import os
 import re
 import sys
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
@@ -19,9 +18,10 @@ from signals.chain.settings import PullSettings
 from signals.chain.states import StateOfChain, read_states
 from signals.management.arguments import (
     ExitCode,
-    address,
+    add_monitoring_arguments,
     errors_as_exit_codes,
     point_in_time,
+    require_watch,
     say,
     whole_number,
 )
@@ -98,35 +98,16 @@ class Command(BaseCommand):
             help="only these, not those of signals",
         )
         parser.add_argument("--json", action="store_true", help="print JSON, one object a pass")
-        parser.add_argument(
-            "--prometheus", type=Path, metavar="FILE", help="write metrics to FILE after each pass"
-        )
-        parser.add_argument(
-            "--metrics",
-            type=address,
-            metavar="[HOST:]PORT",
-            help="for --watch: serve metrics there, on the loopback interface without HOST",
-        )
+        add_monitoring_arguments(parser, "pass")
         ways = parser.add_mutually_exclusive_group()
         ways.add_argument("--once", action="store_true", help="do one pass (the default)")
         ways.add_argument(
             "--watch", type=number(86400), metavar="SECONDS", help="do a pass every so often"
         )
         ways.add_argument("--check", action="store_true", help="only say how far the chains are")
-        parser.add_argument(
-            "--max-age",
-            type=number(10**6),
-            default=300,
-            metavar="SECONDS",
-            help="for --check: the age of a sign of life after which pulling is stuck (300)",
-        )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        if options["metrics"] and not options["watch"]:
-            raise CommandError(
-                "--metrics is for --watch (for one pass: --prometheus FILE)",
-                returncode=ExitCode.USAGE,
-            )
+        require_watch(options, "pass")
         with errors_as_exit_codes():
             require_migrations(connection)
             if options["check"]:

@@ -3,7 +3,6 @@
 import os
 import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
@@ -12,10 +11,11 @@ from django.db import connection
 
 from signals.management.arguments import (
     ExitCode,
-    address,
+    add_monitoring_arguments,
     chain_name,
     errors_as_exit_codes,
     point_in_time,
+    require_watch,
     say,
     whole_number,
 )
@@ -73,15 +73,7 @@ class Command(BaseCommand):
             "--since", type=point_in_time, metavar="TIME", help="only signals since that time"
         )
         parser.add_argument("--json", action="store_true", help="print JSON, one object a run")
-        parser.add_argument(
-            "--prometheus", type=Path, metavar="FILE", help="write metrics to FILE after each run"
-        )
-        parser.add_argument(
-            "--metrics",
-            type=address,
-            metavar="[HOST:]PORT",
-            help="for --watch: serve metrics there, on the loopback interface without HOST",
-        )
+        add_monitoring_arguments(parser, "run")
         ways = parser.add_mutually_exclusive_group()
         ways.add_argument(
             "--dry-run", action="store_true", help="write nothing, print what would be written"
@@ -102,20 +94,9 @@ class Command(BaseCommand):
         ways.add_argument(
             "--revive-dead", action="store_true", help="revive all dead signals (died --since)"
         )
-        parser.add_argument(
-            "--max-age",
-            type=number(10**6),
-            default=300,
-            metavar="SECONDS",
-            help="for --check: the age of a sign of life after which the job is stuck (300)",
-        )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        if options["metrics"] and not options["watch"]:
-            raise CommandError(
-                "--metrics is for --watch (for one run: --prometheus FILE)",
-                returncode=ExitCode.USAGE,
-            )
+        require_watch(options, "run")
         with errors_as_exit_codes():
             require_migrations(connection)
             if options["check"]:
