@@ -2,6 +2,8 @@
 
 import json
 import re
+from datetime import UTC, datetime
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from random import Random
@@ -16,6 +18,7 @@ from signals.chain import nodes as nodes_module
 from signals.chain_models import ChainCursor
 from signals.management.arguments import ExitCode
 from signals.models import Event, OnchainFeature, Signal, SignalVerification
+from signals.verification.job import verify_signals
 from tests.chain.local_chain import (
     KEY,
     ZERO,
@@ -94,6 +97,27 @@ def test_the_tokens_of_candidates_and_of_signals_verified_lately_are_pulled(
     addresses = set(ChainCursor.objects.values_list("address", flat=True))
     assert addresses == {candidate, verified}
     assert measured(candidate, 60) == expected(traded, candidate, 60)
+
+
+def test_a_verdict_can_be_traced_to_blocks(
+    traded: LocalChain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With few rows of the chain, the percentile is missing; the other features are those pulled."""
+    token = TOKENS[0]
+    signal = of_token(f"mainnet:{token}")
+    Signal.objects.update(created_at="2023-11-14T00:00Z")
+    run()
+    block = traded.blocks[-13]
+    verify_signals(now=datetime.fromtimestamp(block.time + 300, UTC))
+    call_command("verify_signal", "--explain", str(signal.pk), "--json")
+    explained = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert explained["blocks"] == {"first": 0, "last": 68, "hash": block.hash}
+    verdict, wanted = explained["verdict"], expected(traded, token, 60)
+    assert (verdict["note"], verdict["named"]) == ("feature_missing", ["active_addr_pctl"])
+    found = [
+        verdict["features"][name] for name in ("growth_ratio", "top10_share", "self_loop_ratio")
+    ]
+    assert [*map(Decimal, found)] == [wanted.growth, wanted.top10, wanted.loops]
 
 
 def test_a_token_that_no_signal_asks_for_any_more_is_left_alone(traded: LocalChain) -> None:
