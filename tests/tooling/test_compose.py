@@ -134,7 +134,7 @@ def test_the_puller_watches_where_it_is_asked_for_and_alone_knows_the_nodes() ->
     python, manage, name, *words = services["puller"]["command"]
     assert (python, manage, services["puller"]["profiles"]) == ("python", "manage.py", ["pull"])
     options = load_command_class("signals", name).create_parser(manage, name).parse_args(words)
-    assert (options.watch, options.json) == (60, True)
+    assert (options.watch, options.json) == (120, True)
     assert options.metrics == ("0.0.0.0", 9102)  # noqa: S104 - within the network of compose
     knowing = {name for name, each in services.items() if "ONCHAIN_RPC_URL" in str(each)}
     assert knowing == {"puller"}

@@ -46,7 +46,7 @@ def test_the_workers_of_kubernetes_watch_for_all_that_is_due() -> None:
 def test_the_pullers_of_kubernetes_watch_the_chains() -> None:
     (puller,) = containers(PULLER["spec"])
     options = parse(puller["command"])
-    assert (options["watch"], options["json"]) == (60, True)
+    assert (options["watch"], options["json"]) == (120, True)
     (port,) = puller["ports"]
     assert options["metrics"] == ("0.0.0.0", port["containerPort"])  # noqa: S104 - within the pod
     probe = puller["livenessProbe"]["exec"]["command"][-1]
