@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.chain.nodes import Nodes
-from signals.chain.windows import WALLET_TRANSFERS, Measured, planned_small
+from signals.chain.windows import WALLET_TRANSFERS, Measured, without_jit
 
 ASKED_AGAIN: Final = timedelta(days=1)
 """The age from which on an account without code is asked for again, because it may have some by now."""
@@ -76,6 +76,6 @@ def learn_accounts(
 def _read(
     connection: BaseDatabaseWrapper, question: str, parameters: Mapping[str, Any]
 ) -> list[str]:
-    with planned_small(connection) as cursor:
+    with without_jit(connection) as cursor:
         cursor.execute(question, parameters)
         return [address for (address,) in cursor.fetchall()]

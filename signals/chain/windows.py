@@ -110,7 +110,7 @@ def find_windows(chain: str, last: Block, times: BlockTimes, pools: Iterable[str
 
 
 @contextmanager
-def planned_small(connection: BaseDatabaseWrapper) -> Iterator[Any]:
+def without_jit(connection: BaseDatabaseWrapper) -> Iterator[Any]:
     """Yield a cursor in a transaction whose statements are not compiled (JIT).
 
     The planner may know the tables from when they were empty or small, and would spend more on that than
