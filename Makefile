@@ -2,7 +2,7 @@
 # Paths are relative throughout, so a checkout may lie in a folder of any name.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve lint peers stalls drifts lint-tools constraints clean
+.PHONY: help setup demo test serve lint peers stalls rollout drifts lint-tools constraints clean
 
 # python3 if it is new enough, else the newest that is: make setup PYTHON=/opt/python/bin/python3.13
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
@@ -26,6 +26,7 @@ help:
 	@echo "make lint         ruff and mypy"
 	@echo "make peers        five tools on twelve wrong states of a database, side by side (docs/peers.md)"
 	@echo "make stalls       how long others wait while seven tools make one change (docs/stalls.md)"
+	@echo "make rollout      which tools keep two releases free of errors while a database changes (docs/rollout.md)"
 	@echo "make lint-tools   four linters on good and bad migrations, side by side (docs/lint_tools.md)"
 	@echo "make drifts       six tools on 74 drifts of a database, three on 100 more (docs/drifts.md)"
 	@echo "make setup        only the virtual environment .venv, from the pins of constraints.txt"
@@ -63,6 +64,10 @@ peers: setup
 stalls: setup
 	$(BOOTSTRAP) peers
 	@$(RUN) -m benchmarks.stalls $(ARGS)
+
+rollout: setup
+	$(BOOTSTRAP) rollout
+	@$(RUN) -m benchmarks.rollout $(ARGS)
 
 drifts: setup
 	$(BOOTSTRAP) peers

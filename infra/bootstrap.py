@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Makes, renews and removes what a checkout needs around its source; standard library only.
 
-    python3 infra/bootstrap.py setup | peers | constraints | clean
+    python3 infra/bootstrap.py setup | peers | rollout | constraints | clean
 
 `setup` leaves .venv as a function of three things: the pins in constraints.txt, the Python that
 runs this script, and the place of the checkout. Where the stamp in .venv says that all three are as
 they were, nothing is done; else .venv is built from nothing and the stamp is written last, so an
 interrupted run, which wrote none, is followed by one that starts over. `peers` does the same with
-.venv-peers and the pins of benchmarks/peers.
+.venv-peers and the pins of benchmarks/peers, `rollout` with .venv-rollout and those of
+benchmarks/rollout, by a Python 3.12 or later where there is one, because a tool needs it.
 """
 
 from __future__ import annotations  # so that an old Python reaches the check of its version
@@ -28,6 +29,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 OLDEST = (3, 11)
 PEERS = "benchmarks/peers/requirements.txt"
+ROLLOUT = "benchmarks/rollout/requirements.txt"
+NEWER = (3, 12)  # the oldest Python that has all tools of benchmarks/rollout
 
 COMPILE = (
     *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--upgrade"),
@@ -46,10 +49,11 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment of this checkout, and the file of its pins."""
+    """A virtual environment of this checkout, the file of its pins, and the Python that makes it."""
 
     place: Path
     pins: str
+    made_by: str = ""
 
     @property
     def python(self) -> Path:
@@ -70,6 +74,24 @@ def peers() -> None:
     _make(Environment(ROOT / ".venv-peers", PEERS))
 
 
+def rollout() -> None:
+    """Make .venv-rollout, in which the tools of benchmarks/rollout run, by a Python that has them all."""
+    found = "" if sys.version_info >= NEWER else _newer_python()
+    if sys.version_info < NEWER and not found:
+        _say("No Python 3.12 or later was found (install one); a tool that needs it is left out.")
+    _make(Environment(ROOT / ".venv-rollout", ROLLOUT, found))
+
+
+def _newer_python() -> str:
+    """Return a Python that is new enough for all tools, of those on PATH and of pyenv; '' if none."""
+    minors = range(20, NEWER[1] - 1, -1)
+    named = [shutil.which(f"python3.{minor}") for minor in minors]
+    folders = (Path.home() / ".pyenv/versions").glob("3.*/bin/python")
+    of_pyenv = {int(each.parts[-3].split(".")[1]): str(each) for each in sorted(folders)}
+    found = [*filter(None, named), *(of_pyenv[minor] for minor in minors if minor in of_pyenv)]
+    return next((each for each in found if _works(Path(each))), "")
+
+
 def _make(environment: Environment) -> None:
     """Make it unless it is what it would become. Two runs at once wait for each other."""
     if sys.version_info < OLDEST:
@@ -80,7 +102,7 @@ def _make(environment: Environment) -> None:
         fcntl.flock(pins, fcntl.LOCK_EX)
         wanted = {
             "constraints": hashlib.sha256(pins.read()).hexdigest(),
-            "python": [sys.base_prefix, sys.version],
+            "python": environment.made_by or [sys.base_prefix, sys.version],
             "place": str(environment.place),
         }
         if _stamp(environment) != wanted:
@@ -98,9 +120,10 @@ def _build(environment: Environment, wanted: dict[str, object]) -> None:
         )
     started = time.monotonic()
     name = environment.place.name
-    _say(f"Setting up {name} with Python {_version()} from {environment.pins} …")
+    shown = environment.made_by or f"Python {_version()}"
+    _say(f"Setting up {name} with {shown} from {environment.pins} …")
     # Where .venv itself runs this, its interpreter would be removed under its feet.
-    python = getattr(sys, "_base_executable", sys.executable)
+    python = environment.made_by or getattr(sys, "_base_executable", sys.executable)
     _run(python, "-m", "venv", "--clear", str(environment.place))
     _run(
         *(str(environment.python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"),
@@ -128,6 +151,7 @@ def constraints() -> None:
     same = (*COMPILE, "--constraints", "constraints.txt")
     _run(*same, *SITE, "--output-file", "infra/requirements.txt")
     _run(*same, "--group", "peers", "--output-file", PEERS)
+    _run(*same, "--group", "rollout", "--output-file", ROLLOUT)
 
 
 def clean() -> None:
@@ -142,7 +166,12 @@ def clean() -> None:
         *(
             ROOT / name
             for name in (
-                *(".anvil", ".postgres", ".venv", ".venv-peers", ".django_suite"),
+                ".anvil",
+                ".postgres",
+                ".venv",
+                ".venv-peers",
+                ".venv-rollout",
+                ".django_suite",
                 "staticfiles",
             )
         ),
@@ -170,9 +199,10 @@ def _outside(postgres: Path) -> list[Path]:
 
 def _works(python: Path) -> bool:
     try:
-        return subprocess.run([python, "-c", ""], check=False).returncode == 0  # noqa: S603 - ours
+        done = subprocess.run([python, "-c", ""], check=False, capture_output=True)  # noqa: S603 - ours
     except OSError:
         return False
+    return done.returncode == 0
 
 
 def _run(*command: str) -> None:
@@ -192,7 +222,13 @@ def _say(text: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    tasks = {"setup": setup, "peers": peers, "constraints": constraints, "clean": clean}
+    tasks = {
+        "setup": setup,
+        "peers": peers,
+        "rollout": rollout,
+        "constraints": constraints,
+        "clean": clean,
+    }
     if len(arguments) != 1 or arguments[0] not in tasks:
         _say(f"usage: python3 infra/bootstrap.py {' | '.join(tasks)}")
         return 2

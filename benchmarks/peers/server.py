@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import Connection, errors, sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from benchmarks.peers.cases import ASIDE, SCHEMA
 from project.embedded import cluster
@@ -27,6 +28,13 @@ class Database:
 
     conninfo: str
     connection: Connection[Any]
+
+    @property
+    def url(self) -> str:
+        """The DATABASE_URL of a project on it."""
+        options = conninfo_to_dict(self.conninfo)
+        name = options.pop("dbname")
+        return f"postgresql:///{name}?{urlencode(options, quote_via=quote)}"
 
     def clear(self) -> None:
         """Leave both schemas, empty."""

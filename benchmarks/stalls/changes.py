@@ -1,13 +1,11 @@
 """`python -m benchmarks.stalls.changes [--hold 8] [--rounds 3] [--json]`: stock operations under `migrate`.
 
-One migration with one stock operation, run by Django's `migrate` and by that of this library, while the
-transaction of a reader holds the table.
+One migration with one stock operation, run by the `migrate` of Django, of this library and of tools for
+rollouts, while the transaction of a reader holds the table.
 """
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from urllib.parse import quote, urlencode
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import markdown
-from benchmarks.peers.server import ROOT, Database, Server
+from benchmarks.peers.server import Database, Server
+from benchmarks.rollout.project import SETTINGS
+from benchmarks.rollout.tools import DEFERRED, DJANGO, OURS, SYZYGY, Tool, made_with, versions
 from benchmarks.stalls.measure import BETWEEN_SECONDS, Client, running
 
 CHANGES = {
@@ -31,16 +29,17 @@ CHANGES = {
     "AlterField": 'migrations.AlterField("Part", "label", models.CharField(max_length=90, null=True))',
     "DeleteModel": 'migrations.DeleteModel("Part")',
 }
-WAYS = ("Django", "ours")
-SETTINGS = """
+WAYS = (DJANGO, OURS, DEFERRED, SYZYGY)
+_SETTINGS = """
 import os
 from project.environment import database_from_url
 
 SECRET_KEY = "depot"
 USE_TZ = True
-INSTALLED_APPS = [*os.environ["LIBRARY"].split(), "depot"]
+INSTALLED_APPS = [*os.environ["ROLLOUT_APPS"].split(), "depot"]
 DATABASES = {"default": database_from_url(os.environ["DATABASE_URL"])}
 """
+_WORDS = {DEFERRED: DEFERRED.before}  # it has no `migrate` for people
 MIGRATION = """
 from django.db import migrations, models
 
@@ -49,6 +48,8 @@ class Migration(migrations.Migration):
     initial = %s
     dependencies = %s
     operations = [%s]
+    # django-deferred-migrations refuses these otherwise.
+    deploy_safety_allowed = {"E002": "to be timed", "E005": "to be timed"}
 """
 TABLE = """migrations.CreateModel("Part", [
     ("id", models.BigAutoField(primary_key=True)),
@@ -81,29 +82,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="the numbers are medians of them")
     parser.add_argument("--json", action="store_true", help="every round, and the errors")
     options = parser.parse_args(arguments)
-    samples = rounds(Server.find(), hold=options.hold, count=options.rounds)
-    sys.stdout.write(as_json(samples) if options.json else as_table(samples) + "\n")
+    server, known = Server.find(), versions()
+    ways = [way for way in WAYS if not way.package or way.package in known]
+    if missing := [way.name for way in WAYS if way not in ways]:
+        sys.stderr.write(f"not installed: {', '.join(missing)} (run make rollout)\n")
+    samples = rounds(server, ways, hold=options.hold, count=options.rounds)
+    if options.json:
+        sys.stdout.write(as_json(samples))
+    else:
+        sys.stdout.write(f"{as_table(samples)}\n{made_with(server, known, ways)}\n")
     return 0
 
 
-def rounds(server: Server, *, hold: float, count: int) -> dict[tuple[str, str], list[Sample]]:
+def rounds(
+    server: Server, ways: Sequence[Tool], *, hold: float, count: int
+) -> dict[tuple[str, str], list[Sample]]:
     """Return the samples of each change and way; the ways take turns within each round."""
     samples: dict[tuple[str, str], list[Sample]] = {
-        (change, way): [] for change in CHANGES for way in WAYS
+        (change, way.name): [] for change in CHANGES for way in ways
     }
     for number in range(count):
-        for (change, way), found in samples.items():
-            sys.stderr.write(f"round {number + 1}: {change}, {way} …\n")
-            with server.database() as database, tempfile.TemporaryDirectory() as folder:
-                found.append(measure(database, Path(folder), change, way, hold))
+        for change in CHANGES:
+            for way in ways:
+                sys.stderr.write(f"round {number + 1}: {change}, {way.name} …\n")
+                with server.database() as database, tempfile.TemporaryDirectory() as folder:
+                    found = measure(database, Path(folder), change, way, hold)
+                samples[change, way.name].append(found)
     return samples
 
 
-def measure(database: Database, folder: Path, change: str, way: str, hold: float) -> Sample:
+def measure(database: Database, folder: Path, change: str, way: Tool, hold: float) -> Sample:
     """Measure a run of `migrate` that begins together with the reader that holds ACCESS SHARE."""
     write_project(folder, CHANGES[change])
     database.clear()
-    if error := migrate(database, folder, way, "0001"):
+    if error := DJANGO.run(folder, ("migrate", "depot", "0001", "-v0"), database.url):
         raise RuntimeError(error)
     database.connection.execute(ROWS)
     writer, reader = Client(database.conninfo, WRITE), Client(database.conninfo, READ)
@@ -114,7 +126,8 @@ def measure(database: Database, folder: Path, change: str, way: str, hold: float
     ):
         holder.execute("SELECT count(*) FROM depot_part")
         start = time.monotonic()
-        answer = pool.submit(migrate, database, folder, way, "0002")
+        words = _WORDS.get(way, ("migrate", "depot", "-v0"))
+        answer = pool.submit(way.run, folder, words, database.url)
         time.sleep(hold)
         holder.rollback()
         error = answer.result()
@@ -124,7 +137,7 @@ def measure(database: Database, folder: Path, change: str, way: str, hold: float
 
 
 def write_project(folder: Path, change: str) -> None:
-    (folder / "depot_settings.py").write_text(SETTINGS)
+    (folder / f"{SETTINGS}.py").write_text(_SETTINGS)
     migrations = folder / "depot/migrations"
     migrations.mkdir(parents=True)
     for each in (migrations.parent, migrations):
@@ -132,24 +145,6 @@ def write_project(folder: Path, change: str) -> None:
     (migrations / "0001_initial.py").write_text(MIGRATION % (True, [], TABLE))
     before = [("depot", "0001_initial")]
     (migrations / "0002_change.py").write_text(MIGRATION % (False, before, change))
-
-
-def migrate(database: Database, folder: Path, way: str, target: str) -> str:
-    """Run `migrate` in a process of its own; return what it printed if it failed."""
-    options = conninfo_to_dict(database.conninfo)
-    name = options.pop("dbname")
-    env = {
-        **os.environ,
-        "DATABASE_URL": f"postgresql:///{name}?{urlencode(options, quote_via=quote)}",
-        "DJANGO_SETTINGS_MODULE": "depot_settings",
-        "LIBRARY": "signals.operations" if way == "ours" else "",
-        "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
-    }
-    command = [sys.executable, "-m", "django", "migrate", "depot", target, "-v0"]
-    done = subprocess.run(  # noqa: S603 - our own
-        command, cwd=folder, env=env, capture_output=True, text=True, check=False
-    )
-    return done.stderr if done.returncode else ""
 
 
 def as_table(samples: dict[tuple[str, str], list[Sample]]) -> str:

@@ -40,6 +40,8 @@ from .remove_check import RemoveCheckIfPresent
 from .remove_column import RemoveColumnIfPresent
 from .remove_table import RemoveTableIfPresent
 from .remove_unique import RemoveUniqueIfPresent
+from .rename_column import RenameColumnIfNeeded
+from .rename_table import RenameTableIfNeeded
 from .set_not_null import SetNotNullIfNullable
 
 __all__ = [
@@ -68,6 +70,8 @@ __all__ = [
     "RemoveColumnIfPresent",
     "RemoveTableIfPresent",
     "RemoveUniqueIfPresent",
+    "RenameColumnIfNeeded",
+    "RenameTableIfNeeded",
     "RightsMissing",
     "RowsViolate",
     "RowsViolateCheck",
@@ -94,6 +98,8 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     RemoveColumnIfPresent,
     RemoveTableIfPresent,
     RemoveUniqueIfPresent,
+    RenameColumnIfNeeded,
+    RenameTableIfNeeded,
     SetNotNullIfNullable,
 )
 """All operations, for code that has to ask each of them."""

@@ -10,7 +10,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import NOT_PROVIDED
 
 from .base import Convergent
-from .catalog.tables import Table
+from .catalog.tables import Column, Table
 from .components import guards
 from .components.columns import (
     bare_field,
@@ -18,6 +18,7 @@ from .components.columns import (
     compare_existence,
     db_type,
     is_indexed,
+    needs_value,
     probe_column,
     prove_not_null,
     refuse_new_columns,
@@ -32,8 +33,15 @@ from .components.foreign_keys import (
     require_target,
     script_foreign_key,
 )
+from .components.old_code import (
+    default_for_old_code,
+    drop_triggers,
+    needs_default_for_old_code,
+)
 from .contract import OF_A_KEY
 from .create_table import through_table
+from .errors import Refused
+from .execution.run import run_of
 from .findings import Finding, Snapshot
 from .implied import implied
 from .refusals import keep, require_table
@@ -48,6 +56,9 @@ class AddColumnIfMissing(Convergent, AddField):
     foreign key, index, uniqueness or check of its field follow, each built as its own operation builds it
     while writers go on. A killed run leaves nothing of the column, or the whole column and some of what
     follows; the next run continues there.
+
+    In the phase expand a NOT NULL column keeps its default in the database until contract, so that the
+    release before, which does not know the column, can write rows. One without a default is refused there.
 
     Backwards drops the column if it has the declared type. A column of another type holds somebody else's
     data: it is kept, and a warning says so.
@@ -156,7 +167,11 @@ class AddColumnIfMissing(Convergent, AddField):
         require_target(self, site, field, found)
         column = site.column(self.name)
         statements = prove_not_null(site, found.column(column))
-        if found.column(column) is None:
+        known = found.column(column)
+        if known is not None and site.expands and self._lacks_default(site, known):
+            statements.append(self._default_for_old_code(site))
+        if known is None:
+            self._require_value_for_old_code(site)
             instead = (
                 "leave_existing_null=True and BackfillInBatches, or insist: allow_rewrite=True"
             )
@@ -178,7 +193,8 @@ class AddColumnIfMissing(Convergent, AddField):
             declared = wanted.type if wanted else type_of(site, site.field(self.name))
             keep(self, f"column {name}", f"it is {found.type}, not the declared {declared}")
             return []
-        return self.script_backwards(site)
+        triggers = drop_triggers(site, snapshot.found, name) if snapshot.found else ()
+        return [*triggers, *self.script_backwards(site)]
 
     def script(self, site: Site) -> list[Statement]:
         field = site.field(self.name)
@@ -216,7 +232,33 @@ class AddColumnIfMissing(Convergent, AddField):
 
     def _add(self, site: Site) -> Statement:
         guard = guards.has_column(site.table, site.column(self.name))
-        return Statement("; ".join(self._ddl(site)), Lock.ACCESS_EXCLUSIVE, site.table, guard)
+        ddl, added = self._ddl(site), self._added(site)
+        if site.expands and needs_default_for_old_code(added):
+            kept = [sql for sql in ddl if not sql.endswith(" DROP DEFAULT")]
+            ddl = (*kept, default_for_old_code(site, added))
+        return Statement("; ".join(ddl), Lock.ACCESS_EXCLUSIVE, site.table, guard)
+
+    def _lacks_default(self, site: Site, column: Column) -> bool:
+        """Return whether the column refuses rows of old code, which do not name it."""
+        return not self.altered_later and needs_default_for_old_code(self._added(site), column)
+
+    def _default_for_old_code(self, site: Site) -> Statement:
+        sql = default_for_old_code(site, self._added(site))
+        gone = guards.negated(guards.has_column(site.table, site.column(self.name)))
+        return Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, gone)
+
+    def _require_value_for_old_code(self, site: Site) -> None:
+        """Raise Refused if rows of old code, which do not name the new column, could not be written."""
+        is_in_use = site.expands and not run_of(site.connection).creates_model_of(self)
+        if is_in_use and needs_value(site, self._added(site)):
+            raise Refused(
+                self.describe(),
+                site.table,
+                f"{self.name} is NOT NULL and has no default, and the release before, which does not know "
+                "it, could not write a row any more",
+                "give it a default or db_default=..., or null=True, then BackfillInBatches and "
+                "SetNotNullIfNullable",
+            )
 
     def _added(self, site: Site) -> AnyField:
         """Return the field for ADD COLUMN, with the default that existing rows are to get."""

@@ -34,6 +34,7 @@ from .components.columns import (
 )
 from .components.defaults import as_declared, same_default
 from .components.foreign_keys import has_db_constraint, referenced
+from .components.old_code import default_in_expand
 from .errors import Refused, is_impossible, one_line
 from .findings import Finding, Snapshot, Status
 from .implied import implied_later
@@ -394,15 +395,14 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
         # A default may not cast by itself, so it is dropped before the type changes and set again after.
         # That of a sequence belongs to its column and stays.
         is_default_kept = found.numbered or (is_type_kept and same_default(found, target))
-        changes = []
-        if found.not_null and not target.not_null:
-            changes.append("DROP NOT NULL")
+        changes = ["DROP NOT NULL"] if found.not_null and not target.not_null else []
         if found.default is not None and not is_default_kept:
             changes.append("DROP DEFAULT")
         if not is_type_kept:
             changes.append(self._type(column, target, using))
-        if target.default is not None and not is_default_kept:
-            changes.append(f"SET DEFAULT {target.default}")
+        default = default_in_expand(site, found, target)
+        if default is not None and not is_default_kept:
+            changes.append(f"SET DEFAULT {default}")
         if not changes:
             return []
         sql = f"{'' if is_type_kept else first}ALTER TABLE {site.table} "
@@ -440,9 +440,8 @@ class AlterColumnTypeIfDifferent(Convergent, AlterField):
 
 def _as_missing(finding: Finding) -> Finding:
     """Return the finding on a part that is to be made anew as one on a part that is missing."""
-    if finding.status is not Status.DIFFERENT:
-        return finding
-    return replace(finding, status=Status.MISSING, fix="", replaceable=False)
+    missing = replace(finding, status=Status.MISSING, fix="", replaceable=False)
+    return missing if finding.status is Status.DIFFERENT else finding
 
 
 def _kind(site: Site, field: AnyField) -> tuple[str, str | None]:

@@ -14,8 +14,10 @@ class OperationsConfig(AppConfig):
     def ready(self) -> None:
         from . import checks  # noqa: F401 - registers the checks
         from .management import checks as installation_checks  # noqa: F401 - the same
+        from .management.inheritance import take_over
         from .migrate import preflight
         from .shadow import checks as finding_checks  # noqa: F401 - the same
 
+        take_over()
         pre_migrate.connect(preflight.remember, dispatch_uid=f"{NAME}.remember")
         post_migrate.connect(preflight.forget, dispatch_uid=f"{NAME}.forget")

@@ -25,7 +25,9 @@ from .catalog.contents import (
 )
 from .catalog.query import compose
 from .catalog.questions import find_table
-from .catalog.tables import Table
+from .catalog.tables import Column, Table
+from .components.old_code import fill_for_old_code
+from .convergence import send_all
 from .errors import (
     QUERY_CANCELED,
     ROWS_IN_THE_WAY,
@@ -61,6 +63,9 @@ class BackfillInBatches(Convergent, Operation):
     Only rows with NULL are changed, so a run that dies is continued by running it again. A NOT NULL column
     is known to be filled without reading a row. Needs atomic = False on the migration. Backwards does
     nothing.
+
+    In the phase expand, if the same run makes the column NOT NULL, a trigger writes the value in the place of
+    NULL until contract, because the release before does not know the column.
 
     model_name, name: the column's field.
     value: the expression for the new value; if it gives NULL for a row, the run ends with RowsViolate.
@@ -146,8 +151,7 @@ class BackfillInBatches(Convergent, Operation):
         if snapshot.found is None or column is None or (column.not_null and not column.unproven):
             return snapshot
         require_rows(self, site, snapshot.found)
-        condition = f"{site.quote(column.name)} IS NULL"
-        left = has_rows(site.connection, snapshot.found, condition)
+        left = has_rows(site.connection, snapshot.found, self.is_left(site))
         return replace(snapshot, has_rows=left)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
@@ -168,7 +172,9 @@ class BackfillInBatches(Convergent, Operation):
         if not forwards:
             return
         snapshot = self._read_through(site)
-        table, _ = require_column(self, site, snapshot, site.column(self.name))
+        table, column = require_column(self, site, snapshot, site.column(self.name))
+        if self._lacks_trigger(site, table, column):
+            send_all(self, site, [fill_for_old_code(site, site.field(self.name), self.value)])
         if not snapshot.has_rows:
             return
         if site.connection.in_atomic_block:
@@ -192,11 +198,20 @@ class BackfillInBatches(Convergent, Operation):
     def script_backwards(self, site: Site) -> list[Statement]:
         return []
 
+    def is_left(self, site: Site) -> str:
+        """Return the SQL condition of the rows that are left to fill."""
+        return f"{site.quote(site.column(self.name))} IS NULL"
+
     def needs_autocommit(self, app_label: str, before: ProjectState) -> bool:
         return True
 
     def waits_for(self, site: Site) -> set[tuple[str, str]]:
         return {(site.table, site.column(self.name))}
+
+    def _lacks_trigger(self, site: Site, table: Table, column: Column) -> bool:
+        """Return whether old code would go on writing NULL into the column, which becomes NOT NULL."""
+        is_needed = site.expands and not column.not_null and not table.triggers_on(column.name)
+        return is_needed and run_of(site.connection).makes_not_null(self)
 
     def _read_through(self, site: Site) -> Snapshot:
         """Return the snapshot; read it without the session's timeouts if one of them cancels the query."""
@@ -291,7 +306,7 @@ class BackfillInBatches(Convergent, Operation):
         table = find_table(connection, site.table)
         if table is None:
             return None, False
-        condition = f"{site.quote(column)} IS NULL"
+        condition = self.is_left(site)
         count = with_statement_timeout(
             connection, progress.LONG_STEP, partial(count_rows, connection, table, condition)
         )

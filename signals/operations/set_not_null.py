@@ -19,6 +19,7 @@ from .components.columns import (
     require_no_other_change,
 )
 from .components.constraints import drop_constraint, validate_constraint
+from .components.old_code import end_for_old_code, fill_for_old_code, is_fixed_default
 from .findings import Finding, Snapshot, Status
 from .refusals import require_column
 from .site import AnyField, Site
@@ -32,6 +33,9 @@ class SetNotNullIfNullable(Convergent, AlterField):
     then scans nothing, because PostgreSQL accepts the check as proof, and the check is dropped. A killed
     run leaves the check, and the next run continues from it. Rows with NULL raise RowsViolateCheck.
     Backwards makes the column nullable again.
+
+    In the phase expand a trigger writes the field's default in the place of NULL, until contract, because the
+    release before may still write NULL.
 
     model_name, name, field, preserve_default: as for Django's AlterField; the field is not null.
     keep_on_reverse: backwards leaves the column NOT NULL.
@@ -101,7 +105,7 @@ class SetNotNullIfNullable(Convergent, AlterField):
         table, column = require_column(self, site, snapshot, site.column(self.name))
         if self.inspect(site, snapshot)[0].status is Status.EXISTS:
             return []
-        return self.remaining(site, table, column)
+        return [*self._fill_for_old_code(site, table, column), *self.remaining(site, table, column)]
 
     def plan_backwards(self, site: Site, snapshot: Snapshot) -> list[Statement]:
         table = snapshot.found
@@ -109,7 +113,8 @@ class SetNotNullIfNullable(Convergent, AlterField):
         if table is None or column is None:
             return []
         drop, *nullable = self.script_backwards(site)
-        steps = [drop] if table.constraint(self.proof_name(site)) else []
+        steps = list(end_for_old_code(site, table, column.name))
+        steps += [drop] if table.constraint(self.proof_name(site)) else []
         return [*steps, *nullable] if column.not_null else steps
 
     def script(self, site: Site) -> list[Statement]:
@@ -155,6 +160,19 @@ class SetNotNullIfNullable(Convergent, AlterField):
         """Return the name of the check that proves NOT NULL while the column is being altered."""
         column = site.column(self.name)
         return site.name_for([column], "_notnull")
+
+    def _fill_for_old_code(self, site: Site, table: Table, column: Column) -> list[Statement]:
+        """Return the statement that makes a trigger which writes the field's default in the place of NULL.
+
+        Return none outside the phase expand, if there is no such default, or if BackfillInBatches made one.
+        """
+        field = site.field(self.name)
+        is_needed = site.expands and not column.not_null and is_fixed_default(field)
+        return (
+            [fill_for_old_code(site, field)]
+            if is_needed and not table.triggers_on(column.name)
+            else []
+        )
 
     def _require_no_more(self, site: Site) -> None:
         """Raise Refused if the field also changes its column, index, uniqueness, check or foreign key."""

@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEVELOPMENT = ROOT / "constraints.txt"
 IMAGE = ROOT / "infra/requirements.txt"
 PEERS = ROOT / "benchmarks/peers/requirements.txt"
+ROLLOUT = ROOT / "benchmarks/rollout/requirements.txt"
 
 # The only two kinds of line: what else a compiler might write, as the address of an index, is neither.
 PIN = re.compile(r"[a-z0-9-]+==[\w.]+(?: ; [\w .'<>=!]+)? \\")
@@ -22,7 +23,7 @@ def pins(path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "path", [DEVELOPMENT, IMAGE, PEERS], ids=lambda path: str(path.relative_to(ROOT))
+    "path", [DEVELOPMENT, IMAGE, PEERS, ROLLOUT], ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_every_pin_has_a_hash_and_no_line_has_an_address(path: Path) -> None:
     for pin, block in pins(path).items():
@@ -36,8 +37,9 @@ def test_the_image_has_the_versions_that_the_tests_ran_with() -> None:
     assert pins(IMAGE).items() <= pins(DEVELOPMENT).items(), "run make constraints"
 
 
-def test_the_peers_run_on_the_versions_that_the_tests_ran_with() -> None:
-    development, peers = pins(DEVELOPMENT), pins(PEERS)
+@pytest.mark.parametrize("path", [PEERS, ROLLOUT], ids=lambda path: path.parent.name)
+def test_other_tools_run_on_the_versions_that_the_tests_ran_with(path: Path) -> None:
+    development, peers = pins(DEVELOPMENT), pins(path)
     names = {pin.partition("==")[0] for pin in development}
     shared = {pin for pin in peers if pin.partition("==")[0] in names}
     assert {pin.partition("==")[0] for pin in shared} >= {"django", "psycopg", "psycopg-binary"}

@@ -18,6 +18,11 @@ MAKE = shutil.which("make") or "make"
 
 # A pin of nothing: what is tested is when .venv is made, not what pip does.
 NO_PINS = "# no pins\n"
+# Further environments, and the files of their pins.
+OTHERS = {
+    "peers": "benchmarks/peers/requirements.txt",
+    "rollout": "benchmarks/rollout/requirements.txt",
+}
 
 
 def copied(place: Path) -> Path:
@@ -26,8 +31,8 @@ def copied(place: Path) -> Path:
     (folder / "infra").mkdir(parents=True)
     shutil.copy(ROOT / "Makefile", folder)
     shutil.copy(ROOT / "infra/bootstrap.py", folder / "infra")
-    (folder / "benchmarks/peers").mkdir(parents=True)
-    for pins in ("constraints.txt", "benchmarks/peers/requirements.txt"):
+    for pins in ("constraints.txt", *OTHERS.values()):
+        (folder / pins).parent.mkdir(parents=True, exist_ok=True)
         (folder / pins).write_text(NO_PINS)
     return folder
 
@@ -94,18 +99,33 @@ def test_the_second_setup_does_nothing(ready: Path) -> None:
     assert witness.exists()
 
 
-def test_the_peers_have_an_environment_of_their_own(ready: Path) -> None:
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_tools_have_an_environment_of_their_own(ready: Path, name: str) -> None:
     witness = ready / ".venv/witness"
     witness.touch()
-    command = [ready / ".venv/bin/python", "infra/bootstrap.py", "peers"]
+    command = [ready / ".venv/bin/python", "infra/bootstrap.py", name]
     first, again = (
         subprocess.run(command, cwd=ready, capture_output=True, text=True, check=True)
         for _ in range(2)
     )
-    assert first.stderr.startswith("Setting up .venv-peers with Python ")
-    assert "from benchmarks/peers/requirements.txt" in first.stderr
-    assert again.stderr == ""
+    assert f"Setting up .venv-{name} with " in first.stderr
+    assert f"from {OTHERS[name]}" in first.stderr
+    assert "Setting up" not in again.stderr
     assert witness.exists()
+
+
+def test_a_machine_without_a_newer_python_is_told_which_one_is_missing(
+    ready: Path, tmp_path: Path
+) -> None:
+    """The environment is made nevertheless, without the tools that this Python cannot have."""
+    nothing = {**_environment(), "PATH": str(tmp_path), "HOME": str(tmp_path)}
+    command = [ready / ".venv/bin/python", "infra/bootstrap.py", "rollout"]
+    done = subprocess.run(
+        command, cwd=ready, env=nothing, capture_output=True, text=True, check=True
+    )
+    lacks = "No Python 3.12 or later was found (install one); a tool that needs it is left out.\n"
+    assert (lacks in done.stderr) == (sys.version_info < (3, 12))
+    assert (ready / ".venv-rollout/bin/python").exists()
 
 
 def test_other_pins_make_the_environment_anew(ready: Path) -> None:
@@ -226,6 +246,7 @@ def test_clean_removes_what_was_made_and_nothing_else(
     made = [
         ".venv/lib",
         ".venv-peers/lib",
+        ".venv-rollout/lib",
         ".postgres",
         ".mypy_cache",
         "staticfiles",

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..names import NAME
 from .query import quoted
+
+# What the comment of a view begins with that the phase expand leaves under the old name of a table; the label
+# of the migration follows.
+OLD_VIEW = f"{NAME}: "
 
 # `c` is the table of tables.py's _FACTS. A sequence belongs to a column by a dependency: 'i' of an identity,
 # 'a' of a serial. A foreign key is in force by four triggers, two of them on the table that it refers to;
@@ -21,6 +26,17 @@ DETAILS = """(SELECT pg_catalog.json_build_object(
     WHERE k.conrelid = c.oid AND k.contype = 'f'
     AND EXISTS (SELECT FROM pg_catalog.pg_trigger t
                 WHERE t.tgconstraint = k.oid AND t.tgenabled NOT IN ('O', 'A'))),
+  'old_views', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', v.relname, 'schema', (SELECT n.nspname FROM pg_catalog.pg_namespace n
+                                    WHERE n.oid = v.relnamespace),
+      'comment', pg_catalog.obj_description(v.oid, 'pg_class')) ORDER BY v.relname)
+    FROM pg_catalog.pg_class v WHERE v.relkind = 'v'
+    AND v.oid IN (SELECT w.ev_class FROM pg_catalog.pg_depend d
+                  JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid
+                  WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+                  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                  AND d.refobjid = c.oid)
+    AND pg_catalog.starts_with(pg_catalog.obj_description(v.oid, 'pg_class'), '<mark>')),
   'sequences', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', s.seqrelid::pg_catalog.regclass::pg_catalog.text, 'column', a.attname,
       'schema', (SELECT n.nspname FROM pg_catalog.pg_class q
@@ -33,7 +49,9 @@ DETAILS = """(SELECT pg_catalog.json_build_object(
     JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
     AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    AND d.refobjid = c.oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))))"""
+    AND d.refobjid = c.oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))))""".replace(
+    "<mark>", OLD_VIEW
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,20 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
+class OldView:
+    """A view that the phase expand left under the old name of a table, and the migration that did."""
+
+    name: str
+    schema: str
+    migration: str
+
+    @property
+    def full_name(self) -> str:
+        """Return the quoted name with the schema."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Details:
     """The details of a table.
 
@@ -71,13 +103,18 @@ class Details:
     comments: Mapping[str, str]
     idle: tuple[str, ...]
     sequences: tuple[Sequence, ...]
+    old_views: tuple[OldView, ...] = ()
 
 
 def parse_details(facts: Mapping[str, Any]) -> Details:
     """Return the Details that the JSON object of DETAILS describes."""
     sequences = tuple(Sequence(**each) for each in facts["sequences"] or ())
     idle = tuple(facts["idle"] or ())
-    return Details(facts["comment"], facts["comments"] or {}, idle, sequences)
+    views = tuple(
+        OldView(each["name"], each["schema"], each["comment"].removeprefix(OLD_VIEW))
+        for each in facts["old_views"] or ()
+    )
+    return Details(facts["comment"], facts["comments"] or {}, idle, sequences, views)
 
 
 def plain_name(name: str) -> str:

@@ -1,10 +1,12 @@
 """A table with its columns, constraints and indexes, as the catalog describes them."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..names import NAME
 from .details import DETAILS, Details, parse_details
 from .indexes import Index, indexes_json, parse_index
 from .partitions import Tree
@@ -23,6 +25,7 @@ class Column:
     numbered: whether an identity or a sequence gives the values.
     unproven: the name of a NOT NULL constraint that is NOT VALID, which attnotnull does not tell.
     folded: the default after constant folding; empty unless it is spelled differently than declared.
+    for_old_code: the default that the phase expand gave it until contract; `default` is None then.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Column:
     numbered: bool
     unproven: str | None
     folded: str = ""
+    for_old_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,26 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class OldCodeTrigger:
+    """A trigger that the phase expand made until contract, because old code does not know a column.
+
+    columns: the column that it fills; or the old and the new name of the one that it copies.
+    function: the signature of its function, as SQL.
+    migration: the label of the migration that made it.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    function: str
+    migration: str
+
+    @property
+    def twin(self) -> tuple[str, str] | None:
+        """Return the old and the new name of a renamed column; None if the trigger fills a column."""
+        return (self.columns[0], self.columns[1]) if len(self.columns) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table with its columns, constraints and indexes.
 
@@ -115,6 +139,7 @@ class Table:
     taken: the relations other than the table's indexes that have one of the names Question.indexes.
     tree: the partitions, if the table is partitioned and the question has indexes.
     details: comments, sequences and idle foreign keys, if the question asks for them.
+    old_code_triggers: those that the phase expand made.
     """
 
     oid: int
@@ -135,6 +160,7 @@ class Table:
     taken: tuple[Relation, ...]
     tree: Tree | None = None
     details: Details | None = None
+    old_code_triggers: tuple[OldCodeTrigger, ...] = ()
 
     @property
     def is_valid(self) -> bool:
@@ -152,6 +178,10 @@ class Table:
     def constraint(self, name: str) -> Constraint | None:
         """Return the constraint of that name; None if the table has none."""
         return next((each for each in self.constraints if each.name == name), None)
+
+    def triggers_on(self, column: str) -> list[OldCodeTrigger]:
+        """Return the triggers that the phase expand made for the column."""
+        return [each for each in self.old_code_triggers if column in each.columns]
 
     def index(self, name: str) -> Index | None:
         """Return the index of that name; None if the table has none."""
@@ -187,6 +217,21 @@ _TAKEN = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
     FROM pg_catalog.pg_class r LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = r.oid
     WHERE r.relnamespace = c.relnamespace AND r.relname = ANY(q.indexes)
     AND i.indrelid IS DISTINCT FROM c.oid)"""
+
+_OLD_CODE_TRIGGERS = """(CASE WHEN c.relhastriggers THEN (SELECT pg_catalog.json_agg(
+    pg_catalog.json_build_object('name', t.tgname, 'columns', pg_catalog.encode(t.tgargs, 'hex'),
+      'migration', COALESCE(pg_catalog.obj_description(t.oid, 'pg_trigger'), ''),
+      'function', (SELECT pg_catalog.concat(pg_catalog.quote_ident(s.nspname), '.',
+                   pg_catalog.quote_ident(f.proname), '()')
+                   FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace s ON s.oid = f.pronamespace
+                   WHERE f.oid = t.tgfoid)) ORDER BY t.tgname)
+    FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgparentid = 0
+    AND pg_catalog.starts_with(t.tgname, '<prefix>')) END)""".replace("<prefix>", f"{NAME}_")
+
+# A default as `for_old_code` makes it, maybe cast since. Nobody else writes one in this way.
+_FOR_OLD_CODE = re.compile(
+    r"\(*COALESCE\(.*, NULL::[^()]+(\([\d,]+\))?\)+(::[^()]+(\([\d,]+\))?\)*)*", re.DOTALL
+)
 
 # What is told of a missing table. A name that is in a question is one or two identifiers.
 _MISSING = """
@@ -245,6 +290,7 @@ SELECT pg_catalog.json_build_object(
     FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid),
   'indexes', <indexes>,
   'taken', <taken>,
+  'old_code_triggers', <old_code_triggers>,
   'details', <details>
 )::pg_catalog.text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -276,6 +322,7 @@ def table_facts(  # noqa: PLR0913 - each part is left out if no question asks fo
         "taken": _TAKEN if indexes else "NULL",
         "indexes": indexes_json(building=thorough),
         "details": DETAILS if details else "NULL",
+        "old_code_triggers": _OLD_CODE_TRIGGERS,
         "standing": TABLE_STANDING if thorough else QUICK_STANDING,
     }
     sql = _FACTS
@@ -300,6 +347,7 @@ def parse_table(text: str) -> Table:
     for part in ("unknown", "nondeterministic"):
         facts[part] = tuple(facts[part] or ())
     facts["details"] = parse_details(facts["details"]) if facts["details"] else None
+    facts["old_code_triggers"] = tuple(map(_trigger, facts["old_code_triggers"] or ()))
     targets = facts["targets"] or {}
     facts["targets"] = {
         name: Target(**{**target, "keys": target["keys"] or {}}) for name, target in targets.items()
@@ -320,6 +368,8 @@ def parse_table(text: str) -> Table:
             constraint["definition"] = f"NOT NULL {quoted(name)}"
             unproven |= {} if constraint["validated"] else {name: constraint["name"]}
     for column in lists["columns"]:
+        if _FOR_OLD_CODE.fullmatch(column["default"] or "") and not column["generated"]:
+            column["default"], column["for_old_code"] = None, column["default"]
         is_sequence = (column["default"] or "").startswith("nextval(")
         column["numbered"] = column.pop("identity") or is_sequence
         column["unproven"] = unproven.get(column["name"])
@@ -330,6 +380,17 @@ def parse_table(text: str) -> Table:
         indexes=tuple(map(parse_index, lists["indexes"])),
         taken=tuple(Relation(**relation) for relation in lists["taken"]),
     )
+
+
+def for_old_code(value: str, kind: str) -> str:
+    """Return the default of that value for a column of that type, marked as one that contract drops."""
+    return f"COALESCE(({value})::{kind}, NULL)"
+
+
+def _trigger(facts: dict[str, str]) -> OldCodeTrigger:
+    """Return the trigger; its arguments end with a zero byte each."""
+    columns = bytes.fromhex(facts["columns"]).decode(errors="replace").split("\0")[:-1]
+    return OldCodeTrigger(facts["name"], tuple(columns), facts["function"], facts["migration"])
 
 
 def name_of(table: Table) -> str:

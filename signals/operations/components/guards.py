@@ -134,6 +134,14 @@ def has_constraint(table: str, name: str, *, validated: bool = False) -> str:
     )
 
 
+def has_trigger(table: str, name: str) -> str:
+    """Return the condition that the table has the trigger."""
+    return (
+        "EXISTS (SELECT FROM pg_catalog.pg_trigger "
+        f"WHERE tgrelid = pg_catalog.to_regclass({literal(table)}) AND tgname = {literal(name)})"
+    )
+
+
 def has_foreign_key(table: str, column: str, target: str, target_column: str) -> str:
     """Return the condition that the column has a foreign key to the other one, whatever the key's name."""
     return (

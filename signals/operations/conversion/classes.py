@@ -12,8 +12,6 @@ from .fields import SENT_AGAIN
 
 _NAME = "the names in a database do not tell whether it is done"
 _STAYS: dict[type[Operation], str] = {
-    migrations.RenameModel: _NAME,
-    migrations.RenameField: _NAME,
     migrations.RenameIndex: _NAME,
     migrations.AlterModelTable: _NAME,
     migrations.AlterUniqueTogether: "declare a UniqueConstraint instead, for AddUniqueIfMissing",

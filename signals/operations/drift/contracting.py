@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations import RenameModel, SeparateDatabaseAndState
+from django.db.migrations import AddField, AlterField, RenameModel, SeparateDatabaseAndState
 from django.db.migrations.exceptions import BadMigrationError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
@@ -18,14 +18,18 @@ from django.utils import timezone
 from ..base import Convergent
 from ..catalog.query import quoted
 from ..catalog.questions import Question, ask
+from ..catalog.tables import Table
+from ..components.old_code import left_for_old_code
 from ..execution.run import run_of
 from ..findings import Finding, Status
 from ..migrate.walk import advance, in_plan_order
 from ..refusals import failures_in_words
 from ..removal import Removal
 from ..site import Site
+from .for_old_code import EndForOldCode
 from .history import (
     ModelKey,
+    has_own_table,
     own_tables,
     removed_part,
     removed_tables,
@@ -44,13 +48,13 @@ _KEPT = "every statement that ended; the next run continues from there"
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """What a removal of a recorded migration has left.
+    """What a recorded migration has left for old code.
 
-    operation, site: the removal, and the place of its table now. migration: its label.
+    operation, site: what removes it, and the place of its table now. migration: its label.
     findings: those on what it removes.
     """
 
-    operation: Removal
+    operation: Convergent
     site: Site
     migration: str
     findings: tuple[Finding, ...]
@@ -59,7 +63,8 @@ class Leftover:
     def label(self) -> str:
         """Return what is left, with its migration, as in: column state of "signals" (signals.0013_state)."""
         left = [each.label for each in self.findings if each.status is not Status.ABSENT]
-        return f"{', '.join(left)} ({self.migration})"
+        origin = f" ({self.migration})" if self.migration else ""
+        return f"{', '.join(left)}{origin}"
 
     @property
     def is_removable(self) -> bool:
@@ -82,7 +87,7 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """What is left of the recorded removals: what contract removes, and lines about what it leaves alone."""
+    """What recorded migrations left for old code: what contract removes, and lines about what stays."""
 
     removable: tuple[Leftover, ...]
     kept: tuple[str, ...]
@@ -98,13 +103,14 @@ class _Recorded:
     model: ModelKey
 
 
-def left_by_removals(
+def left_by_expand(
     connection: BaseDatabaseWrapper, app_label: str | None = None, days: float = 0
 ) -> Leftovers:
-    """Return what the convergent removals of the recorded migrations have left; change nothing.
+    """Return what the recorded migrations have left for old code; change nothing.
 
-    What a later state declares again is none of it. Raise BadMigrationError if a recorded migration lacks
-    what it builds on.
+    That is what convergent removals removed from the state, and what additions made beside it. What a later
+    state declares again is none of it. Raise BadMigrationError if a recorded migration lacks what it builds
+    on.
 
     app_label: limits them to one app. days: leaves alone what was recorded in so many days.
     """
@@ -133,6 +139,16 @@ def left_by_removals(
             kept.append(f"{found.label}: recorded less than {days:g} days ago")
         else:
             removable.append(found)
+    for found in walk.for_old_code(app_label):
+        app, _, name = found.migration.partition(".")
+        if (app, name) in unknown:
+            kept.append(f"{found.label}: {_ANOTHERS}; the release that has it removes it")
+        elif (app, name) in loader.graph.nodes and (app, name) not in loader.applied_migrations:
+            kept.append(f"{found.label}: its migration has not ended")
+        elif times.get((app, name), since) > since:
+            kept.append(f"{found.label}: recorded less than {days:g} days ago")
+        else:
+            removable.append(found)
     return Leftovers(tuple(removable), tuple(kept))
 
 
@@ -156,12 +172,13 @@ def operation_leftovers(
 
 
 class _Walk:
-    """Walks once through the recorded migrations, for their removals and the state in the end."""
+    """Walks once through the recorded migrations, for their removals, additions and the state in the end."""
 
     def __init__(self, connection: BaseDatabaseWrapper, loader: MigrationLoader) -> None:
         self._connection = connection
         self._state = ProjectState(real_apps=loader.unmigrated_apps)
         self._removals: list[_Recorded] = []
+        self._added: dict[tuple[ModelKey, str], str] = {}
         for key in in_plan_order(loader):
             if key in loader.applied_migrations:
                 try:
@@ -208,10 +225,37 @@ class _Walk:
             return None
         return Leftover(recorded.operation, site, f"{app_label}.{name}", findings)
 
+    def for_old_code(self, app_label: str | None) -> list[Leftover]:
+        """Return what the phase expand made for old code on the models' tables; ask the catalog once."""
+        owners = {
+            name: key
+            for key, model in self._state.models.items()
+            for name in own_tables(model, self._connection)
+            if app_label in (None, key[0]) and has_own_table(model)
+        }
+        questions = [Question(_quoted(each), details=True) for each in owners]
+        answers = ask(self._connection, questions)
+        left = []
+        for (name, key), found in zip(owners.items(), answers, strict=True):
+            if not isinstance(found, Table) or found.kind not in ("r", "p"):
+                continue
+            site = Site(self._connection, _model_of(self._state, key, name), name)
+            fields = {field.column for field in site.model._meta.local_fields}
+            for column, finding, label in left_for_old_code(site, found):
+                operation = EndForOldCode(key[1], column)
+                origin = label or self._added.get((key, column), "")
+                if label or column in fields:
+                    left.append(Leftover(operation, site, origin, (finding,)))
+        return left
+
     def _take(self, key: ModelKey, operations: Any, state: ProjectState) -> None:
         for operation in operations:
             if isinstance(operation, SeparateDatabaseAndState):
                 self._take(key, operation.database_operations, state.clone())
+            elif isinstance(operation, AddField | AlterField):
+                column = stored_column(operation.name, operation.field) or ""
+                model = (key[0], operation.model_name_lower)
+                self._added[model, column] = f"{key[0]}.{key[1]}"
             elif isinstance(operation, Removal):
                 model = (key[0], operation.model_key)
                 self._removals.append(_Recorded(key, operation, state.clone(), model))
@@ -255,6 +299,13 @@ class _Walk:
         if table != site.db_table:
             site.model._meta.db_table = table
         return replace(site, db_table=table)
+
+
+def _model_of(state: ProjectState, key: ModelKey, table: str) -> Any:
+    """Return the model of that table: the one of that key, or that of a ManyToManyField of it."""
+    model: Any = state.apps.get_model(*key)
+    through = (each.remote_field.through for each in model._meta.local_many_to_many)
+    return next((each for each in through if each._meta.db_table == table), model)
 
 
 def _declares(model: ModelState, kind: str, name: str) -> bool:

@@ -312,9 +312,9 @@ def removed_part(operation: Any, model: ModelState) -> tuple[str, str] | None:
 def removed_tables(operation: Any, model: ModelState, connection: BaseDatabaseWrapper) -> list[str]:
     """Return the names of the tables that the operation removes, among them those of ManyToManyFields."""
     match operation:
-        case migrations.DeleteModel() if _has_table(model):
+        case migrations.DeleteModel() if has_own_table(model):
             return own_tables(model, connection)
-        case migrations.RemoveField() if operation.name in model.fields and _has_table(model):
+        case migrations.RemoveField() if operation.name in model.fields and has_own_table(model):
             field = {operation.name: model.fields[operation.name]}
             return through_tables(model, field, connection)
     return []
@@ -345,7 +345,8 @@ def table_of(model: ModelState, connection: BaseDatabaseWrapper) -> str:
     return str(truncate_name(name, connection.ops.max_name_length()))
 
 
-def _has_table(model: ModelState) -> bool:
+def has_own_table(model: ModelState) -> bool:
+    """Return whether migrations create a table for the model: it is managed, and no proxy."""
     return bool(model.options.get("managed", True)) and not model.options.get("proxy")
 
 

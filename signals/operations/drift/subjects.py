@@ -19,6 +19,7 @@ from ..catalog.sessions import builds_on
 from ..catalog.tables import Column, Table
 from ..components.columns import same_column
 from ..components.defaults import as_declared
+from ..components.old_code import left_for_old_code
 from ..components.snapshots import Case, case, question
 from ..errors import ConvergenceError
 from ..findings import ComparedPart, Finding, Snapshot, Source, Status
@@ -28,7 +29,7 @@ from .history import TABLE_SOURCE, History, ModelHistory, ModelKey, table_of
 from .reconciling import Reconciling, is_catalog_only
 from .renaming import Candidate, Renaming, candidates
 from .rows import Row
-from .undeclared import DroppedTable, Undeclared
+from .undeclared import BY_CONTRACT, DroppedTable, Undeclared
 
 TABLE_KINDS = ("r", "p")  # ordinary and partitioned
 
@@ -240,12 +241,21 @@ class DeclaredTable:
         yield from rows
         for source, repair, finding in details(site, operation.declared(site), found):
             yield Row(finding, self.origin(source), repair, site)
+        yield from self._for_old_code(found)
         names = {row.finding.name for row in rows} | {each.former for each in renamings.values()}
         yield from self._undeclared.rows(found, names)
         for fill, migration, is_done in self.owner.fills(site, found) if self.is_own else ():
             fill_snapshot = Snapshot(found) if is_done else fill.read(site)
             for finding in fill.compare(site, fill_snapshot):
                 yield Row(finding, migration, fill, site)
+
+    def _for_old_code(self, found: Table) -> Iterator[Row]:
+        """Yield a row for each thing that the phase expand made for old code."""
+        fields = {str(each.column): str(each.name) for each in self.operation.declared(self.site)}
+        for column, finding, migration in left_for_old_code(self.site, found):
+            origin = self.origin(Source("field", fields.get(column, column)))
+            awaiting = replace(finding, status=Status.AWAITING, fix=BY_CONTRACT)
+            yield Row(awaiting, migration or origin)
 
     def _collated(self, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with the column's collation wherever the field declares none.

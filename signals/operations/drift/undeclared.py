@@ -13,13 +13,14 @@ from ..catalog.tables import Table
 from ..components.columns import definition
 from ..components.constraints import drop_constraint
 from ..components.indexes import drop_index, replacement_leftovers
+from ..components.old_code import copy_of
 from ..execution.settings import is_own
 from ..findings import Finding, Status
 from ..implied import pattern_column, serving
 from ..site import Site
 from .rows import Row
 
-_BY_CONTRACT = "manage.py migrate --phase contract"
+BY_CONTRACT = "manage.py migrate --phase contract"
 
 _EXCLUDING = ("u", "x")  # pg_constraint.contype of those that compare rows with each other
 _KINDS = {"c": "check", "f": "foreign key", "u": "unique", "x": "exclusion", "p": "primary key"}
@@ -47,11 +48,11 @@ class Undeclared:
         site = self.site
         columns = {site.column(each.name) for each in self.operation.declared(site)}
         names = {*known, *self.accepted_names(found)}
-        left: dict[
-            str, str
-        ] = {}  # the columns that await contract, and what of the table goes with them
+        # The columns that await contract, and with them what else of the table refers to them.
+        copies = ((copy_of(found, each), each.migration) for each in found.old_code_triggers)
+        left = {column: migration for column, migration in copies if column}
         for column in found.columns:
-            if column.name not in columns:
+            if column.name not in columns and column.name not in left:
                 drop = f"ALTER TABLE {site.table} DROP COLUMN {site.quote(column.name)};"
                 is_needed = column.not_null and column.default is None and not column.numbered
                 row = self._row(
@@ -114,7 +115,7 @@ class Undeclared:
         status = Status.LEFTOVER if origin else Status.UNDECLARED
         finding = Finding(component, name, self.site.table, status, found, fix=drop)
         if any((kind, name) in self.awaiting for kind in kinds) and not refuses_writes:
-            finding = replace(finding, status=Status.AWAITING, fix=_BY_CONTRACT)
+            finding = replace(finding, status=Status.AWAITING, fix=BY_CONTRACT)
         if refuses_writes:
             note = "it refuses rows that the models allow"
             finding = replace(finding, note=note, refuses_writes=True)
@@ -160,7 +161,7 @@ class DroppedTable:
         """Yield a row if the table exists."""
         if answer and ("." in self.site.table or is_own(self.site.connection, answer)):
             name, table = self.site.db_table, self.site.table
-            fix = _BY_CONTRACT if self.awaits else f"DROP TABLE {table};"
+            fix = BY_CONTRACT if self.awaits else f"DROP TABLE {table};"
             status = Status.AWAITING if self.awaits else Status.LEFTOVER
             yield Row(Finding("table", name, table, status, fix=fix), self.migration)
 
@@ -175,7 +176,7 @@ def _with_column(row: Row, found: Table, columns: Iterable[str], left: Mapping[s
     leaving = [each for each in found.columns if each.name in columns and each.name in left]
     if not leaving or (row.finding.refuses_writes and all(each.not_null for each in leaving)):
         return row
-    finding = replace(row.finding, status=Status.AWAITING, fix=_BY_CONTRACT)
+    finding = replace(row.finding, status=Status.AWAITING, fix=BY_CONTRACT)
     finding = replace(finding, note="", refuses_writes=False)
     return replace(row, finding=finding, migration=left[leaving[0].name])
 

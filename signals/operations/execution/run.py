@@ -25,6 +25,12 @@ class Plan(Protocol):
     def declares_again(self, operation: Any) -> bool:
         """Return whether the plan declares later what has the name of what the operation removes."""
 
+    def creates_model_of(self, operation: Any) -> bool:
+        """Return whether the plan creates the model before the operation."""
+
+    def makes_not_null(self, operation: Any) -> bool:
+        """Return whether the plan makes the operation's field NOT NULL later."""
+
     def look_ahead(self, operation: Any, before: ProjectState) -> None:
         """Raise the error that would stop the operation or a later one; before: the state without it."""
 
@@ -114,6 +120,14 @@ class Run:
     def declares_again(self, operation: Any) -> bool:
         """Return whether the plan declares later what has the name of what the operation removes."""
         return bool(self._plan and self._plan.declares_again(operation))
+
+    def creates_model_of(self, operation: Any) -> bool:
+        """Return whether the plan creates the model before the operation."""
+        return bool(self._plan and self._plan.creates_model_of(operation))
+
+    def makes_not_null(self, operation: Any) -> bool:
+        """Return whether the plan makes the operation's field NOT NULL later."""
+        return bool(self._plan and self._plan.makes_not_null(operation))
 
     def enter(self, operation: Any, before: ProjectState) -> None:
         """Note that the operation begins, going forwards, and read ahead; before: the state without it."""

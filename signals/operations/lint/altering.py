@@ -94,8 +94,8 @@ def _change(step: Step, old: str, new: str) -> str:
 
 def _of_new_column(step: Step, after: Any) -> Iterator[Fault]:
     """Yield what happens to a release that does not know the column."""
-    before = _former(step)
-    if fields.leaves_null(after) and not fields.leaves_null(before):
+    is_closed = fields.leaves_null(after) and not fields.leaves_null(_former(step))
+    if is_closed and not step.gives_old_code_a_value(step.operation.name, after):
         yield step.fault(rule.INSERT_FAILS)
 
 
@@ -105,7 +105,9 @@ def _of_known_column(step: Step, before: Any, after: Any, old: str, new: str) ->
     if old != new and not fields.is_widened(old, new):
         yield step.fault(rule.NARROWED, _change(step, old, new))
     is_closed = not after.null and fields.writes_null(before)
+    is_closed = is_closed and not step.gives_old_code_a_value(step.operation.name, after)
     if is_closed and not fields.is_proved_not_null(model, step.operation.name):
         yield step.fault(rule.NULL_REFUSED)
-    if before.has_db_default() and not after.has_db_default() and not after.null:
+    is_open = before.has_db_default() and not after.has_db_default() and not after.null
+    if is_open and not step.keeps_old_code:
         yield step.fault(rule.DEFAULT_DROPPED)

@@ -19,7 +19,6 @@ from django.db.models import CheckConstraint, UniqueConstraint
 from ..components.foreign_keys import has_db_constraint
 from ..contract import Contract
 from ..conversion.atomicity import is_of_state_alone, needs_autocommit
-from ..execution.policy import EXPAND, LockPolicy
 from . import altering, code, fields, sql
 from . import rules as rule
 from .steps import Fault, Step, column_of, has_managed_table, table_name_of
@@ -125,7 +124,8 @@ def _add_field(step: Step) -> Iterator[Fault]:
         yield step.fault(rule.REWRITES)
     if fields.has_volatile_default(field):
         yield step.fault(rule.VOLATILE_DEFAULT)
-    if fields.leaves_null(field) and not field.db_type_suffix(step.connection):
+    needs_value = fields.leaves_null(field) and not field.db_type_suffix(step.connection)
+    if needs_value and not step.gives_old_code_a_value(operation.name, field):
         yield step.fault(rule.INSERT_FAILS)
 
 
@@ -138,26 +138,20 @@ def _remove_field(step: Step) -> Iterator[Fault]:
     if _is(step, migrations.RemoveField) and step.is_unlimited:
         yield step.fault(rule.QUEUES)
     name = operation.name
-    if name in model.fields and (key, name) not in step.release.columns and not _is_left(step):
+    if name in model.fields and (key, name) not in step.release.columns and not step.keeps_old_code:
         yield step.fault(rule.COLUMN_REMOVED)
 
 
 def _delete_model(step: Step) -> Iterator[Fault]:
-    if step.is_existing(step.operation.name) and not _is_left(step):
+    if step.is_existing(step.operation.name) and not step.keeps_old_code:
         yield step.fault(rule.TABLE_REMOVED)
-
-
-def _is_left(step: Step) -> bool:
-    """Return whether what the operation removes is left for the release that still runs, until contract."""
-    return isinstance(step.operation, Contract) and LockPolicy.from_settings().phase == EXPAND
 
 
 def _rename_field(step: Step) -> Iterator[Fault]:
     operation = step.operation
     key = step.key(operation.model_name)
-    if not step.is_existing(operation.model_name) or (
-        (key, operation.old_name) in step.release.columns
-    ):
+    is_new = (key, operation.old_name) in step.release.columns
+    if not step.is_existing(operation.model_name) or is_new or step.keeps_old_code:
         return
     field: Any = step.state.models[key].fields.get(operation.old_name)
     if field is None or field.db_column:
@@ -170,7 +164,7 @@ def _rename_field(step: Step) -> Iterator[Fault]:
 
 def _rename_model(step: Step) -> Iterator[Fault]:
     operation = step.operation
-    if not step.is_existing(operation.old_name):
+    if not step.is_existing(operation.old_name) or step.keeps_old_code:
         return
     if not step.state.models[step.key(operation.old_name)].options.get("db_table"):
         yield step.fault(rule.TABLE_RENAMED)

@@ -162,28 +162,32 @@ COLUMN_RENAMED = Rule(
     "column-renamed",
     Topic.RELEASE,
     "the release that still runs uses the old name of the column, and fails",
-    "keep the column: give the field db_column with the old name",
+    "rename it by RenameColumnIfNeeded in two phases (PHASE: expand), or keep the column: give the field "
+    "db_column with the old name",
 )
 TABLE_RENAMED = Rule(
     "L204",
     "table-renamed",
     Topic.RELEASE,
     "the release that still runs uses the old name of the table or of its columns, and fails",
-    "keep the table: give the model db_table with the old name",
+    "rename it by RenameTableIfNeeded in two phases (PHASE: expand), or keep the table: give the model "
+    "db_table with the old name",
 )
 INSERT_FAILS = Rule(
     "L205",
     "insert-fails",
     Topic.RELEASE,
     "the release that still runs does not know the column, so that its INSERT leaves it NULL, and fails",
-    "give the field a db_default, or null=True until that release is gone",
+    "add it by AddColumnIfMissing with a default in two phases (PHASE: expand), or give the field a "
+    "db_default, or null=True until that release is gone",
 )
 NULL_REFUSED = Rule(
     "L206",
     "null-refused",
     Topic.RELEASE,
     "the release that still runs writes NULL where it is given no value, and fails",
-    "give the field a default in a release before",
+    "give the field a default in a release before, or fill it by BackfillInBatches and close it by "
+    "SetNotNullIfNullable in two phases (PHASE: expand)",
 )
 NARROWED = Rule(
     "L207",

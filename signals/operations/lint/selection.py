@@ -54,7 +54,9 @@ def select(
     apps = [word for word in words if word in loader.migrated_apps]
     named = [Path(word) for word in words if word not in apps]
     chosen = {key for key in keys if not apps or key[0] in apps} if apps or not named else set()
-    places = {source_of(each).resolve(): key for key, each in loader.disk_migrations.items()}
+    # Only files are looked up by their places, which takes a moment for hundreds of migrations.
+    needed = loader.disk_migrations.items() if named or base is not None else ()
+    places = {source_of(each).resolve(): key for key, each in needed}
     chosen |= {_key_of(path, places) for path in named if path.name != "__init__.py"} & nodes.keys()
     if base is not None:
         changed = {places[path] for path in changed_files(base, Path.cwd()) if path in places}

@@ -13,6 +13,8 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState
 
+from ..contract import Contract
+from ..execution.policy import EXPAND, LockPolicy
 from ..migrate.limited_migrations import is_limited
 from .rules import Rule
 
@@ -25,6 +27,7 @@ class Release:
 
     models, columns: those that it has made, which no other release knows; a column by model and field.
     tables: those that its SQL has made.
+    filled: the columns that a convergent backfill of it fills; by model and field.
     removed: what its state no longer has and the release before it still uses: pairs of table and column,
         the column empty for the table itself.
     """
@@ -32,6 +35,7 @@ class Release:
     models: set[StateKey] = field(default_factory=set)
     columns: set[tuple[StateKey, str]] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
+    filled: set[tuple[StateKey, str]] = field(default_factory=set)
     removed: set[tuple[str, str]] = field(default_factory=set)
 
 
@@ -88,6 +92,19 @@ class Step:
     def is_unlimited(self) -> bool:
         """Return whether `migrate` lets the statements of the migration wait for locks without a limit."""
         return not is_limited(self.migration)
+
+    @property
+    def keeps_old_code(self) -> bool:
+        """Return whether the operation keeps what the release that still runs uses, until contract."""
+        return isinstance(self.operation, Contract) and LockPolicy.from_settings().phase == EXPAND
+
+    def gives_old_code_a_value(self, name: str, declared: Any) -> bool:
+        """Return whether the column gets a value from the database where the release that runs gives none."""
+        is_filled = (self.key(self.operation.model_name), name) in self.release.filled
+        has_default = declared.has_default() or any(
+            getattr(declared, each, False) for each in ("auto_now", "auto_now_add")
+        )
+        return self.keeps_old_code and (is_filled or has_default)
 
     def fault(self, rule: Rule, what: str = "") -> Fault:
         return Fault(rule, self.operation, what or self.operation.describe())

@@ -13,6 +13,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
+from ..contract import Contract
 from ..conversion.atomicity import is_of_state_alone
 from ..migrate.walk import advance, in_plan_order
 from . import code, judging, sql
@@ -143,6 +144,8 @@ def _learn(step: Step) -> None:
             key = step.key(operation.model_name)
             if (key, operation.old_name) in release.columns:
                 release.columns.add((key, operation.new_name))
+        case Contract() if operation.fills_rows:
+            release.filled.add((step.key(operation.model_key), str(getattr(operation, "name", ""))))
         case migrations.RunSQL():
             release.tables |= sql.parsed_script(operation).created()
             _learn_from_state(step, operation.state_operations, has_database=True)

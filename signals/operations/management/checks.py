@@ -13,13 +13,19 @@ from django.db import connections
 
 from ..names import NAME, PACKAGE
 from ..refusals import require_driver
+from .inheritance import TENANTS, app_in_front
+from .tenants import OWN, SETTING, PhasedSchemas
 
 # What does not work while the command of another app hides that of this one.
 _HIDDEN = {
-    "migrate": "the migrators' lock does not keep two runs apart, and the settings of the lock policy are "
-    "not checked first",
+    "migrate": "the migrators' lock does not keep two runs apart, waits are limited only in convergent "
+    "operations, --phase is unknown, and PHASE does nothing",
     "makemigrations": "--convergent and CONVERT_NEW_MIGRATIONS do nothing",
+    "sqlmigrate": "--plain is unknown",
 }
+
+
+_FOR_TENANTS = f"Set {SETTING} = {OWN!r}: migrate_schemas then runs that for each schema."
 
 
 @register(NAME)
@@ -28,8 +34,10 @@ def check_commands(**_unused: Any) -> list[CheckMessage]:
     return [
         checks.Warning(
             f"manage.py {name} is the command of {app!r}, so that {lack}",
-            hint=f"Put {PACKAGE!r} before {app!r} in INSTALLED_APPS: its command derives from that one, and "
-            "both work.",
+            hint=_FOR_TENANTS
+            if app == TENANTS
+            else f"Put {PACKAGE!r} before {app!r} in INSTALLED_APPS: its command derives from that one, "
+            "and both work.",
             obj=app,
             id=f"{NAME}.W007",
         )
@@ -67,5 +75,6 @@ def _hidden_commands() -> Iterator[tuple[str, str, str]]:
         own = import_module(f"{PACKAGE}.management.commands.{name}").Command
         app = chosen[name]
         command = app if not isinstance(app, str) else load_command_class(app, name)
-        if not isinstance(command, own):
-            yield name, str(app), lack
+        if not isinstance(command, own | PhasedSchemas):
+            of_tenants = type(command).__module__.startswith(f"{TENANTS}.")
+            yield name, TENANTS if of_tenants else app_in_front(name) or str(app), lack

@@ -14,7 +14,8 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.recorder import MigrationRecorder
 
 from ..base import Convergent
-from ..drift.contracting import Leftovers, left_by_removals
+from ..catalog.old_code import made_for_old_code
+from ..drift.contracting import Leftovers, left_by_expand
 from ..errors import Refused
 from ..execution.policy import CONTRACT, EXPAND, PHASES
 from ..execution.run import run_of
@@ -33,13 +34,13 @@ _NOT_OF_CONTRACT = {
     "prune": "--prune",
 }
 
-# What Django removes at once, and what to write in its place.
-_AT_ONCE: tuple[tuple[type[Any], str], ...] = (
-    (
-        migrations.RemoveField,
-        "manage.py convergent_migration {app} {name} writes RemoveColumnIfPresent",
-    ),
-    (migrations.DeleteModel, "write RemoveTableIfPresent"),
+# What Django removes or renames at once, and what to write in its place.
+_WRITES = "manage.py convergent_migration {app} {name} writes "
+_AT_ONCE: tuple[tuple[type[Any], str, str], ...] = (
+    (migrations.RemoveField, "dropped", f"{_WRITES}RemoveColumnIfPresent"),
+    (migrations.DeleteModel, "dropped", "write RemoveTableIfPresent"),
+    (migrations.RenameField, "renamed", f"{_WRITES}RenameColumnIfNeeded"),
+    (migrations.RenameModel, "renamed", f"{_WRITES}RenameTableIfNeeded"),
 )
 
 
@@ -70,6 +71,15 @@ def add_phase_arguments(parser: CommandParser) -> None:
     )
 
 
+def add_refusal_argument(parser: CommandParser) -> None:
+    """Add the option that stops `migrate` where what it touches has drifted."""
+    parser.add_argument(
+        "--refuse-drift",
+        action="store_true",
+        help="Stop before the first statement if a table that the plan touches is not as declared.",
+    )
+
+
 def chosen_phase(options: dict[str, Any], default: str) -> str:
     """Return the phase of the run; raise CommandError for options of another one."""
     phase = str(options.get("phase") or default)
@@ -86,14 +96,14 @@ def chosen_phase(options: dict[str, Any], default: str) -> str:
 
 @contextmanager
 def expanding(connection: BaseDatabaseWrapper, stderr: OutputWrapper) -> Iterator[None]:
-    """Run `migrate` within the block in the phase expand; warn before it of what is dropped at once."""
+    """Run `migrate` within the block in the phase expand; warn before it of what is not left for old code."""
     run = run_of(connection)
     before = run.expands
 
     def begin(plan: Sequence[tuple[Migration, bool]], _: Any) -> None:
         run.expands = has_old_code(connection)
-        for line in _removed_at_once(plan):
-            if run.expands:
+        if run.expands and plan:
+            for line in (*_done_at_once(plan), *_still_awaiting(connection, plan)):
                 stderr.write(line)
 
     try:
@@ -121,9 +131,7 @@ def run_contract(
         _list(found, says)
         return
     if seconds := options.get("after"):
-        says(f"Waiting {seconds:g} s for processes of the release before to end")
-        stdout.flush()
-        time.sleep(seconds)
+        wait_for_old_processes(seconds, stdout if options["verbosity"] else None)
         found = _find(connection, options)
     for line in found.kept:
         says(f"  Left alone: {line}")
@@ -138,10 +146,18 @@ def run_contract(
         raise refused[0]
 
 
+def wait_for_old_processes(seconds: float, stdout: OutputWrapper | None) -> None:
+    """Wait for processes of the release before to end, and say so."""
+    if stdout:
+        stdout.write(f"Waiting {seconds:g} s for processes of the release before to end")
+        stdout.flush()
+    time.sleep(seconds)
+
+
 def _find(connection: BaseDatabaseWrapper, options: dict[str, Any]) -> Leftovers:
     days = options.get("older_than") or 0
     try:
-        return left_by_removals(connection, options.get("app_label"), days)
+        return left_by_expand(connection, options.get("app_label"), days)
     except BadMigrationError as error:
         raise CommandError(str(error), returncode=ExitCode.CONFIGURATION) from error
 
@@ -159,17 +175,33 @@ def _silent(_: str) -> None:
     """Say nothing, as with --verbosity 0."""
 
 
-def _removed_at_once(plan: Sequence[tuple[Migration, bool]]) -> Iterator[str]:
-    """Yield a line for each stock operation of the plan that drops a column or a table at once."""
+def _done_at_once(plan: Sequence[tuple[Migration, bool]]) -> Iterator[str]:
+    """Yield a line for each stock operation of the plan that drops or renames a column or table at once."""
     for migration, backwards in plan:
         for operation in in_database(migration.operations) if not backwards else ():
-            fix = next((fix for kind, fix in _AT_ONCE if isinstance(operation, kind)), "")
-            if fix and not isinstance(operation, Convergent):
-                app, name = migration.app_label, migration.name
-                yield (
-                    f"warning: {app}.{name}: {operation.describe()}: dropped at once in the phase {EXPAND}, "
-                    f"and the release before may still use it ({fix.format(app=app, name=name)})"
-                )
+            if isinstance(operation, Convergent):
+                continue
+            app, name = migration.app_label, migration.name
+            for kind, done, fix in _AT_ONCE:
+                if isinstance(operation, kind):
+                    yield (
+                        f"warning: {app}.{name}: {operation.describe()}: {done} at once in the phase "
+                        f"{EXPAND}, and the release before may still use it "
+                        f"({fix.format(app=app, name=name)})"
+                    )
+
+
+def _still_awaiting(
+    connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]]
+) -> Iterator[str]:
+    """Yield a line for each migration before the plan whose triggers and views still await contract."""
+    planned = {f"{each.app_label}.{each.name}" for each, _ in plan}
+    for label, left in made_for_old_code(connection).items():
+        if label not in planned:
+            yield (
+                f"warning: what {label} made for the release before it awaits contract: {', '.join(left)}. "
+                "PostgreSQL may refuse changes of it (run migrate --phase contract before the next expand)"
+            )
 
 
 def _number(text: str) -> float:

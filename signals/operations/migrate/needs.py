@@ -71,9 +71,9 @@ def needing_steps(
             needs = _Needs(connection, migration.app_label, before).of(operation)
             kept = [each for each in needs if each.name not in replaced]
             yield NeedingStep(migration, operation, before, kept)
-            if not isinstance(operation, Convergent):
+            is_renaming = isinstance(operation, _RENAMING)
+            if is_renaming or not isinstance(operation, Convergent):
                 made = (Right.CREATE, Right.DROP)
-                is_renaming = isinstance(operation, _RENAMING)
                 replaced |= {each.name for each in kept if is_renaming or each.right in made}
 
 

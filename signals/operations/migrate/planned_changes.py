@@ -245,7 +245,7 @@ def _empty_table(site: Site) -> Table:
 def _column(site: Site, field: AnyField) -> Column:
     """Return a column that the plan will add, as far as the field determines it."""
     return Column(
-        name=site.column(field.name),
+        name=str(field.column),
         type=type_of(site, field),
         not_null=not field.null,
         default=None,

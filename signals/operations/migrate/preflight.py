@@ -13,9 +13,11 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.operations import (
     AddField,
     AddIndex,
+    AlterField,
     CreateModel,
     RemoveField,
     RemoveIndex,
+    RenameModel,
     SeparateDatabaseAndState,
 )
 from django.db.migrations.operations.base import Operation
@@ -76,15 +78,38 @@ class MigratePlan:
 
     def declares_again(self, operation: Any) -> bool:
         """Return whether the plan declares later what has the name of what the operation removes."""
-        removing = self._migrations.get(id(operation))
-        is_later = False
-        for migration in self._forwards:
-            for each in in_database(migration.operations):
-                is_same_app = removing and migration.app_label == removing.app_label
-                if is_later and is_same_app and _declares_again(each, operation):
-                    return True
-                is_later = is_later or each is operation
-        return False
+        return any(_declares_again(each, operation) for each in self._around(operation)[1])
+
+    def creates_model_of(self, operation: Any) -> bool:
+        """Return whether the plan creates the model before the operation."""
+        earlier, _ = self._around(operation)
+        return any(
+            isinstance(each, CreateModel) and each.name_lower == operation.model_key
+            for each in earlier
+        )
+
+    def makes_not_null(self, operation: Any) -> bool:
+        """Return whether the plan makes the operation's field NOT NULL later."""
+        key = (operation.model_key, operation.name.lower())
+        return any(
+            isinstance(each, AlterField)
+            and (each.model_name_lower, each.name_lower) == key
+            and not each.field.null
+            for each in self._around(operation)[1]
+        )
+
+    def _around(self, operation: Any) -> tuple[list[Operation], list[Operation]]:
+        """Return the operations of the operation's app in the plan before it, and those after it."""
+        own = self._migrations.get(id(operation))
+        operations = [
+            each
+            for migration in self._forwards
+            if own is not None and migration.app_label == own.app_label
+            for each in in_database(migration.operations)
+        ]
+        places = [place for place, each in enumerate(operations) if each is operation]
+        place = places[0] if places else len(operations)
+        return operations[:place], operations[place + 1 :]
 
     def read_ahead(self, operation: Any, before: ProjectState) -> None:
         """Read the catalog for the operation and the convergent ones right after it, in a few round trips.
@@ -240,6 +265,8 @@ def _foreseeable(
                 known = deepcopy(names[label])
                 yield _Step(migration, operation, site, known, label in opaque)
                 names[label].take(operation, site)
+                if isinstance(operation, RenameModel):
+                    names[label].take_stock(connection, label, walked)
 
 
 def _findings_by_then(step: _Step, changes: PlannedChanges) -> list[Finding]:

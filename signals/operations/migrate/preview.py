@@ -1,7 +1,7 @@
 """Preview the statements that `migrate` would send to this database now; change nothing."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.operations import (
     AlterField,
     RenameField,
+    RenameModel,
 )
 
 from ..base import Convergent
@@ -24,7 +25,9 @@ from ..errors import ConvergenceError, NeedsAutocommit, Refused
 from ..execution.policy import LockPolicy
 from ..execution.run import run_of
 from ..execution.send import require_no_timeouts
+from ..findings import Finding
 from ..refusals import require_judged
+from ..renamed_table import RenamedTable
 from ..site import Site
 from ..statements import Lock, Statement
 from .planned_changes import PlannedChanges
@@ -127,13 +130,13 @@ def _preview_operation(
     site = operation.locate(label, connection, after, before)
     if site is None:
         return None
-    in_the_way = list(names.in_the_way(operation, site)) if names else []
-    if names is not None:
-        names.take(operation, site)
-    if site.db_table and site.table in changes.moved:  # an enum has no table
-        return OperationPreview(operation.describe(), (_UNKNOWN,))
+    in_the_way = _in_the_way(connection, label, walked, site, names)
     expands = run_of(connection).expands and not backwards
     targets = [(each, replace(place, expands=expands)) for each, place in operation.targets(site)]
+    if not changes.moved.isdisjoint(_tables_at_work(site, targets)):
+        if names is not None:
+            _take_renames(changes, connection, label, walked)
+        return OperationPreview(operation.describe(), (_UNKNOWN,))
     if backwards:
         targets.reverse()
     try:
@@ -147,6 +150,8 @@ def _preview_operation(
         ]
     except ConvergenceError as error:
         return OperationPreview(operation.describe(), stops=str(error))
+    if names is not None:
+        _take_renames(changes, connection, label, walked)
     shown = tuple(_step(connection, each) for each in sent)
     return OperationPreview(operation.describe(), shown, _why_not_sent(connection, sent))
 
@@ -191,7 +196,7 @@ def _needed(
             combines=True,
             is_new=is_new,
         )
-    if forwards:
+    if forwards and not isinstance(operation, RenameField | RenamedTable):
         changes.take(site, findings)
     if is_atomic:
         _require_transactional(operation, statements)
@@ -203,6 +208,38 @@ def _require_transactional(operation: Contract, statements: Sequence[Statement])
     for statement in statements:
         if not statement.transactional:
             raise NeedsAutocommit(operation.describe(), statement.sql)
+
+
+def _in_the_way(
+    connection: BaseDatabaseWrapper,
+    label: str,
+    walked: Walked,
+    site: Site,
+    names: IndexNames | None,
+) -> list[Finding]:
+    """Return the findings on names that are taken, and record those that the convergent operation makes."""
+    if names is None:
+        return []
+    operation: Any = walked[0]
+    found = list(names.in_the_way(operation, site))
+    names.take(operation, site)
+    if isinstance(operation, RenameModel):
+        names.take_stock(connection, label, walked)
+    return found
+
+
+def _tables_at_work(site: Site, targets: Iterable[tuple[Contract, Site]]) -> set[str]:
+    """Return the quoted names of the operation's table; an enum has none, and a rename two."""
+    tables = {site.table} if site.db_table else set()
+    return tables | {each.old for each, _ in targets if isinstance(each, RenamedTable)}
+
+
+def _take_renames(
+    changes: PlannedChanges, connection: BaseDatabaseWrapper, label: str, walked: Walked
+) -> None:
+    """Record what a convergent operation renames."""
+    if isinstance(walked[0], RenameField | RenameModel):
+        _take_names(changes, connection, label, walked)
 
 
 def _take_names(

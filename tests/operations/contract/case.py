@@ -46,6 +46,7 @@ class Case:
     namesakes: objects of the same name elsewhere, which the operation leaves alone; created before the start.
     after_back: what remains after going back; the start, unless it says otherwise.
     replacing: the same with on_different="replace", where the operation offers it.
+    table: the name of the table when it is done.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Case:
     component: str = ""
     after_back: str | None = None
     replacing: Callable[[], Any] | None = None
+    table: str = "part"
 
     def __str__(self) -> str:
         return self.name

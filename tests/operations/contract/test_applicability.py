@@ -42,9 +42,9 @@ def test_a_table_that_is_missing_is_said_and_nothing_is_changed(case: Case) -> N
     with pytest.raises(operations.TableMissing) as caught:
         forwards(case.make(), state)
     assert catalog_versions() == before
-    assert (caught.value.operation, caught.value.table) == (case.describes, '"part"')
+    assert (caught.value.operation, caught.value.table) == (case.describes, f'"{case.table}"')
     assert str(caught.value) == (
-        f'{case.describes}: table "part" does not exist on the search_path '
+        f'{case.describes}: table "{case.table}" does not exist on the search_path '
         "(create it by its own migration, or unapply that migration's --fake)"
     )
 

@@ -389,8 +389,7 @@ CASES: dict[str, Case] = {
     ),
     "renamed": Case(
         *over(migrations.RenameField("A", "x", "y")),
-        "RenameField",
-        "the names in a database do not tell whether it is done",
+        "RenameColumnIfNeeded",
     ),
     "order": Case(
         lambda: table(("b", to("shapes.B"))),

@@ -1,4 +1,4 @@
-"""A project of django-tenants, whose backend gives each cursor its path and whose router knows the tenant."""
+"""verify_schema in a project of django-tenants."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,62 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.operations.projects.project import Project
+from tests.operations.projects.tenants_project import MAKE, write_tenants_project
 from tests.postgres.databases import Database
-
-FILES = {
-    "stock_settings.py": """
-import os
-from project.environment import database_from_url
-
-SECRET_KEY = "tenants"
-USE_TZ = True
-DATABASES = {"default": {
-    **database_from_url(os.environ["DATABASE_URL"]), "ENGINE": "django_tenants.postgresql_backend"}}
-DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
-SHARED_APPS = ["django_tenants", "customers", "django.contrib.contenttypes", "signals.operations"]
-TENANT_APPS = ["django.contrib.sessions", "things"]
-INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
-TENANT_MODEL, TENANT_DOMAIN_MODEL = "customers.Client", "customers.Domain"
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-""",
-    "customers/models.py": """
-from django_tenants.models import DomainMixin, TenantMixin
-
-
-class Client(TenantMixin):
-    auto_create_schema = True
-
-
-class Domain(DomainMixin):
-    pass
-""",
-    "things/models.py": """
-from django.db import models
-
-
-class Thing(models.Model):
-    name = models.CharField(max_length=10, db_index=True)
-    amount = models.PositiveIntegerField(default=0)
-""",
-}
-NAMES = ("public", "tenant_a", "tenant_b")
-MAKE = f"""
-from customers.models import Client
-for name in {NAMES}:
-    Client.objects.create(schema_name=name)
-"""
 
 
 @pytest.fixture
 def tenants(tmp_path: Path, unblocked_database: None) -> Iterator[Project]:
-    for name, text in FILES.items():
-        file = tmp_path / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text)
-    for app in ("customers", "things"):
-        (tmp_path / app / "migrations").mkdir()
-        (tmp_path / app / "migrations/__init__.py").touch()
-        (tmp_path / app / "__init__.py").touch()
+    write_tenants_project(tmp_path)
     made = Project(tmp_path, Database.new())
     yield made
     made.database.drop()

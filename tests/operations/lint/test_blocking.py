@@ -84,7 +84,7 @@ def test_what_is_to_come_on_tables_that_stand_is_warned_of_and_stops_nothing(
     assert run_command(unmigrated_project, *CHECK) == clean
     write_migration(unmigrated_project, "0002_second", SECOND)
     _, told = run_command(unmigrated_project, "convergent_migration", "mill", "0002")
-    assert told.count("stays as it is") == 2
+    assert told.count("stays as it is") == 1
     assert run_command(unmigrated_project, *CHECK) == clean
     write_migration(unmigrated_project, "0002_second", SECOND)
     _, told = run_command(unmigrated_project, "migrate", "-v0")

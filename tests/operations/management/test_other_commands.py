@@ -13,6 +13,7 @@ from signals.operations.management.checks import check_driver
 from signals.operations.refusals import require_driver
 from tests.operations.projects.project import Project
 from tests.operations.projects.unmigrated_project import (
+    GROWN,
     INITIAL,
     SETTINGS,
     migration_text,
@@ -47,16 +48,15 @@ class Command(Parent):
         super().handle(*args, **kwargs)
 """,
 }
-GROWN = """
-from django.db import models
+ANOTHER = """
+from django.core.management.base import BaseCommand
+from django.db.migrations.autodetector import MigrationAutodetector
 
-class Shelf(models.Model):
-    code = models.CharField(max_length=10)
+class Command(BaseCommand):
+    autodetector = MigrationAutodetector
 
-class Item(models.Model):
-    name = models.CharField(max_length=10, null=True)
-    kind = models.IntegerField(null=True)
-    more = models.IntegerField(null=True)
+    def handle(self, *args, **options):
+        self.stdout.write("another")
 """
 FRONT = 'INSTALLED_APPS.insert(0, "barn")\n'
 BEHIND = 'INSTALLED_APPS.append("barn")\n'
@@ -110,19 +110,90 @@ def test_the_lock_is_held_around_the_command_of_an_app_behind_this_one(
     assert "locks 1\n" in out
 
 
+REMOVAL = """
+from django.db import migrations
+from signals import operations
+
+class Migration(migrations.Migration):
+    dependencies = [("mill", "0001_initial")]
+    operations = [operations.RemoveColumnIfPresent("item", "kind")]
+"""
+
+
+def has_kind(project: Project) -> bool:
+    columns = "SELECT FROM pg_attribute WHERE attrelid = 'mill_item'::regclass AND attname = 'kind'"
+    return bool(project.database.rows(columns))
+
+
+def test_migrate_of_an_app_behind_this_one_takes_part_in_expand(
+    unmigrated_project: Project,
+) -> None:
+    add_commands(unmigrated_project, BEHIND)
+    run_command(unmigrated_project, "migrate", "mill", "-v0")
+    write_migration(unmigrated_project, "0002_removal", REMOVAL)
+    words = ("migrate", "mill", "--greeting", "hello", "--phase")
+    out, _ = run_command(unmigrated_project, *words, "expand", "-v0")
+    assert (out, has_kind(unmigrated_project)) == ("before hello\nafter\n", True)
+    out, _ = run_command(unmigrated_project, *words, "contract")
+    assert (out, has_kind(unmigrated_project)) == (
+        '  Removed column kind of "mill_item" (mill.0002_removal)\n',
+        False,
+    )
+
+
+def test_migrate_of_an_app_in_front_of_this_one_knows_no_phases(
+    unmigrated_project: Project,
+) -> None:
+    add_commands(unmigrated_project, FRONT)
+    run_command(unmigrated_project, "migrate", "mill", "-v0")
+    write_migration(unmigrated_project, "0002_removal", REMOVAL)
+    _, err = run_command(unmigrated_project, "migrate", "--phase", "expand", code=2)
+    assert "unrecognized arguments: --phase" in err
+    run_command(unmigrated_project, "migrate", "-v0", CONVERGENT_MIGRATIONS_PHASE="expand")
+    assert not has_kind(unmigrated_project)
+
+
 def test_a_command_in_front_of_this_ones_is_told(unmigrated_project: Project) -> None:
     add_commands(unmigrated_project, FRONT)
     _, err = run_command(unmigrated_project, *CHECK)
     assert (
         "barn: (convergent_migrations.W007) manage.py migrate is the command of 'barn', so that the "
-        "migrators' lock does not keep two runs apart, and the settings of the lock policy are not "
-        "checked first\n"
+        "migrators' lock does not keep two runs apart, waits are limited only in convergent operations, "
+        "--phase is unknown, and PHASE does nothing\n"
         "\tHINT: Put 'signals.operations' before 'barn' in INSTALLED_APPS: its command derives from "
         "that one, and both work."
     ) in err
-    assert "manage.py makemigrations is the command of 'barn', so that --convergent and " in err
+    assert err.count("W007") == 1
     out, _ = run_command(unmigrated_project, "migrate", "mill", "-v0")
     assert out == "before \nafter\n"
+
+
+def test_makemigrations_of_an_app_in_front_works_together_with_this_one(
+    unmigrated_project: Project,
+) -> None:
+    commands = {"makemigrations": COMMANDS["makemigrations"]}
+    add_commands(unmigrated_project, FRONT, commands)
+    assert run_command(unmigrated_project, *CHECK)[1] == ""
+    words = ("makemigrations", "mill", "--no-input", "--convergent", "-v0", "-n", "more")
+    (unmigrated_project.folder / "mill/models.py").write_text(GROWN)
+    _, err = run_command(unmigrated_project, *words, PRODUCTION="1", code=1)
+    assert err == "CommandError: not in production\n"
+    run_command(unmigrated_project, *words)
+    assert "operations.AddColumnIfMissing(" in migration_text(unmigrated_project, "0002_more")
+
+
+def test_commands_of_other_kinds_in_front_hide_this_ones_and_are_told(
+    unmigrated_project: Project,
+) -> None:
+    add_commands(
+        unmigrated_project, FRONT, dict.fromkeys(("makemigrations", "sqlmigrate"), ANOTHER)
+    )
+    _, err = run_command(unmigrated_project, *CHECK)
+    told = "(convergent_migrations.W007) manage.py {} is the command of 'barn', so that {}\n"
+    assert told.format("sqlmigrate", "--plain is unknown") in err
+    lack = "--convergent and CONVERT_NEW_MIGRATIONS do nothing"
+    assert told.format("makemigrations", lack) in err
+    assert run_command(unmigrated_project, "makemigrations")[0] == "another\n"
 
 
 def test_a_command_in_front_that_derives_from_this_ones_is_no_matter(

@@ -23,6 +23,7 @@ SOURCE = """\
 import uuid
 
 from django.db import migrations, models
+from django.db.models import functions
 from django.db.models.functions import Now
 
 from signals import operations

@@ -56,6 +56,19 @@ class Migration(migrations.Migration):
     ]
 """
 
+# The models of INITIAL and a column more.
+GROWN = """
+from django.db import models
+
+class Shelf(models.Model):
+    code = models.CharField(max_length=10)
+
+class Item(models.Model):
+    name = models.CharField(max_length=10, null=True)
+    kind = models.IntegerField(null=True)
+    more = models.IntegerField(null=True)
+"""
+
 
 def write_models(folder: Path) -> None:
     """Write the settings and the models, and no migrations."""

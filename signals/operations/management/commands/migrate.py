@@ -31,7 +31,13 @@ from ...refusals import require_driver
 from ..arguments import ExitCode
 from ..drift_refusal import require_no_drift
 from ..inheritance import next_command
-from ..phases import add_phase_arguments, chosen_phase, expanding, run_contract
+from ..phases import (
+    add_phase_arguments,
+    add_refusal_argument,
+    chosen_phase,
+    expanding,
+    run_contract,
+)
 from ..plan_checks import PlanCheck, checking_plan
 
 if TYPE_CHECKING:
@@ -53,11 +59,7 @@ class Command(NextCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add_phase_arguments(parser)
-        parser.add_argument(
-            "--refuse-drift",
-            action="store_true",
-            help="Stop before the first statement if a table that the plan touches is not as declared.",
-        )
+        add_refusal_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run Django's command, or the next app's, under the migrators' lock.
@@ -174,7 +176,7 @@ def _checks(
         require_no_drift(connection, plan)
 
     yield rights
-    if options["refuse_drift"] or policy.refuse_drift:
+    if options.get("refuse_drift") or policy.refuse_drift:
         yield drift
 
 

@@ -1,5 +1,6 @@
 """The admin's page of the schema: who sees it, what it shows, and what stands there when a reading fails."""
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,25 @@ def test_a_note_of_health_is_behind_a_link_and_no_finding(
     notes = text(watcher, drifted, status="health")
     assert notes.count('<tr class="status-health">') == 1
     assert "its next value is 1, and id reaches 5" in notes
+
+
+def test_what_awaits_contract_is_behind_a_link_and_no_finding(
+    watcher: Client, expanded: Database
+) -> None:
+    page = read(watcher, expanded)
+    assert "Not as declared (3)" in page
+    (query,) = re.findall(r'<a href="(\?[^"]*)">1 awaits contract</a>\.', page)
+    assert query == f"?database={expanded.alias}&amp;status=awaiting".replace(" ", "+")
+    assert 'class="status-awaiting"' not in page
+    rows = text(watcher, expanded, status="awaiting")
+    assert rows.count('<tr class="status-') == 1
+    (row,) = re.findall(r'<tr class="status-awaiting">.*?</tr>', rows, re.DOTALL)
+    cells = [re.sub(r"<[^>]+>|\s+", " ", each).strip() for each in row.split("</td>")]
+    assert cells[0] == "column"
+    assert cells[-2:] == ["… Awaiting contract", ""]
+    assert "crates.0002_removal" in row
+    assert "… Awaiting contract (1)" in rows  # the choice of the filter
+    assert text(watcher, expanded, status="all").count("… Awaiting contract") == 2
 
 
 def test_an_accepted_finding_is_none_and_a_stale_entry_is_shown(

@@ -62,6 +62,21 @@ def test_it_is_read_opened_and_filtered_by_keyboard(
     assert complaints == []
 
 
+def test_what_awaits_contract_is_a_link_away_and_quiet_beside_what_is_missing(
+    page: Page, complaints: list[str], expanded: Database
+) -> None:
+    page.goto(f"{PAGE}?database={expanded.alias}")
+    page.get_by_role("button", name="Read now").click()
+    colour = "each => getComputedStyle(each).color"
+    missing = page.locator(".status-missing .status").first.evaluate(colour)
+    page.get_by_role("link", name="1 awaits contract").click()
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    status = page.locator(".status-awaiting .status")
+    expect(status).to_have_text("… Awaiting contract")
+    assert status.evaluate(colour) != missing
+    assert complaints == []
+
+
 def test_what_stands_in_the_catalog_is_text_and_fits_a_window_of_any_width(
     page: Page, complaints: list[str], drifted: Database
 ) -> None:
