@@ -17,7 +17,7 @@ COMMANDS = sorted((OPERATIONS / "management/commands").glob("[a-z]*.py"))
 MIGRATIONS = sorted((ROOT / "signals/migrations").glob("[0-9]*.py"))
 SOURCES = sorted([*(ROOT / "signals").rglob("*.py"), *(ROOT / "project").rglob("*.py")])
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-MIXINS = ("Convergent", "Removal")
+MIXINS = ("Convergent", "Removal", "AlterTogether")
 
 # The rooms whose modules send SQL, each a question of the catalog or a statement under the lock policy.
 EXECUTORS = {OPERATIONS / "catalog", OPERATIONS / "execution"}
@@ -34,7 +34,7 @@ FLOORS = (
     ("base",),
     (
         "operations",
-    ),  # one a file, with what they share: removal, implied, exclusion; and the door to them
+    ),  # one a file, with what they share: removal, together, implied; and the door to them
     ("migrate",),
     ("conversion",),
     ("lint",),

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from django.contrib.postgres import operations as postgres
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import migrations, models
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations import autodetector
@@ -25,6 +26,11 @@ STAND_INS: list[tuple[Any, Any, type | None]] = [
     (postgres.AddIndexConcurrently, operations.CreateIndexConcurrentlyIfMissing, None),
     (django.AddConstraint, operations.AddCheckIfMissing, models.CheckConstraint),
     (django.AddConstraint, operations.AddUniqueIfMissing, models.UniqueConstraint),
+    (django.AddConstraint, operations.AddExclusionIfMissing, ExclusionConstraint),
+    (django.AlterIndexTogether, operations.AlterIndexTogetherIfNeeded, None),
+    (django.AlterModelTableComment, operations.AlterTableCommentIfDifferent, None),
+    (django.AlterUniqueTogether, operations.AlterUniqueTogetherIfNeeded, None),
+    (django.RenameIndex, operations.RenameIndexIfNeeded, None),
 ]
 
 # What of a field makes its type, and nothing else.
@@ -116,6 +122,8 @@ def _alter_field(direction: str) -> Any:
         stand_in: Any = None
         if changes == {"null"} and not new.null:
             stand_in = operations.SetNotNullIfNullable
+        elif changes == {"db_comment"}:
+            stand_in = operations.AlterColumnCommentIfDifferent
         elif changes and changes <= _OF_TYPE and not old.many_to_many and not new.many_to_many:
             stand_in = operations.AlterColumnTypeIfDifferent
         what = f"became {stand_in.__name__}" if stand_in else "stayed Django's"

@@ -7,9 +7,14 @@ from typing import Any
 
 from .add_check import AddCheckIfMissing
 from .add_column import AddColumnIfMissing
+from .add_exclusion import AddExclusionIfMissing
 from .add_foreign_key import AddForeignKeyIfMissing
 from .add_unique import AddUniqueIfMissing
+from .alter_column_comment import AlterColumnCommentIfDifferent
 from .alter_column_type import AlterColumnTypeIfDifferent
+from .alter_index_together import AlterIndexTogetherIfNeeded
+from .alter_table_comment import AlterTableCommentIfDifferent
+from .alter_unique_together import AlterUniqueTogetherIfNeeded
 from .backfill import BackfillInBatches
 from .base import Convergent
 from .create_enum import CreateEnumIfMissing
@@ -38,18 +43,25 @@ from .execution.repeating import repeatable
 from .findings import Finding, Status
 from .remove_check import RemoveCheckIfPresent
 from .remove_column import RemoveColumnIfPresent
+from .remove_exclusion import RemoveExclusionIfPresent
 from .remove_table import RemoveTableIfPresent
 from .remove_unique import RemoveUniqueIfPresent
 from .rename_column import RenameColumnIfNeeded
+from .rename_index import RenameIndexIfNeeded
 from .rename_table import RenameTableIfNeeded
 from .set_not_null import SetNotNullIfNullable
 
 __all__ = [
     "AddCheckIfMissing",
     "AddColumnIfMissing",
+    "AddExclusionIfMissing",
     "AddForeignKeyIfMissing",
     "AddUniqueIfMissing",
+    "AlterColumnCommentIfDifferent",
     "AlterColumnTypeIfDifferent",
+    "AlterIndexTogetherIfNeeded",
+    "AlterTableCommentIfDifferent",
+    "AlterUniqueTogetherIfNeeded",
     "BackfillInBatches",
     "ConvergenceError",
     "CreateEnumIfMissing",
@@ -68,9 +80,11 @@ __all__ = [
     "Refused",
     "RemoveCheckIfPresent",
     "RemoveColumnIfPresent",
+    "RemoveExclusionIfPresent",
     "RemoveTableIfPresent",
     "RemoveUniqueIfPresent",
     "RenameColumnIfNeeded",
+    "RenameIndexIfNeeded",
     "RenameTableIfNeeded",
     "RightsMissing",
     "RowsViolate",
@@ -86,9 +100,14 @@ __all__ = [
 OPERATIONS: tuple[type[Convergent], ...] = (
     AddCheckIfMissing,
     AddColumnIfMissing,
+    AddExclusionIfMissing,
     AddForeignKeyIfMissing,
     AddUniqueIfMissing,
+    AlterColumnCommentIfDifferent,
     AlterColumnTypeIfDifferent,
+    AlterIndexTogetherIfNeeded,
+    AlterTableCommentIfDifferent,
+    AlterUniqueTogetherIfNeeded,
     BackfillInBatches,
     CreateEnumIfMissing,
     CreateIndexConcurrentlyIfMissing,
@@ -96,9 +115,11 @@ OPERATIONS: tuple[type[Convergent], ...] = (
     DropIndexConcurrentlyIfPresent,
     RemoveCheckIfPresent,
     RemoveColumnIfPresent,
+    RemoveExclusionIfPresent,
     RemoveTableIfPresent,
     RemoveUniqueIfPresent,
     RenameColumnIfNeeded,
+    RenameIndexIfNeeded,
     RenameTableIfNeeded,
     SetNotNullIfNullable,
 )

@@ -125,6 +125,8 @@ class Convergent(Contract):
             model._meta.db_table,
             without.apps.get_model(app_label, self.model_key) if before else None,
             without.apps,
+            options=with_operation.models[app_label, self.model_key].options,
+            options_before=before.options if before else {},
         )
 
     def read(self, site: Site) -> Snapshot:
@@ -148,9 +150,10 @@ class Convergent(Contract):
             raise NeedsAutocommit(self.describe(), "the connection has autocommit off")
         run = run_of(connection)
         migration, expands = run.migration_of(self), forwards and run.expands
+        known = run.knowing(self) if forwards else self
         targets = [
             (operation, replace(place, migration=migration, limits=self.limits, expands=expands))
-            for operation, place in self.targets(site)
+            for operation, place in known.targets(site)
         ]
         if not forwards:
             targets.reverse()

@@ -32,6 +32,7 @@ class Contract(Operation):
     makes_type = False  # whether it declares a type, and no part of a table
     fills_rows = False  # whether it changes rows, and no definition
     reads_table = True  # whether its `read` is that of the base
+    reads_details = False  # whether it looks at the comments of the table
     stands_for: tuple[type[Operation], ...] = ()  # Django's very classes, not their subclasses
     alteration_turn = 0  # its place among the operations that make one alteration together
     altered_later: Any = None  # the argument of that name; None if the operation has none

@@ -12,8 +12,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import CheckConstraint, UniqueConstraint
 from django.db.models.options import normalize_together
 
-from .add_check import AddCheckIfMissing
-from .add_unique import AddUniqueIfMissing
+from .add_exclusion import AddExclusionIfMissing
 from .base import Convergent
 from .catalog.contents import has_rows
 from .catalog.tables import Table
@@ -39,8 +38,8 @@ from .components.foreign_keys import (
 )
 from .components.primary_key import primary_key_ddl
 from .create_index import CreateIndexConcurrentlyIfMissing
+from .declared_constraint import operation_of
 from .errors import Refused
-from .exclusion import Exclusion
 from .findings import ComparedPart, Finding, Snapshot, Source, Status
 from .further_back import missing_table, own_or_behind
 from .implied import implied, implied_index, implied_unique, own_constraints
@@ -162,7 +161,9 @@ class CreateTableIfMissing(Convergent, CreateModel):
                 (field, add_field_ddl(site, field)) for field in self._missing(site, found).values()
             ]
         parts = self._parts(site, found)
-        if any(isinstance(part, Exclusion) and part.is_missing(found) for part in parts):
+        if any(
+            isinstance(part, AddExclusionIfMissing) and part.is_missing(found) for part in parts
+        ):
             require_rows(self, site, found)
             snapshot = replace(snapshot, has_rows=has_rows(site.connection, found))
         return with_new_column_facts(self, site, snapshot, added)
@@ -257,7 +258,8 @@ class CreateTableIfMissing(Convergent, CreateModel):
         meta = site.model._meta
         lasting = [each for each in meta.constraints if each.name not in self.altered_later]
         for constraint in own_constraints(lasting, found):
-            yield Source("constraint", constraint.name), self._operation_of(constraint)
+            operation = self.declared_by.get(constraint.name) or operation_of(self.name, constraint)
+            yield Source("constraint", constraint.name), operation
         for index in meta.indexes:
             plain = CreateIndexConcurrentlyIfMissing(self.name, index)
             yield Source("index", index.name), self.declared_by.get(index.name, plain)
@@ -403,11 +405,6 @@ class CreateTableIfMissing(Convergent, CreateModel):
 
     def _parts(self, site: Site, found: Table | None) -> Iterator[Convergent]:
         return (part for _, part in self.sources(site, found))
-
-    def _operation_of(self, constraint: Any) -> Convergent:
-        kinds: Any = {CheckConstraint: AddCheckIfMissing, UniqueConstraint: AddUniqueIfMissing}
-        made = next((kinds[kind] for kind in kinds if isinstance(constraint, kind)), Exclusion)
-        return self.declared_by.get(constraint.name) or made(self.name, constraint)
 
 
 def _removed(operation: Operation) -> tuple[str, str]:

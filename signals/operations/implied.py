@@ -17,7 +17,7 @@ from .catalog.tables import Constraint, Table
 from .components import guards
 from .components.columns import collation_of, gains_index
 from .components.constraints import drop_constraint, same_check
-from .components.indexes import rename_index
+from .components.indexes import rename_index, with_renamed_index
 from .create_index import CreateIndexConcurrentlyIfMissing
 from .findings import Finding, Snapshot, Status
 from .names import MAX_NAME_BYTES, shortened
@@ -160,7 +160,7 @@ def pattern_column(index: CatalogIndex) -> str | None:
     """Return the column of an index for LIKE, which Django adds to a unique or indexed text, or None."""
     if len(index.keys) != 1 or not index.keys[0][1].endswith("_pattern_ops"):
         return None
-    return _bare(index.keys[0][0]) if index.predicate is None else None
+    return bare_name(index.keys[0][0]) if index.predicate is None else None
 
 
 class _OfField(Convergent):
@@ -188,7 +188,7 @@ class _OfField(Convergent):
         index = found.index(part.name) if found else None
         if found is None or index is None or len(index.keys) != 1:
             return part.name, part.name
-        column, columns = _bare(index.keys[0][0]), site.columns_of(part.fields)
+        column, columns = bare_name(index.keys[0][0]), site.columns_of(part.fields)
         is_unique = isinstance(part, UniqueConstraint)
         fields = (each for each in site.model._meta.local_fields if is_index_declared(each))
         others = {each.column for each in fields if each.unique or not is_unique} - set(columns)
@@ -371,12 +371,7 @@ def _as_renamed(snapshot: Snapshot, name: str, proper: str) -> Snapshot:
     found = snapshot.found
     if found is None or name == proper:
         return snapshot
-    indexes = (replace(each, name=proper) if each.name == name else each for each in found.indexes)
-    constraints = (
-        replace(each, name=proper) if each.name == name else each for each in found.constraints
-    )
-    renamed = replace(found, indexes=tuple(indexes), constraints=tuple(constraints))
-    return replace(snapshot, found=renamed)
+    return replace(snapshot, found=with_renamed_index(found, name, proper))
 
 
 def serving(
@@ -414,7 +409,7 @@ def serving(
 
 def _is_on(index: CatalogIndex, columns: Sequence[str], *, in_order: bool = True) -> bool:
     """Return whether the keys of the index are these columns, whatever else it is."""
-    keys = [_bare(key[0]) for key in index.keys]
+    keys = [bare_name(key[0]) for key in index.keys]
     return keys == list(columns) if in_order else sorted(keys) == sorted(columns)
 
 
@@ -426,7 +421,7 @@ def is_index_declared(field: AnyField) -> bool:
 def _is_key(key: tuple[str, ...], found: Table, operator_class: str) -> bool:
     """Return whether an index key is a plain column, ascending, in its collation and the operator class."""
     expression, its_class, collation, order, *_ = key
-    column = found.column(_bare(expression))
+    column = found.column(bare_name(expression))
     is_class = (
         its_class == operator_class if operator_class else not its_class.endswith("_pattern_ops")
     )
@@ -434,5 +429,6 @@ def _is_key(key: tuple[str, ...], found: Table, operator_class: str) -> bool:
     return column is not None and is_class and is_collated and order == "0"
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
+    """Return the column that the key of an index names, without its quotes."""
     return name[1:-1].replace('""', '"') if name.startswith('"') else name

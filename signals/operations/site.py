@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -36,6 +36,8 @@ class Site:
     model: the model with the operation applied.
     db_table: the name of its table, from which Django derives other names, on the probe too.
     before, apps_before: the model, if it existed, and all models, without the operation.
+    options, options_before: those of the model in the states with and without the operation, which may have
+        more than a model can, such as index_together.
     migration: the migration's label in a run of `migrate`, else empty.
     limits: those of the operation on whose behalf another one works here.
     coming: the columns that earlier steps of the plan are going to add.
@@ -49,6 +51,8 @@ class Site:
     apps_before: "StateApps | None" = None
     migration: str = ""
     limits: Mapping[str, float] = field(default_factory=dict, compare=False)
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    options_before: Mapping[str, Any] = field(default_factory=dict, compare=False)
     coming: frozenset[str] = frozenset()
     expands: bool = False
 
@@ -105,6 +109,17 @@ class Site:
         # Django writes a foreign key into ADD COLUMN, where it would be validated under ACCESS EXCLUSIVE.
         editor.sql_create_column_inline_fk = None
         return editor
+
+    def turned(self) -> "Site":
+        """Return the site of the way back: the model there is the one before the operation."""
+        assert self.before is not None  # noqa: S101 - narrows: an alteration has a model before it
+        return replace(
+            self,
+            model=self.before,
+            before=self.model,
+            options=self.options_before,
+            options_before=self.options,
+        )
 
     def column(self, name: str) -> str:
         """Return the column of the field of that name."""

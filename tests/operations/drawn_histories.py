@@ -223,7 +223,8 @@ def _used(model: ModelState, *, together: bool = True) -> set[str]:
         if field.generated:
             found |= set(_names(field.expression))
     if together:
-        found |= {each for names in model.options.get("unique_together") or () for each in names}
+        for option in ("unique_together", "index_together"):
+            found |= {each for names in model.options.get(option) or () for each in names}
     return found
 
 
@@ -408,6 +409,23 @@ def _change_together(draw: Any, _: Any, model: ModelState, _number: int) -> Oper
     return migrations.AlterUniqueTogether(model.name, wanted)
 
 
+def _change_indexed_together(draw: Any, _: Any, model: ModelState, number: int) -> Operation | None:
+    """Draw what migrations of before Django 5.1 do, or give such an index a name."""
+    known = sorted(model.options.get("index_together") or ())
+    if known and draw(st.booleans()):
+        fields = draw(st.sampled_from(known))
+        return migrations.RenameIndex(model.name, new_name=f"index_{number}", old_fields=fields)
+    names = [each for each in _columns(model) if not _is_indexed(model.fields[each])]
+    if not names:
+        return None
+    wanted = {tuple(_some(draw, names))} if not known or draw(st.booleans()) else set()
+    return migrations.AlterIndexTogether(model.name, wanted)
+
+
+def _is_indexed(field: Any) -> bool:
+    return bool(field.unique or getattr(field, "db_index", False))
+
+
 def _change_table(draw: Any, _: Any, model: ModelState, number: int) -> Operation:
     return draw(
         st.sampled_from(
@@ -423,5 +441,6 @@ def _change_table(draw: Any, _: Any, model: ModelState, number: int) -> Operatio
 CHANGES = (
     *(_add_field, _add_field, _alter_field, _alter_field, _alter_field, _rename_field),
     *(_remove_field, _rename_model, _delete_model, _change_indexes, _change_indexes),
-    *(_change_constraints, _change_constraints, _change_together, _change_table),
+    *(_change_constraints, _change_constraints, _change_together, _change_indexed_together),
+    *(_change_table, _change_table),
 )

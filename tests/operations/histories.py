@@ -214,9 +214,10 @@ def _loaded(history: Sequence[Step]) -> list[Migration]:
 
 
 def _insisting(operation: Operation) -> Operation:
-    """Return the operation as one writes it who accepts that a table is rewritten, as Django does."""
-    if hasattr(operation, "allow_rewrite"):
-        operation.allow_rewrite = True
+    """Return the operation as one writes it who accepts that a table is rewritten or locked, as by Django."""
+    for argument in ("allow_rewrite", "allow_blocking_build"):
+        if hasattr(operation, argument):
+            setattr(operation, argument, True)
     return operation
 
 

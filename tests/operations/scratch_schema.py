@@ -140,6 +140,10 @@ SELECT 'index', concat(nullif(n.nspname, '{SCHEMA}') || '.',
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname IN ('{SCHEMA}', '{OTHER_SCHEMA}')
 UNION ALL
+SELECT 'comment', n.nspname, c.relname, d.objsubid::text, d.description, ''
+FROM pg_description d JOIN pg_class c ON c.oid = d.objoid AND d.classoid = 'pg_class'::regclass
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('{SCHEMA}', '{OTHER_SCHEMA}')
+UNION ALL
 SELECT 'enum', n.nspname, t.typname,
     (SELECT string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
     '', ''
@@ -160,6 +164,10 @@ FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
 WHERE n.nspname IN ('{SCHEMA}', '{OTHER_SCHEMA}')
 UNION ALL SELECT 'pg_index', i.indexrelid::bigint, i.xmin::text, i.indrelid::bigint
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname IN ('{SCHEMA}', '{OTHER_SCHEMA}')
+UNION ALL SELECT 'pg_description', d.objoid::bigint, d.xmin::text, d.objsubid
+FROM pg_description d JOIN pg_class c ON c.oid = d.objoid AND d.classoid = 'pg_class'::regclass
+JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname IN ('{SCHEMA}', '{OTHER_SCHEMA}')
 UNION ALL SELECT 'pg_enum', e.oid::bigint, e.xmin::text, 0
 FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace

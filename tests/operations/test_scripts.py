@@ -56,7 +56,8 @@ def test_printing_asks_the_database_nothing(case: Case) -> None:
     assert queries.captured_queries == []
     assert forward.startswith("--\n-- ")
     assert case.describes in forward
-    assert case.name == "backfill" or back.count("\\gexec")
+    has_no_way_back = case.name in ("backfill", "renamed index of index_together")
+    assert has_no_way_back or back.count("\\gexec")
 
 
 def test_printing_a_table_and_its_many_to_many_asks_the_database_nothing() -> None:

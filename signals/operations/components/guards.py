@@ -4,7 +4,7 @@ Names of tables and types are quoted, because PostgreSQL resolves them. Names of
 indexes, and labels, are plain, because they are compared with the catalog.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..catalog.records import RECORDER_TABLE
 from ..errors import REFUSAL
@@ -26,6 +26,13 @@ _KEYS = (
     "ORDER BY u)"
 )
 
+# That queries by the index `i` get what one by its columns alone would give them.
+_IS_PLAIN = (
+    "i.indnatts = i.indnkeyatts AND 0 = ALL (i.indoption) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_opclass o "
+    "WHERE o.oid = ANY (i.indclass) AND o.opcname LIKE '%pattern_ops')"
+)
+
 
 def literal(text: str) -> str:
     """Return the text as an SQL string that means the same whatever standard_conforming_strings is."""
@@ -44,6 +51,11 @@ def has_table(table: str) -> str:
         "EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         f"WHERE c.oid = pg_catalog.to_regclass({literal(table)}) AND ({_IS_OWN}))"
     )
+
+
+def is_filled(table: str) -> str:
+    """Return the condition that the table, which exists, has a row."""
+    return f"EXISTS (SELECT FROM {table})"
 
 
 def is_partitioned(table: str) -> str:
@@ -90,6 +102,64 @@ def has_index_on(table: str, columns: Sequence[str], operator_class: str = "") -
         f"pg_catalog.pg_opclass o WHERE o.oid = i.indclass[0] AND o.opcname {its_class}) "
         "AND EXISTS (SELECT FROM pg_catalog.pg_class x JOIN pg_catalog.pg_am m ON m.oid = x.relam "
         "WHERE x.oid = i.indexrelid AND m.amname = 'btree')",
+    )
+
+
+def drops_of_indexes_on(
+    table: str, columns: Sequence[str], declared: Iterable[str], *, unique: bool, exactly: bool
+) -> str:
+    """Return a SELECT without WHERE, for Statement.question, of the SQL that drops indexes on the columns.
+
+    They are the B-trees without a condition on these columns that are unique, or not.
+
+    declared: the names of those that stay. exactly: whether the columns must be in this order.
+    """
+    step = (
+        "CASE WHEN k.conname IS NOT NULL "
+        f"THEN {literal(f'ALTER TABLE {table} DROP CONSTRAINT ')} || pg_catalog.quote_ident(k.conname) "
+        f"ELSE CASE WHEN {is_partitioned(table)} THEN 'DROP INDEX ' ELSE 'DROP INDEX CONCURRENTLY ' END "
+        "|| i.indexrelid::pg_catalog.regclass::pg_catalog.text END"
+    )
+    return _step_for_each(step, table, columns, declared, unique=unique, exactly=exactly)
+
+
+def rename_of_index_on(
+    table: str, columns: Sequence[str], declared: Iterable[str], name: str
+) -> str:
+    """Return a SELECT without WHERE, for Statement.question, of the SQL that gives an index the quoted name.
+
+    It is a B-tree without a condition on these columns that is not unique. declared: as above.
+    """
+    step = (
+        "'ALTER INDEX ' || i.indexrelid::pg_catalog.regclass::pg_catalog.text || "
+        f"{literal(f' RENAME TO {name}')}"
+    )
+    every = _step_for_each(step, table, columns, declared, unique=False, exactly=True)
+    return f"SELECT f.step FROM ({every} LIMIT 1) f"
+
+
+def _step_for_each(  # noqa: PLR0913 - the step, and which indexes it is for
+    step: str,
+    table: str,
+    columns: Sequence[str],
+    declared: Iterable[str],
+    *,
+    unique: bool,
+    exactly: bool,
+) -> str:
+    """Return a SELECT of the step for each index `i` on the columns, and its constraint `k` if it has one."""
+    keys = f"ARRAY[{', '.join(map(literal, columns))}]"
+    is_on = f"{_KEYS} = {keys}" if exactly else f"{_KEYS} @> {keys}"
+    named = "".join(f" AND x.relname <> {literal(name)}" for name in sorted(declared))
+    kind = "i.indisunique" if unique else f"NOT i.indisunique AND {_IS_PLAIN}"
+    return (
+        f"SELECT d.step FROM (SELECT {step} AS step "
+        "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid "
+        "JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree' "
+        "LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = i.indrelid AND k.conindid = i.indexrelid "
+        f"AND k.contype = 'u' WHERE i.indrelid = pg_catalog.to_regclass({literal(table)}) "
+        f"AND {kind} AND NOT i.indisprimary AND i.indpred IS NULL "
+        f"AND i.indnkeyatts = {len(columns)} AND {is_on}{named}) d"
     )
 
 
@@ -162,6 +232,18 @@ def has_index(table: str, name: str, *, valid: bool | None = None) -> str:
         f"WHERE i.indrelid = pg_catalog.to_regclass({literal(table)}) "
         f"AND c.relname = {literal(name)}{condition})"
     )
+
+
+def has_comment(table: str, column: str, text: str | None) -> str:
+    """Return the condition that the table, or its column, has the comment; None or '': that it has none."""
+    oid = f"pg_catalog.to_regclass({literal(table)})"
+    found = f"pg_catalog.obj_description({oid}, 'pg_class')"
+    if column:
+        found = (
+            "(SELECT pg_catalog.col_description(attrelid, attnum) FROM pg_catalog.pg_attribute "
+            f"WHERE attrelid = {oid} AND attname = {literal(column)})"
+        )
+    return f"{found} IS NOT DISTINCT FROM {literal(text) if text else 'NULL'}"
 
 
 def has_primary_key(table: str) -> str:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from django.db.models import Index as DeclaredIndex
 
@@ -191,6 +193,22 @@ def plan_index(
 def rename_index(site: Site, name: str, to: str, found: Table | None) -> str:
     """Return SQL that renames an index. It locks the index alone; readers and writers go on."""
     return f"ALTER INDEX {site.beside_table(name, found)} RENAME TO {site.quote(to)}"
+
+
+def with_renamed_index(found: Table, name: str, to: str) -> Table:
+    """Return the table in which the index or constraint of that name has another one."""
+
+    def new(each: str | None) -> Any:
+        return to if each == name else each
+
+    return replace(
+        found,
+        indexes=tuple(
+            replace(each, name=new(each.name), constraint=new(each.constraint))
+            for each in found.indexes
+        ),
+        constraints=tuple(replace(each, name=new(each.name)) for each in found.constraints),
+    )
 
 
 def definition_on_table(site: Site, wanted: Index) -> str:

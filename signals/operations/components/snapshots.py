@@ -56,6 +56,7 @@ def question(
         tuple(filter(None, (collation_of(site, field) for field in declared))),
         family=family,
         new=to_build and operation.component == "table",
+        details=operation.reads_details,
     )
 
 

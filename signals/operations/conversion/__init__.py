@@ -15,8 +15,8 @@ from django.db.migrations.state import ProjectState
 from ..base import Convergent
 from ..migrate.walk import advance
 from .atomicity import TransactionNeed, is_of_state_alone, transaction_need
-from .classes import stand_in
-from .fields import SENT_AGAIN, alter_field, is_same_declaration
+from .classes import SENT_AGAIN, stand_in
+from .fields import alter_field, is_same_declaration
 
 _PART_STAYS = "one of its operations on the database stays as it is: {}"
 
@@ -226,8 +226,7 @@ def _with_needs(changes: Sequence[Change], app_label: str, state: ProjectState) 
         needs = set()
         sends = not change.is_kept or change.reason or isinstance(change.original, Convergent)
         for operation in change.operations:
-            is_comment = type(operation) is migrations.AlterField and not change.is_kept
-            if sends and change.reason != SENT_AGAIN and not is_comment:
+            if sends and change.reason != SENT_AGAIN:
                 needs.add(transaction_need(operation, app_label, state, new))
             advance(operation, app_label, state)
         made = next(

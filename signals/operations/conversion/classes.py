@@ -8,16 +8,12 @@ from django.db.migrations.operations.models import AlterOrderWithRespectTo
 from django.db.migrations.state import ProjectState
 
 from .. import OPERATIONS
-from .fields import SENT_AGAIN
 
+SENT_AGAIN = "it is one short statement, which may be sent again"
 _NAME = "the names in a database do not tell whether it is done"
 _STAYS: dict[type[Operation], str] = {
-    migrations.RenameIndex: _NAME,
     migrations.AlterModelTable: _NAME,
-    migrations.AlterUniqueTogether: "declare a UniqueConstraint instead, for AddUniqueIfMissing",
-    migrations.AlterIndexTogether: "declare an Index instead, for CreateIndexConcurrentlyIfMissing",
     AlterOrderWithRespectTo: "no field declares its column",
-    migrations.AlterModelTableComment: SENT_AGAIN,
     migrations.DeleteModel: "a table of that name, with its rows, may not be the declared one",
     migrations.RunPython: "its effect is unknown (BackfillInBatches fills a column)",
     migrations.RunSQL: "its effect is unknown",
@@ -25,7 +21,7 @@ _STAYS: dict[type[Operation], str] = {
     postgres.ValidateConstraint: SENT_AGAIN,
 }
 _UNKNOWN = "no convergent operation stands in for it"
-_NO_KIND = "only checks and uniquenesses have a convergent operation"
+_NO_KIND = "its class is no check, uniqueness or exclusion of Django's own"
 
 
 def stand_in(operation: Operation, before: ProjectState, app_label: str) -> Operation | str:

@@ -4,7 +4,6 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -16,12 +15,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from .. import OPERATIONS
-from ..alteration import Alteration, FieldFacts, altered_field
+from ..alteration import Alteration, FieldFacts
 from ..components.foreign_keys import has_db_constraint
 from ..contract import OF_A_KEY
 from ..site import AnyField
 
-SENT_AGAIN = "it is one short statement, which may be sent again"
 _MANY_TO_MANY = "it changes the table behind a ManyToManyField"
 _COLUMN = "it renames, adds or removes the column"
 _NUMBERING = "it adds, changes or removes an identity, a sequence or a generated column"
@@ -78,8 +76,6 @@ def alter_field(
     reason = _obstacle(old, new)
     if reason or old == new:
         return [], reason
-    if replace(old, comment=new.comment) == new:
-        return [], SENT_AGAIN
     is_closed = old.is_null and not new.is_null
     value = _fill_value(operation.field, after, connection) if is_closed else None
     if value is _UNKNOWN:
@@ -107,10 +103,6 @@ def _obstacle(old: FieldFacts, new: FieldFacts) -> str:
 
 def _steps(alteration: Alteration) -> Iterator[Operation]:
     """Yield one operation for each change that needs its own, with the state that it leaves."""
-    operation, comment = alteration.operation, alteration.new.comment
-    if alteration.old.comment != comment:
-        commented = altered_field(alteration.before, db_comment=comment)
-        yield migrations.AlterField(operation.model_name, operation.name, commented)
     for each in sorted(OPERATIONS, key=lambda each: each.alteration_turn):
         made = each.from_alteration(alteration)
         if made is not None:

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from psycopg import sql
-
 from ..catalog.details import Details, Sequence, plain_name
 from ..catalog.tables import Table
+from ..components.comments import compare_comment
 from ..findings import Finding, Source, Status
 from ..site import AnyField, Site
 from .history import TABLE_SOURCE
@@ -62,28 +61,22 @@ def _findings(
     site: Site, fields: Iterable[AnyField], found: Table, there: Details
 ) -> Iterator[tuple[Source, Finding]]:
     options: Any = site.model._meta
-    if options.db_table_comment and there.comment != options.db_table_comment:
-        wanted = options.db_table_comment
-        finding = _comment(site, options.db_table, f"TABLE {site.table}", there.comment, wanted)
+    wanted = options.db_table_comment
+    finding = compare_comment(site, options.db_table, there.comment, wanted)
+    if wanted and not finding.status.is_right:
         yield TABLE_SOURCE, finding
     for field in fields:
         column, source = str(field.column), Source("field", field.name)
         if found.column(column) is None:
             continue
         comment = there.comments.get(column)
-        if field.db_comment and comment != field.db_comment:
-            place = f"COLUMN {site.table}.{site.quote(column)}"
-            yield source, _comment(site, column, place, comment, field.db_comment)
+        finding = compare_comment(site, column, comment, field.db_comment, column)
+        if field.db_comment and not finding.status.is_right:
+            yield source, finding
         for sequence in there.sequences:
             if sequence.column == column:
                 for finding in _sequence(site, sequence, found):
                     yield source, finding
-
-
-def _comment(site: Site, name: str, place: str, found: str | None, wanted: str) -> Finding:
-    fix = f"COMMENT ON {place} IS {sql.Literal(wanted).as_string()};"
-    status = Status.DIFFERENT if found else Status.MISSING
-    return Finding("comment", name, site.table, status, found or "", wanted, fix, replaceable=True)
 
 
 def _sequence(site: Site, sequence: Sequence, found: Table) -> Iterator[Finding]:

@@ -33,8 +33,9 @@ class Reconciling(Convergent):
         send_all(self, site, self.script(site))
 
     def script(self, site: Site) -> list[Statement]:
-        sql = self.fix.rstrip(";")
-        return [Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, guards.NEVER)]
+        is_comment = self.component == "comment"
+        lock = Lock.SHARE_UPDATE_EXCLUSIVE if is_comment else Lock.ACCESS_EXCLUSIVE
+        return [Statement(self.fix.rstrip(";"), lock, site.table, guards.NEVER)]
 
 
 def is_catalog_only(fix: str) -> bool:

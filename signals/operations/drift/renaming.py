@@ -1,14 +1,14 @@
 """Declared indexes and constraints that the table has under another name."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..base import Convergent
 from ..catalog.probes import Probe
 from ..catalog.tables import Table
 from ..components import guards
-from ..components.indexes import rename_index
+from ..components.indexes import rename_index, with_renamed_index
 from ..components.snapshots import Case
 from ..convergence import send_all
 from ..findings import Finding, Snapshot, Status
@@ -114,7 +114,7 @@ def candidates(
         for former, definition in _alike(part, found):
             columns = map(site.column, _plain_fields(part))
             if former not in known and all(column in definition for column in columns):
-                yield Candidate(part, name, former, _renamed(found, former, name))
+                yield Candidate(part, name, former, with_renamed_index(found, former, name))
 
 
 def _alike(part: Convergent, found: Table) -> Iterator[tuple[str, str]]:
@@ -136,17 +136,3 @@ def _plain_fields(part: Any) -> Iterable[str]:
     declared = getattr(part, "index", None) or part.constraint
     names: Iterable[str] = (name.removeprefix("-") for name in getattr(declared, "fields", ()))
     return names
-
-
-def _renamed(found: Table, former: str, name: str) -> Table:
-    def new(each: str | None) -> Any:
-        return name if each == former else each
-
-    return replace(
-        found,
-        indexes=tuple(
-            replace(each, name=new(each.name), constraint=new(each.constraint))
-            for each in found.indexes
-        ),
-        constraints=tuple(replace(each, name=new(each.name)) for each in found.constraints),
-    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import migrations, router
@@ -10,7 +11,10 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.fields import FieldOperation
-from django.db.migrations.operations.models import IndexOperation
+from django.db.migrations.operations.models import (
+    AlterTogetherOptionOperation,
+    IndexOperation,
+)
 from django.db.migrations.state import ProjectState
 
 from ..contract import Contract
@@ -23,6 +27,8 @@ from .acceptance import acceptances_of
 from .judging import faults_of
 from .options import LintOptions
 from .steps import Fault, Release, Step
+
+_MAY_BLOCK = (FieldOperation, IndexOperation, AlterTogetherOptionOperation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class Blocking:
 def may_block(loader: MigrationLoader) -> bool:
     """Return whether any of the project's own migrations has an operation that `blocking` may yield."""
     return any(
-        isinstance(each, FieldOperation | IndexOperation) and not isinstance(each, Contract)
+        isinstance(each, _MAY_BLOCK) and not isinstance(each, Contract)
         for migration in loader.disk_migrations.values()
         if _is_checked(migration)
         for each in database_operations(migration.operations)
@@ -97,7 +103,8 @@ def _of_migration(
             release = Release(models=set(inner.models) - existing)
             step = Step(part.original, place, migration, inner, release, connection)
             faults = () if part.is_kept else (each for each in faults_of(step) if each.rule.blocks)
-            model = str(getattr(part.original, "model_name", "")).lower()
+            named: Any = part.original
+            model = str(getattr(named, "model_name", "") or getattr(named, "name", "")).lower()
             if router.allow_migrate(connection.alias, app, model_name=model):
                 yield from ((place, fault, _instead(part)) for fault in list(faults)[:1])
             for operation in part.operations:

@@ -76,7 +76,9 @@ def _remove_index(step: Step) -> Iterator[Fault]:
 
 
 def _add_constraint(step: Step) -> Iterator[Fault]:
-    if not _is(step, migrations.AddConstraint) or not step.is_existing(step.operation.model_name):
+    insists = getattr(step.operation, "allow_blocking_build", False)
+    is_stock = _is(step, migrations.AddConstraint)
+    if not (is_stock or insists) or not step.is_existing(step.operation.model_name):
         return
     match step.operation.constraint:
         case CheckConstraint():
@@ -184,7 +186,7 @@ def _alter_table(step: Step) -> Iterator[Fault]:
 
 def _alter_together(step: Step) -> Iterator[Fault]:
     operation = step.operation
-    if not step.is_existing(operation.name):
+    if isinstance(operation, Contract) or not step.is_existing(operation.name):
         return
     before = step.state.models[step.key(operation.name)].options.get(operation.option_name) or ()
     if {tuple(each) for each in operation.option_value or ()} - {tuple(each) for each in before}:

@@ -68,7 +68,10 @@ EXCLUSION_BLOCKS_ALL = Rule(
     Topic.LOCKS,
     "nobody reads or writes while the index of the exclusion constraint is built, and PostgreSQL knows no "
     "other way",
-    "add it while the table is small or nobody writes, and accept this finding with the reason",
+    "AddExclusionIfMissing refuses a table with rows; add it there with allow_blocking_build=True, while the "
+    "table is small or nobody works, and accept this finding with the reason",
+    is_written=True,
+    blocks=True,
 )
 QUEUES = Rule(
     "L104",

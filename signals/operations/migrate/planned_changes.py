@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.options import normalize_together
 
 from ..catalog.indexes import Index
 from ..catalog.query import quoted
@@ -88,7 +89,11 @@ class PlannedChanges:
                 self.made |= {(finding.table, str(column)) for column in columns}
                 parts = (*options.constraints, *options.indexes)
                 self.built |= {(finding.table, part.name) for part in parts}
-            elif finding.status is Status.MISSING:
+                for option, suffix in (("unique_together", "_uniq"), ("index_together", "_idx")):
+                    for names in normalize_together(site.options.get(option) or ()):
+                        name = site.name_for([site.column(each) for each in names], suffix)
+                        self.built.add((finding.table, name))
+            elif finding.status is Status.MISSING and finding.component != "comment":
                 self.built.add(here)
             elif finding.status is Status.ABSENT:
                 self.built.discard(here)

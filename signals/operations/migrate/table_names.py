@@ -36,7 +36,14 @@ _KEEPING = (
     stock.CreateModel,
     stock.RenameField,
 )
-_REMOVING = (stock.RemoveConstraint, stock.RemoveField, stock.RemoveIndex)
+_REMOVING = (
+    stock.AlterIndexTogether,
+    stock.AlterUniqueTogether,
+    stock.RemoveConstraint,
+    stock.RemoveField,
+    stock.RemoveIndex,
+    stock.RenameIndex,
+)
 
 
 def renamed_tables(

@@ -46,6 +46,9 @@ class Case:
     namesakes: objects of the same name elsewhere, which the operation leaves alone; created before the start.
     after_back: what remains after going back; the start, unless it says otherwise.
     replacing: the same with on_different="replace", where the operation offers it.
+    is_removal: whether the component is gone once the operation is done, where its name does not say so.
+    settled: the statuses for which nothing is to be done, if those are several.
+    absent: the status of the component before the operation, if it is neither missing nor a leftover.
     table: the name of the table when it is done.
     """
 
@@ -64,6 +67,9 @@ class Case:
     component: str = ""
     after_back: str | None = None
     replacing: Callable[[], Any] | None = None
+    is_removal: bool = False
+    settled: frozenset[operations.Status] = frozenset()
+    absent: operations.Status | None = None
     table: str = "part"
 
     def __str__(self) -> str:
@@ -72,12 +78,13 @@ class Case:
     @property
     def removes(self) -> bool:
         """Return whether the component is gone once the operation is done."""
-        return self.operation_class.__name__.endswith("IfPresent")
+        return self.is_removal or self.operation_class.__name__.endswith("IfPresent")
 
     @property
-    def settled_status(self) -> operations.Status:
-        """Return the status of a component for which nothing is to be done."""
-        return operations.Status.ABSENT if self.removes else operations.Status.EXISTS
+    def settled_statuses(self) -> frozenset[operations.Status]:
+        """Return the statuses of components for which nothing is to be done."""
+        status = operations.Status.ABSENT if self.removes else operations.Status.EXISTS
+        return self.settled or frozenset({status})
 
     @property
     def operation_class(self) -> type[Any]:

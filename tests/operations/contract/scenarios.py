@@ -1,6 +1,7 @@
 """Draw databases in which some components are absent, there, unfinished or other ones."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from django.db import models
@@ -111,8 +112,22 @@ TOGETHER = (
 )
 ALL = {each.name: each for each in (*CASES, *TOGETHER)}
 
+# Of each of these one migration declares one, because they are about the same thing.
+ALIKE = (
+    {each for each in ALL if "exclusion" in each},
+    {each for each in ALL if each.startswith("unique together")},
+    {each for each in ALL if "index" in each and "together" in each},
+    {each for each in ALL if "table comment" in each},
+    {"index", "dropped index", "renamed index"},
+)
+OF_AMOUNT = ALIKE[0] | ALIKE[1] | ALIKE[2]
+
 # Of these one migration declares one: they share a name, or one's rows stand against the other.
 CLASHES = (
+    *({one, other} for group in ALIKE for one, other in combinations(sorted(group), 2)),
+    *({"removed column", each} for each in OF_AMOUNT),
+    *({"column type", each} for each in ALIKE[0]),
+    {"column comment", "not null"},
     {"foreign key column", "foreign key column without a constraint"},
     {"unique constraint", "unique index with a condition"},
     {"unique constraint", "backfill"},
@@ -132,7 +147,6 @@ CLASHES = (
     {"removed unique constraint", "unique constraint"},
     {"removed unique constraint", "unique index with a condition"},
     {"removed unique constraint", "backfill"},
-    {"dropped index", "index"},
 )
 
 # What stands around the components: in the clean run too, because it is nobody's business.

@@ -198,7 +198,7 @@ CASES: dict[str, Case] = {
             lambda: INTEGER(null=True),
             lambda: models.BigIntegerField(db_index=True, db_comment="it's"),
         ),
-        f"AlterField {TYPE} SetNotNull",
+        f"AlterColumnComment {TYPE} SetNotNull",
     ),
     "foreign key": Case(
         *altered(
@@ -255,9 +255,9 @@ CASES: dict[str, Case] = {
     ),
     "comment": Case(
         *altered(INTEGER, lambda: INTEGER(db_comment="x")),
-        "AlterField",
-        "it is one short statement, which may be sent again",
+        "AlterColumnComment",
     ),
+    "table comment": Case(*over(migrations.AlterModelTableComment("A", "x")), "AlterTableComment"),
     "words": Case(
         *altered(
             lambda: to("shapes.B", null=False),
@@ -369,27 +369,29 @@ CASES: dict[str, Case] = {
         "CreateTable CreateModel",
         CUT_OFF,
     ),
-    "exclusion": Case(
-        *over(migrations.AddConstraint("A", EXCLUSION)),
-        "AddConstraint",
-        "only checks and uniquenesses have a convergent operation",
-    ),
+    "exclusion": Case(*over(migrations.AddConstraint("A", EXCLUSION)), "AddExclusion"),
     "exclusion gone": Case(
         *over(migrations.RemoveConstraint("A", "e"), options={"constraints": [EXCLUSION]}),
-        "RemoveConstraint",
-        "only checks and uniquenesses have a convergent operation",
+        "RemoveExclusion",
     ),
     "together": Case(
-        *over(migrations.AlterUniqueTogether("A", {("x", "r")})),
-        "AlterUniqueTogether",
-        "declare a UniqueConstraint instead, for AddUniqueIfMissing",
+        *over(migrations.AlterUniqueTogether("A", {("x", "r")})), "AlterUniqueTogether"
+    ),
+    "indexed together": Case(
+        *over(migrations.AlterIndexTogether("A", {("x", "r")})), "AlterIndexTogether"
     ),
     "words of the model": Case(
         *over(migrations.AlterModelOptions("A", {"ordering": ["x"]})), "AlterModelOptions"
     ),
     "renamed": Case(
         *over(migrations.RenameField("A", "x", "y")),
-        "RenameColumnIfNeeded",
+        "RenameColumn",
+    ),
+    "index renamed": Case(
+        *over(
+            migrations.RenameIndex("A", new_name="j", old_name="i"), options={"indexes": [INDEX]}
+        ),
+        "RenameIndex",
     ),
     "order": Case(
         lambda: table(("b", to("shapes.B"))),

@@ -26,7 +26,7 @@ def names(changed: Sequence[Operation]) -> str:
             return f"[{names(operation.database_operations)}]"
         return type(operation).__name__.removesuffix("IfMissing").removesuffix("InBatches")
 
-    endings = ("IfPresent", "IfDifferent", "IfNullable")
+    endings = ("IfPresent", "IfDifferent", "IfNullable", "IfNeeded")
     found = " ".join(map(name, changed))
     for ending in endings:
         found = found.replace(ending, "")

@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             "thing", models.CheckConstraint(condition=models.Q(kind__gt=0), name="thing_check")),
         migrations.AddConstraint("thing", models.UniqueConstraint(fields=["kind"], name="thing_key")),
+        migrations.AlterUniqueTogether("thing", {("kind", "code")}),
         migrations.CreateModel("New", [("id", models.BigAutoField(primary_key=True))]),
         migrations.AddField("new", "x", models.IntegerField(null=True, db_index=True)),
         migrations.RemoveIndex("thing", "beside"),
@@ -36,6 +37,7 @@ FOUND = [
     "Add field code to item: nobody reads or writes while the index is built",
     "Add field shelf to item: nobody reads or writes while its foreign key is checked and its index built",
     "Alter field kind on item: nobody reads or writes while the table or its indexes are rewritten",
+    "Alter unique_together for thing (1 constraint(s)): nobody reads or writes while the index is built",
     "Create constraint thing_check on model thing: nobody reads or writes while the rows are scanned",
     "Create constraint thing_key on model thing: nobody reads or writes while the index is built",
     "Create index thing_kind on field(s) kind of model thing: writers wait while the index is built",

@@ -81,7 +81,7 @@ def write_models(folder: Path) -> None:
 
 def run_command(project: Project, *words: str, code: int = 0, **env: str) -> tuple[str, str]:
     done = project.manage(*words, **env)
-    assert done.returncode == code, done.stderr
+    assert done.returncode == code, done.stderr + done.stdout
     return done.stdout, done.stderr
 
 
@@ -103,6 +103,7 @@ def write_migration(project: Project, name: str, source: str, app: str = "mill")
 
 HISTORY = """\
 from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateRangeField
 from django.db import migrations, models
 
 
