@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.chain.nodes import Nodes
-from signals.chain.windows import WALLET_TRANSFERS, Measured, without_jit
+from signals.chain.windows import WALLET_TRANSFERS, Measured, planned_for_groups
 
 ASKED_AGAIN: Final = timedelta(days=1)
 """The age from which on an account without code is asked for again, because it may have some by now."""
@@ -32,13 +32,20 @@ LIMIT %(limit)s
 """
 # First those of loops; if some are left between wallets, all that the loops are measured against.
 _IN_LOOPS: Final = f"""{_LOOPED}
-SELECT DISTINCT pg_catalog.encode(account, 'hex')
-FROM loops CROSS JOIN LATERAL (VALUES (one), (other)) AS side(account)
+SELECT pg_catalog.encode(account, 'hex')
+FROM (
+    SELECT DISTINCT account
+    FROM loops CROSS JOIN LATERAL (VALUES (one), (other)) AS side(account)
+) each
 WHERE {_UNKNOWN}"""  # noqa: S608
 _BESIDE_LOOPS: Final = f"""{_LOOPED}
-SELECT DISTINCT pg_catalog.encode(account, 'hex')
-FROM wallets CROSS JOIN LATERAL (VALUES (sender), (receiver)) AS side(account)
-WHERE token_id IN (SELECT token_id FROM loops) AND {_UNKNOWN}"""  # noqa: S608
+SELECT pg_catalog.encode(account, 'hex')
+FROM (
+    SELECT DISTINCT account
+    FROM wallets CROSS JOIN LATERAL (VALUES (sender), (receiver)) AS side(account)
+    WHERE token_id IN (SELECT token_id FROM loops)
+) each
+WHERE {_UNKNOWN}"""  # noqa: S608
 _STORE: Final = """
 INSERT INTO chain_accounts AS a (chain, address, is_contract, checked_at)
 SELECT %(chain)s, pg_catalog.decode(address, 'hex'), is_contract, pg_catalog.statement_timestamp()
@@ -76,6 +83,6 @@ def learn_accounts(
 def _read(
     connection: BaseDatabaseWrapper, question: str, parameters: Mapping[str, Any]
 ) -> list[str]:
-    with without_jit(connection) as cursor:
+    with planned_for_groups(connection) as cursor:
         cursor.execute(question, parameters)
         return [address for (address,) in cursor.fetchall()]

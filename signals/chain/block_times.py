@@ -39,7 +39,8 @@ class BlockTimes:
             if found.time <= moment:
                 low = found
             else:
-                step, high = self._step(found, moment, step), found
+                # At least twice as far, so that no course of times, as a lying node may give, makes it long.
+                step, high = max(2 * step, self._step(found, moment, step)), found
         return self._between(low, high, moment)
 
     def _step(self, found: Block, moment: datetime, last: int) -> int:

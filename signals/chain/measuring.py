@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.chain.storing import Lease
-from signals.chain.windows import WALLET_TRANSFERS, Measured, without_jit
+from signals.chain.windows import WALLET_TRANSFERS, Measured, planned_for_groups
 from signals.choices import WINDOW_MINUTES
 
 CALC_VERSION: Final = 2
@@ -163,5 +163,5 @@ def measure(
       addresses and known pools on either side; from 0 to 1, and 0 where no such value moved.
     """
     parameters: dict[str, Any] = {**measured.parameters(ids), "run": lease.run}
-    with without_jit(connection) as cursor:
+    with planned_for_groups(connection) as cursor:
         cursor.execute(_MEASURE, parameters)

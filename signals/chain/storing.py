@@ -186,7 +186,7 @@ def store_range(
     }
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         # What a crash of the server loses is read again: cursor and transfers are lost together.
-        cursor.execute("SET LOCAL synchronous_commit = off")
+        cursor.execute("SET LOCAL synchronous_commit = off; SET LOCAL work_mem = '32MB'")
         cursor.execute(_MOVE, parameters)
         if cursor.rowcount != len(ids):
             raise LeaseLost

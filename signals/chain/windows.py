@@ -110,12 +110,13 @@ def find_windows(chain: str, last: Block, times: BlockTimes, pools: Iterable[str
 
 
 @contextmanager
-def without_jit(connection: BaseDatabaseWrapper) -> Iterator[Any]:
-    """Yield a cursor in a transaction whose statements are not compiled (JIT).
+def planned_for_groups(connection: BaseDatabaseWrapper) -> Iterator[Any]:
+    """Yield a cursor in a transaction for statements that group the transfers of a window.
 
-    The planner may know the tables from when they were empty or small, and would spend more on that than
-    the statements take. The setting ends with the transaction; within the caller's it stays.
+    They are not compiled (JIT), which takes longer than they do where the planner knows the tables from
+    when they were small, and have memory for a hundred thousand groups. The settings end with the
+    transaction; within the caller's they stay.
     """
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL jit = off")
+        cursor.execute("SET LOCAL jit = off; SET LOCAL work_mem = '64MB'")
         yield cursor

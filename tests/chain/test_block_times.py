@@ -35,6 +35,19 @@ def test_the_first_block_after_a_moment_is_found(seed: int) -> None:
     assert len(asked) == len(set(asked)) < 20 * 34
 
 
+def test_a_node_whose_times_make_no_sense_is_not_asked_for_ever() -> None:
+    """Each block says that the one before it is the last of the window."""
+    asked: list[int] = []
+
+    def read(number: int) -> Block:
+        asked.append(number)
+        return block(number, 10_000_000)
+
+    found = BlockTimes(read, block(2**62, 10_000_001))
+    assert found.first_after(datetime.fromtimestamp(9_999_999, UTC)) == 0
+    assert len(asked) < 70
+
+
 def test_blocks_of_one_length_take_a_few_headers() -> None:
     """Twenty million blocks of 12 s, and the five moments that three windows need."""
     asked: list[int] = []
