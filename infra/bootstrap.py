@@ -36,7 +36,7 @@ COMPILE = (
     *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--upgrade"),
     *("--generate-hashes", "--no-annotate", "--no-header", "pyproject.toml"),
 )
-SITE = ("--group", "app", "--group", "server", "--group", "throttle")
+SITE = ("--group", "app", "--group", "server", "--group", "throttle", "--extra", "evm")
 
 
 class SetupError(Exception):
@@ -166,6 +166,7 @@ def clean() -> None:
         *(
             ROOT / name
             for name in (
+                ".anvil",
                 ".postgres",
                 ".venv",
                 ".venv-peers",

@@ -8,7 +8,7 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django_extensions.db.fields import CreationDateTimeField, ModificationDateTimeField
 
-from signals import action_models, indexes  # noqa: F401 - Django looks for all models in here
+from signals import action_models, chain_models, indexes  # noqa: F401 - Django looks for all models in here
 from signals.choices import (
     WINDOW_MINUTES,
     Decision,
@@ -174,7 +174,11 @@ class Signal(models.Model):
 
 
 class OnchainFeature(models.Model):
-    """Measurements of a token on its chain, over the `window_minutes` that end at `as_of_ts`."""
+    """Measurements of a token on its chain, over the `window_minutes` that end at `as_of_ts`.
+
+    Those of pull_features rest on the logs from `from_block` to `to_block`, whose hash is `block_hash`; the
+    block range of others is not known. `top10_share` rests on all blocks up to `to_block`.
+    """
 
     chain = models.TextField()
     address = models.TextField()
@@ -187,6 +191,9 @@ class OnchainFeature(models.Model):
     self_loop_ratio = NumericField(null=True, blank=True)
     calc_version = models.IntegerField(db_default=1)
     created_at = models.DateTimeField(db_default=now())
+    from_block = models.BigIntegerField(null=True, blank=True)
+    to_block = models.BigIntegerField(null=True, blank=True)
+    block_hash = models.TextField(null=True, blank=True)
 
     class Meta:
         db_table = "onchain_features"

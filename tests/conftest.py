@@ -16,6 +16,8 @@ from django.db import connection
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test.utils import setup_databases, teardown_databases
 
+from benchmarks.pulling.anvil import PACKAGE as ANVIL_PACKAGE
+from benchmarks.pulling.anvil import find_anvil
 from tests.browser import NAMES
 from tests.migrations.chain import LAST_MIGRATION, build_legacy
 from tests.postgres import run_server
@@ -33,7 +35,10 @@ BROWSER_TESTS = [
     "admin/test_pages_browser.py",
     "operations/drift/admin_page/test_page_browser.py",
 ]
+NODE_TESTS = ["benchmarks/test_pulling.py", "chain/test_anvil.py"]
 collect_ignore = [] if HAS_BROWSER else BROWSER_TESTS
+if find_anvil() is None:
+    collect_ignore = [*collect_ignore, *NODE_TESTS]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,10 +54,14 @@ def pytest_configure(config: pytest.Config) -> None:
     stack.callback(close_server_session)
 
 
-def pytest_report_header() -> str:
-    if HAS_BROWSER:
-        return "browser tests: collected"
-    return "browser tests: not collected, there is no browser (apt-get install chromium, or CHROMIUM=/path)"
+def pytest_report_header() -> list[str]:
+    browser, node = "collected", "collected"
+    if not HAS_BROWSER:
+        browser = "not collected, there is no browser (apt-get install chromium, or CHROMIUM=/path)"
+    if find_anvil() is None:
+        install = f"npm install --prefix .anvil {ANVIL_PACKAGE}@1.7.1"
+        node = f"not collected, there is no anvil ({install}, or ANVIL=/path)"
+    return [f"browser tests: {browser}", f"tests of a real node: {node}"]
 
 
 # What an ordinary run and CI draw is the same each time; a nightly run looks for what is new, and

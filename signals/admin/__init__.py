@@ -13,6 +13,7 @@ Texts come from posts, so every column escapes them (columns.py, cells.py).
 
 from django.contrib import admin
 
+from signals.admin.chain_cursor import ChainCursorAdmin, ChainStateAdmin
 from signals.admin.event import EventAdmin
 from signals.admin.onchain_feature import OnchainFeatureAdmin
 from signals.admin.signal import SignalAdmin
@@ -22,6 +23,8 @@ from signals.admin.verification_rules import VerificationRulesAdmin
 from signals.admin.verification_run import VerificationRunAdmin
 
 __all__ = [
+    "ChainCursorAdmin",
+    "ChainStateAdmin",
     "EventAdmin",
     "OnchainFeatureAdmin",
     "SignalAdmin",

@@ -12,6 +12,7 @@ from signals.texts import shortened
 from signals.verification.errors import ConfigurationError
 from signals.verification.review.explanation import CheckedCondition, Explanation, explain
 from signals.verification.review.explanation_output import (
+    blocks_text,
     condition_text,
     short_number,
     way_text,
@@ -49,6 +50,7 @@ def _explained(explanation: Explanation | None, viewer: Viewer) -> dict[str, Any
     return {
         "reason": shortened(reason(explanation), _MOST),
         "verdict": verdict,
+        "blocks": blocks_text(explanation.blocks) if explanation.blocks else "",
         "verdict_url": viewer.url(SignalEvent, verdict.event) if verdict else "",
         "rules_urls": list(rules_urls({verdict.rules_sha256}, viewer).values()) if verdict else [],
         "conditions": [_condition(*each) for each in conditions],

@@ -95,7 +95,7 @@ class OnchainFeatureAdmin(PipelineAdmin):
             {
                 "fields": (
                     *("addr_active", "tx_count", "growth_ratio", "top10_share", "self_loop_ratio"),
-                    *("calc_version", "created_at"),
+                    *("calc_version", "from_block", "to_block", "block_hash", "created_at"),
                 )
             },
         ),

@@ -13,13 +13,14 @@ time is over:
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import F, Model, OrderBy, QuerySet, Value
 from django.db.models.functions import Collate, Lower
 
+from signals.chain_models import ChainCursor, ChainState
 from signals.expressions import newest_event, newest_id, symbol_key, token_address_key
 from signals.models import (
     Event,
@@ -360,6 +361,8 @@ _TOKEN: Final = Kind(
     _at_address,
     newest_id,
 )
+_TOKEN_OF_CURSOR: Final = replace(_TOKEN, about=ChainCursor)
+_CHAIN: Final = Kind("chain", "whose name is", ChainState, _read_text, _column("pk"))
 _RUN: Final = Kind("run", "of the run", SignalEvent, _read_run, _column("run"), newest_id)
 _NUMBER_OF_RUN: Final = Kind("number", "whose number is", VerificationRun, _read_run, _column("pk"))
 _SHA256: Final = Kind(
@@ -380,6 +383,8 @@ KINDS: Final[Mapping[Any, tuple[Kind, ...]]] = {
     SignalEvent: (*_OF_SIGNAL, _NUMBER_OF_SIGNAL, _number(SignalEvent), _RUN),
     SignalVerification: (*_OF_SIGNAL, _NUMBER_OF_SIGNAL),
     OnchainFeature: (_TOKEN, _number(OnchainFeature)),
+    ChainCursor: (_TOKEN_OF_CURSOR, _number(ChainCursor)),
+    ChainState: (_CHAIN,),
     VerificationRun: (_NUMBER_OF_RUN,),
     VerificationRules: (_SHA256,),
 }
@@ -395,6 +400,8 @@ PATHS: Final[Mapping[tuple[Any, Any], str]] = {
     (SignalVerification, Signal): "signal__",
     (SignalVerification, Event): "signal__event__",
     (OnchainFeature, OnchainFeature): "",
+    (ChainCursor, ChainCursor): "",
+    (ChainState, ChainState): "",
     (VerificationRun, VerificationRun): "",
     (VerificationRules, VerificationRules): "",
 }

@@ -2,13 +2,14 @@
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
-from django.core.management.base import CommandError, OutputWrapper
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.db import DatabaseError, InterfaceError
 from django.utils.dateparse import parse_datetime
 
@@ -74,6 +75,35 @@ def address(text: str) -> tuple[str, int]:
             f"{text[:100]!r} is not an address (write it as 9100 or 0.0.0.0:9100)"
         )
     return host or "127.0.0.1", int(port)
+
+
+def add_monitoring_arguments(parser: CommandParser, unit: str) -> None:
+    """Add the options by which a command that works unit by unit is watched."""
+    parser.add_argument(
+        "--prometheus", type=Path, metavar="FILE", help=f"write metrics to FILE after each {unit}"
+    )
+    parser.add_argument(
+        "--metrics",
+        type=address,
+        metavar="[HOST:]PORT",
+        help="for --watch: serve metrics there, on the loopback interface without HOST",
+    )
+    parser.add_argument(
+        "--max-age",
+        type=whole_number(10**6),
+        default=300,
+        metavar="SECONDS",
+        help="for --check: the age of a sign of life after which the job is stuck (300)",
+    )
+
+
+def require_watch(options: Mapping[str, Any], unit: str) -> None:
+    """Raise CommandError if metrics are to be served without --watch."""
+    if options["metrics"] and not options["watch"]:
+        raise CommandError(
+            f"--metrics is for --watch (for one {unit}: --prometheus FILE)",
+            returncode=ExitCode.USAGE,
+        )
 
 
 @contextmanager

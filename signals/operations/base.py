@@ -151,9 +151,10 @@ class Convergent(Contract):
             raise NeedsAutocommit(self.describe(), "the connection has autocommit off")
         run = run_of(connection)
         migration, expands = run.migration_of(self), forwards and run.expands
+        known = run.knowing(self) if forwards else self
         targets = [
             (operation, replace(place, migration=migration, limits=self.limits, expands=expands))
-            for operation, place in self.targets(site)
+            for operation, place in known.targets(site)
         ]
         if not forwards:
             targets.reverse()

@@ -13,7 +13,7 @@ from signals.verification.errors import NotMigrated
 REQUIRED_MIGRATIONS: Final = (
     *("0012_signal_state", "0013_signal_events", "0014_verification_runs"),
     *("0016_verification_margin", "0018_signal_actions"),
-    "0019_verification_ranges",
+    *("0019_verification_ranges", "0020_chain_tables"),
 )
 """Migrations that must be recorded as applied."""
 

@@ -67,11 +67,11 @@ class Settings:
         _warn_of_unknown(environ)
         return cls(
             mode=_mode(environ, "ONCHAIN_RULES", Mode.OFF),
-            delay=_seconds(environ, "ONCHAIN_VERIFICATION_DELAY_SEC", 180),
-            timeout=_seconds(environ, "ONCHAIN_VERIFICATION_TIMEOUT_SEC", 720),
-            ttl=_seconds(environ, "ONCHAIN_VERDICT_TTL_SEC", 900),
+            delay=whole_seconds(environ, "ONCHAIN_VERIFICATION_DELAY_SEC", 180),
+            timeout=whole_seconds(environ, "ONCHAIN_VERIFICATION_TIMEOUT_SEC", 720),
+            ttl=whole_seconds(environ, "ONCHAIN_VERDICT_TTL_SEC", 900),
             rules_file=_path(environ, "ONCHAIN_RULES_FILE", SHIPPED_RULES),
-            lease=_seconds(environ, "ONCHAIN_LEASE_SEC", 300, least=10),
+            lease=whole_seconds(environ, "ONCHAIN_LEASE_SEC", 300, least=10),
             max_failures=_share(environ, "ONCHAIN_MAX_FAILURES", "0.1"),
             min_checks=_whole_number(environ, "ONCHAIN_MIN_CHECKS", 20),
             chain_aliases=_aliases(environ, "ONCHAIN_CHAIN_ALIASES"),
@@ -86,18 +86,24 @@ NAMES = (
 )
 """The variables that are settings of the job."""
 
+PULL_NAMES = (
+    *("ONCHAIN_RPC_URL", "ONCHAIN_CONFIRMATIONS", "ONCHAIN_POOLS"),
+    "ONCHAIN_PULL_LATELY_SEC",
+)
+"""The variables that are settings of pull_features, which the job leaves alone."""
+
 
 def _warn_of_unknown(environ: Mapping[str, str]) -> None:
     """Log each ONCHAIN_ variable that is no setting, because it may be a misspelled one."""
     for name in sorted(environ):
-        if name.startswith("ONCHAIN_") and name not in NAMES:
+        if name.startswith("ONCHAIN_") and name not in NAMES + PULL_NAMES:
             _warn_once(name)
 
 
 @cache
 def _warn_once(name: str) -> None:
     """Log the variable once in the life of the process, which may read the settings each minute."""
-    alike = get_close_matches(name, NAMES, n=1, cutoff=0.9)
+    alike = get_close_matches(name, NAMES + PULL_NAMES, n=1, cutoff=0.9)
     fix = f"did you mean {alike[0]}?" if alike else "it is ignored"
     logger.warning("%s is no setting (%s)", name, fix)
 
@@ -109,7 +115,8 @@ def _mode(environ: Mapping[str, str], name: str, default: Mode) -> Mode:
     return _MODES[text.lower()]
 
 
-def _seconds(environ: Mapping[str, str], name: str, default: int, least: int = 0) -> timedelta:
+def whole_seconds(environ: Mapping[str, str], name: str, default: int, least: int = 0) -> timedelta:
+    """Return a variable as a time; raise SettingError if it is no number of whole seconds."""
     text = environ.get(name, str(default))
     if not (re.fullmatch(r"[0-9]{1,9}", text) and least <= int(text) <= MAX_SECONDS):
         raise SettingError(name, text, f"set it to whole seconds, {least} to {MAX_SECONDS}")

@@ -33,7 +33,7 @@ EVM_CHAINS: Final = frozenset((
 CHAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 _NAMED: Final = re.compile(rf"({CHAIN_NAME.pattern}):([^\s:]{{1,200}})(?::.*)?", re.DOTALL)
 _BARE: Final = re.compile(r"[^\s:]{1,200}")
-_EVM: Final = re.compile(r"0[xX][0-9a-fA-F]{40}")
+EVM_ADDRESS: Final = re.compile(r"0[xX][0-9a-fA-F]{40}")
 _BASE58: Final = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,44}")
 
 
@@ -66,7 +66,7 @@ def fold_address(address: str) -> str:
     0x and 40 hexadecimal digits are folded to lower case on every chain, because the case of a letter is
     only a checksum there (EIP-55). All others are case-sensitive.
     """
-    return address.lower() if _EVM.fullmatch(address) else address
+    return address.lower() if EVM_ADDRESS.fullmatch(address) else address
 
 
 def resolve(
@@ -100,7 +100,7 @@ def resolve_with_source(
 
 def token_at(chain: str, address: str) -> Token | None:
     """Return the token at that address of a folded chain, or None if the chain has no such addresses."""
-    if chain in EVM_CHAINS and not _EVM.fullmatch(address):
+    if chain in EVM_CHAINS and not EVM_ADDRESS.fullmatch(address):
         return None
     return Token(chain, fold_address(address))
 
@@ -119,6 +119,6 @@ def _on_chain_of(chain: str, example: str, address: str) -> Token | None:
 
 
 def _form(address: str) -> str:
-    if _EVM.fullmatch(address):
+    if EVM_ADDRESS.fullmatch(address):
         return "evm"
     return "base58" if _BASE58.fullmatch(address) else "other"

@@ -1,4 +1,4 @@
-"""Running the job again and again in one process, through restarts of the database."""
+"""Running a job again and again in one process, through restarts of the database."""
 
 import logging
 import random
@@ -67,7 +67,18 @@ def watch(
     on_end: Callable[[RunReport], None],
     on_batch: OnBatch | None = None,
 ) -> None:
-    """Do a run every so many seconds until `stop` is set.
+    """Do a run every so many seconds until `stop` is set; see repeat()."""
+
+    def run() -> None:
+        report = run_job(options, stop=stop, on_batch=on_batch, on_end=on_end)
+        if report.stopped:
+            raise report.stopped
+
+    repeat(run, every, stop)
+
+
+def repeat(run: Callable[[], object], every: float, stop: Stop) -> None:
+    """Call `run` every so many seconds until `stop` is set.
 
     Runs start at multiples of the interval after the first one, plus a jitter; those that a long run
     overtook are left out. Between runs the connection is closed. While the database does not answer, the
@@ -77,7 +88,7 @@ def watch(
     failures = 0
     while not stop.soon.is_set():
         try:
-            report = run_job(options, stop=stop, on_batch=on_batch, on_end=on_end)
+            run()
         except (OperationalError, InterfaceError) as error:
             connections[DEFAULT_DB_ALIAS].close()
             if stop.soon.is_set():
@@ -87,10 +98,9 @@ def watch(
             logger.warning("the database does not answer, again in %.1f s: %s", pause, error)
             stop.soon.wait(pause)
             continue
+        finally:
+            connections[DEFAULT_DB_ALIAS].close()
         failures = 0
-        connections[DEFAULT_DB_ALIAS].close()
-        if report.stopped:
-            raise report.stopped
         elapsed = monotonic() - first
         pause = every - elapsed % every + random.uniform(0, JITTER * every)  # noqa: S311
         stop.soon.wait(pause)

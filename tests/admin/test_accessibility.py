@@ -11,6 +11,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from signals.admin.token import token_url
+from signals.chain_models import ChainCursor, ChainState
 from signals.models import OnchainFeature, Signal, VerificationRules, VerificationRun
 from tests.admin.pages import MODELS
 from tests.admin.sample_rows import make_feature, make_signal, make_verdict, make_verification
@@ -40,6 +41,10 @@ def make_rows() -> None:
             chain="ethereum",
             address="0x1",
         )
+    ChainState.objects.create(chain="ethereum", chain_id=1, head=7, confirmed=5, error="HTTP 429")
+    ChainCursor.objects.create(
+        chain="ethereum", address="0x1", first_block=0, block=5, attempts=2, error="too large"
+    )
     make_feature(as_of_ts=timezone.now(), growth_ratio=2, top10_share="0.1", addr_active=7)
 
 
@@ -47,7 +52,7 @@ def addresses() -> Iterator[str]:
     yield "/admin/"
     yield "/admin/password_change/"
     yield "/admin/convergent_migrations/schema/"
-    for model in (*MODELS, VerificationRun, VerificationRules):
+    for model in (*MODELS, VerificationRun, VerificationRules, ChainCursor, ChainState):
         yield f"/admin/signals/{model._meta.model_name}/"
         yield f"/admin/signals/{model._meta.model_name}/?q=nothing+at+all"
         row: Any = model._default_manager.first()

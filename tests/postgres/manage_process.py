@@ -44,8 +44,10 @@ PRELOADED = (
     "importlib.metadata",
     "psycopg",
     "pydantic",
+    "web3",
     "yaml",
 )
+_RECURSION_LIMIT = 1000  # of a new interpreter, which web3 raises where it is imported
 # Of the variables that Python reads when it starts, those that a forked process can still heed.
 _HEEDED = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONUTF8"}
 
@@ -179,6 +181,7 @@ def _run(start: _Start, streams: list[Connection]) -> None:
     )
     os.environ.clear()
     os.environ.update(env)
+    sys.setrecursionlimit(_RECURSION_LIMIT)
     tempfile.tempdir = None  # TMPDIR may be another
     os.chdir(start.cwd)
     added = [each for each in env.get("PYTHONPATH", "").split(os.pathsep) if each]

@@ -77,8 +77,9 @@ def by_hand(variables: dict[str, str]) -> dict[str, Any]:
 
 
 def test_there_are_a_database_an_api_a_worker_and_a_watch() -> None:
+    """A client leaves out the puller, which has a profile."""
     services = render(SECRETS)["services"]
-    assert set(services) == {"db", "api", "worker", "schema"}
+    assert set(services) - {"puller"} == {"db", "api", "worker", "schema"}
     assert services["db"]["image"] == "postgres:16"
     assert services["api"]["image"] == services["worker"]["image"]
     assert services["api"]["environment"] == services["worker"]["environment"]
@@ -128,11 +129,29 @@ def test_the_worker_watches_for_all_that_is_due() -> None:
     assert options.metrics == ("0.0.0.0", 9101)  # noqa: S104 - within the network of compose
 
 
+def test_the_puller_watches_where_it_is_asked_for_and_alone_knows_the_nodes() -> None:
+    services = yaml.safe_load(FILE.read_text())["services"]
+    python, manage, name, *words = services["puller"]["command"]
+    assert (python, manage, services["puller"]["profiles"]) == ("python", "manage.py", ["pull"])
+    options = load_command_class("signals", name).create_parser(manage, name).parse_args(words)
+    assert (options.watch, options.json) == (120, True)
+    assert options.metrics == ("0.0.0.0", 9102)  # noqa: S104 - within the network of compose
+    knowing = {name for name, each in services.items() if "ONCHAIN_RPC_URL" in str(each)}
+    assert knowing == {"puller"}
+    shared = services["worker"]["environment"].items()
+    assert shared <= services["puller"]["environment"].items()
+
+
+@pytest.mark.parametrize(
+    ("service", "command"), [("worker", "verify_signal"), ("puller", "pull_features")]
+)
 @pytest.mark.parametrize(("ended", "healthy"), [(0, True), (1, True), (4, False), (6, False)])
-def test_the_worker_is_healthy_unless_it_is_stuck(ended: int, healthy: bool) -> None:
-    kind, probe = yaml.safe_load(FILE.read_text())["services"]["worker"]["healthcheck"]["test"]
+def test_a_worker_is_healthy_unless_it_is_stuck(
+    service: str, command: str, ended: int, healthy: bool
+) -> None:
+    kind, probe = yaml.safe_load(FILE.read_text())["services"][service]["healthcheck"]["test"]
     assert kind == "CMD-SHELL"
-    check = "python manage.py verify_signal --check"
+    check = f"python manage.py {command} --check"
     assert check in probe
     script = probe.replace("$$", "$").replace(check, f"(exit {ended})")
     assert (subprocess.run(["/bin/sh", "-c", script], check=False).returncode == 0) is healthy

@@ -15,7 +15,7 @@ from tests.tooling.test_compose import SECRETS, render
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 CONTRACT = yaml.safe_load((INFRA / "kubernetes-contract.yaml").read_text())
-JOB, CRON, WORKER = yaml.safe_load_all((INFRA / "kubernetes.yaml").read_text())
+JOB, CRON, WORKER, PULLER = yaml.safe_load_all((INFRA / "kubernetes.yaml").read_text())
 
 
 def containers(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -41,6 +41,17 @@ def test_the_workers_of_kubernetes_watch_for_all_that_is_due() -> None:
     probe = worker["livenessProbe"]["exec"]["command"][-1]
     assert parse(probe.partition(" ||")[0].split())["check"] is True
     assert worker["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_pullers_of_kubernetes_watch_the_chains() -> None:
+    (puller,) = containers(PULLER["spec"])
+    options = parse(puller["command"])
+    assert (options["watch"], options["json"]) == (120, True)
+    (port,) = puller["ports"]
+    assert options["metrics"] == ("0.0.0.0", port["containerPort"])  # noqa: S104 - within the pod
+    probe = puller["livenessProbe"]["exec"]["command"][-1]
+    assert parse(probe.partition(" ||")[0].split())["check"] is True
+    assert puller["securityContext"]["readOnlyRootFilesystem"] is True
 
 
 @pytest.mark.parametrize(
@@ -82,7 +93,7 @@ def test_the_job_after_the_rollout_contracts() -> None:
 
 
 def test_the_rules_ask_for_metrics_that_are_written() -> None:
-    group, _ = yaml.safe_load((INFRA / "prometheus-rules.yml").read_text())["groups"]
+    group, *_ = yaml.safe_load((INFRA / "prometheus-rules.yml").read_text())["groups"]
     asked = set()
     for rule in group["rules"]:
         assert {"alert", "expr", "labels", "annotations"} <= set(rule)

@@ -284,3 +284,24 @@ def test_a_way_that_is_taken_leads_to_its_decision(
         own = lists.get(way.decision or Decision.HOLD, ())
         if is_taken(way, changed) and all(each.holds(changed[each.feature]) for each in own):
             assert evaluate(rules, 60, changed).decision == way.decision
+
+
+@pytest.mark.django_db
+def test_the_blocks_that_the_evidence_rests_on_are_named_while_it_is_there(
+    rules_on: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row of another window, and one of another time, are not the evidence."""
+    make_upgradable()
+    signal = make_signal()
+    block_hash = "0x" + 64 * "c"
+    evidence = OnchainFeature.objects.filter(address=ADDRESS)
+    evidence.update(chain="eth", from_block=100, to_block=164, block_hash=block_hash)
+    make_features(window_minutes=30, to_block=7, chain="eth")
+    verify_signals(now=NOW)
+    make_features(age=4 * MINUTE, to_block=8, chain="eth")
+    assert explained(signal, capsys)["blocks"] == {"first": 100, "last": 164, "hash": block_hash}
+    call_command("verify_signal", "--explain", str(signal.pk))
+    line = f"blocks        100 to 164, whose hash is {block_hash}"
+    assert line in capsys.readouterr().out.splitlines()
+    evidence.delete()
+    assert explained(signal, capsys)["blocks"] is None

@@ -100,7 +100,7 @@ def test_a_database_that_does_not_answer_leaves_one_metric(
 
 
 def names_in_rules() -> Iterator[str]:
-    _, group = yaml.safe_load((ROOT / "infra/prometheus-rules.yml").read_text())["groups"]
+    _, group, _ = yaml.safe_load((ROOT / "infra/prometheus-rules.yml").read_text())["groups"]
     for rule in group["rules"]:
         assert {"alert", "expr", "labels", "annotations"} <= set(rule)
         found = re.findall(r"signals_(\w+)", rule["expr"])

@@ -75,9 +75,9 @@ def test_a_wrong_value_is_told_with_the_fix(name: str, value: str, fix: str) -> 
 
 def test_a_variable_that_is_no_setting_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
-        Settings.read({"ONCHAIN_RULE": "on", "ONCHAIN_RPC_URL": "x", "OTHER": "y"})
+        Settings.read({"ONCHAIN_RULE": "on", "ONCHAIN_COLOUR": "x", "OTHER": "y"})
     assert [record.getMessage() for record in caplog.records] == [
-        "ONCHAIN_RPC_URL is no setting (it is ignored)",
+        "ONCHAIN_COLOUR is no setting (it is ignored)",
         "ONCHAIN_RULE is no setting (did you mean ONCHAIN_RULES?)",
     ]
 

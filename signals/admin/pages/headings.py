@@ -6,6 +6,7 @@ from typing import Final
 
 from django.db.models import Model
 
+from signals.chain_models import ChainCursor, ChainState
 from signals.models import OnchainFeature, SignalEvent
 
 _HEADINGS: Final = MappingProxyType(
@@ -49,6 +50,9 @@ _HEADINGS: Final = MappingProxyType(
         "top10_share": "Top-10 share (0 to 1)",
         "self_loop_ratio": "Self-loop ratio (0 to 1)",
         "calc_version": "Version of the collector",
+        "from_block": "First block",
+        "to_block": "Last block",
+        "block_hash": "Hash of the last block",
         "next_check_at": "Next check",
         "leased_until": "Claimed until",
         "rules_sha256": "Rules (SHA-256)",
@@ -62,6 +66,24 @@ _OF_MODELS: Final[Mapping[type[Model], Mapping[str, str]]] = MappingProxyType(
     {
         SignalEvent: {"created_at": "When", "confidence": "Confidence (0 to 1)"},
         OnchainFeature: {"created_at": "Stored"},
+        ChainCursor: {
+            "first_block": "History begins at block",
+            "block": "Read up to block",
+            "block_at": "Time of that block",
+            "kept_from": "Transfers kept from block",
+            "wanted_at": "Wanted by a signal",
+            "pulled_at": "Read to the end",
+            "attempts": "Failed pulls in a row",
+            "retry_at": "Tried again",
+        },
+        ChainState: {
+            "head": "Newest block",
+            "head_at": "Time of the newest block",
+            "confirmed": "Newest confirmed block",
+            "confirmed_at": "Time of that block",
+            "heartbeat_at": "Last sign of life",
+            "passed_at": "Last whole pass",
+        },
     }
 )
 

@@ -2,25 +2,25 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
+from wsgiref.simple_server import WSGIServer
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from signals.management.arguments import (
     ExitCode,
-    address,
+    add_monitoring_arguments,
     chain_name,
     errors_as_exit_codes,
     point_in_time,
+    require_watch,
     say,
     whole_number,
 )
 from signals.management.progress import RunProgress
+from signals.management.serving import serving
 from signals.verification.candidates import Selection
 from signals.verification.errors import TooManyFailures
 from signals.verification.health import read_health, revive
@@ -73,15 +73,7 @@ class Command(BaseCommand):
             "--since", type=point_in_time, metavar="TIME", help="only signals since that time"
         )
         parser.add_argument("--json", action="store_true", help="print JSON, one object a run")
-        parser.add_argument(
-            "--prometheus", type=Path, metavar="FILE", help="write metrics to FILE after each run"
-        )
-        parser.add_argument(
-            "--metrics",
-            type=address,
-            metavar="[HOST:]PORT",
-            help="for --watch: serve metrics there, on the loopback interface without HOST",
-        )
+        add_monitoring_arguments(parser, "run")
         ways = parser.add_mutually_exclusive_group()
         ways.add_argument(
             "--dry-run", action="store_true", help="write nothing, print what would be written"
@@ -102,20 +94,9 @@ class Command(BaseCommand):
         ways.add_argument(
             "--revive-dead", action="store_true", help="revive all dead signals (died --since)"
         )
-        parser.add_argument(
-            "--max-age",
-            type=number(10**6),
-            default=300,
-            metavar="SECONDS",
-            help="for --check: the age of a sign of life after which the job is stuck (300)",
-        )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
-        if options["metrics"] and not options["watch"]:
-            raise CommandError(
-                "--metrics is for --watch (for one run: --prometheus FILE)",
-                returncode=ExitCode.USAGE,
-            )
+        require_watch(options, "run")
         with errors_as_exit_codes():
             require_migrations(connection)
             if options["check"]:
@@ -143,6 +124,9 @@ class Command(BaseCommand):
         has_metrics = options["prometheus"] or options["metrics"]
         aliases = Settings.read(os.environ).chain_aliases if has_metrics else {}
 
+        def serve(host: str, port: int) -> WSGIServer:
+            return serve_metrics(host, port, aliases)
+
         def on_end(report: RunReport) -> None:
             progress.end()
             if options["prometheus"]:
@@ -150,7 +134,7 @@ class Command(BaseCommand):
             say(self.stdout, show(report))
 
         try:
-            with stopped_by_signals(stop), self._serving(options["metrics"], aliases), progress:
+            with stopped_by_signals(stop), serving(options["metrics"], serve), progress:
                 if options["watch"]:
                     watch(chosen, options["watch"], stop, on_end, progress.advance)
                     return
@@ -160,26 +144,6 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=ExitCode.STOPPED) from error
         except Interrupted as error:
             raise CommandError(str(error), returncode=ExitCode.KILLED + error.number) from error
-
-    @contextmanager
-    def _serving(self, place: tuple[str, int] | None, aliases: Mapping[str, str]) -> Iterator[None]:
-        """Serve the metrics meanwhile."""
-        if place is None:
-            yield
-            return
-        try:
-            server = serve_metrics(*place, aliases)
-        except OSError as error:
-            host, port = place
-            raise CommandError(
-                f"the metrics cannot be served at {host}:{port}: {error.strerror}",
-                returncode=ExitCode.UNAVAILABLE,
-            ) from error
-        try:
-            yield
-        finally:
-            server.shutdown()
-            server.server_close()
 
     def _raise_findings(self, report: RunReport) -> None:
         if report.stopped:

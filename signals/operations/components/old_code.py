@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 
+from django.db.backends.utils import names_digest
 from django.db.models import Expression
 from django.db.models.sql import UpdateQuery
 from django.utils import timezone
@@ -91,7 +92,10 @@ def make_trigger(  # noqa: PLR0913 - the parts of a trigger
     columns: as in OldCodeTrigger. body: what the function does before it returns the row.
     when: the condition on which it is called. before: SQL of the same transaction, to run first.
     """
-    function = site.beside_table(site.name_for(columns, f"_{NAME}"))
+    digest = names_digest(
+        site.db_table, *columns, length=8
+    )  # two tables may have columns of these names
+    function = site.beside_table(shortened("_".join([NAME, digest, *columns])))
     arguments = ", ".join(map(guards.literal, columns))
     condition = f" WHEN ({when})" if when else ""
     done = guards.has_trigger(site.table, name)

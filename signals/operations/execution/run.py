@@ -16,6 +16,9 @@ from django.utils.connection import ConnectionProxy
 class Plan(Protocol):
     """The plan of a run of `migrate`."""
 
+    def knowing(self, operation: Any) -> Any:
+        """Return the operation, or a copy that knows what its migration alters later."""
+
     def migration_of(self, operation: Any) -> str:
         """Return the label of the operation's migration; empty if the operation is not in the plan."""
 
@@ -112,6 +115,10 @@ class Run:
         """Forget the plan."""
         self._plan, self._at, self.verbosity = None, None, 1
         self.answers.forget()
+
+    def knowing(self, operation: Any) -> Any:
+        """Return the operation, or a copy that knows what its migration alters later."""
+        return self._plan.knowing(operation) if self._plan else operation
 
     def migration_of(self, operation: Any) -> str:
         """Return the label of the operation's migration; empty outside a plan."""

@@ -1,7 +1,7 @@
 """Read the catalog for several operations of a plan at once, and check the plan before its first change."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -70,9 +70,27 @@ class MigratePlan:
             for migration, _ in plan
             for operation in convergent(migration.operations)
         }
+        self._originals: dict[int, Any] = {}
+        self._knowing: dict[int, Any] = {}
+
+    def knowing(self, operation: Any) -> Any:
+        """Return the operation, or a copy with `altered_later` set if its migration alters its field later.
+
+        A migration that died after it altered the field begins again with the operation.
+        """
+        own = self._migrations.get(id(operation))
+        if own is None or operation.altered_later is None:
+            return operation
+        known = self._knowing.get(id(operation))
+        if known is None:
+            known = operation.knowing_altered(altered_after(operation, own.operations))
+            self._knowing[id(operation)] = known
+            self._originals.setdefault(id(known), operation)
+        return known
 
     def migration_of(self, operation: Any) -> str:
         """Return the label of the operation's migration; empty if the operation is not in the plan."""
+        operation = self._originals.get(id(operation), operation)
         migration = self._migrations.get(id(operation))
         return f"{migration.app_label}.{migration.name}" if migration else ""
 
@@ -100,6 +118,7 @@ class MigratePlan:
 
     def _around(self, operation: Any) -> tuple[list[Operation], list[Operation]]:
         """Return the operations of the operation's app in the plan before it, and those after it."""
+        operation = self._originals.get(id(operation), operation)
         own = self._migrations.get(id(operation))
         operations = [
             each
@@ -127,7 +146,7 @@ class MigratePlan:
         if len(row) == 1 or migration is None:
             answers.begin()
             return
-        located = _foreseeable(self._connection, before.clone(), [(migration, row)])
+        located = _foreseeable(self._connection, before.clone(), [(migration, row)], self.knowing)
         _read_at_once(self._connection, ((each.operation, each.site) for each in located))
 
     def look_ahead(self, operation: Any, before: ProjectState) -> None:
@@ -135,7 +154,7 @@ class MigratePlan:
 
         def look() -> None:
             state, rest = self._rest(operation, before)
-            _require_no_stops(self._connection, state, rest)
+            _require_no_stops(self._connection, state, rest, self.knowing)
 
         retry_without_timeouts(self._connection, look)
 
@@ -157,6 +176,17 @@ class MigratePlan:
             for each in self._forwards
             if (each.app_label, each.name) not in applied
         ]
+
+
+def altered_after(operation: Operation, operations: Sequence[Operation]) -> set[tuple[str, str]]:
+    """Return the lower-cased names of the models and fields that the operations behind this one alter."""
+    found: set[tuple[str, str]] = set()
+    for each in reversed(list(in_database(operations))):
+        if each is operation:
+            return found
+        if isinstance(each, AlterField):
+            found.add((each.model_name_lower, each.name_lower))
+    return set()
 
 
 def _row_of(operation: Operation, operations: Sequence[Operation]) -> list[Operation]:
@@ -200,13 +230,14 @@ def _require_no_stops(
     connection: BaseDatabaseWrapper,
     state: ProjectState,
     rest: Sequence[tuple[Migration, Sequence[Operation]]],
+    knowing: Callable[[Any], Any],
 ) -> None:
     """Raise DifferentDefinition for the first component at which the rest of the plan would stop.
 
     Leave out columns of a type that the plan creates, and components that an earlier operation of the plan
     changes.
     """
-    planned = list(_foreseeable(connection, state, rest))
+    planned = list(_foreseeable(connection, state, rest, knowing))
     _read_at_once(connection, ((each.operation, each.site) for each in planned), _OF_A_LOOK_AHEAD)
     changes = PlannedChanges()
     for step in planned:
@@ -241,8 +272,11 @@ def _foreseeable(
     connection: BaseDatabaseWrapper,
     state: ProjectState,
     rest: Sequence[tuple[Migration, Sequence[Operation]]],
+    knowing: Callable[[Any], Any],
 ) -> Iterator[_Step]:
     """Yield the convergent operations of the plan, as far as they can be judged by now.
+
+    knowing: gives an operation as it runs in its migration.
 
     Of each app those are the operations up to the first one that is not convergent, and the later ones that
     create tables, for their names alone.
@@ -263,7 +297,7 @@ def _foreseeable(
             site = operation.locate(label, connection, after, before)
             if site is not None:
                 known = deepcopy(names[label])
-                yield _Step(migration, operation, site, known, label in opaque)
+                yield _Step(migration, knowing(operation), site, known, label in opaque)
                 names[label].take(operation, site)
                 if isinstance(operation, RenameModel):
                     names[label].take_stock(connection, label, walked)

@@ -31,6 +31,7 @@ from ..renamed_table import RenamedTable
 from ..site import Site
 from ..statements import Lock, Statement
 from .planned_changes import PlannedChanges
+from .preflight import altered_after
 from .table_names import IndexNames, Walked, renamed_tables, tables_of
 from .walk import state_at, state_of_applied, steps
 
@@ -131,14 +132,11 @@ def _preview_operation(
     if site is None:
         return None
     in_the_way = _in_the_way(connection, label, walked, site, names)
-    expands = run_of(connection).expands and not backwards
-    targets = [(each, replace(place, expands=expands)) for each, place in operation.targets(site)]
+    targets = _targets(operation, site, migration, forwards=not backwards)
     if not changes.moved.isdisjoint(_tables_at_work(site, targets)):
         if names is not None:
             _take_renames(changes, connection, label, walked)
         return OperationPreview(operation.describe(), (_UNKNOWN,))
-    if backwards:
-        targets.reverse()
     try:
         require_no_stop(operation, in_the_way)
         sent = [
@@ -208,6 +206,18 @@ def _require_transactional(operation: Contract, statements: Sequence[Statement])
     for statement in statements:
         if not statement.transactional:
             raise NeedsAutocommit(operation.describe(), statement.sql)
+
+
+def _targets(
+    operation: Convergent, site: Site, migration: Migration, *, forwards: bool
+) -> list[tuple[Contract, Site]]:
+    """Return the operation's targets in the order in which they run."""
+    known = operation
+    if forwards:
+        known = operation.knowing_altered(altered_after(operation, migration.operations))
+    expands = run_of(site.connection).expands and forwards
+    targets = [(each, replace(place, expands=expands)) for each, place in known.targets(site)]
+    return targets if forwards else targets[::-1]
 
 
 def _in_the_way(

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -13,6 +13,7 @@ from ..catalog.objects import CatalogObject
 from ..catalog.query import quoted
 from ..drift.rows import Row
 from ..findings import Finding, Status
+from ..names import NAME
 from .comparing import NAMED_BY_DEFAULT, ComparedObjects, Pair, is_implied
 from .recreating import is_replaceable, recreation, site_of
 from .replaying import FailedMigration
@@ -126,7 +127,8 @@ class Comparison:
 
     def _is_told(self, row: Row, pair: Pair, told: Mapping[_Place, Row]) -> bool:
         """Return whether a row of the ordinary survey tells the difference, or a pattern ignores it."""
-        if any(fnmatchcase(pair.any.label, each) for each in self.ignored):
+        is_ignored = any(fnmatchcase(pair.any.label, each) for each in self.ignored)
+        if is_ignored or (pair.wanted is None and _is_for_old_code(pair.any, told.values())):
             return True
         finding = row.finding
         places = {_place(finding), *map(_place_of, _both(pair))}
@@ -317,6 +319,17 @@ def _is_final(row: Row) -> bool:
     """Return whether the row tells all that is to be told of its component."""
     is_judged = row.finding.component in _JUDGED and not row.finding.note
     return is_judged or not row.finding.status.is_right
+
+
+def _is_for_old_code(each: CatalogObject, rows: Iterable[Row]) -> bool:
+    """Return whether the object belongs to what the phase expand left, of which a row tells.
+
+    That is a trigger and its function, or a view and its comment.
+    """
+    if each.kind in ("trigger", "function"):
+        return each.name.startswith(f"{NAME}_")
+    views = [row.finding.name for row in rows if row.finding.component == "view"]
+    return each.kind in ("view", "comment") and each.name.removeprefix("view ") in views
 
 
 def _is_unexplained(row: Row) -> bool:

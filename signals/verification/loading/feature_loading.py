@@ -42,7 +42,7 @@ ON CONFLICT ({_KEY}) DO UPDATE
 SET calc_version = excluded.calc_version, addr_active = excluded.addr_active,
     tx_count = excluded.tx_count, growth_ratio = excluded.growth_ratio,
     top10_share = excluded.top10_share, self_loop_ratio = excluded.self_loop_ratio,
-    created_at = excluded.created_at
+    created_at = excluded.created_at, from_block = NULL, to_block = NULL, block_hash = NULL
 WHERE f.calc_version < excluded.calc_version
 RETURNING xmax = 0
 """  # noqa: S608

@@ -16,7 +16,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals.choices import Decision, Note, SignalState
 from signals.verification.errors import RulesError
-from signals.verification.features import DECIDING_WINDOW, MAX_EVIDENCE_AGE, MIN_PERCENTILE_ROWS
+from signals.verification.features import (
+    ADDRESS_KEY,
+    DECIDING_WINDOW,
+    MAX_EVIDENCE_AGE,
+    MIN_PERCENTILE_ROWS,
+    EvidenceReader,
+)
 from signals.verification.readable import readable
 from signals.verification.review.intervals import possible_decisions
 from signals.verification.rules import FEATURE_RANGES, Condition, Operator, Rules
@@ -42,6 +48,15 @@ WHERE e.signal_id = %(signal)s AND e.type = 'onchain_verify'
 ORDER BY e.id DESC
 LIMIT 1
 """
+
+# The measurement is found by its key, under any name of the chain; what pull_features withdrew is gone.
+_BLOCKS: Final = f"""
+SELECT f.from_block, f.to_block, {readable("f.block_hash")}
+FROM onchain_features f
+WHERE f.chain = ANY (%(chains)s::text[]) AND {ADDRESS_KEY} = %(address)s
+    AND f.window_minutes = %(window)s AND f.as_of_ts = %(as_of)s AND f.to_block IS NOT NULL
+LIMIT 1
+"""  # noqa: S608 - constants of modules
 
 _OPPOSITE: Final[Mapping[Operator, Operator]] = {
     Operator.AT_LEAST: Operator.BELOW,
@@ -76,6 +91,15 @@ class StoredVerdict:
     rules_sha256: str
     run: str
     rules: Rules | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSpan:
+    """The blocks that a measurement rests on, of which `block_hash` is that of the last."""
+
+    first: int
+    last: int
+    block_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +157,7 @@ class Explanation:
     """What is known of a signal at the time `now`; `state` is None if the signal was deleted.
 
     `token` and `source` are what its event says now, which may differ from the token of the verdict.
+    `blocks` are those of the evidence, None if it was not measured by pull_features, or is gone.
     """
 
     signal: int
@@ -147,6 +172,7 @@ class Explanation:
     upgrade_if: tuple[CheckedCondition, ...]
     downgrade_if: tuple[CheckedCondition, ...]
     ways: tuple[Way, ...]
+    blocks: BlockSpan | None = None
 
 
 def explain(
@@ -176,6 +202,7 @@ def explain(
         upgrade_if=_checked(rules.upgrade_if, verdict.features) if verdict and rules else (),
         downgrade_if=_checked(rules.downgrade_if, verdict.features) if verdict and rules else (),
         ways=_ways(verdict) if verdict else (),
+        blocks=_blocks(connection, verdict, aliases) if verdict else None,
     )
 
 
@@ -238,6 +265,24 @@ def parse_kept_rules(sha256: str, text: str) -> Rules | None:
         return parse_rules(Path(sha256), text.encode())
     except RulesError:
         return None
+
+
+def _blocks(
+    connection: BaseDatabaseWrapper, verdict: StoredVerdict, aliases: Mapping[str, str]
+) -> BlockSpan | None:
+    """Return the blocks that the evidence of the verdict rests on, if its measurement is still there."""
+    if verdict.token is None or verdict.as_of is None:
+        return None
+    parameters: dict[str, Any] = {
+        "chains": EvidenceReader(aliases).spellings(connection).get(verdict.token.chain, []),
+        "address": verdict.token.address,
+        "window": verdict.window_minutes,
+        "as_of": verdict.as_of,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_BLOCKS, parameters)
+        row = cursor.fetchone()
+    return BlockSpan(*row) if row else None
 
 
 def _last_check(status: str, row: list[Any]) -> LastCheck:

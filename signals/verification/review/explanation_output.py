@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from signals.verification.review.explanation import (
+    BlockSpan,
     CheckedCondition,
     Explanation,
     StoredVerdict,
@@ -30,6 +31,8 @@ def explanation_as_text(explanation: Explanation) -> str:
     lines += _entry("token", _token_lines(explanation))
     if verdict:
         lines += _entry("evidence", _evidence_lines(verdict, explanation.now))
+        if explanation.blocks:
+            lines += _entry("blocks", [blocks_text(explanation.blocks)])
         lines += _entry("rules", [_rules_line(verdict)])
         for name, checked in (
             ("downgrade_if", explanation.downgrade_if),
@@ -56,6 +59,12 @@ def explanation_as_json(explanation: Explanation) -> str:
             "token": _token_text(explanation.token),
             "token_source": explanation.source.value,
             "verdict": _verdict_object(explanation.verdict, explanation.now),
+            "blocks": explanation.blocks
+            and {
+                "first": explanation.blocks.first,
+                "last": explanation.blocks.last,
+                "hash": explanation.blocks.block_hash,
+            },
             "upgrade_if": [_condition_object(each) for each in explanation.upgrade_if],
             "downgrade_if": [_condition_object(each) for each in explanation.downgrade_if],
             "another_verdict": [_way_object(way) for way in explanation.ways],
@@ -88,6 +97,11 @@ def step_text(checked: CheckedCondition, shown: Callable[[Decimal], str] = "{:f}
     """Return the condition with the value that it was checked with."""
     value = "missing" if checked.value is None else shown(checked.value)
     return f"{condition_text(checked)} (is {value})"
+
+
+def blocks_text(blocks: BlockSpan) -> str:
+    """Return the blocks that a measurement rests on."""
+    return f"{blocks.first} to {blocks.last}, whose hash is {blocks.block_hash}"
 
 
 def way_text(way: Way, shown: Callable[[Decimal], str] = "{:f}".format) -> str:

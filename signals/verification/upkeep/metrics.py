@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from wsgiref.simple_server import WSGIServer
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -20,6 +21,8 @@ logger = logging.getLogger("signals.verification")
 
 PERIOD: Final = timedelta(hours=1)
 """The time over which runs and checks are counted."""
+
+Figures = TypeVar("Figures")
 
 
 class JobCollector(Collector):
@@ -34,31 +37,31 @@ class JobCollector(Collector):
             figures = self._read()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("the metrics cannot be read: %s", error)
-            yield _gauge("up", "Whether the database of the job answered.", 0)
+            yield gauge("up", "Whether the database of the job answered.", 0)
             return
-        yield _gauge("up", "Whether the database of the job answered.", 1)
+        yield gauge("up", "Whether the database of the job answered.", 1)
         yield from _backlog(figures.backlog)
-        yield _gauge(
+        yield gauge(
             "oldest_wait_seconds",
             "How long the signal waits that is due the longest.",
             figures.health.wait.total_seconds(),
         )
-        yield _gauge(
+        yield gauge(
             "dead", "Signals that failed too often and are left alone.", figures.health.dead
         )
         if sign := figures.health.last_sign:
             text = "When a run last gave a sign of life, in seconds since 1970."
-            yield _gauge("last_run_timestamp_seconds", text, sign.timestamp())
-        yield _labelled(
+            yield gauge("last_run_timestamp_seconds", text, sign.timestamp())
+        yield labelled(
             "checks_last_hour", "Checks of the last hour by result.", "result", figures.checks
         )
-        yield _labelled(
+        yield labelled(
             "runs_last_hour",
             "Runs of the last hour by outcome.",
             "outcome",
             {outcome.value: figures.runs.get(outcome, 0) for outcome in RunOutcome},
         )
-        yield _labelled(
+        yield labelled(
             "feature_lag_seconds",
             "Age of the newest measurement of a chain.",
             "chain",
@@ -68,50 +71,71 @@ class JobCollector(Collector):
 
 def _backlog(backlog: Backlog) -> Iterator[GaugeMetricFamily]:
     most = f"{MAX_COUNTED:,}"
-    yield _gauge("due", f"Signals whose check is due, above {most} estimated.", backlog.due)
+    yield gauge("due", f"Signals whose check is due, above {most} estimated.", backlog.due)
     text = f"Signals that will be checked again, above {most} estimated."
-    yield _gauge("waiting", text, backlog.waiting)
+    yield gauge("waiting", text, backlog.waiting)
     text = f"Signals that a worker has claimed, of the {most} that are due the longest."
-    yield _gauge("claimed", text, backlog.claimed)
+    yield gauge("claimed", text, backlog.claimed)
 
 
 def write_metrics(file: Path, aliases: Mapping[str, str]) -> None:
+    """Write the figures of the job to the file; see write_collector()."""
+    write_collector(file, JobCollector(_reader(aliases, close=False)))
+
+
+def serve_metrics(host: str, port: int, aliases: Mapping[str, str]) -> WSGIServer:
+    """Serve the figures of the job; see serve_collector()."""
+    return serve_collector(host, port, JobCollector(_reader(aliases, close=True)))
+
+
+def write_collector(file: Path, collector: Collector) -> None:
     """Write the file for node_exporter's textfile collector; replace it at once, so that no half is read.
 
     A file that cannot be written is logged, and the job goes on.
     """
     try:
-        write_to_textfile(str(file), _registry(aliases, close=False))
+        write_to_textfile(str(file), _registry(collector))
     except OSError as error:
         logger.warning("the metrics cannot be written to %s: %s", file, error.strerror)
 
 
-def serve_metrics(host: str, port: int, aliases: Mapping[str, str]) -> WSGIServer:
+def serve_collector(host: str, port: int, collector: Collector) -> WSGIServer:
     """Serve the metrics in a thread of its own, and return the server; raise OSError if it cannot listen."""
-    server, _ = start_http_server(port, host, _registry(aliases, close=True))
+    server, _ = start_http_server(port, host, _registry(collector))
     return server
 
 
-def _registry(aliases: Mapping[str, str], *, close: bool) -> CollectorRegistry:
-    """Return a registry of the job alone; `close` closes the connection of the thread after each reading."""
+def _registry(collector: Collector) -> CollectorRegistry:
+    """Return a registry of this collector alone."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return registry
 
-    def read() -> Statistics:
+
+def _reader(aliases: Mapping[str, str], *, close: bool) -> Callable[[], Statistics]:
+    return reader(lambda session: read_statistics(session, aliases, PERIOD), close=close)
+
+
+def reader(read: Callable[[BaseDatabaseWrapper], Figures], *, close: bool) -> Callable[[], Figures]:
+    """Return a function that reads figures; `close` closes the thread's connection after each reading."""
+
+    def read_once() -> Figures:
         try:
-            return read_statistics(connections[DEFAULT_DB_ALIAS], aliases, PERIOD)
+            return read(connections[DEFAULT_DB_ALIAS])
         finally:
             if close:
                 connections[DEFAULT_DB_ALIAS].close()
 
-    registry = CollectorRegistry()
-    registry.register(JobCollector(read))
-    return registry
+    return read_once
 
 
-def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+def gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    """Return a metric of one value."""
     return GaugeMetricFamily(f"signals_{name}", text, value)
 
 
-def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+def labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    """Return a metric of a value for each label."""
     family = GaugeMetricFamily(f"signals_{name}", text, labels=[label])
     for each, value in sorted(values.items()):
         family.add_metric([each], value)

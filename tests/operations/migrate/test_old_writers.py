@@ -151,6 +151,15 @@ def test_old_code_may_write_null_where_the_field_has_a_default(mill: Project) ->
         query(mill, OLD_CODE[0])
 
 
+def test_a_migration_that_died_before_its_record_begins_again(mill: Project) -> None:
+    release(mill, LENGTH)
+    before = objects(mill)
+    run_command(mill, "migrate", "mill", "0001", "--fake", "-v0")
+    run_command(mill, "migrate_preview", "mill", code=1)
+    run_command(mill, "migrate", "mill", "-v0", **EXPAND)
+    assert objects(mill) == before
+
+
 def test_a_database_default_that_goes_stays_until_contract(mill: Project) -> None:
     release(
         mill,

@@ -106,6 +106,15 @@ def test_contract_leaves_what_migrate_without_phases_makes(mill: Project) -> Non
     assert query(mill, VIEWS) == []
 
 
+def test_the_shadow_tells_nothing_of_the_views(mill: Project) -> None:
+    release(mill, SECOND)
+    found = mill.verify("--shadow", "--json")
+    rows = json.loads(found.stdout)["databases"][0]["components"]
+    statuses = ("undeclared", "different")
+    odd = [(each["component"], each["name"]) for each in rows if each["status"] in statuses]
+    assert odd == [("sequence", "serials")]  # the one that the test makes
+
+
 def test_the_tables_are_those_that_django_makes(mill: Project) -> None:
     write_step(mill, SECOND.replace("operations.RenameTableIfNeeded", "migrations.RenameModel"))
     run_command(mill, "migrate", "mill", "-v0")

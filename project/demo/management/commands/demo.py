@@ -82,7 +82,13 @@ class Command(BaseCommand):
             return
         with transaction.atomic(), connection.cursor() as cursor:
             count = fill_features(cursor, SEED)
-        self._say(f"Loaded {count:,} measurements, the newest of now.")
+        self._say(
+            f"Loaded {count:,} measurements, the newest of now: made up, for there is no node."
+        )
+        self._say(
+            "To measure tokens on their chain: ONCHAIN_RPC_URL=ethereum=https://… manage.py pull_features "
+            "(docs/pull_features.md)."
+        )
 
     def _show_states(self) -> None:
         states = Signal.objects.values_list("state").annotate(Count("id")).order_by("state")
