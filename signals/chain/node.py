@@ -16,11 +16,13 @@ from signals.chain.settings import NodeUrl
 from signals.texts import shortened
 
 # A dependency of web3 raises the limit so far that deep JSON would end the process by a stack overflow.
+# Somebody may have imported it before, so the limit that was found is not taken for granted.
+_DEEPEST: Final = 3000
 _recursion_limit = sys.getrecursionlimit()
 from web3 import HTTPProvider  # noqa: E402 - see above
 from web3.types import RPCEndpoint  # noqa: E402 - the same
 
-sys.setrecursionlimit(_recursion_limit)
+sys.setrecursionlimit(min(_recursion_limit, _DEEPEST))
 
 MAX_ANSWER: Final = 64 * 2**20
 """Bytes of an answer, unpacked, at most; no block has more logs of one token."""

@@ -41,6 +41,7 @@ class AddExclusionIfMissing(Convergent, AddConstraint):
     component = "exclusion"
     stands_for = (migrations.AddConstraint,)
     takes: type[Any] = ExclusionConstraint
+    instead = "insist: allow_blocking_build=True"
 
     def __init__(
         self, model_name: str, constraint: Any, *, allow_blocking_build: bool = False
@@ -109,7 +110,7 @@ class AddExclusionIfMissing(Convergent, AddConstraint):
                 site.table,
                 f"{self.constraint.name} is built while nobody can read or write, and table {site.table} has "
                 "rows",
-                "add it by hand at a quiet time and run again, or insist: allow_blocking_build=True",
+                f"add it by hand at a quiet time and run again, or {self.instead}",
             )
         return [self._rehearse(site), add]
 

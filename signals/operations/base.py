@@ -125,8 +125,9 @@ class Convergent(Contract):
             model._meta.db_table,
             without.apps.get_model(app_label, self.model_key) if before else None,
             without.apps,
-            options=with_operation.models[app_label, self.model_key].options,
-            options_before=before.options if before else {},
+            # Copies, because Django renames a field by writing into the options of the state.
+            options=dict(with_operation.models[app_label, self.model_key].options),
+            options_before=dict(before.options) if before else {},
         )
 
     def read(self, site: Site) -> Snapshot:

@@ -18,6 +18,7 @@ class OtherConstraint(AddExclusionIfMissing):
     """
 
     takes = BaseConstraint
+    instead = "before by AddExclusionIfMissing with allow_blocking_build=True"
 
     def describe(self) -> str:
         return f"Add constraint {self.constraint.name} to {self.model_name} if missing"

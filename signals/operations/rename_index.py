@@ -78,7 +78,8 @@ class RenameIndexIfNeeded(Convergent, RenameIndex):
             finding, *rest = addition.inspect(site, snapshot)
             is_left = former is not None and self._is_same(snapshot, former)
             status = Status.LEFTOVER if is_left else Status.ABSENT
-            return [finding, *rest, Finding("index", name, site.table, status)]
+            other = Finding("index", name, site.table, status)
+            return [finding, *rest, *([other] if name != self.new_name else [])]
         finding, *rest = addition.inspect(site, self._as_renamed(site, snapshot))
         if finding.status is Status.DIFFERENT:
             other = compare_index(site, former.name, found, None)
@@ -149,7 +150,7 @@ class RenameIndexIfNeeded(Convergent, RenameIndex):
     def _former(self, site: Site, found: Table | None) -> CatalogIndex | None:
         """Return the index of the old name; of an index_together any index of its columns alone."""
         name = self._former_name(site)
-        index = found.index(name) if found else None
+        index = found.index(name) if found and name != self.new_name else None
         if found is None or index is not None or self.old_name or found.index(self.new_name):
             return index
         columns = [site.column(each) for each in self.old_fields or ()]

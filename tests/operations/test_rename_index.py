@@ -119,6 +119,23 @@ def test_the_index_of_fields_may_have_any_name(name: str) -> None:
         assert indexes() == {("part_both", True)}
 
 
+@pytest.mark.parametrize("name", [TOGETHER, "theirs"])
+def test_an_index_may_keep_the_name_that_it_has(name: str) -> None:
+    operation = operations.RenameIndexIfNeeded(
+        "part", new_name=TOGETHER, old_fields=("label", "amount")
+    )
+    recreate(PART_TABLE, f"CREATE INDEX {name} ON part (label, amount)")
+    for _ in range(2):
+        forwards(operation, TOGETHER_STATE)
+        assert indexes() == {(TOGETHER, True)}
+    same = operations.RenameIndexIfNeeded("part", new_name="part_former", old_name="part_former")
+    recreate(PART_TABLE, "CREATE INDEX part_former ON part (label)")
+    forwards(same, STATE)
+    backwards(same, STATE)
+    assert psql(printed_sql(same, STATE)).returncode == 0
+    assert indexes() == {("part_former", True)}
+
+
 def test_the_index_of_fields_that_is_declared_by_itself_is_not_renamed() -> None:
     own = models.Index(fields=["label", "amount"], name="own")
     state = project_state(part_model(index_together={("label", "amount")}, indexes=[own]))

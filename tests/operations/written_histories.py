@@ -12,7 +12,9 @@ from django.db.migrations import (
     AddField,
     AddIndex,
     AlterField,
+    AlterIndexTogether,
     AlterModelTable,
+    AlterModelTableComment,
     AlterUniqueTogether,
     CreateModel,
     DeleteModel,
@@ -20,6 +22,7 @@ from django.db.migrations import (
     RemoveField,
     RemoveIndex,
     RenameField,
+    RenameIndex,
     RenameModel,
     SeparateDatabaseAndState,
 )
@@ -358,6 +361,67 @@ NAMES: dict[str, list[Step]] = {
     ],
 }
 
+PAIR = models.Index(fields=["a", "b"], name="pair")
+PAIRED = {"a": models.IntegerField(null=True), "b": models.IntegerField(null=True)}
+PERIOD = ExclusionConstraint(name="apart", expressions=[("r", "&&")])
+
+
+def paired(**options: Any) -> CreateModel:
+    return CreateModel("Part", [ID, *PAIRED.items()], options)
+
+
+SETS_AND_NAMES: dict[str, list[Step]] = {
+    "an index that is renamed twice and goes": [
+        paired(indexes=[PAIR]),
+        RenameIndex("part", new_name="second", old_name="pair"),
+        RenameIndex("part", new_name="third", old_name="second"),
+        RemoveIndex("part", "third"),
+    ],
+    "an index whose old name another one gets": [
+        paired(indexes=[PAIR]),
+        RenameIndex("part", new_name="second", old_name="pair"),
+        AddIndex("part", models.Index(fields=["b"], name="pair")),
+    ],
+    "an index of index_together that gets a name": [
+        paired(index_together={("a", "b")}),
+        RenameIndex("part", new_name="named", old_fields=("a", "b")),
+        RemoveIndex("part", "named"),
+    ],
+    "an index of index_together of a table of another name that gets a name": [
+        paired(index_together={("a", "b")}),
+        AlterModelTable("part", "Table 1"),
+        RenameIndex("part", new_name="named", old_fields=("a", "b")),
+    ],
+    "sets that get another order, and go": [
+        paired(unique_together={("a", "b")}, index_together={("a", "b")}),
+        AlterUniqueTogether("part", {("b", "a")}),
+        AlterIndexTogether("part", {("b", "a")}),
+        AlterUniqueTogether("part", set()),
+        AlterIndexTogether("part", set()),
+    ],
+    "sets of a field that is renamed": [
+        paired(),
+        AlterUniqueTogether("part", {("a", "b")}),
+        AlterIndexTogether("part", {("a", "b")}),
+        RenameField("part", "a", "c"),
+        AlterUniqueTogether("part", {("c", "b"), ("b",)}),
+        AlterIndexTogether("part", set()),
+    ],
+    "an exclusion of a table with rows that comes and goes": [
+        model("Part", r=IntegerRangeField(null=True)),
+        AddConstraint("part", PERIOD),
+        RemoveConstraint("part", "apart"),
+    ],
+    "comments that come, change and go": [
+        model("Part", a=char()),
+        AlterModelTableComment("part", "it's new"),
+        AlterField("part", "a", char(db_comment="it's new")),
+        AlterField("part", "a", char(60, db_comment="longer \\ too")),
+        AlterModelTableComment("part", None),
+        AlterField("part", "a", char(60)),
+    ],
+}
+
 HISTORIES = {
     **GENERATED,
     **RESTORED,
@@ -370,4 +434,5 @@ HISTORIES = {
     **DEFAULTS,
     **CLASSES,
     **NAMES,
+    **SETS_AND_NAMES,
 }

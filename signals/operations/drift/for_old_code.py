@@ -3,7 +3,6 @@
 from typing import Any
 
 from ..base import Convergent
-from ..catalog.questions import Question, ask
 from ..catalog.tables import Table
 from ..components.old_code import end_for_old_code, left_for_old_code
 from ..findings import Finding, Snapshot
@@ -19,7 +18,7 @@ class EndForOldCode(Convergent):
     model_name: the model of the table. name: the column, or the view of the table's old name.
     """
 
-    reads_table = False
+    reads_details = True
 
     def __init__(self, model_name: str, name: str) -> None:
         self.model_name, self.name = model_name, name
@@ -29,10 +28,6 @@ class EndForOldCode(Convergent):
 
     def probe(self, site: Site, found: Table) -> list[str]:
         return []
-
-    def read(self, site: Site) -> Snapshot:
-        (found,) = ask(site.connection, [Question(site.table, details=True)])
-        return Snapshot(found)
 
     def inspect(self, site: Site, snapshot: Snapshot) -> list[Finding]:
         found = snapshot.found

@@ -21,10 +21,11 @@ ORDERS = {
     "in front of this one": f'INSTALLED_APPS.insert(0, "{LINEAR}")\n',
 }
 MAKE = ("makemigrations", "mill", "--no-input", "-v0")
-FURTHER = """    last = models.IntegerField(null=True)
+# An order stays Django's operation, and in a migration of its own.
+FURTHER = """    shelf = models.ForeignKey(Shelf, models.CASCADE, null=True)
 
     class Meta:
-        unique_together = [("name", "kind")]
+        order_with_respect_to = "shelf"
         indexes = [models.Index(fields=["kind"], name="item_kind")]
 """
 
