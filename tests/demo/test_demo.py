@@ -43,7 +43,7 @@ def one(url: str, query: str) -> Any:
 
 @pytest.mark.parametrize(
     "line",
-    ["A legacy database", "Applying signals.0006", "Loaded", "ONCHAIN_RULES=on .*verify_signal"],
+    ["A legacy database", "Applying signals.0006", "Made up", "ONCHAIN_RULES=on .*verify_signal"],
 )
 def test_a_killed_demo_is_finished_by_the_next_one(url: str, line: str) -> None:
     with subprocess.Popen(
@@ -61,6 +61,7 @@ def test_a_killed_demo_is_finished_by_the_next_one(url: str, line: str) -> None:
     result = demo(url)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "400 signals, checksum unchanged" in result.stdout
+    assert "ONCHAIN_RPC_URL=ethereum=https://… manage.py pull_features" in result.stdout
     assert re.search(r"User demo, password \S{16} \(", result.stdout)
     assert one(url, "SELECT count(*) FROM signals WHERE state <> 'candidate'")
     assert re.search(r"^signal \d+ is verified\nverdict +upgrade ", result.stdout, re.MULTILINE)

@@ -46,6 +46,7 @@ class Command(BaseCommand):
         self._manage("verify_schema", "signals", "0012")
         self._head("On-chain features")
         self._load_features()
+        self._tell_of_nodes()
         # The second run makes the moves that the first one withheld.
         for rules in ("off", "on"):
             self._head(f"Verified with ONCHAIN_RULES={rules}")
@@ -82,12 +83,12 @@ class Command(BaseCommand):
             return
         with transaction.atomic(), connection.cursor() as cursor:
             count = fill_features(cursor, SEED)
+        self._say(f"Made up {count:,} measurements, the newest of now.")
+
+    def _tell_of_nodes(self) -> None:
         self._say(
-            f"Loaded {count:,} measurements, the newest of now: made up, for there is no node."
-        )
-        self._say(
-            "To measure tokens on their chain: ONCHAIN_RPC_URL=ethereum=https://… manage.py pull_features "
-            "(docs/pull_features.md)."
+            "Nothing here reads a chain. With a node, this measures the tokens of signals: "
+            "ONCHAIN_RPC_URL=ethereum=https://… manage.py pull_features (docs/pull_features.md)."
         )
 
     def _show_states(self) -> None:
