@@ -41,7 +41,6 @@ from .components.old_code import (
 from .contract import OF_A_KEY
 from .create_table import through_table
 from .errors import Refused
-from .execution.run import run_of
 from .findings import Finding, Snapshot
 from .implied import implied
 from .refusals import keep, require_table
@@ -249,16 +248,24 @@ class AddColumnIfMissing(Convergent, AddField):
 
     def _require_value_for_old_code(self, site: Site) -> None:
         """Raise Refused if rows of old code, which do not name the new column, could not be written."""
-        is_in_use = site.expands and not run_of(site.connection).creates_model_of(self)
-        if is_in_use and needs_value(site, self._added(site)):
-            raise Refused(
-                self.describe(),
-                site.table,
-                f"{self.name} is NOT NULL and has no default, and the release before, which does not know "
-                "it, could not write a row any more",
-                "give it a default or db_default=..., or null=True, then BackfillInBatches and "
-                "SetNotNullIfNullable",
+        added, field = self._added(site), site.field(self.name)
+        fix = "null=True, then BackfillInBatches and SetNotNullIfNullable"
+        if site.expands and needs_value(site, added):
+            reason, fix = (
+                "is NOT NULL and has no default",
+                f"give it a default or db_default, or {fix}",
             )
+        elif site.expands and field.unique and needs_default_for_old_code(added, is_unique=True):
+            reason, fix = "is unique and has one default for all rows", f"give it {fix}"
+        else:
+            return
+        raise Refused(
+            self.describe(),
+            site.table,
+            f"{self.name} {reason}, and the release before, which does not know it, could not write rows "
+            "any more",
+            fix,
+        )
 
     def _added(self, site: Site) -> AnyField:
         """Return the field for ADD COLUMN, with the default that existing rows are to get."""

@@ -150,7 +150,8 @@ class Convergent(Contract):
         if not (editor.collect_sql or connection.in_atomic_block or connection.get_autocommit()):
             raise NeedsAutocommit(self.describe(), "the connection has autocommit off")
         run = run_of(connection)
-        migration, expands = run.migration_of(self), forwards and run.expands
+        migration = run.migration_of(self)
+        expands = forwards and run.expands and not run.creates_model_of(self)
         known = run.knowing(self) if forwards else self
         targets = [
             (operation, replace(place, migration=migration, limits=self.limits, expands=expands))

@@ -55,12 +55,16 @@ def default_in_expand(site: Site, found: Column, target: Column) -> str | None:
     return for_old_code(found.default, target.type)
 
 
-def needs_default_for_old_code(field: AnyField, column: Column | None = None) -> bool:
+def needs_default_for_old_code(
+    field: AnyField, column: Column | None = None, *, is_unique: bool = False
+) -> bool:
     """Return whether an INSERT that does not name the field's column would fail, and a default would do.
 
-    column: the column as it is; None if it is still to be added.
+    column: the column as it is; None if it is still to be added. is_unique: leave out a default that differs
+    from row to row, with which a unique column does not fail.
     """
     is_strict = not field.null and is_of_python(field)
+    is_strict = is_strict and not (is_unique and field.default is uuid.uuid4)
     if column is None or not is_strict:
         return is_strict
     has_value = column.default is not None or column.numbered or column.generated
@@ -92,9 +96,8 @@ def make_trigger(  # noqa: PLR0913 - the parts of a trigger
     columns: as in OldCodeTrigger. body: what the function does before it returns the row.
     when: the condition on which it is called. before: SQL of the same transaction, to run first.
     """
-    digest = names_digest(
-        site.db_table, *columns, length=8
-    )  # two tables may have columns of these names
+    # Two tables may have columns of these names.
+    digest = names_digest(site.db_table, *columns, length=8)
     function = site.beside_table(shortened("_".join([NAME, digest, *columns])))
     arguments = ", ".join(map(guards.literal, columns))
     condition = f" WHEN ({when})" if when else ""
@@ -176,7 +179,7 @@ def _value(site: Site, declared: AnyField) -> str:
     field: Any = declared
     if any(getattr(field, each, False) for each in ("auto_now", "auto_now_add")):
         return "pg_catalog.now()"
-    if field.default in _COMPUTED:
+    if callable(field.default) and field.default in _COMPUTED:
         return _COMPUTED[field.default]
     return compose(site.connection, "%s", [site.editor().effective_default(field)])
 

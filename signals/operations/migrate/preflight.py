@@ -99,12 +99,15 @@ class MigratePlan:
         return any(_declares_again(each, operation) for each in self._around(operation)[1])
 
     def creates_model_of(self, operation: Any) -> bool:
-        """Return whether the plan creates the model before the operation."""
-        earlier, _ = self._around(operation)
-        return any(
-            isinstance(each, CreateModel) and each.name_lower == operation.model_key
-            for each in earlier
-        )
+        """Return whether the plan creates the model before the operation, maybe under another name."""
+        created: set[str] = set()
+        for each in self._around(operation)[0]:
+            if isinstance(each, CreateModel):
+                created.add(each.name_lower)
+            elif isinstance(each, RenameModel) and each.old_name_lower in created:
+                created.add(each.new_name_lower)
+        is_renaming = isinstance(operation, RenameModel)
+        return (operation.old_name_lower if is_renaming else operation.model_key) in created
 
     def makes_not_null(self, operation: Any) -> bool:
         """Return whether the plan makes the operation's field NOT NULL later."""

@@ -201,22 +201,47 @@ def test_a_column_without_a_value_for_old_code_is_refused(mill: Project) -> None
     _, errors = run_command(mill, "migrate", "mill", "-v0", code=1, **EXPAND)
     assert (
         "Add column kind to Item if missing: kind is NOT NULL and has no default, and the release before, "
-        "which does not know it, could not write a row any more"
+        "which does not know it, could not write rows any more"
     ) in errors
-    assert "give it a default or db_default=..., or null=True, then BackfillInBatches and" in errors
+    assert "give it a default or db_default, or null=True, then BackfillInBatches and" in errors
     assert "kind" not in columns(mill)
     run_command(mill, "migrate", "mill", "-v0")
     assert columns(mill)["kind"] == "integer t"
 
 
-def test_a_column_of_a_table_that_the_run_creates_needs_none(unmigrated_project: Project) -> None:
+def test_a_unique_column_needs_a_default_for_each_row(mill: Project) -> None:
+    release(
+        mill,
+        """operations.AddColumnIfMissing(
+            "Item", "key", models.UUIDField(default=uuid.uuid4, unique=True)
+        ),""",
+    )
+    query(mill, OLD_CODE[0])
+    query(mill, OLD_CODE[0])
+    write_step(
+        mill,
+        'operations.AddColumnIfMissing("Item", "code", models.IntegerField(default=0, unique=True)),',
+    )
+    _, errors = run_command(mill, "migrate", "mill", "-v0", code=1, **EXPAND)
+    assert "code is unique and has one default for all rows, and the release before" in errors
+
+
+def test_a_table_that_the_run_creates_has_no_old_code(unmigrated_project: Project) -> None:
     release(unmigrated_project, f'migrations.CreateModel("Other", [{KEY}]),')
     release(
         unmigrated_project,
         f"""operations.CreateTableIfMissing("Item", [{KEY}]),
-        operations.AddColumnIfMissing("Item", "kind", models.IntegerField()),""",
+        operations.AddColumnIfMissing("Item", "kind", models.IntegerField()),
+        operations.AddColumnIfMissing("Item", "size", models.IntegerField(default=1)),
+        operations.RenameTableIfNeeded("Item", "Thing"),
+        operations.RenameColumnIfNeeded("Thing", "id", "number"),
+        operations.RemoveColumnIfPresent("Thing", "size"),""",
     )
-    assert columns(unmigrated_project)["kind"] == "integer t"
+    assert columns(unmigrated_project, "mill_thing") == {
+        "number": "bigint t",
+        "kind": "integer t",
+    }
+    assert awaiting(unmigrated_project) == set()
 
 
 def test_without_phases_a_left_trigger_goes_with_its_column(mill: Project) -> None:
