@@ -384,18 +384,12 @@ def _change_indexes(draw: Any, _: Any, model: ModelState, number: int) -> Operat
     known = [each.name for each in model.options.get("indexes", ())]
     if known and draw(st.booleans()):
         name = draw(st.sampled_from(known))
-        return migrations.RemoveIndex(model.name, name)
+        if draw(st.booleans()):
+            return migrations.RemoveIndex(model.name, name)
+        return migrations.RenameIndex(model.name, old_name=name, new_name=f"index_{number}")
     if not _columns(model):
         return None
     return migrations.AddIndex(model.name, _index(draw, model, f"index_{number}"))
-
-
-def _rename_index(draw: Any, _: Any, model: ModelState, number: int) -> Operation | None:
-    names = [each.name for each in model.options.get("indexes", ())]
-    if not names:
-        return None
-    name = draw(st.sampled_from(names))
-    return migrations.RenameIndex(model.name, old_name=name, new_name=f"index_{number}")
 
 
 def _change_constraints(draw: Any, _: Any, model: ModelState, number: int) -> Operation | None:
@@ -446,7 +440,7 @@ def _change_table(draw: Any, _: Any, model: ModelState, number: int) -> Operatio
 
 CHANGES = (
     *(_add_field, _add_field, _alter_field, _alter_field, _alter_field, _rename_field),
-    *(_remove_field, _rename_model, _delete_model, _change_indexes, _change_indexes, _rename_index),
+    *(_remove_field, _rename_model, _delete_model, _change_indexes, _change_indexes),
     *(_change_constraints, _change_constraints, _change_together, _change_indexed_together),
     *(_change_table, _change_table),
 )
