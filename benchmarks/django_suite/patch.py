@@ -30,7 +30,9 @@ STAND_INS: list[tuple[Any, Any, type | None]] = [
     (django.AlterIndexTogether, operations.AlterIndexTogetherIfNeeded, None),
     (django.AlterModelTableComment, operations.AlterTableCommentIfDifferent, None),
     (django.AlterUniqueTogether, operations.AlterUniqueTogetherIfNeeded, None),
+    (django.RenameField, operations.RenameColumnIfNeeded, None),
     (django.RenameIndex, operations.RenameIndexIfNeeded, None),
+    (django.RenameModel, operations.RenameTableIfNeeded, None),
 ]
 
 # What of a field makes its type, and nothing else.
