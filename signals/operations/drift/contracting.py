@@ -124,6 +124,17 @@ def left_by_expand(
         f"what {'.'.join(key)} removed: {_ANOTHERS}; the release that has it removes it"
         for key in unknown
     ]
+    # Before the removals: a view needs the columns that these drop.
+    for made in walk.for_old_code(app_label):
+        app, _, name = made.migration.partition(".")
+        if (app, name) in unknown:
+            kept.append(f"{made.label}: {_ANOTHERS}; the release that has it removes it")
+        elif (app, name) in loader.graph.nodes and (app, name) not in loader.applied_migrations:
+            kept.append(f"{made.label}: its migration has not ended")
+        elif times.get((app, name), since) > since:
+            kept.append(f"{made.label}: recorded less than {days:g} days ago")
+        else:
+            removable.append(made)
     for each in walk.present(app_label):
         found = walk.leftover(each)
         if found is None:
@@ -136,16 +147,6 @@ def left_by_expand(
         elif not found.is_removable:
             kept.append(f"{found.label}: it is not what was declared (see manage.py verify_schema)")
         elif recorded > since:
-            kept.append(f"{found.label}: recorded less than {days:g} days ago")
-        else:
-            removable.append(found)
-    for found in walk.for_old_code(app_label):
-        app, _, name = found.migration.partition(".")
-        if (app, name) in unknown:
-            kept.append(f"{found.label}: {_ANOTHERS}; the release that has it removes it")
-        elif (app, name) in loader.graph.nodes and (app, name) not in loader.applied_migrations:
-            kept.append(f"{found.label}: its migration has not ended")
-        elif times.get((app, name), since) > since:
             kept.append(f"{found.label}: recorded less than {days:g} days ago")
         else:
             removable.append(found)

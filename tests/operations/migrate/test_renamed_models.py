@@ -179,6 +179,14 @@ def test_the_table_of_a_renamed_field_keeps_its_old_name_too(mill: Project) -> N
         pass
 
 
+def test_contract_drops_the_view_before_a_removed_column(mill: Project) -> None:
+    release(mill, 'operations.RemoveColumnIfPresent("Item", "kind"),' + SECOND)
+    with running(mill, OLD_CODE):
+        pass
+    contract(mill)
+    assert mill.verify("--strict", "mill").returncode == 0
+
+
 def test_two_tables_stop_the_run(mill: Project) -> None:
     query(mill, "CREATE TABLE mill_thing (id int)")
     write_step(mill, SECOND)
