@@ -317,6 +317,16 @@ NAMES: dict[str, list[Step]] = {
         RenameField("book", "author", "owner"),
         RenameField("book", "editor", "author"),
     ],
+    "a field with a table of its own is renamed twice": [
+        model("Part", a=NUMBER),
+        model("Box", a=models.ManyToManyField("bench.Part")),
+        RenameField("box", "a", "e"),
+        RenameField("box", "e", "d"),
+    ],
+    "a moment becomes a time, which nothing casts back": [
+        model("Part", a=models.DateTimeField()),
+        AlterField("part", "a", models.TimeField()),
+    ],
     "texts change their names": [
         model("Book", author=char(db_index=True), editor=models.SlugField(unique=True)),
         RenameField("book", "author", "owner"),

@@ -315,12 +315,15 @@ def refusal(message: str) -> str:
 def refusal_if_any(table: str, condition: str, message: str) -> str:
     """Return a statement that fails with the message if a row of the table meets the SQL condition.
 
-    Its SQLSTATE is 22000. It fails as well if row level security would hide rows from the current role.
+    Its SQLSTATE is 22000. It fails as well if row level security would hide rows from the current role, and
+    with the message if the condition has a cast that does not exist; of an empty table that is not asked.
     """
+    refuse = f"RAISE EXCEPTION USING ERRCODE = '{REFUSAL}', MESSAGE = {literal(message)};"
     body = (
         "BEGIN PERFORM pg_catalog.set_config('row_security', 'off', true); "
-        f"IF EXISTS (SELECT FROM {table} WHERE {condition}) THEN "
-        f"RAISE EXCEPTION USING ERRCODE = '{REFUSAL}', MESSAGE = {literal(message)}; END IF; END"
+        f"IF EXISTS (SELECT FROM {table}) THEN "
+        f"BEGIN IF EXISTS (SELECT FROM {table} WHERE {condition}) THEN {refuse} END IF; "
+        f"EXCEPTION WHEN cannot_coerce THEN {refuse} END; END IF; END"
     )
     return f"DO {literal(body)}"
 

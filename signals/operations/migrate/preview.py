@@ -259,11 +259,19 @@ def _take_names(
     match walked[0]:
         case RenameField(model_name=name, old_name=old, new_name=new):
             _take_column(changes, connection, _models(label, walked, name, name), (old, new))
+            _take_tables(changes, connection, label, walked)
         case AlterField(model_name=name, name=field):
             _take_column(changes, connection, _models(label, walked, name, name), (field, field))
         case _:
-            for old_table, new_table in renamed_tables(connection, label, walked):
-                changes.take_table(old_table, new_table)
+            _take_tables(changes, connection, label, walked)
+
+
+def _take_tables(
+    changes: PlannedChanges, connection: BaseDatabaseWrapper, label: str, walked: Walked
+) -> None:
+    """Record the tables that the operation renames or drops, among them those of ManyToManyFields."""
+    for old, new in renamed_tables(connection, label, walked):
+        changes.take_table(old, new)
 
 
 def _models(label: str, walked: Walked, old: str, new: str) -> tuple[Any, Any]:

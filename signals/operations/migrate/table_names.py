@@ -58,7 +58,7 @@ def renamed_tables(
     match operation:
         case stock.RenameModel(old_name=old, new_name=new):
             models = before.apps.get_model(label, old), after.apps.get_model(label, new)
-        case stock.AlterModelTable(name=name):
+        case stock.AlterModelTable(name=name) | stock.RenameField(model_name=name):
             models = before.apps.get_model(label, name), after.apps.get_model(label, name)
         case stock.DeleteModel(name=name):
             models = before.apps.get_model(label, name), None
