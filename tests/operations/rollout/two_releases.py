@@ -32,6 +32,11 @@ class Rollout:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def is_migrated(self, release: str) -> bool:
+        """Return whether one more run of `migrate` of the release has ended well."""
+        done = self.database.manage("migrate", "-v0", env=self.environment(release))
+        return done.returncode == 0
+
     @contextmanager
     def migrating(self, *words: str) -> Iterator[ManageProcess]:
         """Yield a process of the new release's `migrate`; it does not outlive the block."""
