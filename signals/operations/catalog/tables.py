@@ -220,12 +220,12 @@ _TAKEN = """(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
 
 _OLD_CODE_TRIGGERS = """(CASE WHEN c.relhastriggers THEN (SELECT pg_catalog.json_agg(
     pg_catalog.json_build_object('name', t.tgname, 'columns', pg_catalog.encode(t.tgargs, 'hex'),
-      'migration', COALESCE(pg_catalog.obj_description(t.oid, 'pg_trigger'), ''),
-      'function', (SELECT pg_catalog.concat(pg_catalog.quote_ident(s.nspname), '.',
-                   pg_catalog.quote_ident(f.proname), '()')
-                   FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace s ON s.oid = f.pronamespace
-                   WHERE f.oid = t.tgfoid)) ORDER BY t.tgname)
-    FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgparentid = 0
+      'function', t.tgfoid::pg_catalog.regprocedure::pg_catalog.text,
+      'migration', (SELECT d.description FROM pg_catalog.pg_description d
+                    WHERE d.objoid = t.oid AND d.objsubid = 0
+                    AND d.classoid = 'pg_catalog.pg_trigger'::pg_catalog.regclass)) ORDER BY t.tgname)
+    FROM pg_catalog.pg_trigger t
+    WHERE t.tgrelid = c.oid AND t.tgparentid = 0
     AND pg_catalog.starts_with(t.tgname, '<prefix>')) END)""".replace("<prefix>", f"{NAME}_")
 
 # A default as `for_old_code` makes it, maybe cast since. Nobody else writes one in this way.
@@ -387,10 +387,12 @@ def for_old_code(value: str, kind: str) -> str:
     return f"COALESCE(({value})::{kind}, NULL)"
 
 
-def _trigger(facts: dict[str, str]) -> OldCodeTrigger:
+def _trigger(facts: dict[str, Any]) -> OldCodeTrigger:
     """Return the trigger; its arguments end with a zero byte each."""
     columns = bytes.fromhex(facts["columns"]).decode(errors="replace").split("\0")[:-1]
-    return OldCodeTrigger(facts["name"], tuple(columns), facts["function"], facts["migration"])
+    return OldCodeTrigger(
+        facts["name"], tuple(columns), facts["function"], facts["migration"] or ""
+    )
 
 
 def name_of(table: Table) -> str:
