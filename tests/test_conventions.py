@@ -55,7 +55,17 @@ MEMBERS = (
         "migration_name_fragment",
     ),
     *("state_forwards", "reduce", "database_forwards", "database_backwards", "locate"),
-    *("model_key", "hints", "addition", "targets", "names", "declared", "accepts", "probe"),
+    *(
+        "model_key",
+        "former_key",
+        "hints",
+        "addition",
+        "targets",
+        "names",
+        "declared",
+        "accepts",
+        "probe",
+    ),
     *("read", "with_row_facts", "is_present", "is_removable", "inspect", "compare"),
     *("plan", "plan_backwards", "converge", "script", "script_backwards", "plain_script"),
 )

@@ -118,12 +118,12 @@ class Convergent(Contract):
         if not self.allow_migrate_model(connection.alias, model):
             return None
         require_postgresql(connection, self)
-        before = without.models.get((app_label, self.model_key))
+        before = without.models.get((app_label, self.former_key))
         return Site(
             connection,
             model,
             model._meta.db_table,
-            without.apps.get_model(app_label, self.model_key) if before else None,
+            without.apps.get_model(app_label, self.former_key) if before else None,
             without.apps,
             # Copies, because Django renames a field by writing into the options of the state.
             options=dict(with_operation.models[app_label, self.model_key].options),

@@ -58,6 +58,11 @@ class Contract(Operation):
         return str(getattr(self, "model_name", None) or self.name).lower()  # type: ignore[attr-defined]
 
     @property
+    def former_key(self) -> str:
+        """Return the lower-cased name that the model has without the operation."""
+        return self.model_key
+
+    @property
     def hints(self) -> dict[str, str]:
         """Return the hints for the routers, to be used if the model is not loaded."""
         return {"model_name": self.model_key}

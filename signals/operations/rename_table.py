@@ -5,12 +5,10 @@ from dataclasses import replace
 from typing import Any, Self
 
 from django.db import models
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.operations.models import RenameModel
 from django.db.migrations.state import ProjectState
 
 from .base import Convergent
-from .refusals import require_postgresql
 from .rename_column import RenameColumnIfNeeded
 from .renamed_table import RenamedTable
 from .site import Site
@@ -44,23 +42,13 @@ class RenameTableIfNeeded(Convergent, RenameModel):
     def describe(self) -> str:
         return f"Rename table of {self.old_name} to that of {self.new_name} if needed"
 
-    def locate(
-        self,
-        app_label: str,
-        connection: BaseDatabaseWrapper,
-        with_operation: ProjectState,
-        without: ProjectState,
-    ) -> Site | None:
-        model = with_operation.apps.get_model(app_label, self.new_name)
-        if not self.allow_migrate_model(connection.alias, model):
-            return None
-        require_postgresql(connection, self)
-        before = without.apps.get_model(app_label, self.old_name)
-        return Site(connection, model, model._meta.db_table, before, without.apps)
-
     @property
     def model_key(self) -> str:
         return str(self.new_name_lower)
+
+    @property
+    def former_key(self) -> str:
+        return str(self.old_name_lower)
 
     def targets(self, site: Site) -> Sequence[tuple[Convergent, Site]]:
         """Return a target for each table that gets another name, and for each column in other tables."""
