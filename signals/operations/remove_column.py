@@ -12,9 +12,9 @@ from .add_column import AddColumnIfMissing
 from .base import Convergent
 from .catalog.tables import Table
 from .components.constraints import drop_constraint
+from .components.defaults import drop_default
 from .components.leaving import (
     drop_all_foreign_keys,
-    drop_default,
     ease_inserts,
     eased_default,
     with_column,

@@ -9,7 +9,9 @@ from typing import Any
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from ..catalog.tables import Column
-from ..site import AnyField
+from ..site import AnyField, Site
+from ..statements import Lock, Statement
+from . import guards
 
 _NOW = re.compile(r"^(now\(\)|CURRENT_TIMESTAMP|transaction_timestamp\(\))$")
 _LITERAL = re.compile(r"'((?:[^']|'')*)'::\w+")
@@ -64,11 +66,24 @@ def is_of_python(field: AnyField) -> bool:
     return not has_another and editor._effective_default(field) is not None
 
 
+def is_time_of_row(field: AnyField) -> bool:
+    """Return whether Django writes the present time into the field."""
+    return any(getattr(field, each, False) for each in ("auto_now", "auto_now_add"))
+
+
 def varies(field: Any) -> bool:
     """Return whether the field's default in Python may be another one each time."""
-    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+    if is_time_of_row(field):
         return True
     return field.has_default() and callable(field.default) and field.default not in _CONSTANTS
+
+
+def drop_default(site: Site, column: Column) -> Statement:
+    """Return the statement that drops the default of the column."""
+    quoted = site.quote(column.name)
+    sql = f"ALTER TABLE {site.table} ALTER COLUMN {quoted} DROP DEFAULT"
+    gone = guards.negated(guards.has_column(site.table, column.name))
+    return Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, gone)
 
 
 def _comparable_default(column: Column) -> str | None:

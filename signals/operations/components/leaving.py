@@ -9,7 +9,7 @@ from ..site import AnyField, Site
 from ..statements import Lock, Statement
 from . import guards
 from .constraints import drop_constraint
-from .defaults import as_declared, is_of_python, varies
+from .defaults import as_declared, is_of_python, is_time_of_row, varies
 
 _NOW = "pg_catalog.now()"
 
@@ -47,19 +47,11 @@ def eased_default(field: AnyField, column: Column, wanted: Column) -> str | None
 
     A default that is not the one of the field stays.
     """
-    is_fixed = is_of_python(field) and (_is_time_of_row(field) or not varies(field))
+    is_fixed = is_of_python(field) and (is_time_of_row(field) or not varies(field))
     if not is_fixed or column.numbered or field.null or column.default is None:
         return column.default
     is_own = as_declared(field, column, wanted).default == column.default
     return None if is_own else column.default
-
-
-def drop_default(site: Site, column: Column) -> Statement:
-    """Return the statement that drops the default of the column."""
-    quoted = site.quote(column.name)
-    sql = f"ALTER TABLE {site.table} ALTER COLUMN {quoted} DROP DEFAULT"
-    gone = guards.negated(guards.has_column(site.table, column.name))
-    return Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, gone)
 
 
 def with_column(snapshot: Snapshot, column: Column) -> Snapshot:
@@ -82,15 +74,10 @@ def _is_unique(found: Table, column: str) -> bool:
     return column in (*indexed, *excluded)
 
 
-def _is_time_of_row(field: AnyField) -> bool:
-    """Return whether Django writes the present time into the field."""
-    return any(getattr(field, each, False) for each in ("auto_now", "auto_now_add"))
-
-
 def _set_default(site: Site, declared: AnyField) -> str | None:
     """Return the SQL that makes the field's default that of its column; None if there is no such default."""
     field: Any = declared
-    if _is_time_of_row(field):
+    if is_time_of_row(field):
         column = site.quote(field.column)
         return f"ALTER TABLE {site.table} ALTER COLUMN {column} SET DEFAULT {_NOW}"
     if varies(field) or site.editor().effective_default(field) is None:

@@ -18,7 +18,7 @@ from ..site import AnyField, Site
 from ..statements import Lock, Statement
 from . import guards
 from .columns import type_of
-from .defaults import is_of_python, varies
+from .defaults import drop_default, is_of_python, is_time_of_row, varies
 from .old_views import drop_old_view
 
 _ROW = '"new_row"'  # the name of the written row in the function of a trigger
@@ -151,9 +151,7 @@ def end_for_old_code(site: Site, found: Table, name: str) -> Iterator[Statement]
     yield from (drop_old_view(each) for each in views if each.name == name)
     column = found.column(name)
     if column is not None and column.for_old_code:
-        sql = f"ALTER TABLE {site.table} ALTER COLUMN {site.quote(name)} DROP DEFAULT"
-        gone = guards.negated(guards.has_column(site.table, name))
-        yield Statement(sql, Lock.ACCESS_EXCLUSIVE, site.table, gone)
+        yield drop_default(site, column)
 
 
 def left_for_old_code(site: Site, found: Table) -> Iterator[tuple[str, Finding, str]]:
@@ -177,7 +175,7 @@ def left_for_old_code(site: Site, found: Table) -> Iterator[tuple[str, Finding, 
 
 def _value(site: Site, declared: AnyField) -> str:
     field: Any = declared
-    if any(getattr(field, each, False) for each in ("auto_now", "auto_now_add")):
+    if is_time_of_row(field):
         return "pg_catalog.now()"
     if callable(field.default) and field.default in _COMPUTED:
         return _COMPUTED[field.default]

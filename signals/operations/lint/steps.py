@@ -13,6 +13,7 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState
 
+from ..components.defaults import is_time_of_row
 from ..contract import Contract
 from ..execution.policy import EXPAND, LockPolicy
 from ..migrate.limited_migrations import is_limited
@@ -101,9 +102,7 @@ class Step:
     def gives_old_code_a_value(self, name: str, declared: Any) -> bool:
         """Return whether the column gets a value from the database where the release that runs gives none."""
         is_filled = (self.key(self.operation.model_name), name) in self.release.filled
-        has_default = declared.has_default() or any(
-            getattr(declared, each, False) for each in ("auto_now", "auto_now_add")
-        )
+        has_default = declared.has_default() or is_time_of_row(declared)
         return self.keeps_old_code and (is_filled or has_default)
 
     def fault(self, rule: Rule, what: str = "") -> Fault:
