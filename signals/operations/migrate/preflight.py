@@ -70,8 +70,14 @@ class MigratePlan:
             for migration, _ in plan
             for operation in convergent(migration.operations)
         }
-        self._originals: dict[int, Any] = {}
         self._knowing: dict[int, Any] = {}
+        self._of_apps: dict[str, list[Operation]] = defaultdict(list)
+        self._places: dict[int, int] = {}
+        for migration in self._forwards:
+            operations = self._of_apps[migration.app_label]
+            for operation in in_database(migration.operations):
+                self._places[id(operation)] = len(operations)
+                operations.append(operation)
 
     def knowing(self, operation: Any) -> Any:
         """Return the operation, or a copy with `altered_later` set if its migration alters its field later.
@@ -85,12 +91,13 @@ class MigratePlan:
         if known is None:
             known = operation.knowing_altered(altered_after(operation, own.operations))
             self._knowing[id(operation)] = known
-            self._originals.setdefault(id(known), operation)
+            self._migrations[id(known)] = own
+            if id(operation) in self._places:  # a part of another class's operation has no place
+                self._places[id(known)] = self._places[id(operation)]
         return known
 
     def migration_of(self, operation: Any) -> str:
         """Return the label of the operation's migration; empty if the operation is not in the plan."""
-        operation = self._originals.get(id(operation), operation)
         migration = self._migrations.get(id(operation))
         return f"{migration.app_label}.{migration.name}" if migration else ""
 
@@ -121,16 +128,9 @@ class MigratePlan:
 
     def _around(self, operation: Any) -> tuple[list[Operation], list[Operation]]:
         """Return the operations of the operation's app in the plan before it, and those after it."""
-        operation = self._originals.get(id(operation), operation)
-        own = self._migrations.get(id(operation))
-        operations = [
-            each
-            for migration in self._forwards
-            if own is not None and migration.app_label == own.app_label
-            for each in in_database(migration.operations)
-        ]
-        places = [place for place, each in enumerate(operations) if each is operation]
-        place = places[0] if places else len(operations)
+        migration, place = self._migrations.get(id(operation)), self._places.get(id(operation))
+        operations = self._of_apps[migration.app_label] if migration else []
+        place = len(operations) if place is None else place
         return operations[:place], operations[place + 1 :]
 
     def read_ahead(self, operation: Any, before: ProjectState) -> None:
